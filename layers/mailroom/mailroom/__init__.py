@@ -1,0 +1,1 @@
+"""The serverless mailroom of an auth server."""

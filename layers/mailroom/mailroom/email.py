@@ -1,0 +1,33 @@
+"""An Email: the rendered result, made once per Message so that every retry is byte-identical."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mailroom.mailbox import Mailbox
+
+__all__ = ["Email"]
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """What goes to a provider. `tags` carry our own ids back to us in the provider's events."""
+
+    from_: Mailbox
+    to: str
+    subject: str
+    html: str
+    text: str
+    reply_to: Mailbox | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    locale: str = "en"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Email":
+        reply_to = values["reply_to"]
+        mailboxes = {"from_": Mailbox(**values["from_"]), "reply_to": Mailbox(**reply_to) if reply_to else None}
+        return cls(**{**values, **mailboxes})

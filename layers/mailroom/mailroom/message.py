@@ -1,0 +1,95 @@
+"""A Message: what is to be said to one recipient, before any wording. A Parcel: a Message on its way."""
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from mailroom.email import Email
+from mailroom.kinds import KINDS, Lane, lane_of
+
+__all__ = ["Message", "Parcel", "content_identity", "new_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing to say to one reader. Times are seconds since the epoch."""
+
+    id: str
+    tenant: str
+    kind: str
+    to: str
+    data: Mapping[str, Any]
+    created_at: float
+    expires_at: float
+    source: str
+    locales: tuple[str, ...] = ()
+    brand: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""  # two messages of one identity within a minute are one; empty: never the same as another
+    client_ip: str = ""
+
+    @property
+    def lane(self) -> Lane:
+        return lane_of(self.kind, self.data)
+
+    @property
+    def purpose(self) -> str:
+        """Which of the tenant's senders speaks: platform and app mails have their own."""
+        return "notification" if self.kind == "notification" else "auth"
+
+    @property
+    def supersedes(self) -> bool:
+        """Whether an older message of this kind to the same reader is worthless once this one exists."""
+        return self.lane is Lane.CODES and self.kind in KINDS
+
+    @property
+    def lifetime_minutes(self) -> int:
+        return max(1, round((self.expires_at - self.created_at) / 60))
+
+
+def new_id() -> str:
+    """Make an id that sorts by time: 12 hex digits of milliseconds, 20 of chance."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def content_identity(tenant: str, to: str, kind: str, data: Mapping[str, Any]) -> str:
+    """Name a message by what it says, for callers that give it no name. A hash, so that no code is stored."""
+    said = json.dumps([tenant, to.lower(), kind, data.get("code"), data.get("link")])
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A Message as it travels through a queue: how often it was tried, and its Email once it is rendered."""
+
+    message: Message
+    email: Email | None = None
+    attempt: int = 0
+    lane: Lane = Lane.CODES
+
+    @classmethod
+    def of(cls, message: Message) -> "Parcel":
+        return cls(message, lane=message.lane)
+
+    def again(self, email: Email | None) -> "Parcel":
+        """Return the parcel for the next try. Once rendered, what it was rendered from stays behind."""
+        message = replace(self.message, data={}) if email else self.message
+        return replace(self, message=message, email=email, attempt=self.attempt + 1)
+
+    def to_json(self) -> str:
+        # ASCII only: SQS refuses some characters that JSON and a person's name may hold.
+        email = self.email.to_dict() if self.email else None
+        return json.dumps(
+            {"message": asdict(self.message), "email": email, "attempt": self.attempt, "lane": self.lane},
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, body: str) -> "Parcel":
+        values = json.loads(body)
+        message = Message(**{**values["message"], "locales": tuple(values["message"]["locales"])})
+        email = Email.from_dict(values["email"]) if values["email"] else None
+        return cls(message, email, values["attempt"], Lane(values["lane"]))

@@ -1,0 +1,61 @@
+"""The ways out: one file each, a class that takes an Email and either returns a Receipt or raises a SendError."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailroom.email import Email
+from mailroom.errors import Misconfigured
+
+__all__ = ["NEEDS", "Needs", "Provider", "Receipt", "is_configured", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A provider took the mail. `id` is the name it gave it; `wait` is how long it asks us to hold back now."""
+
+    id: str
+    wait: float = 0.0
+
+
+class Provider(Protocol):
+    """An adapter that sends. Built once per process by `from_settings`, so that its connection is kept."""
+
+    name: str
+    idempotent: bool  # the same key twice is one mail
+
+    def send(self, email: Email, key: str) -> Receipt: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Which settings under `providers/{name}/` an adapter reads; without all of `required` it is not configured."""
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+NEEDS: Mapping[str, Needs] = {
+    "resend": Needs(required=("api_key",), optional=("endpoint",)),
+}
+
+
+def is_configured(name: str, values: Mapping[str, str]) -> bool:
+    """Tell whether the operator has given this provider what it cannot work without."""
+    return all(values.get(key) for key in needs(name).required)
+
+
+def needs(name: str) -> Needs:
+    if name not in NEEDS:
+        raise Misconfigured("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")
+    return NEEDS[name]
+
+
+def load(name: str, values: Mapping[str, str]) -> Provider:
+    """Return the named provider; only its own module and client library are imported."""
+    match name:
+        case "resend":
+            from mailroom.providers.resend import Resend
+
+            return Resend.from_settings(values)
+    raise Misconfigured("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")

@@ -1,0 +1,1 @@
+"""Who hands messages over: one file each, which authenticates, parses and maps to a Message."""
