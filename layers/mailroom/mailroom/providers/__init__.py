@@ -21,8 +21,13 @@ class Receipt:
 class Provider(Protocol):
     """An adapter that sends. Built once per process by `from_settings`, so that its connection is kept."""
 
-    name: str
-    idempotent: bool  # the same key twice is one mail
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether the same key twice is one mail."""
+        ...
 
     def send(self, email: Email, key: str) -> Receipt: ...
 

@@ -1,0 +1,154 @@
+"""What the HTTP providers share: one client, one reading of what went wrong, one reading of how long to wait."""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+import httpx
+
+from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+
+__all__ = ["QUOTA_WAIT", "Case", "endpoint", "hold_back", "post", "problem", "retry_after", "said", "secret", "shared"]
+
+# A read that times out leaves us not knowing, so reading is given longer than connecting.
+TIMEOUT = httpx.Timeout(6.0, connect=2.0, pool=2.0)
+# Most front ends drop a connection after a minute without use. One dropped in the moment we write is an Ambiguous
+# outcome, so ours are let go much earlier.
+LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
+QUOTA_WAIT = 3600.0  # nobody says when a used-up quota comes back: ask again in an hour
+
+# httpx writes each URL at INFO, and a customer's own URL may hold a token; httpcore writes headers at DEBUG.
+for noisy in ("httpx", "httpcore"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+@cache
+def shared() -> httpx.Client:
+    """Return the one client of this process: its TLS context is parsed once, its connections are kept."""
+    headers = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
+    return httpx.Client(timeout=TIMEOUT, limits=LIMITS, headers=headers, follow_redirects=False)
+
+
+def post(client: httpx.Client, party: str, url: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    """Post once, never again by itself; say of a failure whether the bytes may have arrived."""
+    try:
+        return client.post(url, content=content, headers=headers)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+        raise Unavailable(party, "unreachable", type(error).__name__) from error
+    except httpx.RequestError as error:
+        raise Ambiguous(party, "no_answer", type(error).__name__) from error
+
+
+def said(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object a provider answered with; empty for anything else."""
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+class Case(NamedTuple):
+    """One row of a provider's error table: which answers it is about, and what they mean to us."""
+
+    status: int  # 0: any
+    name: str  # the provider's own name for it; empty: any
+    says: str  # a pattern in its message, any case; empty: any
+    error: type[SendError]
+    code: str  # our word for it
+    wait: float | None = None  # at least so many seconds, whatever its headers say
+
+
+# What a status means by itself, where no row of the provider's table fits.
+BY_STATUS: Mapping[int, tuple[type[SendError], str]] = {
+    400: (Rejected, "invalid"),
+    401: (Misconfigured, "bad_key"),
+    402: (Misconfigured, "unpaid"),
+    403: (Misconfigured, "forbidden"),
+    404: (Misconfigured, "not_found"),
+    405: (Misconfigured, "not_found"),
+    406: (Rejected, "invalid"),
+    408: (Ambiguous, "timeout"),
+    410: (Misconfigured, "not_found"),
+    413: (Rejected, "too_large"),
+    415: (Rejected, "invalid"),
+    422: (Rejected, "invalid"),
+}
+
+
+def problem(
+    party: str, cases: Sequence[Case], status: int, name: str, message: str, wait: float | None = None
+) -> SendError:
+    """Return the error an answer amounts to: by the provider's own table, else by its status."""
+    for case in cases:
+        if case.status in (0, status) and case.name in ("", name) and re.search(case.says, message, re.IGNORECASE):
+            at_least = max((seconds for seconds in (wait, case.wait) if seconds is not None), default=None)
+            return _error(case.error, party, case.code, name, message, at_least)
+    error, code = BY_STATUS.get(status, (Unavailable, f"http_{status}"))
+    if not name and not message and error is Rejected and status != 413:
+        # Not the provider's words but a proxy's: it says nothing about this mail.
+        error, code = Unavailable, f"http_{status}"
+    if 300 <= status < 400:
+        error, code = Misconfigured, "redirected"
+    if status < 300 or status >= 500:
+        error, code = Ambiguous, f"http_{status}"
+    return _error(error, party, code, name, message, wait)
+
+
+def _error(kind: type[SendError], party: str, code: str, name: str, message: str, wait: float | None) -> SendError:
+    detail = ": ".join(part for part in (name, message) if part)
+    return kind(party, code, detail, retry_after=wait if issubclass(kind, Unavailable | Ambiguous) else None)
+
+
+def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
+    """Return how many seconds an answer asks us to wait, in whichever way it says so."""
+    for value in (headers.get("retry-after"), headers.get("ratelimit-reset"), headers.get("x-ratelimit-reset")):
+        if value and (seconds := _seconds(value)) is not None:
+            return seconds
+    asked = re.search(r"(?:try again|retry) (?:after|in) (.+)", message, re.IGNORECASE)
+    return _seconds(asked[1]) if asked else None
+
+
+def hold_back(headers: Mapping[str, str]) -> float:
+    """Return how long to send nothing more after a success: until the window reopens, once it is used up."""
+    if "0" not in (headers.get("ratelimit-remaining"), headers.get("x-ratelimit-remaining")):
+        return 0.0
+    return retry_after(headers) or 0.0
+
+
+def _seconds(text: str) -> float | None:
+    """Read `30`, `1700000000` (a moment), `120 seconds`, or a date."""
+    if found := re.match(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(?:$|s)", text):
+        number = float(found[1])
+        return max(0.0, number - time.time()) if number > 1e9 else number
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def secret(party: str, values: Mapping[str, str], name: str) -> str:
+    """Return a setting that travels in a header; one that cannot is named, never shown."""
+    value = values.get(name, "").strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        why = "must be one line of plain characters without spaces" if value else "is not set"
+        raise Misconfigured("settings", "malformed", f"providers/{party}/{name} {why}")
+    return value
+
+
+def endpoint(party: str, values: Mapping[str, str], default: str = "") -> str:
+    """Return where to post to; a key or a code never travels in the clear, except to this machine itself."""
+    value = values.get("endpoint", "").strip().rstrip("/") or default
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    at_home = url.host in ("127.0.0.1", "localhost", "::1")
+    if url.host and url.scheme in ("https", "http" if at_home else "https"):
+        return value
+    raise Misconfigured("settings", "malformed", f"providers/{party}/endpoint must be an https address")

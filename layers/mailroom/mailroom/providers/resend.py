@@ -1,0 +1,104 @@
+"""Resend: https://resend.com/docs/api-reference/emails/send-email"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import httpx
+
+from mailroom.email import Email
+from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.providers import Receipt, _client
+from mailroom.providers._address import ascii_domain, written
+from mailroom.providers._client import QUOTA_WAIT, Case
+
+__all__ = ["Resend"]
+
+ENDPOINT = "https://api.resend.com"
+HAS_IT = "invalid_idempotent_request"
+
+# https://resend.com/docs/api-reference/errors. Seen in 2026: one name under several statuses, names that page lacks.
+ERRORS = (
+    Case(0, "missing_api_key", "", Misconfigured, "bad_key"),
+    Case(0, "invalid_api_key", "", Misconfigured, "bad_key"),
+    Case(0, "restricted_api_key", "", Misconfigured, "bad_key"),
+    Case(0, "suspended_api_key", "", Misconfigured, "bad_key"),
+    Case(400, "", "API key is invalid", Misconfigured, "bad_key"),
+    Case(0, "invalid_permission", "", Misconfigured, "forbidden"),
+    Case(0, "", "domain .*not verified", Misconfigured, "unverified_domain"),
+    Case(403, "", "only send testing emails", Misconfigured, "test_mode"),
+    Case(0, "invalid_from_address", "", Misconfigured, "invalid_sender"),
+    Case(422, "", "`from`", Misconfigured, "invalid_sender"),
+    Case(422, "", "`to`", Rejected, "invalid_recipient"),
+    Case(0, "daily_quota_exceeded", "", Unavailable, "daily_quota", QUOTA_WAIT),
+    Case(0, "monthly_quota_exceeded", "", Unavailable, "monthly_quota", QUOTA_WAIT),
+    Case(0, "email_above_quota", "", Unavailable, "monthly_quota", QUOTA_WAIT),
+    Case(429, "", "", Unavailable, "rate_limited", 1.0),
+    Case(0, "concurrent_idempotent_requests", "", Unavailable, "busy", 1.0),
+    Case(0, "resource_locked", "", Unavailable, "busy", 1.0),
+    Case(409, "", "", Unavailable, "busy", 1.0),
+)
+
+
+class Resend:
+    """One key is one mail for 24 hours, so a try that got no answer may be repeated."""
+
+    name: ClassVar = "resend"
+    idempotent: ClassVar = True
+    batch_limit: ClassVar = 100
+
+    def __init__(self, api_key: str, client: httpx.Client, endpoint: str = ENDPOINT) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, str]) -> "Resend":
+        api_key = _client.secret(cls.name, values, "api_key")
+        return cls(api_key, _client.shared(), _client.endpoint(cls.name, values, ENDPOINT))
+
+    def send(self, email: Email, key: str) -> Receipt:
+        return self._post("/emails", _wire(email), key, 1)[0]
+
+    def send_batch(self, emails: Sequence[Email], key: str) -> list[Receipt]:
+        """Send up to `batch_limit` mails in one request: all are taken or none. `key` stands for exactly these."""
+        return self._post("/emails/batch", [_wire(email) for email in emails], key, len(emails))
+
+    def _post(self, path: str, body: Any, key: str, count: int) -> list[Receipt]:
+        content = json.dumps(body, separators=(",", ":")).encode()
+        headers = {**self._headers, "Idempotency-Key": key}
+        response = _client.post(self._client, self.name, self._endpoint + path, content, headers)
+        answer = _client.said(response)
+        if response.is_success:
+            items = answer.get("data", [answer])
+            ids = [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
+            if len(ids) != count:
+                raise Ambiguous(self.name, "garbage", "its answer has no id")
+            wait = _client.hold_back(response.headers)
+            return [Receipt(id_, wait) for id_ in ids]
+        name, message = str(answer.get("name") or ""), str(answer.get("message") or "")
+        if response.status_code == 409 and name == HAS_IT:
+            return [Receipt("")] * count  # it has this mail from an earlier try, in other words
+        wait_asked = _client.retry_after(response.headers)
+        raise _client.problem(self.name, ERRORS, response.status_code, name, message, wait_asked)
+
+
+def _wire(email: Email) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "from": written(Resend.name, email.from_),
+        "to": [ascii_domain(Resend.name, email.to)],
+        "subject": email.subject,
+        "html": email.html,
+        "text": email.text,
+        "headers": dict(email.headers),
+        "tags": [{"name": _tag(name), "value": _tag(value)} for name, value in email.tags.items() if value],
+    }
+    if email.reply_to:
+        body["reply_to"] = written(Resend.name, email.reply_to)
+    return body
+
+
+def _tag(text: str) -> str:
+    # As of 2026 a tag is made of ASCII letters, digits, _ and -; anything else is a 422.
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:256]

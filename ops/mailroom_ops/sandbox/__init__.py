@@ -1,0 +1,1 @@
+"""Local sandboxes: every provider, spoken to as the real one, ending in one inbox."""

@@ -1,0 +1,167 @@
+"""Resend's side: https://resend.com/docs/api-reference/emails/send-email"""
+
+import hashlib
+import math
+import re
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from mailroom_ops.sandbox.desk import Pace, Reply, Request, captured, json_reply, mailboxes
+from mailroom_ops.sandbox.inbox import Captured
+
+__all__ = ["Resend"]
+
+TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
+UNVERIFIED = "unverified.example"  # a sender's domain that is refused here, as an unverified one is there
+NAMES = {401: "missing_api_key", 403: "invalid_api_key", 404: "not_found", 405: "method_not_allowed",
+         409: "resource_locked", 422: "validation_error", 429: "rate_limit_exceeded", 500: "application_error",
+         503: "service_unavailable"}  # fmt: skip
+
+
+class Resend:
+    """Takes mails singly and in batches; one idempotency key is one request for as long as the sandbox lives."""
+
+    name = "resend"
+
+    def __init__(self, api_key: str = "re_sandbox") -> None:
+        self.api_key = api_key
+        self._seen: dict[str, tuple[str, Reply | None]] = {}
+        self._lock = threading.Lock()
+
+    def settings(self, url: str) -> dict[str, str]:
+        return {"api_key": self.api_key, "endpoint": url}
+
+    def answer(self, request: Request, work: Callable[[], None]) -> Reply:
+        if request.path not in ("/emails", "/emails/batch"):
+            return self.error(404)
+        if request.method != "POST":
+            return self.error(405)
+        if (refusal := self._unauthorized(request)) is not None:
+            return refusal
+        mails = self._read(request)
+        if isinstance(mails, Reply):
+            return mails
+        ids = [{"id": mail.id} for mail in mails]
+        taken = json_reply(200, {"data": ids} if request.path == "/emails/batch" else ids[0], *mails)
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            work()
+            return taken
+        if not 1 <= len(key) <= 256:
+            return _refusal(400, "invalid_idempotency_key", "The key must be between 1-256 chars.")
+        return self._once(key, request, taken, work)
+
+    def _once(self, key: str, request: Request, taken: Reply, work: Callable[[], None]) -> Reply:
+        said = hashlib.sha256(request.path.encode() + request.body).hexdigest()
+        with self._lock:
+            known, reply = self._seen.get(key, (said, None))
+            if key in self._seen and known != said:
+                return _refusal(
+                    409,
+                    "invalid_idempotent_request",
+                    "This idempotency key has been used on a request with a different payload.",
+                )
+            if reply is not None:
+                return Reply(reply.status, reply.body, reply.headers)
+            if key in self._seen:
+                return _refusal(
+                    409,
+                    "concurrent_idempotent_requests",
+                    "Another request with the same idempotency key is currently in progress.",
+                )
+            self._seen[key] = (said, None)
+        work()
+        with self._lock:
+            self._seen[key] = (said, taken)
+        return taken
+
+    def _unauthorized(self, request: Request) -> Reply | None:
+        given = request.headers.get("Authorization", "")
+        if not given:
+            return _refusal(401, "missing_api_key", "Missing API Key")
+        return None if given == f"Bearer {self.api_key}" else _refusal(403, "invalid_api_key", "API key is invalid")
+
+    def _read(self, request: Request) -> list[Captured] | Reply:
+        body = request.json()
+        batch = request.path == "/emails/batch"
+        items = body if batch else [body]
+        if not isinstance(items, list) or not 1 <= len(items) <= 100:
+            return _refusal(422, "validation_error", "A batch holds between 1 and 100 emails.")
+        mails = []
+        for item in items:
+            mail = _mail(item)
+            if isinstance(mail, Reply):
+                return mail
+            mails.append(mail)
+        return mails
+
+    def error(self, status: int) -> Reply:
+        return _refusal(status, NAMES.get(status, "application_error"), "The sandbox was asked to say this.")
+
+    def throttled(self, pace: Pace) -> Reply:
+        said = f"Too many requests. You can only make {pace.limit} requests per second."
+        headers = {**self.rate_headers(pace), "retry-after": str(math.ceil(pace.reset))}
+        return json_reply(429, {"statusCode": 429, "name": "rate_limit_exceeded", "message": said}, headers=headers)
+
+    def rate_headers(self, pace: Pace) -> dict[str, str]:
+        return {
+            "ratelimit-limit": str(pace.limit),
+            "ratelimit-remaining": str(pace.remaining),
+            "ratelimit-reset": str(math.ceil(pace.reset)),
+        }
+
+
+def _refusal(status: int, name: str, message: str) -> Reply:
+    return json_reply(status, {"statusCode": status, "name": name, "message": message})
+
+
+def _mail(item: Any) -> Captured | Reply:
+    if not isinstance(item, dict):
+        return _refusal(422, "validation_error", "The body is not an email.")
+    missing = [field for field in ("from", "to", "subject") if not item.get(field)]
+    if not item.get("html") and not item.get("text"):
+        missing.append("html` or `text")
+    if missing:
+        return _refusal(422, "missing_required_field", f"Missing `{missing[0]}` field.")
+    recipients = item["to"] if isinstance(item["to"], list) else [item["to"]]
+    replies = item.get("reply_to") or []
+    replies = replies if isinstance(replies, list) else [replies]
+    for field, values in (("from", [item["from"]]), ("to", recipients), ("reply_to", replies)):
+        if len(values) > 50 or not all(_sound(value) for value in values):
+            form = "`email@example.com` or `Name <email@example.com>`"
+            return _refusal(422, "validation_error", f"Invalid `{field}` field. The address needs the {form} format.")
+    tags = item.get("tags", [])
+    if not isinstance(tags, list) or not all(_is_tag(tag) for tag in tags):
+        said = "Tags should only contain ASCII letters, numbers, underscores, or dashes."
+        return _refusal(422, "validation_error", said)
+    headers = item.get("headers") or {}
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        return _refusal(422, "validation_error", "Invalid `headers` field.")
+    if str(item["from"]).rstrip("> ").endswith(f"@{UNVERIFIED}"):
+        said = (
+            f"The {UNVERIFIED} domain is not verified. Please, add and verify your domain on https://resend.com/domains"
+        )
+        return _refusal(403, "validation_error", said)
+    return captured(
+        Resend.name,
+        {tag["name"]: tag["value"] for tag in tags},
+        id_=str(uuid.uuid4()),
+        from_=item["from"],
+        to=", ".join(recipients),
+        reply_to=", ".join(replies),
+        subject=str(item["subject"]),
+        text=item.get("text") or "",
+        html=item.get("html") or "",
+        headers=headers,
+    )
+
+
+def _sound(value: Any) -> bool:
+    found = mailboxes(value)
+    return found is not None and len(found) == 1 and found[0][1].isascii()
+
+
+def _is_tag(tag: Any) -> bool:
+    return isinstance(tag, dict) and all(TAG.fullmatch(str(tag.get(part, ""))) for part in ("name", "value"))

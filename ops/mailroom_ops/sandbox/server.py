@@ -1,0 +1,244 @@
+"""The HTTP sandbox: every provider under a path of its own, every mail into one inbox, faults on demand.
+
+/{provider}/…      the provider's own API
+GET    /inbox.json the captured mails          DELETE /inbox.json
+POST   /faults     {provider, kind, count, …}  DELETE /faults
+GET    /faults     what waits to go wrong, and how many requests each provider got
+"""
+
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from mailroom_ops.sandbox.desk import Desk, Pace, Reply, Request, json_reply
+from mailroom_ops.sandbox.faults import Fault, Faults, Kind
+from mailroom_ops.sandbox.inbox import Inbox
+from mailroom_ops.sandbox.resend import Resend
+
+__all__ = ["Sandbox", "desks"]
+
+NONSENSE = Reply(200, b"<html><body>It works!</body></html>", {"content-type": "text/html"})
+HANGS = (Kind.HANG, Kind.HANG_AFTER_ACCEPT)
+
+
+def desks() -> list[Desk]:
+    """Return a desk for each provider that is spoken to over HTTP."""
+    return [Resend()]
+
+
+class Sandbox:
+    """All providers on one port of this machine, for the time of a `with` block."""
+
+    def __init__(
+        self,
+        inbox: Inbox | None = None,
+        *,
+        port: int = 0,
+        rates: Mapping[str, int] | None = None,
+        providers: Iterable[Desk] | None = None,
+    ) -> None:
+        self.inbox = inbox or Inbox()
+        self.faults = Faults()
+        self.desks = {desk.name: desk for desk in providers or desks()}
+        self.requests: Counter[str] = Counter()
+        self._limits = {name: _Limit(rate) for name, rate in (rates or {}).items()}
+        self._counted = threading.Lock()
+        self._server = _Server(self, port)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def settings(self, provider: str) -> dict[str, str]:
+        """Return what `providers/{name}/…` must hold for the adapter to send here."""
+        return self.desks[provider].settings(f"{self.url}/{provider}")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.faults.clear()
+        self._server.shutdown()
+        self._server.server_close()
+        self._server.drop_connections()
+        self._thread.join()
+
+    def count(self, provider: str) -> None:
+        with self._counted:
+            self.requests[provider] += 1
+
+    def answer(self, desk: Desk, request: Request, fault: Fault | None) -> Reply:
+        """Let a provider answer, as fast as its rate allows and as badly as it was asked to."""
+        match fault:
+            case Fault(Kind.STATUS, status=status):
+                return desk.error(status)
+            case Fault(Kind.REPLY, status=status, body=body, headers=headers):
+                return Reply(status, body.encode(), headers)
+            case Fault(Kind.RATE_LIMIT, seconds=seconds):
+                return desk.throttled(Pace(0, 0, seconds))
+            case Fault(Kind.HANG):
+                return NONSENSE
+        pace = self._limits[desk.name].take() if desk.name in self._limits else None
+        if pace and pace.remaining < 0:
+            return desk.throttled(pace._replace(remaining=0))
+        reply = desk.answer(request, lambda: self._work(fault))
+        for mail in reply.mails:
+            self.inbox.add(mail)
+        if fault and fault.kind is Kind.GARBAGE:
+            return NONSENSE
+        if pace:
+            return Reply(reply.status, reply.body, {**reply.headers, **desk.rate_headers(pace)})
+        return reply
+
+    def _work(self, fault: Fault | None) -> None:
+        match fault:
+            case Fault(Kind.DELAY, seconds=seconds):
+                time.sleep(seconds)
+            case Fault(Kind.HOLD):
+                self.faults.hold()
+
+    def control(self, request: Request) -> Reply:
+        """Answer the sandbox's own paths."""
+        match request.method, request.path:
+            case "GET", "/inbox.json":
+                return json_reply(200, [mail.to_json() for mail in self.inbox.all()])
+            case "DELETE", "/inbox.json":
+                self.inbox.clear()
+                return Reply(204)
+            case "GET", "/faults":
+                return json_reply(200, {"pending": self.faults.pending(), "requests": dict(self.requests)})
+            case "DELETE", "/faults":
+                self.faults.clear()
+                return Reply(204)
+            case "POST", "/faults":
+                return self._add_fault(request.json())
+        return json_reply(404, {"message": f"nothing here: use /inbox.json, /faults, {self._paths()}"})
+
+    def _add_fault(self, values: Any) -> Reply:
+        try:
+            fault = Fault.from_json(values)
+            provider, count = values.get("provider"), int(values.get("count", 1))
+        except ValueError as error:
+            return json_reply(400, {"message": str(error)})
+        if provider not in self.desks:
+            return json_reply(400, {"message": f"unknown provider: use {', '.join(self.desks)}"})
+        self.faults.add(provider, fault, count)
+        return Reply(204)
+
+    def _paths(self) -> str:
+        return ", ".join(f"/{name}/…" for name in self.desks)
+
+
+class _Limit:
+    """So many requests a second, counted in whole windows as most providers do."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._lock = threading.Lock()
+        self._opened = 0.0
+        self._used = 0
+
+    def take(self) -> Pace:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._opened >= 1.0:
+                self._opened, self._used = now, 0
+            self._used += 1
+            return Pace(self._rate, self._rate - self._used, self._opened + 1.0 - now)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def __init__(self, sandbox: Sandbox, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.sandbox = sandbox
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def drop_connections(self) -> None:
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news here."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def _serve(self) -> None:
+        sandbox = self.server.sandbox
+        provider, slash, rest = self.path.removeprefix("/").partition("/")
+        desk = sandbox.desks.get(provider)
+        if desk is None:
+            self._send(sandbox.control(Request(self.command, self.path, self.headers, self._body())))
+            return
+        sandbox.count(provider)
+        fault = sandbox.faults.take(provider)
+        if fault and fault.kind is Kind.RESET_BEFORE_BODY:
+            self._reset()
+            return
+        request = Request(self.command, slash + rest, self.headers, self._body())
+        reply = sandbox.answer(desk, request, fault)
+        if fault and fault.kind is Kind.RESET_AFTER_ACCEPT:
+            self._reset()
+        elif fault and fault.kind in HANGS:
+            self.connection.recv(1)
+            self.close_connection = True
+        else:
+            self._send(reply)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _send(self, reply: Reply) -> None:
+        headers = {**reply.headers, "content-length": str(len(reply.body))}
+        lines = [
+            f"HTTP/1.1 {reply.status} {_phrase(reply.status)}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
+        self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body)
+
+    def _reset(self) -> None:
+        """Cut the connection so that the other side sees a reset, not an end."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are counted, not printed: they carry codes."""
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
