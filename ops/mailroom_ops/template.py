@@ -1,0 +1,33 @@
+"""Read a CloudFormation template: YAML with tags that stand for functions."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["load"]
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that writes `!Sub x` out as `{"Fn::Sub": "x"}`."""
+
+
+def _write_out(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.MappingNode):
+        value: Any = loader.construct_mapping(node, deep=True)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    elif isinstance(node, yaml.ScalarNode):
+        value = node.value
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _write_out)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the template with every short function in its long form: `!Ref x` is `{"Ref": "x"}`."""
+    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    return template
