@@ -1,9 +1,9 @@
 """Addresses as they travel: every relay and provider takes a domain in ASCII, few take more than that."""
 
 from mailroom.errors import Rejected
-from mailroom.mailbox import is_address
+from mailroom.mailbox import Mailbox, is_address
 
-__all__ = ["ascii_address", "wire_address"]
+__all__ = ["ascii_address", "wire_address", "wire_mailbox"]
 
 
 def wire_address(party: str, address: str) -> str:
@@ -28,3 +28,8 @@ def ascii_address(party: str, address: str) -> str:
     if not wired.isascii():
         raise Rejected(party, "non_ascii_address", "only ASCII is taken before the @")
     return wired
+
+
+def wire_mailbox(party: str, mailbox: Mailbox) -> str:
+    """Write a mailbox for an API that takes any Unicode in a name, as long as it stands in quotes."""
+    return str(Mailbox(wire_address(party, mailbox.address), mailbox.name))

@@ -10,7 +10,7 @@ import httpx
 from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
 from mailroom.providers import Receipt, _client
-from mailroom.providers._address import ascii_domain, written
+from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._client import QUOTA_WAIT, Case
 
 __all__ = ["Resend"]
@@ -86,16 +86,16 @@ class Resend:
 
 def _wire(email: Email) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "from": written(Resend.name, email.from_),
-        "to": [ascii_domain(Resend.name, email.to)],
+        "from": wire_mailbox(Resend.name, email.from_),
+        "to": [wire_address(Resend.name, email.to)],
         "subject": email.subject,
         "html": email.html,
         "text": email.text,
-        "headers": dict(email.headers),
+        "headers": {"Content-Language": email.locale, **email.headers},
         "tags": [{"name": _tag(name), "value": _tag(value)} for name, value in email.tags.items() if value],
     }
     if email.reply_to:
-        body["reply_to"] = written(Resend.name, email.reply_to)
+        body["reply_to"] = wire_mailbox(Resend.name, email.reply_to)
     return body
 
 
