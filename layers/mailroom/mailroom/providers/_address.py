@@ -1,18 +1,16 @@
 """Addresses as they travel: every relay and provider takes a domain in ASCII, few take more than that."""
 
-from dataclasses import replace
-
 from mailroom.errors import Rejected
 from mailroom.mailbox import Mailbox, is_address
 
-__all__ = ["ascii_address", "ascii_domain", "written"]
+__all__ = ["ascii_address", "wire_address", "wire_mailbox"]
 
 
-def ascii_domain(party: str, address: str) -> str:
+def wire_address(party: str, address: str) -> str:
     """Return the address with its domain in ASCII; the part before the @ is left alone."""
     local, _, domain = address.rpartition("@")
     if not is_address(address):
-        raise Rejected(party, "invalid_recipient", "this is not one address")
+        raise Rejected(party, "invalid_address", "this is not one address")
     if domain.isascii():
         return address
     # Python's own "idna" codec knows IDNA 2003 only: it sends mail for straße to strasse, another owner's domain.
@@ -21,17 +19,17 @@ def ascii_domain(party: str, address: str) -> str:
     try:
         return f"{local}@{idna.encode(domain, uts46=True).decode()}"
     except idna.IDNAError as error:
-        raise Rejected(party, "invalid_recipient", "its domain cannot be written in ASCII") from error
+        raise Rejected(party, "invalid_address", "its domain cannot be written in ASCII") from error
 
 
 def ascii_address(party: str, address: str) -> str:
     """Return the address in ASCII, for a party that cannot carry anything else."""
-    wired = ascii_domain(party, address)
+    wired = wire_address(party, address)
     if not wired.isascii():
         raise Rejected(party, "non_ascii_address", "only ASCII is taken before the @")
     return wired
 
 
-def written(party: str, mailbox: Mailbox) -> str:
-    """Write a mailbox with any name and an ASCII domain, as JSON APIs take it."""
-    return str(replace(mailbox, address=ascii_domain(party, mailbox.address)))
+def wire_mailbox(party: str, mailbox: Mailbox) -> str:
+    """Write a mailbox for an API that takes any Unicode in a name, as long as it stands in quotes."""
+    return str(Mailbox(wire_address(party, mailbox.address), mailbox.name))
