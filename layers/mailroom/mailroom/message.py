@@ -43,7 +43,7 @@ class Message:
     @property
     def supersedes(self) -> bool:
         """Whether an older message of this kind to the same reader is worthless once this one exists."""
-        return self.lane is Lane.CODES and self.kind in KINDS
+        return KINDS.get(self.kind) is Lane.CODES
 
     @property
     def lifetime_minutes(self) -> int:
@@ -68,22 +68,23 @@ class Parcel:
     message: Message
     email: Email | None = None
     attempt: int = 0
+    doubts: tuple[str, ...] = ()  # providers that may have taken it and never said so
     lane: Lane = Lane.CODES
 
     @classmethod
     def of(cls, message: Message) -> "Parcel":
         return cls(message, lane=message.lane)
 
-    def again(self, email: Email | None) -> "Parcel":
+    def again(self, email: Email | None, doubts: tuple[str, ...] = ()) -> "Parcel":
         """Return the parcel for the next try. Once rendered, what it was rendered from stays behind."""
         message = replace(self.message, data={}) if email else self.message
-        return replace(self, message=message, email=email, attempt=self.attempt + 1)
+        return replace(self, message=message, email=email, attempt=self.attempt + 1, doubts=doubts)
 
     def to_json(self) -> str:
         # ASCII only: SQS refuses some characters that JSON and a person's name may hold.
         email = self.email.to_dict() if self.email else None
         return json.dumps(
-            {"message": asdict(self.message), "email": email, "attempt": self.attempt, "lane": self.lane},
+            {**asdict(replace(self, email=None)), "email": email},
             separators=(",", ":"),
         )
 
@@ -92,4 +93,4 @@ class Parcel:
         values = json.loads(body)
         message = Message(**{**values["message"], "locales": tuple(values["message"]["locales"])})
         email = Email.from_dict(values["email"]) if values["email"] else None
-        return cls(message, email, values["attempt"], Lane(values["lane"]))
+        return cls(message, email, values["attempt"], tuple(values["doubts"]), Lane(values["lane"]))

@@ -1,0 +1,101 @@
+"""Handing an Email to the providers of a chain, and what follows when one of them does not take it."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mailroom.email import Email
+from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.kinds import Lane
+from mailroom.ledger import Outcome, Status, Try
+from mailroom.message import Parcel
+from mailroom.pace import Gate
+from mailroom.providers import Provider, Receipt, load
+from mailroom.settings import Settings
+
+__all__ = ["Dispatch"]
+
+BACKOFF = (1, 3, 10, 30, 60, 120, 300, 600, 900)  # seconds; someone waits, so the first ones come soon
+HOLD_BACK = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
+LONGEST_TRY = 9.0  # what one call to a provider may take
+PATIENCE = 3  # so often a notice waits for its first provider before the next one is asked
+# How many copies a reader may get when providers go silent: a lost code is worse than a second copy, a notice is not.
+COPIES: Mapping[Lane, int] = {Lane.CODES: 2, Lane.NOTICES: 1}
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """The providers of this process, each with the gate in front of it."""
+
+    settings: Settings
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    gates: dict[str, Gate] = field(default_factory=dict)
+    providers: dict[str, tuple[Mapping[str, str], Provider]] = field(default_factory=dict)
+
+    def send(self, parcel: Parcel, email: Email, chain: Sequence[str], deadline: float) -> tuple[Outcome, tuple[str, ...]]:
+        """Offer the Email along the chain; return what came of it, and which providers may have taken it unsaid."""
+        doubts, tries, waits = list(parcel.doubts), list[Try](), list[float]()
+        # One that may have the mail already, and would know it by its key, is asked before any other.
+        for name in sorted(chain, key=lambda name: name not in doubts):
+            knows = name in doubts and self._provider(name).idempotent
+            if not knows and len(doubts) >= COPIES[parcel.lane]:
+                continue
+            if self.clock() + LONGEST_TRY > deadline:
+                break
+            try:
+                receipt = self._offer(name, email, parcel.message.id)
+            except SendError as error:
+                tries.append(Try.of(error, self.clock()))
+                waits.append(error.retry_after or 0.0)
+                if isinstance(error, Rejected):
+                    return Outcome(Status.FAILED, error.code, name, tries=tuple(tries)), tuple(doubts)
+                if isinstance(error, Ambiguous) and not knows:
+                    doubts.append(name)
+                if not self._next_at_once(error, name, parcel):
+                    break
+            else:
+                tries.append(Try(self.clock(), name, "accepted"))
+                return Outcome(Status.SENT, "", name, receipt.id, tuple(tries)), ()
+        reason = tries[-1].answer if tries else "no_time_left"
+        if not self._may_ask_again(doubts, chain, parcel.lane):
+            return Outcome(Status.UNKNOWN, reason, doubts[-1], tries=tuple(tries)), tuple(doubts)
+        delay = max(BACKOFF[min(parcel.attempt, len(BACKOFF) - 1)], min(waits, default=0.0))
+        return Outcome(Status.ACCEPTED, reason, tries=tuple(tries), retry_in=delay), tuple(doubts)
+
+    def _next_at_once(self, error: SendError, name: str, parcel: Parcel) -> bool:
+        if isinstance(error, Misconfigured):
+            return True
+        if isinstance(error, Ambiguous):  # a second one may mean a second copy: first ask the same again, if it would know
+            return name in parcel.doubts or not self._provider(name).idempotent
+        patient = parcel.lane is Lane.NOTICES and parcel.attempt < PATIENCE
+        return not patient or (error.retry_after or 0.0) > BACKOFF[-1]
+
+    def _may_ask_again(self, doubts: Sequence[str], chain: Sequence[str], lane: Lane) -> bool:
+        return len(doubts) < COPIES[lane] or any(self._provider(name).idempotent for name in doubts if name in chain)
+
+    def _offer(self, name: str, email: Email, key: str) -> Receipt:
+        """Send through one provider, no faster than it allows; a bad key is read anew and tried once more."""
+        gate = self.gates.setdefault(name, Gate())
+        wait = gate.wait(self.clock())
+        if wait > HOLD_BACK:
+            raise Unavailable(name, "holding_back", retry_after=wait)
+        self.sleep(wait)
+        try:
+            try:
+                receipt = self._provider(name).send(email, key)
+            except Misconfigured:
+                self.settings.refresh()
+                receipt = self._provider(name).send(email, key)
+        except (Unavailable, Ambiguous) as error:
+            gate.refused(self.clock(), error.retry_after)
+            raise
+        gate.took(self.clock(), receipt.wait)
+        return receipt
+
+    def _provider(self, name: str) -> Provider:
+        values = self.settings.provider(name)
+        kept = self.providers.get(name)
+        if kept is None or kept[0] != values:
+            kept = self.providers[name] = (values, load(name, values))
+        return kept[1]

@@ -1,0 +1,246 @@
+"""The table of what happened: who works on a message now, what became of it, and what was newer.
+
+Two rows a mail, three writes, no reads. Never a code, a link, a subject or a body; an address only hashed and masked.
+
+message#{id}   one a message: status, reason, provider, timeline; `lease` and `claim` while someone works on it
+reader#{hash}  one a reader and kind: the newest message, so that an older code is not sent after it
+once#{hash}    one a thing said, for kinds of which an older one stays true: the message that says it
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mailroom.aws import Aws, AwsRefusal
+from mailroom.errors import SendError
+from mailroom.mailbox import mask
+from mailroom.message import Message, Parcel
+
+__all__ = ["Claim", "Ledger", "Outcome", "Standing", "Status", "Try"]
+
+LEASE = 25.0  # longer than the function that holds it may run
+KEPT = 30 * 24 * 3600
+SAME_WITHIN = 60.0  # two messages that say the same within a minute are one
+
+
+class Status(StrEnum):
+    """What a message has come to. `accepted` is the only one that is not final."""
+
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Claim(StrEnum):
+    """Whether a parcel is ours to work on."""
+
+    OURS = "ours"
+    BUSY = "busy"  # another process holds it, or died holding it: come back when its lease has ended
+    DONE = "done"  # it has its outcome, or a later try of it is on its way
+
+
+class Standing(StrEnum):
+    """How a message stands to the others for the same reader."""
+
+    CURRENT = "current"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt at one provider, for the timeline."""
+
+    at: float
+    provider: str
+    answer: str
+    detail: str = ""
+    error: str = ""  # which branch of the error tree, in lower case
+
+
+    @classmethod
+    def of(cls, error: SendError, at: float) -> "Try":
+        return cls(at, error.party, error.code, error.detail, type(error).__name__.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one delivery. With `retry_in`, it is not over."""
+
+    status: Status
+    reason: str = ""
+    provider: str = ""
+    provider_id: str = ""
+    tries: tuple[Try, ...] = ()
+    retry_in: float | None = None
+    warnings: tuple[str, ...] = ()  # it went, but an operator should know
+
+
+class Ledger:
+    """Reads and writes the table; every write is conditional, so that a second process cannot undo the first."""
+
+    def __init__(self, aws: Aws, table: str) -> None:
+        self._aws = aws
+        self._table = table
+
+    def claim(self, parcel: Parcel, address_key: str, token: str, now: float) -> Claim:
+        """Take a parcel for this process until the lease ends; saying it twice with one `token` is saying it once."""
+        message = parcel.message
+        created = {
+            "tenant": message.tenant,
+            "kind": message.kind,
+            "source": message.source,
+            "recipient": keyed_hash(address_key, message.to.lower()),
+            "to": mask(message.to),
+            "created": message.created_at,
+            "status": Status.ACCEPTED,
+            "timeline": [],
+            "ttl": int(now + KEPT),
+        }
+        held = {"claim": token, "lease": now + LEASE, "attempt": parcel.attempt}
+        try:
+            self._update(
+                f"message#{message.id}",
+                held,
+                once=created,
+                condition="attribute_not_exists(pk) OR #claim = :claim OR "
+                "(#status = :accepted AND #lease < :now AND #attempt <= :attempt)",
+                values={":accepted": Status.ACCEPTED, ":now": now},
+            )
+        except AwsRefusal as refusal:
+            row = _old_item(refusal)
+            over = row["status"] != Status.ACCEPTED or row["attempt"] > parcel.attempt
+            return Claim.DONE if over else Claim.BUSY
+        return Claim.OURS
+
+    def stand(self, message: Message, address_key: str, now: float) -> Standing:
+        """Put a message in its place among those for the same reader, and tell which place that is."""
+        if not message.identity:
+            return Standing.CURRENT
+        scope = [message.tenant, message.to.lower(), message.kind] if message.supersedes else [message.identity]
+        row = "reader" if message.supersedes else "once"
+        try:
+            self._update(
+                f"{row}#{keyed_hash(address_key, json.dumps(scope))}",
+                {"message": message.id, "identity": message.identity, "created": message.created_at, "ttl": int(now + KEPT)},
+                condition="attribute_not_exists(pk) OR #message = :message OR "
+                "(#created < :created AND (#identity <> :identity OR #created < :earlier))",
+                values={":earlier": message.created_at - SAME_WITHIN},
+            )
+        except AwsRefusal as refusal:
+            old = _old_item(refusal)
+            return Standing.DUPLICATE if old["identity"] == message.identity else Standing.SUPERSEDED
+        return Standing.CURRENT
+
+    def finish(self, message_id: str, token: str, outcome: Outcome, now: float) -> None:
+        """Record the end of a message; what a provider reported in the meantime stays."""
+        end = {"at": now, "status": outcome.status} | _without_empty({"reason": outcome.reason, "id": outcome.provider_id})
+        self._update(
+            f"message#{message_id}",
+            {"status": outcome.status, "lease": 0, "ended": now}
+            | _without_empty({"reason": outcome.reason, "provider": outcome.provider, "provider_id": outcome.provider_id}),
+            append=[*map(_entry, outcome.tries), end],
+            condition="#claim = :claim AND #status = :accepted",
+            values={":claim": token, ":accepted": Status.ACCEPTED},
+        )
+
+    def release(self, message_id: str, token: str, attempt: int, outcome: Outcome) -> None:
+        """Record tries that settled nothing; the parcel of `attempt` may be claimed from now on, no older one."""
+        self._update(
+            f"message#{message_id}",
+            {"lease": 0, "attempt": attempt},
+            append=list(map(_entry, outcome.tries)),
+            condition="#claim = :claim",
+            values={":claim": token},
+        )
+
+    def _update(
+        self,
+        pk: str,
+        attributes: Mapping[str, Any],
+        *,
+        condition: str,
+        values: Mapping[str, Any],
+        once: Mapping[str, Any] = {},
+        append: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        sets = [f"#{name} = :{name}" for name in attributes]
+        sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in once]
+        entries = list(append)
+        everything = {**{f":{name}": value for name, value in {**attributes, **once}.items()}, **values}
+        names = {*attributes, *once, *re.findall(r"#(\w+)", condition)}
+        if entries:
+            sets.append("#timeline = list_append(#timeline, :entries)")
+            everything[":entries"] = entries
+            names.add("timeline")
+        self._aws.call(
+            "dynamodb",
+            "UpdateItem",
+            {
+                "TableName": self._table,
+                "Key": {"pk": {"S": pk}},
+                "UpdateExpression": "SET " + ", ".join(sets),
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": {f"#{name}": name for name in names},
+                "ExpressionAttributeValues": {name: encode(value) for name, value in everything.items()},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            },
+        )
+
+
+def keyed_hash(key: str, text: str) -> str:
+    """Name an address so that only who holds the key of the environment can tell whose it is."""
+    return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()[:32]
+
+
+def _entry(done: Try) -> dict[str, Any]:
+    return {"at": done.at, "provider": done.provider, "answer": done.answer} | _without_empty(
+        {"detail": done.detail, "error": done.error}
+    )
+
+
+def _without_empty(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _old_item(refusal: AwsRefusal) -> dict[str, Any]:
+    if refusal.code != "ConditionalCheckFailedException":
+        raise refusal
+    return {name: decode(value) for name, value in refusal.body["Item"].items()}
+
+
+def encode(value: Any) -> dict[str, Any]:
+    """Return a value as DynamoDB writes it."""
+    match value:
+        case str():
+            return {"S": value}
+        case int() | float():
+            return {"N": repr(value)}
+        case list():
+            return {"L": [encode(item) for item in value]}
+        case dict():
+            return {"M": {name: encode(item) for name, item in value.items()}}
+    raise TypeError(f"the ledger holds no {type(value).__name__}")
+
+
+def decode(value: Mapping[str, Any]) -> Any:
+    """Return what DynamoDB wrote as a value."""
+    ((kind, inner),) = value.items()
+    match kind:
+        case "N":
+            return float(inner)
+        case "L":
+            return [decode(item) for item in inner]
+        case "M":
+            return {name: decode(item) for name, item in inner.items()}
+    return inner

@@ -1,0 +1,122 @@
+"""An HTTP request as API Gateway hands it over, and the answer it takes."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from mailroom.errors import Refused
+
+__all__ = ["Request", "answer", "parse_json", "refuse"]
+
+BODY_LENGTH = 64 * 1024  # with its rendered Email beside it, a parcel still fits into one SQS message
+DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; header names in lower case, the body as the bytes that were sent."""
+
+    method: str
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    source_ip: str
+    received_at: float
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "Request":
+        context = event["requestContext"]
+        http = context["http"]
+        body = (event.get("body") or "").encode("utf-8", "surrogatepass")
+        if event.get("isBase64Encoded"):
+            try:
+                body = base64.b64decode(body, validate=True)
+            except binascii.Error as error:
+                raise Refused(400, "The request body is not valid base64.") from error
+        return cls(
+            http["method"].upper(),
+            event.get("pathParameters") or {},
+            {name.lower(): value for name, value in (event.get("headers") or {}).items()},
+            body,
+            http["sourceIp"],
+            context["timeEpoch"] / 1000,
+        )
+
+    def require_post(self) -> None:
+        if self.method != "POST":
+            raise Refused(405, "Use POST.")
+
+    def require_source(self, cidrs: str) -> None:
+        """Refuse a caller outside `cidrs`, a comma-separated list; empty allows any."""
+        networks = [ip_network(cidr.strip()) for cidr in cidrs.split(",") if cidr.strip()]
+        if networks and not any(ip_address(self.source_ip) in network for network in networks):
+            raise Refused(403, "This address is not allowed to send mail here.")
+
+    def json(self) -> Any:
+        """Return the parsed body, or refuse it with a sentence that says what is wrong."""
+        if self.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refused(415, "Send the request as application/json.")
+        if len(self.body) > BODY_LENGTH:
+            raise Refused(413, "The request is too large.")
+        return parse_json(self.body)
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse strictly: UTF-8, no duplicate keys, no NaN, no lone surrogates, no abyss of nesting."""
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeError as error:
+        raise Refused(400, "The request is not valid UTF-8.") from error
+    except RecursionError as error:
+        raise Refused(400, "The request is nested too deeply.") from error
+    except ValueError as error:
+        raise Refused(400, "The request is not valid JSON.") from error
+    if _depth(value) > DEPTH:
+        raise Refused(400, "The request is nested too deeply.")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("duplicate key")
+    return values
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _depth(value: Any) -> int:
+    deepest, layer = 0, [value]
+    while layer:
+        deepest += 1
+        layer = [
+            child
+            for parent in layer
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+    return deepest
+
+
+def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] = {}) -> dict[str, Any]:
+    """Return what API Gateway turns into a JSON response."""
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store", **headers},
+        "body": json.dumps(body),
+    }
+
+
+def refuse(status: int, sentence: str) -> dict[str, Any]:
+    """Return one plain sentence: Logto shows the body of an error to the person who waits for the mail."""
+    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+    if status == 405:
+        headers["allow"] = "POST"
+    return {"statusCode": status, "headers": headers, "body": sentence}

@@ -1,0 +1,157 @@
+"""Settings and secrets of one environment, from SSM: cached, refreshed on demand, and kept on use while SSM is down."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mailroom.aws import Aws, AwsRefusal
+from mailroom.errors import Misconfigured, Unavailable
+from mailroom.mailbox import Mailbox
+from mailroom.providers import needs
+from mailroom.sender import Sender
+
+__all__ = ["SHARED_TEST_SENDER", "Settings"]
+
+FRESH = 300.0  # seconds
+NAMES_PER_CALL = 10  # the most that GetParameters takes
+SHARED_TEST_SENDER = Mailbox("onboarding@resend.dev")
+
+
+class Settings:
+    """Reads `/mailroom/{environment}/…`; names here are relative to it."""
+
+    def __init__(self, aws: Aws, environment: str, chain: tuple[str, ...] = (), clock: Callable[[], float] = time.time) -> None:
+        self._aws = aws
+        self._root = f"/mailroom/{environment}/"
+        self._chain = chain
+        self._clock = clock
+        self._values: dict[str, str | None] = {}
+        self._read_at: dict[str, float] = {}
+
+    @classmethod
+    def from_env(cls, aws: Aws) -> "Settings":
+        chain = (name.strip() for name in os.environ.get("PROVIDERS", "").split(","))
+        return cls(aws, os.environ["ENVIRONMENT"], tuple(name for name in chain if name))
+
+    def refresh(self) -> None:
+        """Read everything anew at its next use: a provider said that a key is bad."""
+        self._read_at.clear()
+
+    def tree(self, path: str) -> dict[str, str]:
+        """Return all values below `path`, by their names below it."""
+        if self._is_stale(path):
+            found = self._read_tree(path)
+            if found is not None:
+                for name in [name for name in self._values if name.startswith(f"{path}/")]:
+                    del self._values[name]
+                self._values |= {f"{path}/{name}": value for name, value in found.items()}
+                self._read_at[path] = self._clock()
+        below = {name: value for name, value in self._values.items() if name.startswith(f"{path}/")}
+        return {name.removeprefix(f"{path}/"): value for name, value in below.items() if value is not None}
+
+    def values(self, *names: str) -> dict[str, str]:
+        """Return those of `names` that are set, in one round trip for ten of them."""
+        stale = [name for name in names if self._is_stale(name)]
+        for start in range(0, len(stale), NAMES_PER_CALL):
+            self._read_names(stale[start : start + NAMES_PER_CALL])
+        return {name: value for name in names if (value := self._values.get(name))}
+
+    def sender(self, tenant: str, purpose: str) -> Sender:
+        """Return who speaks: the tenant's sender for this purpose, completed by its auth sender and the default's."""
+        names = list(dict.fromkeys(f"senders/{t}/{p}" for t in ("default", tenant) for p in ("auth", purpose)))
+        found = self.values(*names)
+        merged: dict[str, Any] = {}
+        for name in names:
+            merged |= self._json(name, found.get(name, "{}"))
+        chain = tuple(merged.get("providers") or self._chain)
+        try:
+            from_ = Mailbox.parse(merged["from"]) if merged.get("from") else self._shared_sender(chain)
+            reply_to = Mailbox.parse(merged["reply_to"]) if merged.get("reply_to") else None
+        except ValueError as error:
+            raise self._malformed(names[-1], str(error)) from error
+        return Sender(from_, reply_to, chain, merged.get("default_locale", "en"))
+
+    def brand(self, tenant: str) -> Mapping[str, str]:
+        """Return the tenant's own brand, completed by the default's."""
+        names = ["brands/default", f"brands/{tenant}"]
+        found = self.values(*names)
+        return {k: v for name in names for k, v in self._json(name, found.get(name, "{}")).items() if isinstance(v, str)}
+
+    def provider(self, name: str) -> dict[str, str]:
+        """Return what the operator has set for a provider."""
+        wanted = needs(name)
+        prefix = f"providers/{name}/"
+        found = self.values(*(prefix + key for key in (*wanted.required, *wanted.optional)))
+        return {key.removeprefix(prefix): value for key, value in found.items()}
+
+    def prefetch(self, tenant: str, purpose: str) -> None:
+        """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
+        chain_names = (f"providers/{n}/{key}" for n in self._chain for key in (*needs(n).required, *needs(n).optional))
+        senders = (f"senders/{t}/{p}" for t in ("default", tenant) for p in ("auth", purpose))
+        self.values(*dict.fromkeys([*senders, "brands/default", f"brands/{tenant}", "ledger/address_key", *chain_names]))
+
+    def create(self, name: str, value: str) -> str:
+        """Set a secret that nobody has set yet, and return what it is now: ours, or the one who came first."""
+        parameter = {"Name": self._root + name, "Value": value, "Type": "SecureString", "Overwrite": False}
+        try:
+            self._aws.call("ssm", "PutParameter", parameter)
+        except AwsRefusal as refusal:
+            if refusal.code != "ParameterAlreadyExists":
+                raise
+        self._read_at.pop(name, None)
+        return self.values(name)[name]
+
+    def missing(self, name: str) -> Misconfigured:
+        """Name what is not set, with the command that sets it."""
+        return Misconfigured("settings", "missing", f"{name} is not set: {self._command(name)}")
+
+    def _malformed(self, name: str, why: str) -> Misconfigured:
+        return Misconfigured("settings", "malformed", f"{name} is malformed, {why}: {self._command(name)}")
+
+    def _command(self, name: str) -> str:
+        return f"aws ssm put-parameter --overwrite --type SecureString --name {self._root}{name} --value …"
+
+    def _shared_sender(self, chain: tuple[str, ...]) -> Mailbox:
+        if not chain or chain[0] == "resend":
+            return SHARED_TEST_SENDER
+        raise self.missing("senders/default/auth")
+
+    def _json(self, name: str, text: str) -> dict[str, Any]:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise self._malformed(name, "it must be a JSON object")
+        return value
+
+    def _is_stale(self, name: str) -> bool:
+        return self._clock() - self._read_at.get(name, float("-inf")) > FRESH
+
+    def _read_tree(self, path: str) -> dict[str, str] | None:
+        found: dict[str, str] = {}
+        query: dict[str, Any] = {"Path": self._root + path, "Recursive": True, "WithDecryption": True}
+        try:
+            while True:
+                answer = self._aws.call("ssm", "GetParametersByPath", query)
+                found |= {p["Name"].removeprefix(f"{self._root}{path}/"): p["Value"] for p in answer["Parameters"]}
+                if not answer.get("NextToken"):
+                    return found
+                query["NextToken"] = answer["NextToken"]
+        except Unavailable:
+            if any(name.startswith(f"{path}/") for name in self._values):
+                return None
+            raise
+
+    def _read_names(self, names: list[str]) -> None:
+        query = {"Names": [self._root + name for name in names], "WithDecryption": True}
+        try:
+            answer = self._aws.call("ssm", "GetParameters", query)
+        except Unavailable:
+            if all(name in self._values for name in names):
+                return
+            raise
+        self._values |= dict.fromkeys(names) | {p["Name"].removeprefix(self._root): p["Value"] for p in answer["Parameters"]}
+        self._read_at |= dict.fromkeys(names, self._clock())

@@ -1,0 +1,145 @@
+"""Logto's HTTP email connector: one static header, one JSON body, no id, no timestamp, no signature.
+
+https://docs.logto.io/integrations/http-email. Logto never retries a POST, follows every redirect, and shows the body
+of an error to the person who waits (connector-http-email 0.4.3, observed 2026-08).
+"""
+
+import hmac
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mailroom.errors import Refused
+from mailroom.kinds import Lane, lane_of
+from mailroom.mailbox import is_address
+from mailroom.message import Message, content_identity, new_id
+from mailroom.request import Request
+from mailroom.settings import Settings
+
+__all__ = ["SOURCE", "TYPES", "authenticate", "is_web_link", "parse"]
+
+SOURCE = "logto"
+TYPES: Mapping[str, str] = {
+    "SignIn": "sign-in-code",
+    "Register": "sign-up-code",
+    "ForgotPassword": "password-reset",
+    "OrganizationInvitation": "organization-invitation",
+    "Generic": "generic-code",
+    "UserPermissionValidation": "permission-code",
+    "BindNewIdentifier": "bind-identifier-code",
+    "MfaVerification": "mfa-code",
+    "BindMfa": "bind-mfa-code",
+}
+CONSOLE_TEST_CODE = "000000"
+NOTICE_LIFETIME = 24 * 3600.0
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+TAG = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}")
+
+
+class Body(BaseModel):
+    """What Logto posts. Older versions send less; later ones will send more."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    to: str
+    type: str = Field(min_length=1, max_length=64)
+    payload: dict[str, Any] | None = None
+    ip: str | None = Field(default=None, max_length=64)
+
+
+def authenticate(request: Request, settings: Settings) -> str:
+    """Return whose mail it is, if the header is one of the values accepted for that tenant (one a line)."""
+    tenant = request.path.get("tenant", "default")
+    name = "authorization" if tenant == "default" else f"{tenant}/authorization"
+    secrets = settings.tree("webhooks/logto") if TENANT.fullmatch(tenant) else {}
+    accepted = [line.strip().encode() for line in secrets.get(name, "").splitlines() if line.strip()]
+    if not accepted and tenant == "default":
+        raise settings.missing("webhooks/logto/authorization")
+    if not accepted:
+        raise Refused(404, "There is no such tenant.")
+    given = request.headers.get("authorization", "").encode("utf-8", "surrogatepass")
+    # Compare with each of them, always: the time must not tell which one came close.
+    if not sum([hmac.compare_digest(given, value) for value in accepted]):
+        raise Refused(401, "The authorization header is missing or wrong.")
+    return tenant
+
+
+def parse(request: Request, tenant: str, code_lifetime: float) -> Message:
+    """Map what Logto says to a Message."""
+    try:
+        body = Body.model_validate(request.json())
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"])) or "body"
+        known = field if field in Body.model_fields else "body"
+        raise Refused(422, f"The field {known} is missing or not of the right type.") from error
+    data = {**(body.payload or {}), **_said(body.payload or {})}
+    if not is_address(body.to):
+        raise Refused(422, "The recipient is not a single valid email address.")
+    kind = TYPES.get(body.type, "generic-code")
+    is_test = kind == "generic-code" and data.get("code") == CONSOLE_TEST_CODE
+    lifetime = code_lifetime if lane_of(kind, data) is Lane.CODES else NOTICE_LIFETIME
+    return Message(
+        id=new_id(),
+        tenant=tenant,
+        kind=kind,
+        to=body.to,
+        data=data,
+        created_at=request.received_at,
+        expires_at=request.received_at + lifetime,
+        source=SOURCE,
+        locales=_locales(data),
+        brand=_brand(kind, data),
+        identity="" if is_test else content_identity(tenant, body.to, kind, data),
+        client_ip=body.ip or "",
+    )
+
+
+def _said(payload: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return code and link, checked: they are what the reader acts on."""
+    code, link = payload.get("code"), payload.get("link")
+    if isinstance(code, int) and not isinstance(code, bool):
+        code = str(code)
+    if code is not None and not (isinstance(code, str) and len(code) <= 64 and code.isprintable()):
+        raise Refused(422, "The code is not a short text.")
+    if link not in (None, "") and not is_web_link(link):
+        raise Refused(422, "The link is not a valid http or https address.")
+    return {"code": code or None, "link": link or None}
+
+
+def is_web_link(link: Any) -> bool:
+    """Tell whether a link is one a mail may carry: absolute, http or https, and without a user name to deceive with."""
+    if not isinstance(link, str) or len(link) > 2048 or any(c in ' \\<>"`' or unicodedata.category(c)[0] in "CZ" for c in link):
+        return False
+    try:
+        url = urlsplit(link)
+        web = url.scheme.lower() in ("http", "https") and url.port != 0
+        return web and bool(url.hostname) and "@" not in url.netloc
+    except ValueError:
+        return False
+
+
+def _locales(data: Mapping[str, Any]) -> tuple[str, ...]:
+    locale, ui_locales = data.get("locale"), data.get("uiLocales")
+    raw = [locale] if isinstance(locale, str) else []
+    raw += ui_locales.split() if isinstance(ui_locales, str) else []
+    return tuple(dict.fromkeys(tag for tag in raw[:20] if TAG.fullmatch(tag)))
+
+
+def _brand(kind: str, data: Mapping[str, Any]) -> dict[str, str]:
+    """An invitation speaks for the organization; everything else for the application, where Logto names one."""
+    order = ("organization", "application") if kind == "organization-invitation" else ("application", "organization")
+    for owner in (data.get(key) for key in order):
+        if isinstance(owner, dict):
+            branding = owner.get("branding")
+            logos = branding if isinstance(branding, dict) else {}
+            hints = {
+                "name": owner.get("displayName") or owner.get("name"),
+                "logo_url": logos.get("logoUrl"),
+                "dark_logo_url": logos.get("darkLogoUrl"),
+            }
+            return {key: value for key, value in hints.items() if isinstance(value, str) and value}
+    return {}

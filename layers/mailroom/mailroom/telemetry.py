@@ -1,0 +1,83 @@
+"""What the functions log and count: message ids, kinds, tenants, errors; never an address, a code or a link."""
+
+import time
+import traceback
+from collections.abc import Mapping
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from mailroom.errors import SendError
+from mailroom.ledger import Outcome, Status
+from mailroom.message import Message
+
+__all__ = ["crashed", "failed", "finished"]
+
+
+HEADLINES = {
+    Status.ACCEPTED: "Email not sent yet, trying again",
+    Status.SENT: "Email sent successfully",
+    Status.SKIPPED: "Email skipped",
+    Status.FAILED: "Email failed",
+    Status.UNKNOWN: "Email may have been sent, the provider never said so",
+}
+COUNTED_AS = {
+    Status.ACCEPTED: "Retried",
+    Status.SENT: "Sent",
+    Status.SKIPPED: "Skipped",
+    Status.FAILED: "Failed",
+    Status.UNKNOWN: "Unknown",
+}
+WARNINGS = {
+    "shared_test_sender": "Sent from onboarding@resend.dev, which reaches only your own address and looks like spam: "
+    "set senders/default/auth to an address on a domain of yours",
+}
+
+
+def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcome, started: float) -> None:
+    """Log one line and count one thing for what came of a delivery."""
+    now = time.time()
+    facts = {
+        "message_id": message.id,
+        "tenant": message.tenant,
+        "kind": message.kind,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "provider": outcome.provider,
+        "provider_id": outcome.provider_id,
+        "duration_ms": round((now - started) * 1000),
+        "retry_in": outcome.retry_in,
+        "tries": [f"{t.provider}: {t.answer}{f' ({t.detail})' if t.detail else ''}" for t in outcome.tries],
+    }
+    fine = outcome.status in (Status.SENT, Status.SKIPPED) and outcome.reason != "email_not_configured"
+    log = logger.info if fine else logger.warning
+    log(HEADLINES[outcome.status], extra={name: value for name, value in facts.items() if value not in ("", None, [])})
+    for warning in outcome.warnings:
+        logger.warning(WARNINGS[warning], extra={"message_id": message.id, "tenant": message.tenant})
+    by = {"provider": outcome.provider} if outcome.status is Status.SENT else {"reason": outcome.reason}
+    _count(metrics, COUNTED_AS[outcome.status], by)
+    for tried in outcome.tries:
+        if tried.error == "misconfigured":
+            _count(metrics, "Misconfigured", {"provider": tried.provider})
+    if outcome.status is Status.SENT:
+        metrics.add_metric("AcceptedToSent", MetricUnit.Milliseconds, (now - message.created_at) * 1000)
+
+
+def _count(metrics: Metrics, name: str, by: Mapping[str, str]) -> None:
+    metrics.add_metric(name, MetricUnit.Count, 1)
+    with single_metric(name, MetricUnit.Count, 1) as metric:
+        for dimension, value in by.items():
+            metric.add_dimension(dimension, value)
+
+
+def failed(logger: Logger, metrics: Metrics, error: SendError, what: str) -> None:
+    """Log and count that something we depend on did not do as asked."""
+    logger.error(what, extra={"party": error.party, "code": error.code, "detail": error.detail})
+    metrics.add_metric(type(error).__name__, MetricUnit.Count, 1)
+
+
+def crashed(logger: Logger, metrics: Metrics, error: Exception, what: str) -> None:
+    """Log where an unexpected error came from; not its text, which may quote a reader's mail."""
+    where = traceback.format_tb(error.__traceback__)
+    logger.error(what, extra={"error": type(error).__name__, "where": where})
+    metrics.add_metric("Crashed", MetricUnit.Count, 1)

@@ -1,0 +1,131 @@
+"""The ledger on a real table: who may work on a message, and what is older than what."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mailroom.aws import Aws, AwsRefusal
+from mailroom.ledger import LEASE, Claim, Ledger, Outcome, Standing, Status, Try, decode
+from mailroom.message import Message, Parcel, content_identity, new_id
+
+KEY = "address key"
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def ledger(aws: Aws) -> Ledger:
+    table = {
+        "TableName": "ledger",
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    aws.call("dynamodb", "CreateTable", table)
+    return Ledger(aws, "ledger")
+
+
+def code(value: str, *, at: float = NOW, kind: str = "sign-in-code", to: str = "ada@example.com") -> Message:
+    data = {"code": value}
+    identity = content_identity("default", to, kind, data)
+    return Message(new_id(), "default", kind, to, data, at, at + 600, "logto", identity=identity)
+
+
+def row(aws: Aws, message: Message) -> dict[str, Any]:
+    answer = aws.call("dynamodb", "GetItem", {"TableName": "ledger", "Key": {"pk": {"S": f"message#{message.id}"}}})
+    return {name: decode(value) for name, value in answer["Item"].items()}
+
+
+def test_one_process_works_on_a_message_and_the_other_waits(ledger: Ledger) -> None:
+    parcel = Parcel.of(code("111111"))
+    assert ledger.claim(parcel, KEY, "first", NOW) is Claim.OURS
+    assert ledger.claim(parcel, KEY, "second", NOW + 1) is Claim.BUSY
+
+
+def test_a_claim_whose_answer_was_lost_can_be_made_again(ledger: Ledger) -> None:
+    parcel = Parcel.of(code("111111"))
+    ledger.claim(parcel, KEY, "first", NOW)
+    assert ledger.claim(parcel, KEY, "first", NOW) is Claim.OURS
+
+
+def test_a_process_that_died_loses_its_claim_when_the_lease_ends(ledger: Ledger) -> None:
+    parcel = Parcel.of(code("111111"))
+    ledger.claim(parcel, KEY, "dead", NOW)
+    assert ledger.claim(parcel, KEY, "second", NOW + LEASE + 1) is Claim.OURS
+
+
+def test_a_finished_message_is_never_claimed_again(ledger: Ledger) -> None:
+    parcel = Parcel.of(code("111111"))
+    ledger.claim(parcel, KEY, "first", NOW)
+    ledger.finish(parcel.message.id, "first", Outcome(Status.SENT, provider="resend", provider_id="re-1"), NOW)
+    assert ledger.claim(parcel, KEY, "second", NOW + LEASE + 1) is Claim.DONE
+
+
+def test_a_released_message_waits_for_its_next_try_and_not_for_an_older_one(ledger: Ledger) -> None:
+    first = Parcel.of(code("111111"))
+    ledger.claim(first, KEY, "a", NOW)
+    tries = (Try(NOW, "resend", "rate_limit_exceeded"),)
+    ledger.release(first.message.id, "a", 1, Outcome(Status.ACCEPTED, tries=tries, retry_in=1))
+    assert ledger.claim(first, KEY, "b", NOW + 1) is Claim.DONE
+    assert ledger.claim(first.again(None), KEY, "c", NOW + 1) is Claim.OURS
+
+
+def test_who_lost_its_claim_cannot_write_an_end(ledger: Ledger, aws: Aws) -> None:
+    parcel = Parcel.of(code("111111"))
+    ledger.claim(parcel, KEY, "slow", NOW)
+    ledger.claim(parcel, KEY, "quick", NOW + LEASE + 1)
+    ledger.finish(parcel.message.id, "quick", Outcome(Status.SENT), NOW)
+    with pytest.raises(AwsRefusal):
+        ledger.finish(parcel.message.id, "slow", Outcome(Status.FAILED), NOW)
+    assert row(aws, parcel.message)["status"] == "sent"
+
+
+def test_a_row_tells_the_whole_story_and_nothing_private(ledger: Ledger, aws: Aws) -> None:
+    parcel = Parcel.of(code("424242", to="ada.lovelace@example.com"))
+    ledger.claim(parcel, KEY, "t", NOW)
+    tries = (Try(NOW, "resend", "service_unavailable", error="unavailable"), Try(NOW, "ses", "accepted"))
+    ledger.finish(parcel.message.id, "t", Outcome(Status.SENT, "", "ses", "ses-1", tries), NOW + 2)
+    found = row(aws, parcel.message)
+    assert (found["status"], found["provider"], found["provider_id"]) == ("sent", "ses", "ses-1")
+    assert [entry.get("answer") or entry["status"] for entry in found["timeline"]] == [
+        "service_unavailable",
+        "accepted",
+        "sent",
+    ]
+    assert found["to"] == "a•••@example.com"
+    assert "424242" not in str(found)
+    assert "lovelace" not in str(found)
+
+
+def test_an_older_code_for_the_same_reader_is_superseded(ledger: Ledger) -> None:
+    assert ledger.stand(code("222222", at=NOW + 5), KEY, NOW) is Standing.CURRENT
+    assert ledger.stand(code("111111", at=NOW), KEY, NOW) is Standing.SUPERSEDED
+
+
+def test_a_retry_of_the_newest_code_is_still_the_newest(ledger: Ledger) -> None:
+    message = code("222222")
+    ledger.stand(message, KEY, NOW)
+    assert ledger.stand(message, KEY, NOW + 30) is Standing.CURRENT
+
+
+def test_the_same_code_again_within_a_minute_is_a_duplicate(ledger: Ledger) -> None:
+    ledger.stand(code("111111"), KEY, NOW)
+    assert ledger.stand(code("111111", at=NOW + 59), KEY, NOW) is Standing.DUPLICATE
+    assert ledger.stand(code("111111", at=NOW + 61), KEY, NOW) is Standing.CURRENT
+
+
+def test_a_console_test_is_always_sent(ledger: Ledger) -> None:
+    test = replace(code("000000", kind="generic-code"), identity="")
+    assert ledger.stand(test, KEY, NOW) is Standing.CURRENT
+    assert ledger.stand(replace(test, id=new_id()), KEY, NOW) is Standing.CURRENT
+
+
+@pytest.mark.parametrize("other", [{"to": "bob@example.com"}, {"kind": "mfa-code"}])
+def test_another_reader_or_kind_is_not_in_the_way(ledger: Ledger, other: dict[str, Any]) -> None:
+    ledger.stand(code("222222", at=NOW + 5), KEY, NOW)
+    assert ledger.stand(code("111111", **other), KEY, NOW) is Standing.CURRENT
+
+
+def test_a_notification_is_not_superseded_by_a_newer_one(ledger: Ledger) -> None:
+    ledger.stand(code("2", at=NOW + 5, kind="notification"), KEY, NOW)
+    assert ledger.stand(code("1", kind="notification"), KEY, NOW) is Standing.CURRENT
