@@ -1,0 +1,122 @@
+"""Whose mail it looks like: names and logos from the tenant or from a hint, colours that stay readable whatever comes."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailroom import foreign
+
+__all__ = ["Brand", "Palette", "contrast", "readable"]
+
+READABLE = 4.5  # WCAG 2.2 AA for text, https://www.w3.org/TR/WCAG22/#contrast-minimum
+VISIBLE = 3.0  # and for what is not text
+COLOR = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours of one mode, light or dark."""
+
+    page: str
+    card: str
+    text: str
+    muted: str
+    box: str
+    rule: str
+    link: str
+    page_link: str
+    button: str
+    button_edge: str
+    button_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """What the templates know as `brand`."""
+
+    name: str
+    logo_url: str
+    dark_logo_url: str
+    company: tuple[str, ...]
+    support_url: str
+    support_email: str
+    light: Palette
+    dark: Palette
+
+    @classmethod
+    def of(
+        cls, settings: Mapping[str, str], hints: Mapping[str, str], defaults: Mapping[str, Any], fallback: str
+    ) -> "Brand":
+        """Put a brand together: what the tenant set, then what the source hinted at, then the defaults."""
+        # The tenant's word comes first: a hint names the application a mail is about, the tenant the house it is from.
+        logo, dark_logo = (foreign.image(settings.get(key)) for key in ("logo_url", "dark_logo_url"))
+        if not logo:
+            logo, dark_logo = (foreign.image(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
+        color = _color(settings.get("color")) or _color(defaults["color"]) or "#000000"
+        return cls(
+            name=foreign.line(settings.get("name"), foreign.NAME_LENGTH) or foreign.name(hints.get("name")) or fallback,
+            logo_url=logo,
+            dark_logo_url=dark_logo,
+            company=tuple(
+                filter(None, map(foreign.line, str(settings.get("company") or defaults["company"]).splitlines()))
+            ),
+            support_url=foreign.link(settings.get("support_url") or defaults["support_url"]),
+            support_email=foreign.line(settings.get("support_email") or defaults["support_email"], 254),
+            light=_palette(defaults["light"], color),
+            dark=_palette(defaults["dark"], color),
+        )
+
+
+def _palette(neutral: Mapping[str, str], color: str) -> Palette:
+    card = neutral["card"]
+    button = color if contrast(card, "#ffffff") < contrast(card, "#000000") else readable(color, card, VISIBLE)
+    return Palette(
+        **neutral,
+        link=readable(color, card),
+        page_link=readable(color, neutral["page"]),
+        button=button,
+        button_edge=readable(button, card, VISIBLE),
+        button_text=max("#ffffff", "#000000", key=lambda ink: contrast(ink, button)),
+    )
+
+
+def _color(value: Any) -> str:
+    found = isinstance(value, str) and COLOR.fullmatch(value.strip())
+    if not found:
+        return ""
+    digits = found[1].lower()
+    return "#" + (digits if len(digits) == 6 else "".join(2 * digit for digit in digits))
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours as WCAG counts it, from 1 to 21."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def readable(color: str, ground: str, enough: float = READABLE) -> str:
+    """Return `color`, mixed with as little black or white as makes it stand out from `ground`."""
+    ink = max("#000000", "#ffffff", key=lambda ink: contrast(ink, ground))
+    for share in range(0, 101, 4):
+        mixed = _mix(color, ink, share / 100)
+        if contrast(mixed, ground) >= enough:
+            return mixed
+    return ink
+
+
+def _channels(color: str) -> list[int]:
+    return [int(color[at : at + 2], 16) for at in (1, 3, 5)]
+
+
+def _luminance(color: str) -> float:
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+        for share in (channel / 255 for channel in _channels(color))
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _mix(color: str, ink: str, share: float) -> str:
+    pairs = zip(_channels(color), _channels(ink), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)

@@ -1,0 +1,72 @@
+"""Which form a whole number takes in a language: the cardinal rules of CLDR for the languages we write.
+
+https://www.unicode.org/cldr/charts/latest/supplemental/language_plural_rules.html. The rules for fractions and for
+whole millions are left out: minutes, hours and days never come to those.
+"""
+
+from collections.abc import Callable, Mapping
+
+__all__ = ["category"]
+
+
+def _other(n: int) -> str:
+    return "other"
+
+
+def _one(n: int) -> str:
+    return "one" if n == 1 else "other"
+
+
+def _zero_or_one(n: int) -> str:
+    return "one" if n in (0, 1) else "other"
+
+
+def _two(n: int) -> str:
+    return "two" if n == 2 else _one(n)
+
+
+def _czech(n: int) -> str:
+    return "few" if 2 <= n <= 4 else _one(n)
+
+
+def _polish(n: int) -> str:
+    if n == 1:
+        return "one"
+    return "few" if 2 <= n % 10 <= 4 and not 12 <= n % 100 <= 14 else "many"
+
+
+def _east_slavic(n: int) -> str:
+    if n % 10 == 1 and n % 100 != 11:
+        return "one"
+    return "few" if 2 <= n % 10 <= 4 and not 12 <= n % 100 <= 14 else "many"
+
+
+def _romanian(n: int) -> str:
+    if n == 1:
+        return "one"
+    return "few" if n == 0 or 1 <= n % 100 <= 19 else "other"
+
+
+def _arabic(n: int) -> str:
+    if n <= 2:
+        return ("zero", "one", "two")[n]
+    return "few" if 3 <= n % 100 <= 10 else "many" if n % 100 >= 11 else "other"
+
+
+RULES: Mapping[str, Callable[[int], str]] = {
+    **dict.fromkeys(("id", "ja", "ko", "th", "vi", "zh"), _other),
+    **dict.fromkeys(("fa", "fr", "hi", "pt"), _zero_or_one),
+    **dict.fromkeys(("cs", "sk"), _czech),
+    **dict.fromkeys(("ru", "uk"), _east_slavic),
+    "ar": _arabic,
+    "he": _two,
+    "pl": _polish,
+    "pt-PT": _one,
+    "ro": _romanian,
+}
+
+
+def category(locale: str, n: int) -> str:
+    """Return zero, one, two, few, many or other; a language without a rule here counts as English does."""
+    rule = RULES.get(locale) or RULES.get(locale.partition("-")[0], _one)
+    return rule(n)

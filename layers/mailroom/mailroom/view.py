@@ -1,0 +1,134 @@
+"""What a template sees of a Message: one neutral view, whoever the source was and however odd its data.
+
+A value of the wrong type is as good as none: a mail with a code goes out whatever else is wrong with it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailroom import foreign
+from mailroom.brand import Brand
+from mailroom.kinds import KINDS, Lane
+from mailroom.message import Message
+from mailroom.texts import Texts, fill
+
+__all__ = ["base_kind", "view_of"]
+
+FREE = ("security-notice", "notification")  # the caller brings the words
+PARAGRAPHS = 20
+FACTS = 50
+
+
+def base_kind(message: Message) -> str:
+    """Return the kind of ours whose body and texts serve a message; a tenant's own kind borrows one."""
+    if message.kind in KINDS:
+        return message.kind
+    return "generic-code" if foreign.code(message.data.get("code")) else "notification"
+
+
+def view_of(message: Message, texts: Texts, brand: Brand) -> dict[str, Any]:
+    """Compose all that a mail says: names cleaned, sentences filled in, nothing left to decide but where it stands."""
+    data, kind, base = message.data, message.kind, base_kind(message)
+    rtl = texts.direction == "rtl"
+    names = {key: foreign.isolate(value, rtl=rtl) for key, value in _names(message, brand).items()}
+
+    def say(key: str) -> str:
+        sentence = texts.own(kind, key) or texts.find(base, key)
+        return fill(sentence, names)
+
+    def say_own(key: str) -> str:
+        return fill(texts.own(kind, key) or texts.own(base, key), names)
+
+    is_free = base in FREE or kind not in KINDS
+    title = foreign.line(data.get("title"), 200) if is_free else ""
+    paragraphs = _paragraphs(data.get("paragraphs")) if is_free else []
+    if not paragraphs:
+        paragraphs = [
+            said for said in [say_own("invited_by" if names["inviter"] else "invited") or say_own("text")] if said
+        ]
+    code, (url, label) = foreign.code(data.get("code")), _button(data)
+    if not (code or url or is_free):
+        paragraphs.append(say("none"))
+    valid = _validity(message, texts) if code or url else ""
+    subject = title or say_own("subject")
+    heading = title or say_own("heading") or subject
+    link_label = say("or_button") if code else say_own("link") or ("" if paragraphs or is_free else say("link"))
+    return {
+        "lang": texts.locale,
+        "dir": texts.direction,
+        "start": "right" if rtl else "left",
+        "end": "left" if rtl else "right",
+        "brand": brand,
+        "names": names,
+        "subject": subject,
+        "preheader": f"{code} · {valid}".rstrip(" ·") if code else next(iter([*paragraphs, link_label, heading])),
+        "heading": heading,
+        "paragraphs": paragraphs,
+        "code": code and {"text": code, "label": say("code"), "spelled": " ".join(code), "long": len(code) > 10},
+        "button": url and {"url": url, "text": label or say("button"), "label": link_label, "or_link": say("or_link")},
+        "valid": valid,
+        "notes": [note for note in (say("secret") if code else "", say_own("ignore")) if note],
+        "facts": _facts(data.get("facts")) if is_free else [],
+        "footer": [say("automatic"), *brand.company],
+        "support": _support(brand, say("help")),
+    }
+
+
+def _names(message: Message, brand: Brand) -> dict[str, str]:
+    data, hint = message.data, foreign.name(message.brand.get("name"))
+    organization = _party(data.get("organization"), "name")
+    app = _party(data.get("application"), "displayName", "name") or organization or hint or brand.name
+    return {
+        "app": app,
+        "brand": brand.name,
+        "organization": organization or hint or app,
+        "inviter": _party(data.get("inviter"), "name", "username", "primaryEmail"),
+    }
+
+
+def _party(value: Any, *keys: str) -> str:
+    """Return the name of somebody who is given by name, or as Logto does, with everything known about them."""
+    candidates = [value.get(key) for key in keys] if isinstance(value, Mapping) else [value]
+    return next(filter(None, map(foreign.name, candidates)), "")
+
+
+def _paragraphs(value: Any) -> list[str]:
+    said = value.split("\n\n") if isinstance(value, str) else value if isinstance(value, list | tuple) else []
+    return [text for text in map(foreign.line, said[:PARAGRAPHS]) if text]
+
+
+def _button(data: Mapping[str, Any]) -> tuple[str, str]:
+    button = data.get("button")
+    button = button if isinstance(button, Mapping) else {}
+    return foreign.link(data.get("link")) or foreign.link(button.get("url")), foreign.line(
+        button.get("text"), foreign.NAME_LENGTH
+    )
+
+
+def _facts(value: Any) -> list[tuple[str, str]]:
+    rows = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
+    pairs = [row for row in rows[:FACTS] if isinstance(row, list | tuple) and len(row) == 2]
+    return [(_fact(name), _fact(said)) for name, said in pairs if _fact(name)]
+
+
+def _fact(value: Any) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return foreign.line(str(value) if is_number else value, 500)
+
+
+def _validity(message: Message, texts: Texts) -> str:
+    if message.lane is not Lane.CODES:
+        return ""
+    minutes = message.lifetime_minutes
+    if minutes < 120:
+        return texts.count("valid_minutes", minutes)
+    hours = minutes // 60  # rounded down: better too early than too late
+    return texts.count("valid_hours", hours) if hours < 48 else texts.count("valid_days", hours // 24)
+
+
+def _support(brand: Brand, label: str) -> dict[str, str] | None:
+    if brand.support_email:
+        return {"label": label, "url": f"mailto:{brand.support_email}", "text": brand.support_email}
+    if brand.support_url:
+        return {"label": label, "url": brand.support_url, "text": brand.support_url.split("://", 1)[1].rstrip("/")}
+    return None

@@ -1,0 +1,179 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom.kinds import KINDS
+from mailroom.mailbox import Mailbox
+from mailroom.message import Message
+from mailroom.rendering import Renderer
+from mailroom.sender import Sender
+
+TEMPLATES = Path(__file__).parent.parent / "layers" / "templates"
+SENDER = Sender(Mailbox("no-reply@example.com", "Acme"), Mailbox("help@example.com"), ("resend",))
+LINK = "https://app.example.com/callback?token=a%2Fb&next=1"
+MODES = {
+    "a code": {"code": "048291"},
+    "a link": {"link": LINK},
+    "both": {"code": "048291", "link": LINK},
+    "neither": {},
+}
+ODD: tuple[Any, ...] = (
+    None,
+    7,
+    7.5,
+    True,
+    [],
+    {},
+    [None],
+    {"name": None},
+    {"name": {"x": []}},
+    [[1, 2], "x", None],
+    "\ud83d",
+)
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Renderer:
+    return Renderer(TEMPLATES)
+
+
+def message(kind: str = "sign-in-code", *locales: str, minutes: int = 10, **data: Any) -> Message:
+    return Message(
+        id="018f3c5e7a1b00112233445566778899",
+        tenant="default",
+        kind=kind,
+        to="reader@example.com",
+        data=data,
+        created_at=1_700_000_000.0,
+        expires_at=1_700_000_000.0 + 60 * minutes,
+        source="direct",
+        locales=locales,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("locale", ["en", "de"])
+def test_every_kind_says_something_with_a_code_a_link_both_or_neither(renderer, kind, locale, mode):
+    email = renderer.render(message(kind, locale, **MODES[mode]), SENDER, {})
+    assert email.locale == locale
+    assert email.subject and f"<title>{email.subject}" in email.html.replace("&#x27;", "'").replace("’", "’")
+    for said in MODES[mode].values():
+        assert said in email.text
+        assert said.replace("&", "&amp;") in email.html
+    assert not {"{", "}"} & set(email.text + email.subject)
+    assert "undefined" not in email.html + email.text
+
+
+def test_a_code_stands_in_one_piece_and_is_read_out_sign_by_sign(renderer):
+    html = renderer.render(message(code="048291"), SENDER, {}).html
+    assert ">048291</p>" in html
+    assert 'aria-label="0 4 8 2 9 1"' in html
+
+
+def test_the_link_stands_in_plain_sight_below_its_button(renderer):
+    html = renderer.render(message("password-reset", link=LINK), SENDER, {}).html
+    shown = LINK.replace("&", "&amp;")
+    assert html.count(f'href="{shown}"') == 2
+    assert html.index(f">{shown}</a>") > html.index(">Reset password</a>")
+
+
+@pytest.mark.parametrize(
+    ("locale", "minutes", "said"),
+    [
+        ("en", 1, "Valid for 1 minute."),
+        ("en", 10, "Valid for 10 minutes."),
+        ("en", 60, "Valid for 60 minutes."),
+        ("en", 150, "Valid for 2 hours."),
+        ("en", 7 * 1440, "Valid for 7 days."),
+        ("de", 1, "1 Minute gültig."),
+        ("de", 10, "10 Minuten gültig."),
+    ],
+)
+def test_a_code_tells_how_long_it_is_valid(renderer, locale, minutes, said):
+    email = renderer.render(message("mfa-code", locale, minutes=minutes, code="123456"), SENDER, {})
+    assert said in email.text and said in email.html
+
+
+def test_an_invitation_names_who_invites_and_whereto(renderer):
+    logto = {
+        "organization": {"id": "1", "name": "Acme GmbH & Söhne"},
+        "inviter": {"name": None, "username": "zoe"},
+        "link": LINK,
+    }
+    email = renderer.render(message("organization-invitation", **logto), SENDER, {})
+    assert "zoe has invited you to join Acme GmbH & Söhne." in email.text
+    assert "zoe has invited you to join Acme GmbH &amp; Söhne." in email.html
+
+
+def test_a_notification_carries_what_the_caller_has_to_say(renderer):
+    data = {
+        "title": "Your booking is confirmed",
+        "paragraphs": ["We look forward to your visit.", "Bring this mail."],
+        "button": {"text": "View booking", "url": "https://example.com/b/1"},
+        "facts": [["Date", "1 May"], ["Guests", 2]],
+    }
+    email = renderer.render(message("notification", **data), SENDER, {})
+    assert email.subject == "Your booking is confirmed"
+    for said in ("We look forward to your visit.", "Bring this mail.", "View booking", "https://example.com/b/1"):
+        assert said in email.text and said in email.html
+    assert "Guests: 2" in email.text
+
+
+@pytest.mark.parametrize("data", [{"code": "123456"}, {"title": "Hello", "paragraphs": "One.\n\nTwo."}])
+def test_a_kind_of_the_tenants_own_gets_a_body_that_fits(renderer, data):
+    email = renderer.render(message("welcome", **data), SENDER, {})
+    for said in (data.get("code", "One."), data.get("title", "Acme")):
+        assert said in email.text
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize(
+    "key",
+    [
+        "application",
+        "organization",
+        "inviter",
+        "user",
+        "title",
+        "paragraphs",
+        "button",
+        "facts",
+        "link",
+        "locale",
+        "template",
+        "self",
+    ],
+)
+def test_a_code_goes_out_whatever_else_is_odd(renderer, key, odd):
+    for kind in ("sign-in-code", "organization-invitation", "notification"):
+        assert "123456" in renderer.render(message(kind, **{"code": "123456", key: odd}), SENDER, {}).text
+
+
+def test_the_headers_say_that_a_machine_wrote_this(renderer):
+    email = renderer.render(message(code="123456"), SENDER, {})
+    assert email.headers["Auto-Submitted"] == "auto-generated"
+    assert email.headers["X-Entity-Ref-ID"] == email.tags["message_id"] == message().id
+    assert email.reply_to == SENDER.reply_to
+    assert not any(name.lower().startswith("list-") for name in email.headers)
+
+
+def test_the_sender_is_named_after_the_brand_where_it_has_no_name_itself(renderer):
+    nameless = Sender(Mailbox("no-reply@example.com"))
+    hinted = replace(message(code="123456"), brand={"name": "Acme Web"})
+    assert renderer.render(message(code="123456"), SENDER, {"name": "Other"}).from_.name == "Acme"
+    assert renderer.render(hinted, nameless, {"name": "Contoso <ceo@bank.com>"}).from_.name == "Contoso ceo bank.com"
+    assert renderer.render(hinted, nameless, {}).from_.name == "Acme Web"
+    assert renderer.render(message(code="123456"), nameless, {}).from_.name == ""
+
+
+def test_the_same_message_renders_to_the_same_bytes():
+    first, second = (Renderer(TEMPLATES).render(message(code="123456", link=LINK), SENDER, {}) for _ in range(2))
+    assert first == second
+
+
+def test_a_mail_stays_small(renderer):
+    for kind in KINDS:
+        assert len(renderer.render(message(kind, code="048291", link=LINK), SENDER, {}).html.encode()) < 15_000
