@@ -1,0 +1,80 @@
+# `make` lists the verbs. Each sets up what it needs, once.
+PYTHON       ?= python3
+ENVIRONMENT  ?= development
+ARCHITECTURE ?= arm64
+ARGS         ?=
+
+BIN  := .venv/bin
+SAM  := .cache/sam/bin/sam
+UV   := .cache/uv/bin/uv
+PIP  := -m pip install --quiet --disable-pip-version-check --no-deps
+VENV := .venv/.made
+NPM  := $(patsubst %/package-lock.json,%/node_modules/.made,$(wildcard tests/*/package-lock.json))
+
+export ARCHITECTURE
+export SAM_CLI_TELEMETRY := 0
+export PYTHONPATH        := $(CURDIR)/ops:$(CURDIR)/layers/mailroom
+# Bytecode beside the sources would make `sam build` believe that a layer has changed.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
+
+.DEFAULT_GOAL := help
+.PHONY: setup run test check static build bench deploy lock clean help
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+run: $(VENV) ## start everything on this machine, with an inbox: http://127.0.0.1:3000
+	$(BIN)/python -m mailroom_ops.local $(ARGS)
+
+test: setup ## run the tests (ARGS="-k webhook" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: static test ## run all that must pass before a change goes in
+
+static: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(SAM) validate --lint
+
+build: $(SAM) ## build what Lambda runs (ARCHITECTURE=x86_64 for the other processor)
+	@python=$$(.ci/find-python) && PATH=$$(dirname "$$python"):$$PATH \
+		$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+deploy: build ## build, and deploy to your AWS account (ENVIRONMENT=development|staging|production)
+	$(SAM) deploy --config-env $(ENVIRONMENT) $(ARGS)
+
+bench: setup ## measure cold start, warm time and memory of what Lambda runs
+	$(BIN)/python -m bench $(ARGS)
+
+setup: $(VENV) $(SAM) $(NPM) ## install what development needs, all inside this folder
+
+lock: $(UV) ## pin the dependencies of pyproject.toml anew
+	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group dev pyproject.toml -o requirements-dev.txt
+	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group sam -o requirements-sam.txt
+	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
+		--constraint requirements-dev.txt pyproject.toml -o layers/dependencies/requirements.txt
+LOCK := --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+clean: ## remove all that was installed or built
+	rm -rf .venv .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules
+
+$(VENV): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP) --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+$(SAM): requirements-sam.txt
+	$(PYTHON) -m venv .cache/sam
+	.cache/sam/bin/python $(PIP) --require-hashes --requirement requirements-sam.txt
+	@touch $@
+
+$(UV):
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/python $(PIP) uv==0.13.8
+
+%/node_modules/.made: %/package-lock.json
+	npm ci --prefix $* --no-audit --no-fund --silent
+	@touch $@
