@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from mailroom_ops.sandbox.inbox import Captured
 
-__all__ = ["Desk", "Pace", "Reply", "Request", "captured", "json_reply", "mailboxes"]
+__all__ = ["UNVERIFIED", "Desk", "Pace", "Reply", "Request", "captured", "json_reply", "mailboxes", "written"]
 
 HEADERS = HeaderRegistry()
+UNVERIFIED = "unverified.example"  # a sender's domain that every desk refuses, as the real one does an unverified one
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,12 @@ def captured(
         kind=tags.get("kind", ""),
         locale=language,
     )
+
+
+def written(name: str, address: str) -> str:
+    """Write what an API keeps apart as one mailbox."""
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>' if name else address
 
 
 def _seen(text: str) -> str:

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     RESET_AFTER_ACCEPT = "reset-after-accept"  # taken, then the connection is cut
     HANG_AFTER_ACCEPT = "hang-after-accept"  # taken, then no answer, ever
     GARBAGE = "garbage"  # taken, answered with a 200 that says nothing
+    FLOOD = "flood"  # taken, answered without end
+    DRIP = "drip"  # taken, answered a byte at a time, without end
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,12 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from mailroom_ops.sandbox.desk import Pace, Reply, Request, captured, json_reply, mailboxes
+from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
 from mailroom_ops.sandbox.inbox import Captured
 
 __all__ = ["Resend"]
 
 TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
-UNVERIFIED = "unverified.example"  # a sender's domain that is refused here, as an unverified one is there
 NAMES = {401: "missing_api_key", 403: "invalid_api_key", 404: "not_found", 405: "method_not_allowed",
          409: "resource_locked", 422: "validation_error", 429: "rate_limit_exceeded", 500: "application_error",
          503: "service_unavailable"}  # fmt: skip

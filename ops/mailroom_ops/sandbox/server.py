@@ -8,6 +8,7 @@ GET    /faults     what waits to go wrong, and how many requests each provider g
 
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -18,18 +19,23 @@ from typing import Any, Self
 
 from mailroom_ops.sandbox.desk import Desk, Pace, Reply, Request, json_reply
 from mailroom_ops.sandbox.faults import Fault, Faults, Kind
+from mailroom_ops.sandbox.http import Http
 from mailroom_ops.sandbox.inbox import Inbox
+from mailroom_ops.sandbox.mailgun import Mailgun
+from mailroom_ops.sandbox.postmark import Postmark
 from mailroom_ops.sandbox.resend import Resend
+from mailroom_ops.sandbox.sendgrid import SendGrid
 
 __all__ = ["Sandbox", "desks"]
 
 NONSENSE = Reply(200, b"<html><body>It works!</body></html>", {"content-type": "text/html"})
 HANGS = (Kind.HANG, Kind.HANG_AFTER_ACCEPT)
+ENDLESS = {Kind.FLOOD: (b" " * 65536, 0.0), Kind.DRIP: (b" ", 0.02)}  # what is sent, how often
 
 
 def desks() -> list[Desk]:
     """Return a desk for each provider that is spoken to over HTTP."""
-    return [Resend()]
+    return [Resend(), SendGrid(), Mailgun(), Postmark(), Http()]
 
 
 class Sandbox:
@@ -184,7 +190,9 @@ class _Server(ThreadingHTTPServer):
                 continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news here."""
+        """Say nothing of a client that went away: it did so on purpose."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -211,6 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault and fault.kind in HANGS:
             self.connection.recv(1)
             self.close_connection = True
+        elif fault and fault.kind in ENDLESS:
+            self._send_without_end(*ENDLESS[fault.kind])
         else:
             self._send(reply)
 
@@ -226,6 +236,14 @@ class _Handler(BaseHTTPRequestHandler):
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body)
+
+    def _send_without_end(self, chunk: bytes, pause: float) -> None:
+        """Send until the client has had enough."""
+        self.close_connection = True
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+        while True:
+            self.wfile.write(chunk)
+            time.sleep(pause)
 
     def _reset(self) -> None:
         """Cut the connection so that the other side sees a reset, not an end."""

@@ -42,6 +42,10 @@ class Needs:
 
 NEEDS: Mapping[str, Needs] = {
     "resend": Needs(required=("api_key",), optional=("endpoint",)),
+    "sendgrid": Needs(required=("api_key",), optional=("endpoint",)),
+    "mailgun": Needs(required=("api_key",), optional=("domain", "endpoint")),
+    "postmark": Needs(required=("server_token",), optional=("message_stream", "endpoint")),
+    "http": Needs(required=("endpoint", "secret")),
 }
 
 
@@ -63,4 +67,20 @@ def load(name: str, values: Mapping[str, str]) -> Provider:
             from mailroom.providers.resend import Resend
 
             return Resend.from_settings(values)
+        case "sendgrid":
+            from mailroom.providers.sendgrid import SendGrid
+
+            return SendGrid.from_settings(values)
+        case "mailgun":
+            from mailroom.providers.mailgun import Mailgun
+
+            return Mailgun.from_settings(values)
+        case "postmark":
+            from mailroom.providers.postmark import Postmark
+
+            return Postmark.from_settings(values)
+        case "http":
+            from mailroom.providers.http import Http
+
+            return Http.from_settings(values)
     raise Misconfigured("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")

@@ -13,10 +13,23 @@ import httpx
 
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
 
-__all__ = ["QUOTA_WAIT", "Case", "endpoint", "hold_back", "post", "problem", "retry_after", "said", "secret", "shared"]
+__all__ = [
+    "QUOTA_WAIT",
+    "Answer",
+    "Case",
+    "endpoint",
+    "hold_back",
+    "post",
+    "problem",
+    "retry_after",
+    "secret",
+    "shared",
+]
 
 # A read that times out leaves us not knowing, so reading is given longer than connecting.
 TIMEOUT = httpx.Timeout(6.0, connect=2.0, pool=2.0)
+PATIENCE = 8.0  # a timeout is for one read: this is for all of them
+LONGEST_ANSWER = 256 * 1024
 # Most front ends drop a connection after a minute without use. One dropped in the moment we write is an Ambiguous
 # outcome, so ours are let go much earlier.
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
@@ -34,23 +47,41 @@ def shared() -> httpx.Client:
     return httpx.Client(timeout=TIMEOUT, limits=LIMITS, headers=headers, follow_redirects=False)
 
 
-def post(client: httpx.Client, party: str, url: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+class Answer(NamedTuple):
+    """What came back, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON object it consists of; empty for anything else."""
+        try:
+            body = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return {}
+        return body if isinstance(body, dict) else {}
+
+
+def post(client: httpx.Client, party: str, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
     """Post once, never again by itself; say of a failure whether the bytes may have arrived."""
+    patience = time.monotonic() + PATIENCE
+    body = b""
     try:
-        return client.post(url, content=content, headers=headers)
+        with client.stream("POST", url, content=content, headers=headers) as response:
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > LONGEST_ANSWER or time.monotonic() > patience:
+                    raise Ambiguous(party, "garbage", "its answer does not end")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
         raise Unavailable(party, "unreachable", type(error).__name__) from error
     except httpx.RequestError as error:
         raise Ambiguous(party, "no_answer", type(error).__name__) from error
-
-
-def said(response: httpx.Response) -> dict[str, Any]:
-    """Return the JSON object a provider answered with; empty for anything else."""
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
+    return Answer(response.status_code, response.headers, body)
 
 
 class Case(NamedTuple):
@@ -107,18 +138,19 @@ def _error(kind: type[SendError], party: str, code: str, name: str, message: str
 
 def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
     """Return how many seconds an answer asks us to wait, in whichever way it says so."""
-    for value in (headers.get("retry-after"), headers.get("ratelimit-reset"), headers.get("x-ratelimit-reset")):
-        if value and (seconds := _seconds(value)) is not None:
-            return seconds
-    asked = re.search(r"(?:try again|retry) (?:after|in) (.+)", message, re.IGNORECASE)
-    return _seconds(asked[1]) if asked else None
+    asked = headers.get("retry-after")
+    if asked is None and (found := re.search(r"(?:try again|retry) (?:after|in) (.+)", message, re.IGNORECASE)):
+        asked = found[1]
+    seconds = _seconds(asked or "")
+    return hold_back(headers) or None if seconds is None else seconds
 
 
 def hold_back(headers: Mapping[str, str]) -> float:
-    """Return how long to send nothing more after a success: until the window reopens, once it is used up."""
-    if "0" not in (headers.get("ratelimit-remaining"), headers.get("x-ratelimit-remaining")):
-        return 0.0
-    return retry_after(headers) or 0.0
+    """Return how long to send nothing more: until the window reopens, once it is used up."""
+    for prefix in ("ratelimit", "x-ratelimit"):
+        if headers.get(f"{prefix}-remaining") == "0":
+            return _seconds(headers.get(f"{prefix}-reset", "")) or 0.0
+    return 0.0
 
 
 def _seconds(text: str) -> float | None:

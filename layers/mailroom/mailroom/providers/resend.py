@@ -26,7 +26,7 @@ ERRORS = (
     Case(0, "suspended_api_key", "", Misconfigured, "bad_key"),
     Case(400, "", "API key is invalid", Misconfigured, "bad_key"),
     Case(0, "invalid_permission", "", Misconfigured, "forbidden"),
-    Case(0, "", "domain .*not verified", Misconfigured, "unverified_domain"),
+    Case(0, "", "domain .*not verified", Misconfigured, "unverified_sender"),
     Case(403, "", "only send testing emails", Misconfigured, "test_mode"),
     Case(0, "invalid_from_address", "", Misconfigured, "invalid_sender"),
     Case(422, "", "`from`", Misconfigured, "invalid_sender"),
@@ -68,20 +68,20 @@ class Resend:
     def _post(self, path: str, body: Any, key: str, count: int) -> list[Receipt]:
         content = json.dumps(body, separators=(",", ":")).encode()
         headers = {**self._headers, "Idempotency-Key": key}
-        response = _client.post(self._client, self.name, self._endpoint + path, content, headers)
-        answer = _client.said(response)
-        if response.is_success:
-            items = answer.get("data", [answer])
+        answer = _client.post(self._client, self.name, self._endpoint + path, content, headers)
+        said = answer.json()
+        if answer.is_success:
+            items = said.get("data", [said])
             ids = [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
             if len(ids) != count:
                 raise Ambiguous(self.name, "garbage", "its answer has no id")
-            wait = _client.hold_back(response.headers)
+            wait = _client.hold_back(answer.headers)
             return [Receipt(id_, wait) for id_ in ids]
-        name, message = str(answer.get("name") or ""), str(answer.get("message") or "")
-        if response.status_code == 409 and name == HAS_IT:
+        name, message = str(said.get("name") or ""), str(said.get("message") or "")
+        if answer.status == 409 and name == HAS_IT:
             return [Receipt("")] * count  # it has this mail from an earlier try, in other words
-        wait_asked = _client.retry_after(response.headers)
-        raise _client.problem(self.name, ERRORS, response.status_code, name, message, wait_asked)
+        wait_asked = _client.retry_after(answer.headers)
+        raise _client.problem(self.name, ERRORS, answer.status, name, message, wait_asked)
 
 
 def _wire(email: Email) -> dict[str, Any]:

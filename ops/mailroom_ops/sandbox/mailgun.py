@@ -1,0 +1,101 @@
+"""Mailgun's side: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages"""
+
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email import message_from_bytes
+from urllib.parse import parse_qsl, unquote
+from uuid import uuid4
+
+from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
+
+__all__ = ["Mailgun"]
+
+UNKNOWN = "unknown.example"  # a domain this account does not have
+MESSAGES = {403: "Forbidden", 404: "Domain not found: example.com", 413: "Request Entity Too Large"}
+
+
+class Mailgun:
+    """Takes a form, urlencoded or multipart; knows no idempotency."""
+
+    name = "mailgun"
+
+    def __init__(self, api_key: str = "key-sandbox") -> None:
+        self.api_key = api_key
+
+    def settings(self, url: str) -> dict[str, str]:
+        return {"api_key": self.api_key, "endpoint": url}
+
+    def answer(self, request: Request, work: Callable[[], None]) -> Reply:
+        version, _, rest = request.path.removeprefix("/").partition("/")
+        domain, _, verb = unquote(rest).partition("/")
+        if version != "v3" or verb != "messages" or request.method != "POST":
+            return Reply(200, b"Mailgun Magnificent API", {"content-type": "text/html"})
+        expected = b64encode(f"api:{self.api_key}".encode()).decode()
+        if request.headers.get("Authorization") != f"Basic {expected}":
+            return self.error(401)
+        if domain == UNKNOWN:
+            return _refusal(404, f"Domain not found: {domain}")
+        if domain == UNVERIFIED:
+            said = "The domain is unverified and requires DNS configuration. Log in to your control panel to view them."
+            return _refusal(400, f"Domain {domain} is not allowed to send: {said}")
+        form = _form(request)
+        for field in ("from", "to", "reply_to"):
+            value = form.get("h:Reply-To" if field == "reply_to" else field)
+            if value is None and field == "reply_to":
+                continue
+            if value is None:
+                return _refusal(400, f"{field} parameter is missing")
+            if mailboxes(value) is None:
+                return _refusal(400, f"{field} parameter is not a valid address. please check documentation")
+        if not form.get("text") and not form.get("html"):
+            return _refusal(400, "Need at least one of 'text' or 'html' parameters specified")
+        work()
+        id_ = f"{datetime.now(UTC):%Y%m%d%H%M%S}.{uuid4().hex[:16]}@{domain}"
+        mail = captured(
+            self.name,
+            {name.removeprefix("v:"): value for name, value in form.items() if name.startswith("v:")},
+            id_=id_,
+            from_=form["from"],
+            to=form["to"],
+            reply_to=form.get("h:Reply-To", ""),
+            subject=form.get("subject", ""),
+            text=form.get("text", ""),
+            html=form.get("html", ""),
+            headers={name.removeprefix("h:"): value for name, value in form.items() if name.startswith("h:")},
+        )
+        return json_reply(200, {"id": f"<{id_}>", "message": "Queued. Thank you."}, mail)
+
+    def error(self, status: int) -> Reply:
+        if status == 401:
+            return Reply(401, b"Forbidden", {"content-type": "text/plain"})
+        return _refusal(status, MESSAGES.get(status, "The sandbox was asked to say this."))
+
+    def throttled(self, pace: Pace) -> Reply:
+        """Say how long to wait in words: seconds for a rate, a moment for an hourly limit."""
+        if pace.reset < 3600:
+            said = f"account-requests-per-sec limit exceeded, try again after {int(pace.reset) + 1} seconds"
+        else:
+            until = datetime.fromtimestamp(time.time() + pace.reset, UTC)
+            said = f"recipient limit exceeded, try again after {until:%a, %d %b %Y %H:%M:%S} UTC"
+        return _refusal(429, f"Domain example.com is not allowed to send: {said}")
+
+    def rate_headers(self, pace: Pace) -> dict[str, str]:
+        return {}
+
+
+def _refusal(status: int, message: str) -> Reply:
+    return json_reply(status, {"message": message})
+
+
+def _form(request: Request) -> dict[str, str]:
+    if request.headers.get_content_type() != "multipart/form-data":
+        return dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+    content_type = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n"
+    form = {}
+    for part in message_from_bytes(content_type.encode() + request.body).walk():
+        name, value = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(value, bytes):
+            form[name] = value.decode()
+    return form

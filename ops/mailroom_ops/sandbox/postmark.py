@@ -1,0 +1,104 @@
+"""Postmark's side: https://postmarkapp.com/developer/api/email-api"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
+
+__all__ = ["Postmark"]
+
+ACCEPTED = re.compile(r"application/json|\*/\*")
+INACTIVE = "suppressed@"  # a recipient like this one has bounced before
+STREAMS = ("outbound", "broadcast")
+SAID = {
+    401: (10, "No Account or Server API tokens were supplied in the HTTP headers."),
+    429: (429, "Rate limit exceeded."),
+    503: (100, "Maintenance."),
+}
+
+
+class Postmark:
+    """Takes one mail a request; says in ErrorCode, not in the status, what is wrong with it."""
+
+    name = "postmark"
+
+    def __init__(self, server_token: str = "00000000-0000-4000-8000-sandbox00000") -> None:
+        self.server_token = server_token
+
+    def settings(self, url: str) -> dict[str, str]:
+        return {"server_token": self.server_token, "endpoint": url}
+
+    def answer(self, request: Request, work: Callable[[], None]) -> Reply:
+        if request.path != "/email" or request.method != "POST":
+            return self.error(404)
+        if request.headers.get("X-Postmark-Server-Token") != self.server_token:
+            return self.error(401)
+        accepts = request.headers.get("Accept", "*/*")
+        if request.headers.get_content_type() != "application/json" or not ACCEPTED.search(accepts):
+            return _refusal(409, "The 'Accept' and 'Content-Type' headers must be 'application/json'.")
+        body = request.json()
+        if not isinstance(body, dict):
+            return _refusal(402, "Received invalid JSON input.")
+        if (problem := _problem(body)) is not None:
+            return problem
+        work()
+        id_ = str(uuid4())
+        mail = captured(
+            self.name,
+            body.get("Metadata") or {},
+            id_=id_,
+            from_=body["From"],
+            to=body["To"],
+            reply_to=body.get("ReplyTo") or "",
+            subject=body.get("Subject") or "",
+            text=body.get("TextBody") or "",
+            html=body.get("HtmlBody") or "",
+            headers={header["Name"]: header["Value"] for header in body.get("Headers") or []},
+        )
+        submitted = datetime.now(UTC).isoformat()
+        said = {"To": body["To"], "SubmittedAt": submitted, "MessageID": id_, "ErrorCode": 0, "Message": "OK"}
+        return json_reply(200, said, mail)
+
+    def error(self, status: int) -> Reply:
+        code, message = SAID.get(status, (0, "The sandbox was asked to say this."))
+        return json_reply(status, {"ErrorCode": code, "Message": message})
+
+    def throttled(self, pace: Pace) -> Reply:
+        return self.error(429)
+
+    def rate_headers(self, pace: Pace) -> dict[str, str]:
+        return {}
+
+
+def _refusal(code: int, message: str) -> Reply:
+    return json_reply(422, {"ErrorCode": code, "Message": message})
+
+
+def _problem(body: dict[str, Any]) -> Reply | None:
+    """Return what the real one would say against a body, or None."""
+    for field in ("From", "To", "ReplyTo"):
+        value = body.get(field)
+        if field == "ReplyTo" and not value:
+            continue
+        found = mailboxes(value)
+        if found is None or not all(address.isascii() for _, address in found):
+            return _refusal(300, f"Invalid '{field}' address: '{value}'.")
+    if body["From"].rstrip("> ").endswith(f"@{UNVERIFIED}"):
+        return _refusal(
+            400, f"The 'From' address you supplied ({body['From']}) is not a Sender Signature on your account."
+        )
+    if not body.get("HtmlBody") and not body.get("TextBody"):
+        return _refusal(300, "Provide either email TextBody or HtmlBody or both.")
+    metadata = body.get("Metadata") or {}
+    if any(len(name) > 20 or len(str(value)) > 80 for name, value in metadata.items()):
+        return _refusal(300, "Invalid metadata content. A field has at most 20 characters, a value at most 80.")
+    stream = body.get("MessageStream", STREAMS[0])
+    if stream not in STREAMS:
+        return _refusal(1235, f"The 'MessageStream' provided ({stream}) does not exist on this server.")
+    if body["To"].startswith(INACTIVE):
+        said = "You tried to send to a recipient that has been marked as inactive. Found inactive addresses: "
+        return _refusal(406, f"{said}{body['To']}. Inactive recipients are ones that have generated a hard bounce.")
+    return None

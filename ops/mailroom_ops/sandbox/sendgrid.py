@@ -1,0 +1,117 @@
+"""SendGrid's side: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send"""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes, written
+
+__all__ = ["SendGrid"]
+
+MESSAGES = {
+    401: "The provided authorization grant is invalid, expired, or revoked",
+    403: "access forbidden",
+    413: "The JSON payload you have included in your request is too large.",
+    429: "too many requests",
+}
+RESERVED = {"x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding", "to",
+            "from", "subject", "reply-to", "cc", "bcc"}  # fmt: skip
+
+
+class SendGrid:
+    """Takes one mail a request, with a 202 and no body; knows no idempotency."""
+
+    name = "sendgrid"
+
+    def __init__(self, api_key: str = "SG.sandbox") -> None:
+        self.api_key = api_key
+
+    def settings(self, url: str) -> dict[str, str]:
+        return {"api_key": self.api_key, "endpoint": url}
+
+    def answer(self, request: Request, work: Callable[[], None]) -> Reply:
+        if request.path != "/v3/mail/send":
+            return self.error(404)
+        if request.method != "POST":
+            return self.error(405)
+        if request.headers.get("Authorization") != f"Bearer {self.api_key}":
+            return self.error(401)
+        body = request.json()
+        if not isinstance(body, dict):
+            return _refusal(400, "Bad Request")
+        if (problem := _problem(body)) is not None:
+            return problem
+        work()
+        id_ = secrets.token_urlsafe(16)
+        parts = {part["type"]: part["value"] for part in body["content"]}
+        mail = captured(
+            self.name,
+            body.get("custom_args", {}),
+            id_=id_,
+            from_=_written(body["from"]),
+            to=_written(body["personalizations"][0]["to"][0]),
+            reply_to=_written(body["reply_to"]) if "reply_to" in body else "",
+            subject=body["subject"],
+            text=parts.get("text/plain", ""),
+            html=parts.get("text/html", ""),
+            headers=body.get("headers", {}),
+        )
+        return Reply(202, b"", {"X-Message-Id": id_}, (mail,))
+
+    def error(self, status: int) -> Reply:
+        return _refusal(status, MESSAGES.get(status, "The sandbox was asked to say this."))
+
+    def throttled(self, pace: Pace) -> Reply:
+        refusal = self.error(429)
+        return Reply(429, refusal.body, {**refusal.headers, **self.rate_headers(pace)})
+
+    def rate_headers(self, pace: Pace) -> dict[str, str]:
+        return {
+            "X-RateLimit-Limit": str(pace.limit),
+            "X-RateLimit-Remaining": str(pace.remaining),
+            "X-RateLimit-Reset": str(int(time.time() + pace.reset) + 1),
+        }
+
+
+def _refusal(status: int, message: str, field: str | None = None) -> Reply:
+    return json_reply(status, {"errors": [{"message": message, "field": field, "help": None}]})
+
+
+def _problem(body: dict[str, Any]) -> Reply | None:
+    """Return what the real one would say against a body, or None."""
+    if not _is_mailbox(body.get("from")):
+        return _refusal(400, "The from object must be provided for every email send.", "from")
+    if body["from"]["email"].endswith(f"@{UNVERIFIED}"):
+        said = "The from address does not match a verified Sender Identity. Mail cannot be sent until this is resolved."
+        return _refusal(403, said, "from")
+    personalizations = body.get("personalizations")
+    if not isinstance(personalizations, list) or not personalizations:
+        return _refusal(
+            400, "The personalizations field is required and must have at least one item.", "personalizations"
+        )
+    for index, recipient in enumerate(personalizations[0].get("to") or [None]):
+        if not _is_mailbox(recipient):
+            field = f"personalizations.0.to.{index}.email"
+            return _refusal(400, "Does not contain a valid address.", field)
+    if "reply_to" in body and not _is_mailbox(body["reply_to"]):
+        return _refusal(400, "The reply_to email does not contain a valid address.", "reply_to")
+    if not body.get("subject"):
+        return _refusal(400, "The subject is required.", "subject")
+    types = [part.get("type") for part in body.get("content") or [] if part.get("value")]
+    if not types or len(types) != len(body["content"]) or types != sorted(types, reverse=True):
+        return _refusal(400, "The content must be one non-empty text/plain part, then one text/html part.", "content")
+    if RESERVED & {name.lower() for name in body.get("headers", {})}:
+        return _refusal(400, "A reserved header was used.", "headers")
+    args = body.get("custom_args", {})
+    if not isinstance(args, dict) or not all(isinstance(value, str) for value in args.values()):
+        return _refusal(400, "Bad Request")
+    return None
+
+
+def _is_mailbox(value: Any) -> bool:
+    return isinstance(value, dict) and mailboxes(value.get("email")) is not None
+
+
+def _written(mailbox: dict[str, str]) -> str:
+    return written(mailbox.get("name", ""), mailbox["email"])
