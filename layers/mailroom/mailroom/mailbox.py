@@ -13,10 +13,11 @@ LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
 
 def is_address(text: str) -> bool:
     """Tell whether `text` is exactly one address, as a person would type it, and nothing more."""
-    if len(text.encode(errors="replace")) > ADDRESS_LENGTH or text.count("@") != 1:
-        return False
     # A full-width comma or at-sign becomes a real one where a provider normalises: look at both forms.
-    if not all(map(_plain, text + unicodedata.normalize("NFKC", text).replace("@", "", 1))):
+    normal = unicodedata.normalize("NFKC", text)
+    if len(text.encode(errors="replace")) > ADDRESS_LENGTH or not text.count("@") == normal.count("@") == 1:
+        return False
+    if not all(map(_plain, text + normal)):
         return False
     local, domain = text.split("@")
     return bool(local) and len(local.encode()) <= 64 and not _dotted_badly(local) and _is_domain(domain)

@@ -1,0 +1,289 @@
+"""The webhook function by its face: an event in, a response and a parcel out."""
+
+import base64
+import importlib
+import io
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from mailroom.aws import Aws
+from mailroom.message import Parcel
+
+TOKEN = "Bearer local-logto-token"
+QUEUES = {"CODES_QUEUE_URL": "codes", "NOTICES_QUEUE_URL": "notices"}
+
+
+@pytest.fixture
+def webhook(aws: Aws, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    environment = {
+        "ENVIRONMENT": "development",
+        "CODE_LIFETIME_MINUTES": "10",
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": moto_url,
+        "POWERTOOLS_SERVICE_NAME": "webhook",
+        "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
+    }
+    for variable, name in QUEUES.items():
+        environment[variable] = aws.call("sqs", "CreateQueue", {"QueueName": name})["QueueUrl"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    put(aws, "webhooks/logto/authorization", f"{TOKEN}\nBearer the-next-one")
+    put(aws, "webhooks/logto/acme/authorization", "Bearer local-acme-token")
+    module = importlib.reload(importlib.import_module("functions.webhook.app"))
+    log = io.StringIO()
+    monkeypatch.setattr(module, "log", log, raising=False)
+    monkeypatch.setattr(module, "logger", Logger(service=f"webhook-{uuid.uuid4()}", stream=log))
+    yield module
+    module.aws.close()
+
+
+def put(aws: Aws, name: str, value: str) -> None:
+    parameter = {"Name": f"/mailroom/development/{name}", "Value": value, "Type": "SecureString", "Overwrite": True}
+    aws.call("ssm", "PutParameter", parameter)
+
+
+def event(
+    body: bytes | str | dict[str, Any], *, tenant: str = "", method: str = "POST", **headers: str
+) -> dict[str, Any]:
+    raw = json.dumps(body).encode() if isinstance(body, dict) else body.encode() if isinstance(body, str) else body
+    sent = {"authorization": TOKEN, "content_type": "application/json"} | headers
+    return {
+        "version": "2.0",
+        "headers": {name.replace("_", "-"): value for name, value in sent.items() if value},
+        "pathParameters": {"tenant": tenant} if tenant else None,
+        "requestContext": {
+            "timeEpoch": 1_800_000_000_000,
+            "http": {"method": method, "path": "/webhooks/logto", "sourceIp": "203.0.113.9"},
+        },
+        "body": base64.b64encode(raw).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+def sign_in(**changes: Any) -> dict[str, Any]:
+    return {"to": "ada@example.com", "type": "SignIn", "payload": {"code": "012345", "locale": "de"}} | changes
+
+
+def ask(webhook: ModuleType, event: dict[str, Any]) -> tuple[int, str]:
+    response = webhook.handler(event, None)
+    return response["statusCode"], response["body"]
+
+
+def parcels(aws: Aws, webhook: ModuleType) -> list[Parcel]:
+    found = []
+    for variable in QUEUES:
+        url = os.environ[variable]
+        for message in aws.call("sqs", "ReceiveMessage", {"QueueUrl": url, "MaxNumberOfMessages": 10}).get(
+            "Messages", []
+        ):
+            found.append(Parcel.from_json(message["Body"]))
+    return found
+
+
+def test_an_accepted_mail_is_on_its_lane_when_the_answer_leaves(webhook: ModuleType, aws: Aws) -> None:
+    status, body = ask(webhook, event(sign_in(ip="2001:db8::1")))
+    (parcel,) = parcels(aws, webhook)
+    message = parcel.message
+    assert status == 200
+    assert json.loads(body) == {"message_id": message.id, "status": "accepted"}
+    assert (message.tenant, message.kind, message.to) == ("default", "sign-in-code", "ada@example.com")
+    assert message.data["code"] == "012345"
+    assert message.locales == ("de",)
+    assert message.client_ip == "2001:db8::1"
+    assert (message.created_at, message.expires_at) == (1_800_000_000, 1_800_000_600)
+    assert parcel.lane == "codes"
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind", "lane"),
+    [
+        ("SignIn", "sign-in-code", "codes"),
+        ("Register", "sign-up-code", "codes"),
+        ("ForgotPassword", "password-reset", "codes"),
+        ("OrganizationInvitation", "organization-invitation", "notices"),
+        ("Generic", "generic-code", "codes"),
+        ("UserPermissionValidation", "permission-code", "codes"),
+        ("BindNewIdentifier", "bind-identifier-code", "codes"),
+        ("MfaVerification", "mfa-code", "codes"),
+        ("BindMfa", "bind-mfa-code", "codes"),
+        ("TypeOfTheFuture", "generic-code", "codes"),
+    ],
+)
+def test_each_type_has_its_kind_and_lane(webhook: ModuleType, aws: Aws, type_: str, kind: str, lane: str) -> None:
+    assert ask(webhook, event(sign_in(type=type_)))[0] == 200
+    (parcel,) = parcels(aws, webhook)
+    assert (parcel.message.kind, parcel.lane) == (kind, lane)
+
+
+def test_only_to_and_type_are_needed(webhook: ModuleType, aws: Aws) -> None:
+    assert ask(webhook, event({"to": "ada@example.com", "type": "OrganizationInvitation"}))[0] == 200
+    assert ask(webhook, event({"to": "ada@example.com", "type": "Generic", "payload": None, "ip": None}))[0] == 200
+
+
+def test_what_we_do_not_know_is_kept_as_data(webhook: ModuleType, aws: Aws) -> None:
+    payload = {
+        "link": "https://app.example.com/?a=1&b=2",
+        "inviter": {"name": None},
+        "custom": {"any": [1, True, None]},
+    }
+    assert ask(webhook, event(sign_in(type="OrganizationInvitation", payload=payload, added="later")))[0] == 200
+    (parcel,) = parcels(aws, webhook)
+    assert {name: parcel.message.data[name] for name in payload} == payload
+
+
+def test_the_organization_speaks_in_an_invitation_and_the_application_elsewhere(webhook: ModuleType, aws: Aws) -> None:
+    payload = {
+        "application": {
+            "name": "acme-web",
+            "displayName": "Acme",
+            "branding": {"logoUrl": "https://example.com/a.png"},
+        },
+        "organization": {"name": "Analytical Engines", "branding": {}},
+    }
+    ask(webhook, event(sign_in(payload=payload)))
+    ask(webhook, event(sign_in(payload=payload, type="OrganizationInvitation")))
+    code, invitation = parcels(aws, webhook)
+    assert code.message.brand == {"name": "Acme", "logo_url": "https://example.com/a.png"}
+    assert invitation.message.brand == {"name": "Analytical Engines"}
+
+
+def test_a_console_test_has_no_identity_and_a_repeated_code_has_one(webhook: ModuleType, aws: Aws) -> None:
+    for _ in range(2):
+        ask(webhook, event(sign_in(type="Generic", payload={"code": "000000"})))
+        ask(webhook, event(sign_in()))
+    messages = [parcel.message for parcel in parcels(aws, webhook)]
+    assert {m.identity for m in messages if m.kind == "generic-code"} == {""}
+    assert len({m.identity for m in messages if m.kind == "sign-in-code"}) == 1
+    assert len({m.id for m in messages}) == 4
+
+
+def test_both_values_of_a_rotation_are_accepted_and_no_other(webhook: ModuleType) -> None:
+    assert ask(webhook, event(sign_in(), authorization="Bearer the-next-one"))[0] == 200
+    for wrong in ("", "bearer local-logto-token", TOKEN + " ", "local-logto-token", f"{TOKEN}\nBearer the-next-one"):
+        assert ask(webhook, event(sign_in(), authorization=wrong))[0] == 401
+
+
+def test_a_tenant_has_its_own_secret(webhook: ModuleType, aws: Aws) -> None:
+    assert ask(webhook, event(sign_in(), tenant="acme", authorization="Bearer local-acme-token"))[0] == 200
+    assert parcels(aws, webhook)[0].message.tenant == "acme"
+    assert ask(webhook, event(sign_in(), tenant="acme"))[0] == 401
+    assert ask(webhook, event(sign_in(), authorization="Bearer local-acme-token"))[0] == 401
+
+
+@pytest.mark.parametrize("tenant", ["nobody", "Acme", "../acme", "acme/authorization", "x" * 64])
+def test_a_tenant_that_does_not_exist_is_404(webhook: ModuleType, tenant: str) -> None:
+    assert ask(webhook, event(sign_in(), tenant=tenant))[0] == 404
+
+
+def deep(levels: int) -> bytes:
+    return b'{"to":"ada@example.com","type":"SignIn","payload":' + b'{"a":' * levels + b"1" + b"}" * levels + b"}"
+
+
+BAD = [
+    pytest.param(event(sign_in(), method="GET"), 405, id="get"),
+    pytest.param(event(b"", method="HEAD"), 405, id="head"),
+    pytest.param(event(sign_in(), content_type="text/plain"), 415, id="content-type"),
+    pytest.param(event(sign_in(), content_type=""), 415, id="no-content-type"),
+    pytest.param(event(b""), 400, id="empty"),
+    pytest.param(event(b'{"to":"ada@exam'), 400, id="truncated"),
+    pytest.param(event(b'{"to":"a@example.com","to":"b@example.com","type":"SignIn"}'), 400, id="duplicate-keys"),
+    pytest.param(event(b'{"to":"a@example.com","type":"SignIn","payload":{"x":NaN}}'), 400, id="nan"),
+    pytest.param(event(b'{"to":"a@example.com","type":"\xff"}'), 400, id="not-utf-8"),
+    pytest.param(event(rb'{"to":"a@example.com","type":"\ud800"}'), 400, id="lone-surrogate"),
+    pytest.param(event(deep(40)), 400, id="deep"),
+    pytest.param(event(deep(10_000)), 400, id="abyss"),
+    pytest.param(event(b"[" * 1_000_000), 413, id="a-megabyte-of-nesting"),
+    pytest.param(event(sign_in(payload={"x": "y" * 70_000})), 413, id="too-large"),
+    pytest.param(event(b"[]"), 422, id="array"),
+    pytest.param(event(b"null"), 422, id="null"),
+    pytest.param(event({"type": "SignIn"}), 422, id="no-to"),
+    pytest.param(event({"to": "ada@example.com"}), 422, id="no-type"),
+    pytest.param(event(sign_in(to=None)), 422, id="to-null"),
+    pytest.param(event(sign_in(to=["a@example.com"])), 422, id="to-list"),
+    pytest.param(event(sign_in(to="a@example.com,b@example.com")), 422, id="two-recipients"),
+    pytest.param(event(sign_in(payload=[1])), 422, id="payload-list"),
+    pytest.param(event(sign_in(payload={"link": "javascript:alert(1)"})), 422, id="javascript-link"),
+    pytest.param(event(sign_in(payload={"link": "https://example.com@evil.example/"})), 422, id="deceiving-link"),
+    pytest.param(event(sign_in(payload={"link": "https://"})), 422, id="link-to-nowhere"),
+    pytest.param(event(sign_in(payload={"link": "http://[::1"})), 422, id="broken-link"),
+    pytest.param(event(sign_in(payload={"code": {"a": 1}})), 422, id="code-object"),
+    pytest.param(event(sign_in(payload={"code": "1\r\nBcc: x"})), 422, id="code-with-line-break"),
+    pytest.param(event(sign_in()) | {"body": "%%%"}, 400, id="broken-base64"),
+]
+
+
+@pytest.mark.parametrize(("bad", "status"), BAD)
+def test_bad_input_gets_one_plain_sentence_and_leaves_nothing(
+    webhook: ModuleType, aws: Aws, bad: dict[str, Any], status: int
+) -> None:
+    got, body = ask(webhook, bad)
+    assert got == status
+    assert body.endswith(".")
+    assert len(body) < 100
+    assert "example.com" not in body
+    assert parcels(aws, webhook) == []
+
+
+def test_header_names_may_come_in_any_case(webhook: ModuleType) -> None:
+    odd = event(sign_in())
+    odd["headers"] = {"AUTHORIZATION": TOKEN, "Content-Type": "Application/JSON; charset=utf-8"}
+    assert ask(webhook, odd)[0] == 200
+
+
+def test_a_code_that_came_as_a_number_is_sent_all_the_same(webhook: ModuleType, aws: Aws) -> None:
+    assert ask(webhook, event(sign_in(payload={"code": 123456})))[0] == 200
+    assert parcels(aws, webhook)[0].message.data["code"] == "123456"
+
+
+def test_callers_from_elsewhere_are_kept_out_where_sources_are_listed(
+    webhook: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "allowed_sources", "203.0.113.0/24, 2001:db8::/32")
+    assert ask(webhook, event(sign_in()))[0] == 200
+    monkeypatch.setattr(webhook, "allowed_sources", "198.51.100.0/24")
+    assert ask(webhook, event(sign_in()))[0] == 403
+
+
+def test_without_a_configured_secret_nothing_is_taken_and_the_log_says_what_to_set(
+    webhook: ModuleType, aws: Aws
+) -> None:
+    aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/webhooks/logto/authorization"})
+    assert ask(webhook, event(sign_in()))[0] == 503
+    assert "put-parameter" in webhook.log.getvalue()
+
+
+def test_when_the_queue_is_gone_the_caller_hears_503_and_the_log_says_why(
+    webhook: ModuleType, aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for queue in aws.call("sqs", "ListQueues", {})["QueueUrls"]:
+        aws.call("sqs", "DeleteQueue", {"QueueUrl": queue})
+    assert ask(webhook, event(sign_in())) == (503, "Email could not be sent. Please try again.")
+    lines = [json.loads(line) for line in (webhook.log.getvalue() + capsys.readouterr().out).splitlines()]
+    assert [line for line in lines if line.get("level") == "ERROR" and line["party"] == "sqs"]
+    assert [line for line in lines if "_aws" in line and "Misconfigured" in line]
+
+
+def test_no_log_line_holds_anything_private(webhook: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(
+        webhook, event(sign_in(to="canary@example.com", payload={"code": "987654", "link": "https://canary.example/x"}))
+    )
+    ask(webhook, event(sign_in(to="canary@example.com,", payload={"code": "987654"})))
+    ask(webhook, event(sign_in(), authorization="Bearer canary-key"))
+    written = webhook.log.getvalue() + "".join(capsys.readouterr())
+    assert written.count('"level":"INFO"') == 3
+    for canary in ("canary", "987654", TOKEN):
+        assert canary not in written
+
+
+def test_the_events_in_the_repository_are_accepted(webhook: ModuleType) -> None:
+    files = sorted((Path(__file__).parents[2] / "events").glob("webhook-*.json"))
+    for file in files:
+        assert webhook.handler(json.loads(file.read_text()), None)["statusCode"] == 200, file.name
