@@ -1,0 +1,90 @@
+"""Run Mailroom on this machine: `make run`, or `python -m mailroom_ops.local`."""
+
+import argparse
+import errno
+import os
+import signal
+import sys
+import threading
+import time
+from importlib.util import find_spec
+
+NEEDED = ("boto3", "moto", "flask", "yaml", "pydantic", "httpx", "minijinja", "aws_lambda_powertools")
+EPILOGUE = """\
+environment:
+  PORT=3000                 the port of the console and of every route; 0 takes any free one
+  MAILROOM_PROVIDER=resend  the provider that mail leaves through, into its sandbox: resend, ses, smtp, sendgrid,
+                            mailgun, postmark, aliyun, http, a chain such as "resend, ses", or none
+
+at http://127.0.0.1:PORT
+  /                                         the inbox, as it fills, and buttons that send samples
+  /webhooks/logto, /webhooks/logto/acme     what to give Logto (Authorization: Bearer local-logto-token)
+  /v1/emails, /feedback/{provider}          the template's other routes
+  /inbox.json                               GET the captured mails, DELETE to empty the inbox
+  /2015-03-31/functions/{name}/invocations  Lambda's Invoke API: boto3.client("lambda", endpoint_url=...)
+
+Secrets are in ops/mailroom_ops/local/secrets.yaml. Ctrl-C stops everything.
+"""
+
+
+def parse(arguments: list[str], environment: dict[str, str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make run",
+        description="Run the whole of Mailroom on this machine: no Docker, no AWS account, no configuration.",
+        epilog=EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", default=environment.get("PORT") or "3000", help="instead of PORT")
+    provider = environment.get("MAILROOM_PROVIDER") or "resend"
+    parser.add_argument("--provider", default=provider, help="instead of MAILROOM_PROVIDER")
+    parser.add_argument("--no-watch", action="store_true", help="do not restart functions when their code changes")
+    options = parser.parse_args(arguments)
+    if not (options.port.isascii() and options.port.isdigit() and int(options.port) < 65536):
+        parser.error(f"PORT is {options.port!r}: give a number from 1 to 65535, such as PORT=3001 make run")
+    return options
+
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments, dict(os.environ))
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        print(
+            f"missing Python packages: {', '.join(missing)}. `make run` installs them; start me that way.",
+            file=sys.stderr,
+        )
+        return 2
+    from mailroom_ops.local.intrinsics import TemplateError
+    from mailroom_ops.local.logs import Logs
+    from mailroom_ops.local.stack import Options, Stack, StartError
+
+    stopped = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: stopped.set())
+    started = time.monotonic()
+    settings = Options(port=int(options.port), provider=options.provider, watch=not options.no_watch)
+    try:
+        with Stack(settings, Logs()) as stack:
+            print(f"\n  inbox    {stack.url}/")
+            print(f"  Logto    {stack.url}/webhooks/logto   Authorization: Bearer local-logto-token")
+            print(f"  AWS      {stack.aws.endpoint}   (moto)")
+            print(
+                f"  provider {settings.provider}, through its sandbox; started in {time.monotonic() - started:.1f} s\n"
+            )
+            print(f"ready {stack.url}", flush=True)
+            stopped.wait()
+            print("stopping", flush=True)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        print(
+            f"port {options.port} is taken: stop what listens there, or choose another: PORT=3001 make run",
+            file=sys.stderr,
+        )
+        return 1
+    except (StartError, TemplateError) as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

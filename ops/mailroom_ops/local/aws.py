@@ -1,0 +1,88 @@
+"""AWS on a laptop: a moto server in a process of its own.
+
+Its own process, because moto keeps its state in module globals: a test that resets moto must not empty our queues.
+"""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from mailroom_ops.local.children import Children
+from mailroom_ops.local.logs import Logs
+
+__all__ = ["ACCOUNT", "CREDENTIALS", "Aws"]
+
+ACCOUNT = "123456789012"  # moto's
+# Made up, and given on purpose: nothing that runs here may ever find a developer's own credentials.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIALOCALMAILROOM000",
+    "AWS_SECRET_ACCESS_KEY": "local-secret-access-key",
+    "AWS_SESSION_TOKEN": "local-session-token",
+}
+
+
+class Aws:
+    """Starts the server; `endpoint` answers once `wait` has returned."""
+
+    def __init__(self, children: Children, region: str, logs: Logs) -> None:
+        self.region = region
+        self._logs = logs
+        here = str(Path(__file__).parents[2])
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": here,
+            "AWS_DEFAULT_REGION": region,
+            "MOTO_ALLOW_NONEXISTENT_REGION": "1",
+        }
+        self._process = children.start([sys.executable, "-m", "mailroom_ops.local.aws"], env | CREDENTIALS, Path(here))
+        self.endpoint = ""
+
+    def wait(self, proxy: Callable[[str], str] | None = None) -> None:
+        """Wait for its address, which is the first line it prints; raise RuntimeError with its words if it dies."""
+        output: IO[bytes] = self._process.stdout  # type: ignore[assignment]
+        line = output.readline().decode()
+        if not line.startswith("http://"):
+            raise RuntimeError(f"moto did not start: {line}{output.read().decode()}".strip())
+        self.endpoint = proxy(line.strip()) if proxy else line.strip()
+        threading.Thread(target=self._report, args=(output,), name="aws", daemon=True).start()
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of this server."""
+        import boto3
+
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            region_name=self.region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=CREDENTIALS["AWS_SESSION_TOKEN"],
+        )
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _report(self, output: IO[bytes]) -> None:
+        with output:
+            for line in output:
+                self._logs.say(line.decode(errors="replace").rstrip(), "WARNING", "aws")
+
+
+def serve() -> None:
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    print(f"http://{host}:{port}", flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,48 @@
+"""Child processes that never outlive us, however we end.
+
+All of them join one process group, led by a guard that reads a pipe from us. When we are gone, even by SIGKILL,
+the pipe closes and the guard ends the whole group. Ctrl-C reaches only us, so that we stop the rest in order.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+__all__ = ["Children"]
+
+GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(0, signal.SIGKILL)"
+
+
+class Children:
+    """Starts processes and, on `close`, ends every one that is left."""
+
+    def __init__(self) -> None:
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", GUARD], stdin=subprocess.PIPE, process_group=0
+        )
+
+    def start(
+        self, command: Sequence[str], env: Mapping[str, str], cwd: Path, output: int = subprocess.PIPE
+    ) -> "subprocess.Popen[bytes]":
+        """Start a process whose standard output and error both go to `output`."""
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=self._guard.pid,
+        )
+
+    def close(self) -> None:
+        try:
+            os.killpg(self._guard.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._guard.wait()
+        if self._guard.stdin:
+            self._guard.stdin.close()

@@ -1,0 +1,172 @@
+"""The whole local stack, put together: moto, the sandboxes, the functions, the queues' pollers and the front door."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from mailroom_ops.local.aws import Aws
+from mailroom_ops.local.children import Children
+from mailroom_ops.local.console import Console
+from mailroom_ops.local.front_door import FrontDoor
+from mailroom_ops.local.functions import Function
+from mailroom_ops.local.gateway import Gateway
+from mailroom_ops.local.invoke_api import InvokeApi
+from mailroom_ops.local.logs import Logs
+from mailroom_ops.local.provision import Blueprint, load_secrets
+from mailroom_ops.local.queues import Poller
+from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.local.samples import Samples
+from mailroom_ops.local.server import Server
+from mailroom_ops.local.watch import Watcher
+from mailroom_ops.sandbox.server import Sandbox
+
+__all__ = ["ROOT", "SECRETS", "Options", "Stack", "StartError"]
+
+ROOT = Path(__file__).parents[3]
+SECRETS = Path(__file__).with_name("secrets.yaml")
+START_SECONDS = 60.0
+
+
+class StartError(Exception):
+    """The stack cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run; the defaults are those of `make run`."""
+
+    port: int = 3000
+    provider: str = "resend"
+    root: Path = ROOT
+    secrets: Path = SECRETS
+    region: str = "eu-west-1"
+    watch: bool = True
+    client: str | None = None  # awslambdaric or python; None: the first that there is
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of queue properties, by logical id
+    environment: Mapping[str, str] = field(default_factory=dict)  # of every function
+    proxy: Callable[[str], str] | None = None  # what stands between everything and moto: an endpoint for an endpoint
+
+
+class Stack:
+    """Everything, for the time of a `with` block."""
+
+    def __init__(self, options: Options, logs: Logs) -> None:
+        self.options = options
+        self.logs = logs
+        self.functions: dict[str, Function] = {}
+        self.pollers: list[Poller] = []
+        self._ending = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            self._start(opened)
+            self._ending = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def invoke(self, name: str, event: bytes) -> Outcome:
+        """Run an event through a function."""
+        return self.functions[name].invoke(event)
+
+    def _start(self, opened: ExitStack) -> None:
+        options = self.options
+        chain = "" if options.provider == "none" else options.provider
+        parameters = {"Providers": chain, **options.parameters}
+        self.blueprint = Blueprint(options.root, options.region, parameters, options.overrides)
+        self._server = opened.enter_context(Server(options.port, lambda request: self._front_door.answer(request)))
+        children = Children()
+        opened.callback(children.close)
+        self.sandbox = opened.enter_context(Sandbox())
+        self.aws = Aws(children, options.region, self.logs)
+        opened.callback(self.aws.stop)
+        self.aws.wait(options.proxy)
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(self.blueprint.create, self.aws), pool.submit(self.load_secrets)]:
+                done.result()
+        self._start_functions(children, opened)
+        self._start_pollers(opened)
+        self._open_front_door(opened)
+        if options.watch:
+            self._watch(opened)
+
+    def load_secrets(self) -> None:
+        load_secrets(self.options.secrets, self._provider_settings(), self.aws)
+
+    def _provider_settings(self) -> dict[str, str]:
+        return {
+            f"providers/{name}/{key}": value
+            for name in self.sandbox.desks
+            for key, value in self.sandbox.settings(name).items()
+        }
+
+    def _start_functions(self, children: Children, opened: ExitStack) -> None:
+        for name, spec in self.blueprint.specs(self.aws.endpoint, self.options.environment).items():
+            self.functions[name] = Function(spec, children, self.logs, self.options.client)
+            opened.callback(self.functions[name].stop)
+            self.functions[name].start()
+        for name, function in self.functions.items():
+            if failure := function.wait(START_SECONDS):
+                raise StartError(f"the function {name} does not start: {failure.payload.decode(errors='replace')}")
+
+    def _start_pollers(self, opened: ExitStack) -> None:
+        for source in self.blueprint.sources():
+            poller = Poller(source, self.aws.client("sqs"), self.invoke, self.logs)
+            opened.callback(poller.stop)
+            poller.start()
+            self.pollers.append(poller)
+
+    def _open_front_door(self, opened: ExitStack) -> None:
+        address = f"127.0.0.1:{self._server.server_port}"
+        invoke_api = InvokeApi(self.functions)
+        opened.callback(invoke_api.stop)
+        samples = Samples(self.options.root, address, self.options.secrets)
+        console = Console(self.sandbox.inbox, samples, self._about)
+        gateway = Gateway(self.blueprint.routes(), self.blueprint.throttle(), self.invoke, self._report)
+        self._front_door = FrontDoor([invoke_api.answer, console.answer], gateway.answer, self.logs)
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="front door", daemon=True)
+        thread.start()
+        opened.callback(self._server.shutdown)
+
+    def _about(self) -> dict[str, str]:
+        return {"provider": self.options.provider, "aws": self.aws.endpoint, "webhook": f"{self.url}/webhooks/logto"}
+
+    def _report(self, route: str, status: int, seconds: float) -> None:
+        level = "ERROR" if status >= 500 else "INFO"
+        self.logs.say(f"{route} → {status} in {seconds * 1000:.0f} ms", level, "http")
+
+    def _watch(self, opened: ExitStack) -> None:
+        roots = [self.options.root / "functions", self.options.root / "layers", self.options.secrets]
+        watcher = Watcher([*roots, self.options.root / "template.yaml"], self._changed)
+        watcher.start()
+        opened.callback(watcher.stop)
+
+    def _changed(self, paths: set[Path]) -> None:
+        names = {path.name for path in paths}
+        folders = {
+            path.relative_to(self.options.root / "functions").parts[0] for path in paths if self._in("functions", path)
+        }
+        everything = any(self._in("layers", path) for path in paths)
+        if "template.yaml" in names:
+            self.logs.say("template.yaml has changed: stop me and start me again to run what it says now", "WARNING")
+        if self.options.secrets.name in names:
+            self.load_secrets()
+            everything = True
+        for name in self.functions if everything else folders & set(self.functions):
+            self.functions[name].restart()
+        if everything or folders:
+            what = "every function" if everything else ", ".join(sorted(folders))
+            self.logs.say(f"restarted {what}: {', '.join(sorted(names))} changed")
+
+    def _in(self, folder: str, path: Path) -> bool:
+        return path.is_relative_to(self.options.root / folder)
