@@ -1,0 +1,55 @@
+"""What every test may use, and the rule that a complete machine skips nothing."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NO_SKIPS = os.environ.get("MAILROOM_NO_SKIPS") == "1"
+NO_CONTRACTS = "needs the providers' contract files: name their folder in MAILROOM_CONTRACTS"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def contracts() -> Path:
+    """The folder of what providers and auth servers really send."""
+    folder = Path(os.environ.get("MAILROOM_CONTRACTS", ROOT.parent / "shared" / "contracts"))
+    if not folder.is_dir():
+        pytest.skip(NO_CONTRACTS)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's own AWS account out of reach."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _no_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _no_skip((yield))
+
+
+def _no_skip(report: Any) -> Any:
+    """With MAILROOM_NO_SKIPS=1, make a skipped test a failed one: the machine was said to have every tool."""
+    if NO_SKIPS and report.skipped and NO_CONTRACTS not in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, where nothing may be: {report.longrepr[2]}"
+    return report
