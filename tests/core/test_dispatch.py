@@ -1,0 +1,205 @@
+"""Which provider is asked when, and how often: the policy, with providers that do as they are told."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from mailroom.dispatch import Dispatch
+from mailroom.email import Email
+from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.kinds import Lane
+from mailroom.ledger import Outcome, Status
+from mailroom.mailbox import Mailbox
+from mailroom.message import Message, Parcel
+from mailroom.pace import CLOSED_FOR, FAILURES_IN_A_ROW
+from mailroom.providers import Receipt
+from mailroom.settings import Settings
+
+EMAIL = Email(Mailbox("no-reply@example.com"), "ada@example.com", "s", "<p>h</p>", "t")
+NOW = 1_800_000_000.0
+FAR = NOW + 1000
+
+
+class Speaker:
+    """A provider that answers from a script, the last line for ever, and remembers who asked."""
+
+    def __init__(self, name: str, *script: SendError | Receipt, idempotent: bool = False) -> None:
+        self.name, self.script, self.idempotent = name, list(script), idempotent
+        self.asked: list[str] = []
+
+    def send(self, email: Email, key: str) -> Receipt:
+        self.asked.append(key)
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(answer, SendError):
+            raise answer
+        return answer
+
+
+class NoSettings(Settings):
+    """Settings in which every provider has nothing set; counts how often it was told to read anew."""
+
+    def __init__(self) -> None:
+        self.refreshed = 0
+
+    def provider(self, name: str) -> dict[str, str]:
+        return {}
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def dispatch(*speakers: Speaker, clock: Clock | None = None) -> Dispatch:
+    clock = clock or Clock()
+    values: Mapping[str, str] = {}
+    return Dispatch(NoSettings(), clock, clock.sleep, {}, {speaker.name: (values, speaker) for speaker in speakers})
+
+
+def parcel(lane: Lane = Lane.CODES, *, attempt: int = 0, doubts: tuple[str, ...] = ()) -> Parcel:
+    kind = "sign-in-code" if lane is Lane.CODES else "notification"
+    message = Message("id-1", "default", kind, "ada@example.com", {}, NOW, NOW + 600, "logto")
+    return Parcel(message, EMAIL, attempt, doubts, lane)
+
+
+def send(parcel: Parcel, *speakers: Speaker) -> tuple[Outcome, tuple[str, ...]]:
+    return dispatch(*speakers).send(parcel, EMAIL, [speaker.name for speaker in speakers], FAR)
+
+
+def down(wait: float | None = None) -> Unavailable:
+    return Unavailable("p", "down", retry_after=wait)
+
+
+silent = Ambiguous("p", "no_answer")
+bad_key = Misconfigured("p", "bad_key")
+refused = Rejected("p", "invalid_recipient")
+taken = Receipt("provider-id")
+
+
+def test_the_first_provider_takes_it_and_the_second_is_never_asked() -> None:
+    first, second = Speaker("first", taken), Speaker("second", taken)
+    outcome, doubts = send(parcel(), first, second)
+    assert (outcome.status, outcome.provider, outcome.provider_id, doubts) == (Status.SENT, "first", "provider-id", ())
+    assert (first.asked, second.asked) == (["id-1"], [])
+
+
+def test_a_rejected_mail_is_offered_to_nobody_else() -> None:
+    second = Speaker("second", taken)
+    outcome, _ = send(parcel(), Speaker("first", refused), second)
+    assert (outcome.status, outcome.reason, second.asked) == (Status.FAILED, "invalid_recipient", [])
+
+
+@pytest.mark.parametrize("error", [down(), down(3600.0), bad_key])
+def test_a_code_goes_to_the_next_provider_at_once(error: SendError) -> None:
+    outcome, _ = send(parcel(), Speaker("first", error), Speaker("second", taken))
+    assert (outcome.status, outcome.provider) == (Status.SENT, "second")
+    assert [(t.provider if t.answer == "accepted" else "", t.answer) for t in outcome.tries] == [
+        ("", error.code),
+        ("second", "accepted"),
+    ]
+
+
+def test_a_notice_waits_for_its_own_provider_first_and_then_takes_the_next() -> None:
+    second = Speaker("second", taken)
+    outcome, _ = send(parcel(Lane.NOTICES), Speaker("first", down()), second)
+    assert (outcome.status, outcome.retry_in, second.asked) == (Status.ACCEPTED, 1, [])
+    outcome, _ = send(parcel(Lane.NOTICES, attempt=3), Speaker("first", down()), second)
+    assert outcome.status is Status.SENT
+
+
+@pytest.mark.parametrize("error", [down(3600.0), bad_key])
+def test_a_notice_does_not_wait_for_a_quota_or_an_operator(error: SendError) -> None:
+    outcome, _ = send(parcel(Lane.NOTICES), Speaker("first", error), Speaker("second", taken))
+    assert outcome.status is Status.SENT
+
+
+def test_tries_come_soon_first_and_then_more_slowly() -> None:
+    delays = [send(parcel(attempt=n), Speaker("only", down()))[0].retry_in for n in (0, 1, 2, 3, 4, 50)]
+    assert delays == [1, 3, 10, 30, 60, 900]
+
+
+def test_a_provider_that_says_when_is_asked_then() -> None:
+    assert send(parcel(), Speaker("only", down(42.0)))[0].retry_in == 42.0
+    assert send(parcel(attempt=3), Speaker("only", down(2.0)))[0].retry_in == 30
+
+
+def test_the_soonest_of_several_waits_counts() -> None:
+    outcome, _ = send(parcel(), Speaker("first", down(3600.0)), Speaker("second", down(5.0)))
+    assert outcome.retry_in == 5.0
+
+
+def test_a_bad_key_is_read_anew_and_tried_once_more() -> None:
+    only = Speaker("only", bad_key, taken)
+    post = dispatch(only)
+    outcome, _ = post.send(parcel(), EMAIL, ["only"], FAR)
+    assert outcome.status is Status.SENT
+    assert isinstance(post.settings, NoSettings)
+    assert post.settings.refreshed == 1
+
+
+def test_silence_from_one_that_knows_our_key_is_asked_again_before_anyone_else() -> None:
+    first, second = Speaker("first", silent, idempotent=True), Speaker("second", taken)
+    outcome, doubts = send(parcel(), first, second)
+    assert (outcome.status, outcome.retry_in, doubts, second.asked) == (Status.ACCEPTED, 1, ("first",), [])
+
+
+def test_silence_twice_lets_a_code_go_to_the_next_but_not_a_notice() -> None:
+    first, second = Speaker("first", silent, idempotent=True), Speaker("second", taken)
+    assert send(parcel(doubts=("first",)), first, second)[0].provider == "second"
+    outcome, _ = send(parcel(Lane.NOTICES, doubts=("first",)), first, second)
+    assert (outcome.status, outcome.retry_in) == (Status.ACCEPTED, 1)
+
+
+def test_the_one_in_doubt_is_asked_first_wherever_it_stands_in_the_chain() -> None:
+    first, second = Speaker("first", taken), Speaker("second", taken, idempotent=True)
+    assert send(parcel(doubts=("second",)), first, second)[0].provider == "second"
+
+
+def test_after_silence_from_one_without_idempotency_a_code_gets_one_more_copy_and_a_notice_none() -> None:
+    only = Speaker("only", silent)
+    outcome, doubts = send(parcel(), only)
+    assert (outcome.status, doubts) == (Status.ACCEPTED, ("only",))
+    outcome, _ = send(parcel(doubts=doubts), only)
+    assert (outcome.status, len(only.asked)) == (Status.UNKNOWN, 2)
+    outcome, _ = send(parcel(Lane.NOTICES), Speaker("only", silent))
+    assert outcome.status is Status.UNKNOWN
+
+
+def test_two_silent_providers_are_enough() -> None:
+    first, second, third = Speaker("first", silent), Speaker("second", silent), Speaker("third", taken)
+    outcome, _ = send(parcel(), first, second, third)
+    assert (outcome.status, third.asked) == (Status.UNKNOWN, [])
+
+
+def test_a_dead_provider_is_left_alone_for_a_while_and_then_asked_once() -> None:
+    clock = Clock()
+    dead = Speaker("dead", down())
+    post = dispatch(dead, Speaker("alive", taken), clock=clock)
+    for _ in range(FAILURES_IN_A_ROW + 10):
+        assert post.send(parcel(), EMAIL, ["dead", "alive"], FAR)[0].provider == "alive"
+    assert len(dead.asked) == FAILURES_IN_A_ROW
+    clock.now += CLOSED_FOR + 1
+    post.send(parcel(), EMAIL, ["dead", "alive"], FAR)
+    assert len(dead.asked) == FAILURES_IN_A_ROW + 1
+
+
+def test_a_short_wait_that_a_provider_asks_for_is_sat_out() -> None:
+    clock = Clock()
+    post = dispatch(Speaker("only", Receipt("1", wait=1.0), taken), clock=clock)
+    post.send(parcel(), EMAIL, ["only"], FAR)
+    assert post.send(parcel(), EMAIL, ["only"], FAR)[0].status is Status.SENT
+    assert clock.now == NOW + 1.0
+
+
+def test_no_try_is_begun_that_could_not_end_in_time() -> None:
+    only = Speaker("only", taken)
+    outcome, _ = dispatch(only).send(parcel(), EMAIL, ["only"], NOW + 5)
+    assert (outcome.status, outcome.reason, only.asked) == (Status.ACCEPTED, "no_time_left", [])

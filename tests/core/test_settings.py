@@ -1,0 +1,123 @@
+"""Settings from a real parameter store: completed, cached, refreshed, and kept when it is away."""
+
+import json
+
+import pytest
+
+from mailroom.aws import Aws
+from mailroom.errors import Misconfigured, Unavailable
+from mailroom.mailbox import Mailbox
+from mailroom.settings import FRESH, Settings
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def settings(aws: Aws, clock: Clock) -> Settings:
+    return Settings(aws, "staging", ("resend",), clock)
+
+
+def put(aws: Aws, name: str, value: object) -> None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    parameter = {"Name": f"/mailroom/staging/{name}", "Value": text, "Type": "SecureString", "Overwrite": True}
+    aws.call("ssm", "PutParameter", parameter)
+
+
+def test_a_tree_of_any_size_is_read_whole(settings: Settings, aws: Aws) -> None:
+    for number in range(23):
+        put(aws, f"webhooks/logto/tenant{number}/authorization", f"secret {number}")
+    put(aws, "webhooks/logtopus/authorization", "of another source")
+    assert settings.tree("webhooks/logto") == {f"tenant{n}/authorization": f"secret {n}" for n in range(23)}
+
+
+def test_more_names_than_one_call_takes_are_read_in_two(settings: Settings, aws: Aws) -> None:
+    for number in range(12):
+        put(aws, f"providers/p{number}", f"value {number}")
+    names = [f"providers/p{number}" for number in range(14)]
+    assert settings.values(*names) == {f"providers/p{number}": f"value {number}" for number in range(12)}
+
+
+def test_a_value_is_kept_for_five_minutes_and_then_read_anew(settings: Settings, aws: Aws, clock: Clock) -> None:
+    put(aws, "providers/resend/api_key", "re_old")
+    settings.provider("resend")
+    put(aws, "providers/resend/api_key", "re_new")
+    clock.now += FRESH - 1
+    assert settings.provider("resend") == {"api_key": "re_old"}
+    clock.now += 2
+    assert settings.provider("resend") == {"api_key": "re_new"}
+
+
+def test_a_refresh_reads_at_once(settings: Settings, aws: Aws) -> None:
+    put(aws, "providers/resend/api_key", "re_old")
+    settings.provider("resend")
+    put(aws, "providers/resend/api_key", "re_new")
+    settings.refresh()
+    assert settings.provider("resend") == {"api_key": "re_new"}
+
+
+def test_what_was_removed_is_gone_after_a_refresh(settings: Settings, aws: Aws) -> None:
+    put(aws, "webhooks/logto/acme/authorization", "x")
+    settings.tree("webhooks/logto")
+    aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/staging/webhooks/logto/acme/authorization"})
+    settings.refresh()
+    assert settings.tree("webhooks/logto") == {}
+
+
+def test_stale_beats_down(clock: Clock, aws: Aws, moto_url: str) -> None:
+    put(aws, "webhooks/logto/authorization", "secret")
+    put(aws, "providers/resend/api_key", "re_1")
+    settings = Settings(aws, "staging", ("resend",), clock)
+    settings.tree("webhooks/logto")
+    settings.provider("resend")
+    aws.close()
+    aws._endpoint = "http://127.0.0.1:9"  # the discard port: nobody listens
+    clock.now += FRESH + 1
+    assert settings.tree("webhooks/logto") == {"authorization": "secret"}
+    assert settings.provider("resend") == {"api_key": "re_1"}
+    with pytest.raises(Unavailable):
+        settings.tree("api/keys")
+    aws._endpoint = moto_url
+
+
+def test_a_tenant_that_says_nothing_sends_as_the_default(settings: Settings, aws: Aws) -> None:
+    put(aws, "senders/default/auth", {"from": "Mailroom <no-reply@example.com>", "reply_to": "help@example.com"})
+    sender = settings.sender("acme", "auth")
+    assert sender.from_ == Mailbox("no-reply@example.com", "Mailroom")
+    assert sender.reply_to == Mailbox("help@example.com")
+    assert sender.providers == ("resend",)
+
+
+def test_a_tenant_says_only_what_differs(settings: Settings, aws: Aws) -> None:
+    put(aws, "senders/default/auth", {"from": "no-reply@example.com", "reply_to": "help@example.com"})
+    put(aws, "senders/acme/auth", {"from": "Acme <hi@acme.example>", "providers": ["resend"], "default_locale": "de"})
+    put(aws, "senders/acme/notification", {"from": "Acme News <news@acme.example>"})
+    assert settings.sender("acme", "auth").from_ == Mailbox("hi@acme.example", "Acme")
+    notification = settings.sender("acme", "notification")
+    assert notification.from_ == Mailbox("news@acme.example", "Acme News")
+    assert (notification.reply_to, notification.default_locale) == (Mailbox("help@example.com"), "de")
+
+
+def test_resend_without_a_from_address_uses_its_shared_test_sender(settings: Settings) -> None:
+    assert settings.sender("default", "auth").from_ == Mailbox("onboarding@resend.dev")
+
+
+@pytest.mark.parametrize("value", ["{", "[]", '{"from": "nobody"}', '{"from": "a@example.com, b@example.com"}'])
+def test_a_malformed_sender_is_named_with_the_command_that_sets_it(settings: Settings, aws: Aws, value: str) -> None:
+    put(aws, "senders/default/auth", value)
+    with pytest.raises(Misconfigured, match=r"senders/default/auth .*put-parameter"):
+        settings.sender("default", "auth")
+
+
+def test_a_secret_nobody_set_is_made_once(settings: Settings, aws: Aws) -> None:
+    assert settings.create("ledger/address_key", "first") == "first"
+    assert Settings(aws, "staging").create("ledger/address_key", "second") == "first"
