@@ -37,6 +37,7 @@ class Fault:
     seconds: float = 1.0
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    stage: str = ""  # over SMTP, at which command: connect, ehlo, auth, mail, rcpt, data; else when the mail is there
 
     @classmethod
     def from_json(cls, values: Any) -> "Fault":
@@ -48,6 +49,7 @@ class Fault:
                 seconds=float(values.get("seconds", 1.0)),
                 body=str(values.get("body", "")),
                 headers={str(name): str(value) for name, value in values.get("headers", {}).items()},
+                stage=str(values.get("stage", "")),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"a fault is {{provider, kind, count}}; kind is one of {', '.join(Kind)}") from error
@@ -67,10 +69,10 @@ class Faults:
         with self._changed:
             self._waiting[provider].extend([fault] * count)
 
-    def take(self, provider: str) -> Fault | None:
+    def take(self, provider: str, stage: str = "") -> Fault | None:
         with self._changed:
             waiting = self._waiting[provider]
-            return waiting.popleft() if waiting else None
+            return waiting.popleft() if waiting and waiting[0].stage == stage else None
 
     def pending(self) -> dict[str, list[str]]:
         with self._changed:
