@@ -42,9 +42,15 @@ class Needs:
 
 NEEDS: Mapping[str, Needs] = {
     "resend": Needs(required=("api_key",), optional=("endpoint",)),
+    "ses": Needs(optional=("region", "configuration_set", "endpoint")),  # IAM is the key
+    "smtp": Needs(
+        required=("host",),
+        optional=("port", "username", "password", "tls", "ca", "ehlo_name", "configuration_set"),
+    ),
     "sendgrid": Needs(required=("api_key",), optional=("endpoint",)),
     "mailgun": Needs(required=("api_key",), optional=("domain", "endpoint")),
     "postmark": Needs(required=("server_token",), optional=("message_stream", "endpoint")),
+    "aliyun": Needs(required=("access_key_id", "access_key_secret"), optional=("region", "tag_name", "endpoint")),
     "http": Needs(required=("endpoint", "secret")),
 }
 
@@ -67,6 +73,14 @@ def load(name: str, values: Mapping[str, str]) -> Provider:
             from mailroom.providers.resend import Resend
 
             return Resend.from_settings(values)
+        case "ses":
+            from mailroom.providers.ses import Ses
+
+            return Ses.from_settings(values)
+        case "smtp":
+            from mailroom.providers.smtp import Smtp
+
+            return Smtp.from_settings(values)
         case "sendgrid":
             from mailroom.providers.sendgrid import SendGrid
 
@@ -79,6 +93,10 @@ def load(name: str, values: Mapping[str, str]) -> Provider:
             from mailroom.providers.postmark import Postmark
 
             return Postmark.from_settings(values)
+        case "aliyun":
+            from mailroom.providers.aliyun import Aliyun
+
+            return Aliyun.from_settings(values)
         case "http":
             from mailroom.providers.http import Http
 

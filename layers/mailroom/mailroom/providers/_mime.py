@@ -54,7 +54,7 @@ def written(mailbox: Mailbox) -> str:
 
 
 def encoded(text: str) -> str:
-    """Write `text` for a header: ASCII as it is, anything else (and whatever imitates the encoding) as RFC 2047 words."""
+    """Write `text` for a header: ASCII as it is, anything else, and what imitates it, as RFC 2047 words."""
     if text.isascii() and text.isprintable() and "=?" not in text:
         return text
     return Header(" ".join(text.splitlines()), "utf-8", maxlinelen=75).encode(linesep="")
