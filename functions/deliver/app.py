@@ -27,7 +27,9 @@ delivery = Delivery(settings, Ledger(aws, os.environ["TABLE_NAME"]), queue, rend
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = time.time() + context.get_remaining_time_in_millis() / 1000
-    return {"batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in event["Records"] if not settle(r, deadline)]}
+    return {
+        "batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in event["Records"] if not settle(r, deadline)]
+    }
 
 
 def settle(record: dict[str, Any], deadline: float) -> bool:
@@ -42,6 +44,5 @@ def settle(record: dict[str, Any], deadline: float) -> bool:
     except Exception as error:  # noqa: BLE001 - one poisonous parcel must not hold up the nine beside it
         telemetry.crashed(logger, metrics, error, "Parcel stays on its queue")
         return False
-    if outcome:
-        telemetry.finished(logger, metrics, parcel.message, outcome, started)
+    telemetry.finished(logger, metrics, parcel.message, outcome, started)
     return True

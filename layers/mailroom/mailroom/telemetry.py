@@ -34,8 +34,10 @@ WARNINGS = {
 }
 
 
-def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcome, started: float) -> None:
-    """Log one line and count one thing for what came of a delivery."""
+def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcome | None, started: float) -> None:
+    """Log one line and count one thing for what came of a delivery; None is a parcel that had its outcome before."""
+    if outcome is None:
+        return metrics.add_metric("Repeated", MetricUnit.Count, 1)
     now = time.time()
     facts = {
         "message_id": message.id,

@@ -112,7 +112,9 @@ def _said(payload: Mapping[str, Any]) -> dict[str, str | None]:
 
 def is_web_link(link: Any) -> bool:
     """Tell whether a link is one a mail may carry: absolute, http or https, and without a user name to deceive with."""
-    if not isinstance(link, str) or len(link) > 2048 or any(c in ' \\<>"`' or unicodedata.category(c)[0] in "CZ" for c in link):
+    if not isinstance(link, str) or len(link) > 2048:
+        return False
+    if any(c in '\\<>"`' or unicodedata.category(c)[0] in "CZ" for c in link):
         return False
     try:
         url = urlsplit(link)

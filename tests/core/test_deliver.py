@@ -1,0 +1,264 @@
+"""The deliver function by its face: a parcel from a queue in, a mail at the provider and a truthful row out."""
+
+import importlib
+import io
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from mailroom.aws import Aws
+from mailroom.ledger import decode
+from mailroom.message import Message, Parcel, content_identity, new_id
+from mailroom_ops.sandbox.faults import Fault, Kind
+from mailroom_ops.sandbox.server import Sandbox
+
+QUEUES = ("CODES", "NOTICES", "CODES_DEAD_LETTER", "NOTICES_DEAD_LETTER")
+ROOT = Path(__file__).parents[2]
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 20_000
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def deliver(aws: Aws, moto_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    environment = {
+        "ENVIRONMENT": "development",
+        "PROVIDERS": "resend",
+        "TABLE_NAME": "ledger",
+        "TEMPLATES_DIR": str(ROOT / "layers/templates"),
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": moto_url,
+        "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
+    }
+    for name in QUEUES:
+        environment[f"{name}_QUEUE_URL"] = aws.call("sqs", "CreateQueue", {"QueueName": name.lower()})["QueueUrl"]
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    table = {
+        "TableName": "ledger",
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    aws.call("dynamodb", "CreateTable", table)
+    for name, value in sandbox.settings("resend").items():
+        put(aws, f"providers/resend/{name}", value)
+    put(aws, "senders/default/auth", '{"from": "Mailroom <no-reply@example.com>"}')
+    module = importlib.reload(importlib.import_module("functions.deliver.app"))
+    monkeypatch.setattr(module, "log", io.StringIO(), raising=False)
+    logger = Logger(service=f"deliver-{uuid.uuid4()}", stream=module.log)
+    monkeypatch.setattr(module, "logger", logger)
+    yield module
+    module.aws.close()
+
+
+def put(aws: Aws, name: str, value: str) -> None:
+    parameter = {"Name": f"/mailroom/development/{name}", "Value": value, "Type": "SecureString", "Overwrite": True}
+    aws.call("ssm", "PutParameter", parameter)
+
+
+def code(value: str = "424242", *, kind: str = "sign-in-code", age: float = 0, **changes: Any) -> Message:
+    data = {"code": value}
+    at = time.time() - age
+    identity = content_identity("default", "reader@reader.example", kind, data)
+    message = Message(new_id(), "default", kind, "reader@reader.example", data, at, at + 600, "logto", ("de",))
+    return replace(message, identity=identity, **changes)
+
+
+def hand(deliver: ModuleType, *parcels: Parcel) -> list[str]:
+    """Give parcels to the handler as a queue would; return the ids of those that it left there."""
+    records = [
+        {
+            "messageId": f"{number}",
+            "receiptHandle": f"handle {number}",
+            "body": parcel.to_json(),
+            "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:codes",
+        }
+        for number, parcel in enumerate(parcels)
+    ]
+    return [item["itemIdentifier"] for item in deliver.handler({"Records": records}, Context())["batchItemFailures"]]
+
+
+def row(aws: Aws, message: Message) -> dict[str, Any]:
+    answer = aws.call("dynamodb", "GetItem", {"TableName": "ledger", "Key": {"pk": {"S": f"message#{message.id}"}}})
+    return {name: decode(value) for name, value in answer["Item"].items()}
+
+
+def waiting(aws: Aws, queue: str) -> list[Parcel]:
+    """Return what is on a queue, also what is delayed there."""
+    url = aws.call("sqs", "GetQueueUrl", {"QueueName": queue})["QueueUrl"]
+    counts = aws.call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})["Attributes"]
+    expected = int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"])
+    found: list[Parcel] = []
+    while len(found) < expected:
+        answer = aws.call("sqs", "ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 1})
+        found += [Parcel.from_json(message["Body"]) for message in answer.get("Messages", [])]
+    return found
+
+
+def logged(deliver: ModuleType, message: str) -> list[dict[str, Any]]:
+    return [line for line in map(json.loads, deliver.log.getvalue().splitlines()) if line["message"] == message]
+
+
+def test_a_code_reaches_the_reader_in_their_language_and_the_row_says_so(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+) -> None:
+    message = code()
+    assert hand(deliver, Parcel.of(message)) == []
+    (mail,) = sandbox.inbox.all()
+    assert (mail.to, mail.message_id, mail.locale) == ("reader@reader.example", message.id, "de")
+    assert "424242" in mail.text
+    assert "424242" in mail.html
+    found = row(aws, message)
+    assert (found["status"], found["provider"], found["provider_id"]) == ("sent", "resend", mail.id)
+    (line,) = logged(deliver, "Email sent successfully")
+    told = {"message_id": message.id, "provider": "resend", "provider_id": mail.id, "kind": "sign-in-code"}
+    assert line.items() >= (told | {"tenant": "default"}).items()
+    assert line["duration_ms"] >= 0
+
+
+def test_a_parcel_that_comes_twice_is_sent_once(deliver: ModuleType, sandbox: Sandbox) -> None:
+    parcel = Parcel.of(code())
+    assert hand(deliver, parcel, parcel) == []
+    assert hand(deliver, parcel) == []
+    assert len(sandbox.inbox.all()) == 1
+
+
+def test_an_expired_code_is_not_sent(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+    message = code(age=601)
+    assert hand(deliver, Parcel.of(message)) == []
+    assert (row(aws, message)["status"], row(aws, message)["reason"]) == ("skipped", "expired")
+    assert sandbox.inbox.all() == []
+
+
+def test_an_older_code_is_not_sent_after_a_newer_one(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+    older, newer = code("111111", age=5), code("222222")
+    hand(deliver, Parcel.of(newer), Parcel.of(older))
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [newer.id]
+    assert (row(aws, older)["status"], row(aws, older)["reason"]) == ("skipped", "superseded")
+
+
+def test_the_same_said_twice_within_a_minute_is_one_mail(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+    first, second = code(age=5), code()
+    hand(deliver, Parcel.of(first), Parcel.of(second))
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [first.id]
+    assert row(aws, second)["reason"] == "duplicate"
+
+
+def test_without_a_provider_nothing_is_sent_and_the_log_says_why(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+) -> None:
+    aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/providers/resend/api_key"})
+    message = code()
+    assert hand(deliver, Parcel.of(message)) == []
+    assert row(aws, message)["reason"] == "email_not_configured"
+    (line,) = logged(deliver, "Email skipped")
+    assert (line["level"], line["reason"]) == ("WARNING", "email_not_configured")
+
+
+def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_warns(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+) -> None:
+    aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/senders/default/auth"})
+    hand(deliver, Parcel.of(code()))
+    assert "onboarding@resend.dev" in sandbox.inbox.all()[0].from_
+    assert "looks like spam" in deliver.log.getvalue()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(Kind.STATUS, 429),
+        Fault(Kind.STATUS, 500),
+        Fault(Kind.STATUS, 503),
+        Fault(Kind.GARBAGE),
+        Fault(Kind.RESET_BEFORE_BODY),
+        Fault(Kind.RESET_AFTER_ACCEPT),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_what_went_wrong_at_the_provider_is_tried_again_with_the_same_mail(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox, fault: Fault
+) -> None:
+    sandbox.faults.add("resend", fault)
+    message = code()
+    assert hand(deliver, Parcel.of(message)) == []
+    assert row(aws, message)["status"] == "accepted"
+    (again,) = waiting(aws, "codes")
+    assert (again.attempt, again.message.data) == (1, {})
+    assert hand(deliver, again) == []
+    (mail,) = sandbox.inbox.all()
+    assert mail.message_id == message.id
+    assert row(aws, message)["status"] == "sent"
+    assert len(row(aws, message)["timeline"]) == 3
+
+
+def test_a_refused_recipient_ends_at_once_and_truthfully(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+    body = {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field: reader@reader.example"}
+    sandbox.faults.add("resend", Fault(Kind.REPLY, 422, body=json.dumps(body)))
+    message = code()
+    assert hand(deliver, Parcel.of(message)) == []
+    assert row(aws, message)["status"] == "failed"
+    assert waiting(aws, "codes") == []
+    assert logged(deliver, "Email failed")
+
+
+def test_what_could_not_be_sent_in_its_lifetime_is_laid_where_an_operator_finds_it(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=900))
+    message = code()
+    assert hand(deliver, Parcel.of(message)) == []
+    assert row(aws, message)["status"] == "failed"
+    assert [parcel.message.id for parcel in waiting(aws, "codes_dead_letter")] == [message.id]
+
+
+def test_a_malformed_setting_is_named_in_the_log_and_the_mail_waits(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+) -> None:
+    put(aws, "senders/default/auth", "{")
+    message = code()
+    assert hand(deliver, Parcel.of(message)) == []
+    assert row(aws, message)["status"] == "accepted"
+    assert "senders/default/auth is malformed" in deliver.log.getvalue()
+
+
+def test_a_parcel_nobody_can_read_stays_and_does_not_hold_up_the_next(deliver: ModuleType, sandbox: Sandbox) -> None:
+    good = Parcel.of(code())
+    event = {
+        "Records": [
+            {"messageId": "bad", "receiptHandle": "h", "body": '{"code": "987654', "eventSourceARN": "x:codes"},
+            {"messageId": "good", "receiptHandle": "h", "body": good.to_json(), "eventSourceARN": "x:codes"},
+        ]
+    }
+    assert deliver.handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    assert len(sandbox.inbox.all()) == 1
+    assert "987654" not in deliver.log.getvalue()
+
+
+def test_no_log_line_and_no_row_holds_anything_private(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fault in (Fault(Kind.STATUS, 422), Fault(Kind.STATUS, 500)):
+        sandbox.faults.add("resend", fault)
+    messages = [code("987654"), code("876543", kind="mfa-code"), code("765432", kind="bind-mfa-code")]
+    hand(deliver, *map(Parcel.of, messages))
+    written = deliver.log.getvalue() + capsys.readouterr().out + json.dumps([row(aws, m) for m in messages])
+    for canary in ("987654", "876543", "765432", "reader@reader.example", sandbox.settings("resend")["api_key"]):
+        assert canary not in written
