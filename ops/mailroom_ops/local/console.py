@@ -4,7 +4,7 @@ import json
 import queue
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -38,6 +38,7 @@ class Console:
     inbox: Inbox
     samples: Samples
     about: Callable[[], dict[str, str]]
+    _pages: "set[queue.SimpleQueue[Captured | None]]" = field(default_factory=set)
 
     def answer(self, request: Request) -> Response | None:
         method = "GET" if request.method == "HEAD" else request.method
@@ -47,8 +48,7 @@ class Console:
             case "GET", ["inbox.json"]:
                 return _json([mail.to_json() for mail in self.inbox.all()])
             case "DELETE", ["inbox.json"]:
-                self.inbox.clear()
-                return Response(204)
+                return self._empty()
             case _, ["" | "inbox.json"]:
                 return refusal(405, "Method Not Allowed")
             case "GET", ["console", "mails.json"]:
@@ -100,10 +100,17 @@ class Console:
             return refusal(422, "No such sample: give a type, a locale and a tenant out of /console/options.json.")
         return _json({"status": status, "answer": text})
 
+    def _empty(self) -> Response:
+        self.inbox.clear()
+        for news in list(self._pages):
+            news.put(None)
+        return Response(204)
+
     def _events(self) -> Iterator[bytes]:
-        """Tell a page of every mail, for as long as it listens."""
-        news: queue.SimpleQueue[Captured] = queue.SimpleQueue()
+        """Tell a page of every mail, and of an emptied inbox, for as long as it listens."""
+        news: queue.SimpleQueue[Captured | None] = queue.SimpleQueue()
         leave = self.inbox.subscribe(news.put)
+        self._pages.add(news)
         try:
             yield b"retry: 500\n\n: listening\n\n"
             while True:
@@ -112,8 +119,10 @@ class Console:
                 except queue.Empty:
                     yield b": still here\n\n"
                 else:
-                    yield f"event: mail\ndata: {json.dumps(_summary(mail))}\n\n".encode()
+                    name, data = ("mail", _summary(mail)) if mail else ("emptied", {})
+                    yield f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
         finally:
+            self._pages.discard(news)
             leave()
 
 

@@ -13,10 +13,8 @@ __all__ = ["Logs"]
 KEPT_LINES = 20_000
 COLUMN = 9
 # What Powertools adds to each line, and what says nothing on a laptop.
-NOISE = frozenset(
-    "level message timestamp location service exception exception_name stack_trace sampling_rate correlation_id "
-    "xray_trace_id cold_start environment taskName".split()
-)
+NOISE = frozenset({"level", "message", "timestamp", "location", "service", "sampling_rate", "taskName"})
+NOISE |= {"exception", "exception_name", "stack_trace", "correlation_id", "xray_trace_id", "cold_start", "environment"}
 LOUD = {"WARNING": "33", "ERROR": "31;1", "CRITICAL": "31;1"}
 
 

@@ -135,5 +135,5 @@ def failed_items(outcome: Outcome, known: set[str]) -> set[str]:
         return set()
     if not isinstance(items, list):
         return known
-    names = [item.get("itemIdentifier") for item in items if isinstance(item, Mapping)]
+    names = [str(item.get("itemIdentifier")) for item in items if isinstance(item, Mapping)]
     return set(names) if len(names) == len(items) and known.issuperset(names) else known

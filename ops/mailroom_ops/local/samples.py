@@ -13,6 +13,7 @@ import yaml
 __all__ = ["Samples"]
 
 WAIT_SECONDS = 30
+USUAL = ("SignIn", "Register", "ForgotPassword", "OrganizationInvitation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Samples:
         bodies = [
             json.loads(path.read_text(encoding="utf-8")) for path in sorted((self.root / "events").glob("logto-*.json"))
         ]
-        return {body["type"]: body for body in bodies}
+        return {body["type"]: body for body in sorted(bodies, key=_first_the_usual)}
 
     def locales(self) -> list[str]:
         """Return the languages there are texts in, English first."""
@@ -65,6 +66,10 @@ class Samples:
             connection.close()
 
 
+def _first_the_usual(body: Mapping[str, Any]) -> tuple[int, str]:
+    return USUAL.index(body["type"]) if body["type"] in USUAL else len(USUAL), body["type"]
+
+
 def _fresh(body: Mapping[str, Any], locale: str) -> dict[str, Any]:
     """Give a body its own code or link, or it would be the same mail said twice, and a language."""
     payload = {**body["payload"], "locale": locale}
@@ -72,4 +77,6 @@ def _fresh(body: Mapping[str, Any], locale: str) -> dict[str, Any]:
         payload["code"] = f"{secrets.randbelow(1_000_000):06}"
     if "link" in payload:
         payload["link"] = f"{payload['link'].partition('?')[0]}?token={secrets.token_hex(8)}"
+    if "application" in payload:
+        payload["application"] = {**payload["application"], "branding": {}}  # the example's logo is nowhere to be had
     return {**body, "payload": {key: value for key, value in payload.items() if key != "uiLocales"}}

@@ -1,0 +1,36 @@
+// One button for each of Logto's types, in a language and for a tenant, through the real webhook.
+import { byId, element, json } from "/console/page.js";
+
+const titled = (type) => type.replace(/([a-z])([A-Z])/g, (_, end, start) => `${end} ${start.toLowerCase()}`).replace(/mfa/i, "MFA");
+
+function named(tag) {
+  const name = new Intl.DisplayNames([navigator.language, "en"], { type: "language" }).of(tag);
+  return name === tag ? tag : `${name} (${tag})`;
+}
+
+async function send(type, onSent) {
+  const form = new FormData(byId("sample-form"));
+  byId("answer").textContent = "";
+  try {
+    onSent();
+    const body = JSON.stringify({ type, locale: form.get("locale"), tenant: form.get("tenant") });
+    const sent = await json("/console/samples", { method: "POST", headers: { "content-type": "application/json" }, body });
+    if (sent.status !== 200) byId("answer").textContent = `The webhook answered ${sent.status}: ${sent.answer}`;
+  } catch (error) {
+    byId("answer").textContent = String(error.message);
+  }
+}
+
+export async function setUpSamples(onSent) {
+  const options = await json("/console/options.json");
+  byId("about").textContent = `Provider ${options.provider}, in its sandbox. AWS at ${options.aws}`;
+  byId("webhook").textContent = options.webhook;
+  byId("locale").replaceChildren(...options.locales.map((tag) => element("option", { value: tag }, named(tag))));
+  byId("tenant").replaceChildren(...options.tenants.map((name) => element("option", { value: name }, name)));
+  byId("types").replaceChildren(...options.types.map((type) => {
+    const button = element("button", { type: "button" }, titled(type));
+    button.dataset.type = type;
+    button.addEventListener("click", () => send(type, onSent));
+    return button;
+  }));
+}
