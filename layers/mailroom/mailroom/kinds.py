@@ -1,10 +1,14 @@
 """The kinds of mail we know by name, and the lane each travels in."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["KINDS", "Lane", "lane_of"]
+__all__ = ["KINDS", "NAME", "NOTICE_LIFETIME", "Lane", "lane_of"]
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # what a kind may be called, and a tenant
+NOTICE_LIFETIME = 24 * 3600.0  # seconds for which a notice is worth sending, where nobody says
 
 
 class Lane(StrEnum):

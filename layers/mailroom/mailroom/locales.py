@@ -1,8 +1,11 @@
 """Which of the languages we have a reader gets, from the tags somebody asked for."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["is_rtl", "negotiate"]
+__all__ = ["TAG", "negotiate"]
+
+TAG = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}")  # what a language may be asked for with
 
 # What a tag means where it is not simply its own base: scripts, old names, close relatives.
 ALIASES: Mapping[str, str] = {
@@ -38,8 +41,3 @@ def _candidates(tag: str, known: Iterable[str]) -> Iterator[str]:
             yield from _candidates(alias, known)
     yield SIBLINGS.get(parts[0], "")
     yield from sorted(other for other in known if other.partition("-")[0] == parts[0])
-
-
-def is_rtl(locale: str) -> bool:
-    """Tell whether a language is written from right to left."""
-    return locale.partition("-")[0] in ("ar", "fa", "he", "ur")

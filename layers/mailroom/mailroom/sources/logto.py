@@ -5,22 +5,21 @@ of an error to the person who waits (connector-http-email 0.4.3, observed 2026-0
 """
 
 import hmac
-import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mailroom import foreign
 from mailroom.errors import Refused
-from mailroom.kinds import Lane, lane_of
+from mailroom.kinds import NAME, NOTICE_LIFETIME, Lane, lane_of
+from mailroom.locales import TAG
 from mailroom.mailbox import is_address
 from mailroom.message import Message, content_identity, new_id
 from mailroom.request import Request
 from mailroom.settings import Settings
 
-__all__ = ["SOURCE", "TYPES", "authenticate", "is_web_link", "parse"]
+__all__ = ["SOURCE", "TYPES", "authenticate", "parse"]
 
 SOURCE = "logto"
 TYPES: Mapping[str, str] = {
@@ -35,9 +34,6 @@ TYPES: Mapping[str, str] = {
     "BindMfa": "bind-mfa-code",
 }
 CONSOLE_TEST_CODE = "000000"
-NOTICE_LIFETIME = 24 * 3600.0
-TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-TAG = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}")
 
 
 class Body(BaseModel):
@@ -55,7 +51,7 @@ def authenticate(request: Request, settings: Settings) -> str:
     """Return whose mail it is, if the header is one of the values accepted for that tenant (one a line)."""
     tenant = request.path.get("tenant", "default")
     name = "authorization" if tenant == "default" else f"{tenant}/authorization"
-    secrets = settings.tree("webhooks/logto") if TENANT.fullmatch(tenant) else {}
+    secrets = settings.tree("webhooks/logto") if NAME.fullmatch(tenant) else {}
     accepted = [line.strip().encode() for line in secrets.get(name, "").splitlines() if line.strip()]
     if not accepted and tenant == "default":
         raise settings.missing("webhooks/logto/authorization")
@@ -105,23 +101,9 @@ def _said(payload: Mapping[str, Any]) -> dict[str, str | None]:
         code = str(code)
     if code is not None and not (isinstance(code, str) and len(code) <= 64 and code.isprintable()):
         raise Refused(422, "The code is not a short text.")
-    if link not in (None, "") and not is_web_link(link):
+    if link not in (None, "") and not foreign.link(link):
         raise Refused(422, "The link is not a valid http or https address.")
     return {"code": code or None, "link": link or None}
-
-
-def is_web_link(link: Any) -> bool:
-    """Tell whether a link is one a mail may carry: absolute, http or https, and without a user name to deceive with."""
-    if not isinstance(link, str) or len(link) > 2048:
-        return False
-    if any(c in '\\<>"`' or unicodedata.category(c)[0] in "CZ" for c in link):
-        return False
-    try:
-        url = urlsplit(link)
-        web = url.scheme.lower() in ("http", "https") and url.port != 0
-        return web and bool(url.hostname) and "@" not in url.netloc
-    except ValueError:
-        return False
 
 
 def _locales(data: Mapping[str, Any]) -> tuple[str, ...]:
