@@ -1,0 +1,370 @@
+"""What `sam deploy` would make, read from template.yaml with its conditions and functions carried out."""
+
+import ast
+import ipaddress
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom_ops import template as template_file
+from mailroom_ops.local.intrinsics import Template, TemplateError
+
+ROOT = Path(__file__).parent.parent
+BODY = template_file.load(ROOT / "template.yaml")
+ENVIRONMENTS = ("development", "staging", "production")
+FUNCTIONS = ("Webhook", "Send", "Deliver", "Feedback")
+LANES = ("Codes", "Notices")
+PSEUDO = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-west-1",
+    "AWS::AccountId": "123456789012",
+    "AWS::URLSuffix": "amazonaws.com",
+    "AWS::StackName": "mailroom",
+}
+
+SSM = "arn:aws:ssm:eu-west-1:123456789012:parameter/mailroom/production/"
+QUEUES = {"CodesQueue.Arn", "NoticesQueue.Arn"}
+DEAD_LETTERS = {"CodesDeadLetterQueue.Arn", "NoticesDeadLetterQueue.Arn"}
+
+
+class Named(dict[str, Any]):
+    """Attributes of resources that were never made: the Arn of CodesQueue is `CodesQueue.Arn`."""
+
+    def __missing__(self, resource: str) -> Any:
+        return Attributes(resource)
+
+
+class Attributes(dict[str, str]):
+    def __init__(self, resource: str) -> None:
+        self.resource = resource
+
+    def __missing__(self, name: str) -> str:
+        return self.resource if name == "Ref" else f"{self.resource}.{name}"
+
+
+class Stack:
+    """The template, deployed with these parameters."""
+
+    def __init__(self, **parameters: str) -> None:
+        self.template = Template.deploy(BODY, {"Environment": "production", **parameters}, PSEUDO)
+        self.template.attributes = Named()
+
+    def __getitem__(self, logical_id: str) -> Any:
+        return self.template.resolve(BODY["Resources"][logical_id]["Properties"])
+
+    def has(self, logical_id: str) -> bool:
+        return self.template.holds(BODY["Resources"][logical_id].get("Condition"))
+
+    def statements(self, function: str) -> list[dict[str, Any]]:
+        """Everything that the role of a function allows."""
+        role = self[f"{function}Role"]
+        documents = [policy["PolicyDocument"] for policy in role["Policies"]]
+        documents += [self[name]["PolicyDocument"] for name in role.get("ManagedPolicyArns", [])]
+        return [statement for document in documents for statement in document["Statement"]]
+
+    def permissions(self, function: str) -> dict[str, set[str]]:
+        """Which action a function may do on which resources."""
+        allowed: dict[str, set[str]] = {}
+        for statement in self.statements(function):
+            assert statement["Effect"] == "Allow"
+            for action in listed(statement["Action"]):
+                allowed.setdefault(action, set()).update(listed(statement["Resource"]))
+        return allowed
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def trees(*paths: str) -> set[str]:
+    return {f"{SSM}{path}{end}" for path in paths for end in ("", "/*")}
+
+
+def own_log(function: str) -> dict[str, set[str]]:
+    return {action: {f"{function}LogGroup.Arn"} for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
+
+
+def may_read(*paths: str) -> dict[str, set[str]]:
+    return dict.fromkeys(("ssm:GetParameters", "ssm:GetParametersByPath"), trees(*paths))
+
+
+TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+DELIVERY_READS = ("providers", "senders", "brands", "templates", "ledger")
+DELIVERY = {
+    "ssm:PutParameter": {f"{SSM}ledger/address_key"},
+    "sqs:SendMessage": QUEUES | DEAD_LETTERS,
+    "dynamodb:UpdateItem": {"LedgerTable.Arn"},
+}
+PERMISSIONS = {
+    "Webhook": own_log("Webhook") | may_read("webhooks/logto") | {"sqs:SendMessage": QUEUES},
+    "Send": own_log("Send") | may_read(*DELIVERY_READS, "api/keys") | DELIVERY,
+    "Deliver": own_log("Deliver") | may_read(*DELIVERY_READS) | DELIVERY | dict.fromkeys(TAKE, QUEUES),
+    "Feedback": own_log("Feedback") | may_read("feedback", "ledger") | {"dynamodb:UpdateItem": {"LedgerTable.Arn"}},
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_what_it_does_and_nothing_else(function: str) -> None:
+    assert Stack().permissions(function) == PERMISSIONS[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_reaches_no_secret_of_another(environment: str, function: str) -> None:
+    allowed = Stack(Environment=environment).permissions(function)
+    reached = {resource for action, resources in allowed.items() if action.startswith("ssm:") for resource in resources}
+    assert reached
+    assert all(f":parameter/mailroom/{environment}/" in resource for resource in reached)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_even_with_every_option_on_no_permission_is_broad(function: str) -> None:
+    stack = Stack(Providers="resend, ses", FixedEgressIp="true", SnapStart="on")
+    for action, resources in stack.permissions(function).items():
+        assert "*" not in action
+        # EC2 lets nothing narrower in before a network interface exists.
+        assert "*" not in resources or action.startswith("ec2:")
+
+
+@pytest.mark.parametrize(("chain", "allowed"), [("resend", False), ("resend, ses", True), ("ses", True), ("", False)])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_what_delivers_may_use_ses_and_only_where_it_is_in_the_chain(
+    function: str, chain: str, allowed: bool
+) -> None:
+    granted = Stack(Providers=chain).permissions(function).get("ses:SendEmail")
+    assert bool(granted) is (allowed and function in ("Send", "Deliver"))
+
+
+def test_the_address_key_is_written_only_where_there_is_none() -> None:
+    writes = [s for s in Stack().statements("Deliver") if s["Action"] == "ssm:PutParameter"]
+    assert [statement["Condition"] for statement in writes] == [{"StringEquals": {"ssm:Overwrite": "false"}}]
+
+
+def test_each_call_to_aws_that_the_package_makes_is_granted() -> None:
+    made = {
+        f"{call.args[0].value!s}:{call.args[1].value!s}"
+        for path in (ROOT / "layers/mailroom/mailroom").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "call"
+        if len(call.args) == 3 and isinstance(call.args[0], ast.Constant) and isinstance(call.args[1], ast.Constant)
+    }
+    granted = {action for function in FUNCTIONS for action in Stack().permissions(function)}
+    assert "sqs:SendMessage" in made
+    assert made <= granted
+
+
+def test_only_lambda_may_take_the_roles() -> None:
+    for function in FUNCTIONS:
+        document = Stack()[f"{function}Role"]["AssumeRolePolicyDocument"]
+        assert [s["Principal"] for s in document["Statement"]] == [{"Service": "lambda.amazonaws.com"}]
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_message_is_hidden_for_six_times_as_long_as_deliver_may_take(lane: str) -> None:
+    stack = Stack()
+    assert stack[f"{lane}Queue"]["VisibilityTimeout"] >= 6 * stack["DeliverFunction"]["Timeout"]
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_what_cannot_be_delivered_waits_two_weeks_in_a_queue_of_its_own(lane: str) -> None:
+    stack = Stack()
+    queue, dead = stack[f"{lane}Queue"], stack[f"{lane}DeadLetterQueue"]
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": f"{lane}DeadLetterQueue.Arn", "maxReceiveCount": 10}
+    assert dead["MessageRetentionPeriod"] == 14 * 24 * 3600 > queue["MessageRetentionPeriod"]
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_deliver_takes_from_each_lane_on_its_own_and_reports_single_failures(lane: str) -> None:
+    event = Stack()["DeliverFunction"]["Events"][lane]["Properties"]
+    assert event["Queue"] == f"{lane}Queue.Arn"
+    assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert "MaximumBatchingWindowInSeconds" not in event
+    assert int(event["ScalingConfig"]["MaximumConcurrency"]) >= 2
+
+
+def test_everything_that_holds_mail_is_encrypted() -> None:
+    stack = Stack()
+    assert stack["LedgerTable"]["SSESpecification"] == {"SSEEnabled": True}
+    for lane in LANES:
+        assert stack[f"{lane}Queue"]["SqsManagedSseEnabled"] is True
+        assert stack[f"{lane}DeadLetterQueue"]["SqsManagedSseEnabled"] is True
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_ledger_of_production_can_be_brought_back(environment: str) -> None:
+    stack = Stack(Environment=environment)
+    table, precious = stack["LedgerTable"], environment == "production"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": precious}
+    assert table["DeletionProtectionEnabled"] is precious
+    assert (stack.template.resolve(BODY["Resources"]["LedgerTable"]["DeletionPolicy"]) == "Retain") is precious
+
+
+def test_the_ledger_costs_by_use_and_forgets_by_ttl() -> None:
+    table = Stack()["LedgerTable"]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+    assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_logs_to_a_group_of_its_own_that_forgets(function: str) -> None:
+    stack = Stack(LogRetentionDays="7")
+    assert stack[f"{function}Function"]["LoggingConfig"] == {"LogGroup": f"{function}LogGroup"}
+    assert stack[f"{function}LogGroup"]["RetentionInDays"] == "7"
+
+
+def test_the_access_log_holds_no_address_and_no_path() -> None:
+    stack = Stack()
+    line = stack["HttpApi"]["AccessLogSettings"]["Format"]
+    fields = json.loads(line)
+    assert set(fields.values()) == {
+        *("$context.requestId", "$context.requestTimeEpoch", "$context.routeKey", "$context.status"),
+        *("$context.responseLatency", "$context.integration.status", "$context.error.responseType"),
+    }
+    assert stack["AccessLogGroup"]["RetentionInDays"] == "30"
+
+
+def test_every_door_has_a_speed_limit() -> None:
+    limits = Stack(RequestsPerSecond="50")["HttpApi"]["DefaultRouteSettings"]
+    assert limits == {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "50"}
+
+
+def test_these_are_the_doors() -> None:
+    stack = Stack()
+    doors = {
+        f"{event['Properties']['Method']} {event['Properties']['Path']}": function
+        for function in FUNCTIONS
+        for event in stack[f"{function}Function"]["Events"].values()
+        if event["Type"] == "HttpApi"
+    }
+    assert doors == {
+        "ANY /webhooks/logto": "Webhook",
+        "ANY /webhooks/logto/{tenant}": "Webhook",
+        "POST /v1/emails": "Send",
+        "POST /v1/emails/batch": "Send",
+        "GET /v1/emails/{id}": "Send",
+        "GET /openapi.json": "Send",
+        "ANY /feedback/{provider}": "Feedback",
+        "ANY /feedback/{provider}/{secret}": "Feedback",
+    }
+
+
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_layers_are_for_the_processor_of_the_functions(architecture: str) -> None:
+    stack = Stack(Architecture=architecture)
+    assert stack.template.resolve(BODY["Globals"]["Function"]["Architectures"]) == [architecture]
+    for layer in ("DependenciesLayer", "MailroomLayer", "TemplatesLayer"):
+        assert stack[layer]["CompatibleArchitectures"] == [architecture]
+        assert BODY["Resources"][layer]["Metadata"] == {"BuildMethod": "makefile", "BuildArchitecture": "arm64"}
+
+
+def test_only_what_renders_carries_templates() -> None:
+    stack = Stack()
+    carriers = {f for f in FUNCTIONS if "TemplatesLayer" in stack[f"{f}Function"]["Layers"]}
+    assert carriers == {"Send", "Deliver"}
+
+
+@pytest.mark.parametrize("wish", ["true", "false"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_codes_are_recorded_in_development_only(environment: str, wish: str) -> None:
+    variables = Stack(Environment=environment, RecordCodeOnFailure=wish)["SendFunction"]["Environment"]["Variables"]
+    recorded = wish == "true" and environment == "development"
+    assert variables["RECORD_CODE_ON_FAILURE"] == str(recorded).lower()
+
+
+def test_no_parameter_is_a_place_for_a_secret() -> None:
+    assert set(BODY["Parameters"]) == {
+        *("Environment", "Providers", "AllowedSourceCidrs", "FixedEgressIp", "CodeLifetimeMinutes"),
+        *("RecordCodeOnFailure", "LogRetentionDays", "SnapStart", "CodesConcurrency", "NoticesConcurrency"),
+        *("RequestsPerSecond", "AlarmTopicArn", "Architecture"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("Providers", "resent", "such as `resend, ses`"),
+        ("Providers", "resend,", "such as `resend, ses`"),
+        ("Providers", "resend ses", "such as `resend, ses`"),
+        ("AllowedSourceCidrs", "203.0.113.7", "such as 203.0.113.0/24"),
+        ("AllowedSourceCidrs", "example.com", "such as 203.0.113.0/24"),
+        ("AlarmTopicArn", "alarms", "the ARN of an SNS topic"),
+        ("Environment", "prod", "use development, staging, production"),
+        ("SnapStart", "yes", "use on, off"),
+        ("LogRetentionDays", "31", "use 1, 3, 5"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_with_what_would_be_right(name: str, value: str, hint: str) -> None:
+    with pytest.raises(TemplateError, match=re.escape(hint)):
+        Stack(**{name: value})
+
+
+@pytest.mark.parametrize("value", ["", "203.0.113.0/24", "203.0.113.0/24, 2001:db8::/32,198.51.100.7/32"])
+def test_networks_may_be_given_as_people_write_them(value: str) -> None:
+    given = Stack(AllowedSourceCidrs=value)["WebhookFunction"]["Environment"]["Variables"]["ALLOWED_SOURCE_CIDRS"]
+    assert [str(ipaddress.ip_network(part.strip())) for part in given.split(",") if part] == [
+        part.strip() for part in value.split(",") if part
+    ]
+
+
+@pytest.mark.parametrize("fixed", ["true", "false"])
+def test_what_sends_leaves_through_one_address_if_asked(fixed: str) -> None:
+    stack, asked = Stack(FixedEgressIp=fixed), fixed == "true"
+    inside = {function for function in FUNCTIONS if "VpcConfig" in stack[f"{function}Function"]}
+    assert inside == ({"Send", "Deliver"} if asked else set())
+    joiners = {function for function in FUNCTIONS if "ec2:CreateNetworkInterface" in stack.permissions(function)}
+    assert joiners == inside
+    made = {name for name, resource in BODY["Resources"].items() if resource["Type"].startswith("AWS::EC2::")}
+    assert {stack.has(name) for name in made} == {asked}
+    assert BODY["Outputs"]["EgressIp"] == {
+        "Condition": "HasFixedEgressIp",
+        "Description": "The address a provider sees; put it on its list",
+        "Value": {"Ref": "EgressAddress"},
+    }
+
+
+def test_the_way_out_of_the_network_is_complete() -> None:
+    stack = Stack(FixedEgressIp="true")
+    assert stack["PrivateRoute"] | {"NatGatewayId": "NatGateway"} == stack["PrivateRoute"]
+    assert stack["PublicRoute"] | {"GatewayId": "InternetGateway"} == stack["PublicRoute"]
+    assert stack["NatGateway"] == {"AllocationId": "EgressAddress.AllocationId", "SubnetId": "PublicSubnet"}
+    for subnet in stack["DeliverFunction"]["VpcConfig"]["SubnetIds"]:
+        assert stack[f"{subnet}Routes"] == {"SubnetId": subnet, "RouteTableId": "PrivateRoutes"}
+    assert "SecurityGroupIngress" not in stack["EgressSecurityGroup"]
+
+
+@pytest.mark.parametrize("wish", ["on", "off"])
+def test_snapshots_come_with_an_alias_and_without_them_there_is_none(wish: str) -> None:
+    stack = Stack(SnapStart=wish)
+    applied = stack.template.resolve(BODY["Globals"]["Function"]["SnapStart"])
+    assert applied == {"ApplyOn": "PublishedVersions" if wish == "on" else "None"}
+    for function in FUNCTIONS:
+        assert stack[f"{function}Function"].get("AutoPublishAlias") == ("live" if wish == "on" else None)
+        assert stack[f"{function}Function"]["AutoPublishAliasAllProperties"] is True
+    for layer in ("DependenciesLayer", "MailroomLayer", "TemplatesLayer"):
+        assert stack[layer]["PublishLambdaVersion"] is True
+
+
+@pytest.mark.parametrize("topic", ["", "arn:aws:sns:eu-west-1:123456789012:alarms"])
+def test_alarms_go_to_the_topic_if_there_is_one(topic: str) -> None:
+    stack = Stack(AlarmTopicArn=topic)
+    alarms = [name for name, resource in BODY["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    assert {"CodesDeadLetterAlarm", "NoticesDeadLetterAlarm", "CodesAgeAlarm"} <= set(alarms)
+    for alarm in alarms:
+        assert stack[alarm].get("AlarmActions") == ([topic] if topic else None)
+
+
+def test_the_webhook_address_is_put_out_ready_to_paste() -> None:
+    url = Stack().template.resolve(BODY["Outputs"]["WebhookUrl"]["Value"])
+    assert url == "https://HttpApi.execute-api.eu-west-1.amazonaws.com/webhooks/logto"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_each_environment_is_a_stack_of_its_own(environment: str) -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    assert config[environment]["global"]["parameters"]["stack_name"] == f"mailroom-{environment}"
+    assert config[environment]["deploy"]["parameters"]["parameter_overrides"] == [f"Environment={environment}"]
