@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.running"]  # the fixture `stack`
+
 ROOT = Path(__file__).parent.parent
 NO_SKIPS = os.environ.get("MAILROOM_NO_SKIPS") == "1"
 NO_CONTRACTS = "needs the providers' contract files: name their folder in MAILROOM_CONTRACTS"

@@ -9,7 +9,7 @@ import threading
 import time
 from importlib.util import find_spec
 
-NEEDED = ("boto3", "moto", "flask", "yaml", "pydantic", "httpx", "minijinja", "aws_lambda_powertools")
+NEEDED = ("aiosmtpd", "boto3", "moto", "flask", "yaml", "pydantic", "httpx", "minijinja", "aws_lambda_powertools")
 EPILOGUE = """\
 environment:
   PORT=3000                 the port of the console and of every route; 0 takes any free one

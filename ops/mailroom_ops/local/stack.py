@@ -23,6 +23,7 @@ from mailroom_ops.local.samples import Samples
 from mailroom_ops.local.server import Server
 from mailroom_ops.local.watch import Watcher
 from mailroom_ops.sandbox.server import Sandbox
+from mailroom_ops.sandbox.smtp import SmtpSandbox
 
 __all__ = ["ROOT", "SECRETS", "Options", "Stack", "StartError"]
 
@@ -88,6 +89,7 @@ class Stack:
         children = Children()
         opened.callback(children.close)
         self.sandbox = opened.enter_context(Sandbox())
+        self._smtp = opened.enter_context(SmtpSandbox(self.sandbox.inbox, self.sandbox.faults))
         self.aws = Aws(children, options.region, self.logs)
         opened.callback(self.aws.stop)
         self.aws.wait(options.proxy)
@@ -104,11 +106,8 @@ class Stack:
         load_secrets(self.options.secrets, self._provider_settings(), self.aws)
 
     def _provider_settings(self) -> dict[str, str]:
-        return {
-            f"providers/{name}/{key}": value
-            for name in self.sandbox.desks
-            for key, value in self.sandbox.settings(name).items()
-        }
+        settings = {name: self.sandbox.settings(name) for name in self.sandbox.desks} | {"smtp": self._smtp.settings()}
+        return {f"providers/{name}/{key}": value for name, values in settings.items() for key, value in values.items()}
 
     def _start_functions(self, children: Children, opened: ExitStack) -> None:
         for name, spec in self.blueprint.specs(self.aws.endpoint, self.options.environment).items():

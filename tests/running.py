@@ -1,0 +1,126 @@
+"""The running stack, for every test that wants one: `stack` is started once and shared, `Running` starts another."""
+
+import http.client
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom_ops.local.logs import Logs
+from mailroom_ops.local.stack import Options, Stack
+from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.sandbox.server import Sandbox
+
+__all__ = ["Answer", "Running", "running", "stack"]
+
+ROOT = Path(__file__).parent.parent
+TOKENS = {"default": "Bearer local-logto-token", "acme": "Bearer local-acme-token"}
+PATIENCE = 30.0
+
+
+class Answer:
+    """What an HTTP request got."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Running:
+    """A stack that is up: its doors, its inbox, its logs, and what can be made to go wrong."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.url = stack.url
+        self.sandbox: Sandbox = stack.sandbox
+
+    @property
+    def aws_endpoint(self) -> str:
+        return self.stack.aws.endpoint
+
+    def aws(self, service: str) -> Any:
+        """Return a boto3 client of the stack's AWS."""
+        return self.stack.aws.client(service)
+
+    def request(
+        self, method: str, path: str, body: bytes | str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send one request to the front door, on a connection of its own."""
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE)
+        try:
+            content = body.encode() if isinstance(body, str) else body
+            connection.request(method, path, content, dict(headers or {}))
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def logto(self, body: Any, tenant: str = "default", **headers: str) -> Answer:
+        """Post a body as Logto does."""
+        path = "/webhooks/logto" if tenant == "default" else f"/webhooks/logto/{tenant}"
+        content = body if isinstance(body, bytes | str) else json.dumps(body)
+        return self.request(
+            "POST", path, content, {"authorization": TOKENS[tenant], "content-type": "application/json", **headers}
+        )
+
+    def inbox(self) -> list[dict[str, Any]]:
+        """Return the captured mails, newest first, as /inbox.json has them."""
+        found: list[dict[str, Any]] = self.request("GET", "/inbox.json").json()
+        return found
+
+    def mail_to(self, address: str, timeout: float = PATIENCE) -> Captured:
+        """Return the newest mail to an address, once there is one."""
+        return self.mails_to(address, 1, timeout)[0]
+
+    def mails_to(self, address: str, count: int, timeout: float = PATIENCE) -> list[Captured]:
+        """Return the mails to an address, newest first, once there are `count`."""
+        inbox = self.sandbox.inbox
+        mails = inbox.all()
+        while True:
+            found = [mail for mail in mails if mail.to == address]
+            if len(found) >= count:
+                return found
+            mails = inbox.wait(len(mails) + 1, timeout)
+
+    def logs(self, function: str | None = None) -> list[str]:
+        """Return the raw log lines of one function, or of all."""
+        return self.stack.logs.lines(function)
+
+    def clear(self) -> None:
+        """Forget mails, logs, faults and everything queued."""
+        self.sandbox.faults.clear()
+        self.sandbox.inbox.clear()
+        self.stack.logs.clear()
+        sqs = self.aws("sqs")
+        for name in ("CodesQueue", "CodesDeadLetterQueue", "NoticesQueue", "NoticesDeadLetterQueue"):
+            sqs.purge_queue(QueueUrl=self.stack.blueprint.queue_url(name))
+
+    @staticmethod
+    def address() -> str:
+        """Return an address that no other test uses."""
+        return f"reader-{uuid.uuid4().hex[:12]}@example.com"
+
+
+@contextmanager
+def running(**options: Any) -> Iterator[Running]:
+    """Start a stack of one's own, on any free port."""
+    with Stack(Options(**{"port": 0, "watch": False, **options}), Logs(out=None)) as stack:
+        yield Running(stack)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Running]:
+    """The running stack, with Resend's sandbox behind it."""
+    with running() as started:
+        yield started
