@@ -17,6 +17,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from mailroom_ops.sandbox.aliyun import Aliyun
 from mailroom_ops.sandbox.desk import Desk, Pace, Reply, Request, json_reply
 from mailroom_ops.sandbox.faults import Fault, Faults, Kind
 from mailroom_ops.sandbox.http import Http
@@ -35,7 +36,7 @@ ENDLESS = {Kind.FLOOD: (b" " * 65536, 0.0), Kind.DRIP: (b" ", 0.02)}  # what is 
 
 def desks() -> list[Desk]:
     """Return a desk for each provider that is spoken to over HTTP."""
-    return [Resend(), SendGrid(), Mailgun(), Postmark(), Http()]
+    return [Resend(), SendGrid(), Mailgun(), Postmark(), Aliyun(), Http()]
 
 
 class Sandbox:
@@ -74,6 +75,7 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
+        """Leave as a crashed server does: nobody listens, and every connection ends."""
         self.faults.clear()
         self._server.shutdown()
         self._server.server_close()

@@ -1,0 +1,128 @@
+"""Amazon SES's side, played by moto: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+
+moto keeps of a mail only its HTML. So this desk stands in front of it: it hands every request on, and remembers the
+mails that moto took.
+"""
+
+import http.client
+import json
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply
+from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.sandbox.words import decoded, mailbox
+
+__all__ = ["Ses"]
+
+SEND = "/v2/email/outbound-emails"
+IDENTITIES = "/v2/email/identities"
+PASSED_ON = ("Authorization", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token")
+TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
+NAMES = {
+    403: "AccessDeniedException",
+    404: "NotFoundException",
+    408: "RequestTimeout",
+    429: "TooManyRequestsException",
+    500: "InternalFailure",
+    503: "ServiceUnavailable",
+}
+
+
+class Ses:
+    """Hands on to the moto server at `aws`; every sender's domain is verified there, but the one that never is."""
+
+    name = "ses"
+
+    def __init__(self, aws: str) -> None:
+        self._aws = urlsplit(aws)
+        self._verified: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def settings(self, url: str) -> dict[str, str]:
+        return {"endpoint": url}
+
+    def answer(self, request: Request, work: Callable[[], None]) -> Reply:
+        if not request.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256 "):
+            return _refusal(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+        if (request.method, request.path) != ("POST", SEND):
+            return self._hand_on(request.method, request.path, request)
+        body = request.json()
+        if (problem := _problem(body)) is not None:
+            return _refusal(400, "BadRequestException", problem)
+        self._verify(mailbox(body["FromEmailAddress"]).rpartition("@")[2].rstrip(">"), request)
+        work()
+        reply = self._hand_on("POST", SEND, request)
+        if reply.status != 200:
+            return reply
+        mail = _read(body, json.loads(reply.body)["MessageId"])
+        return Reply(reply.status, reply.body, reply.headers, (mail,))
+
+    def _verify(self, domain: str, request: Request) -> None:
+        identity = (domain, request.headers["Authorization"].split("/")[2])  # an identity belongs to a region
+        with self._lock:
+            if domain != UNVERIFIED and identity not in self._verified:
+                self._hand_on("POST", IDENTITIES, request, json.dumps({"EmailIdentity": domain}).encode())
+                self._verified.add(identity)
+
+    def _hand_on(self, method: str, path: str, request: Request, body: bytes | None = None) -> Reply:
+        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+        connection = http.client.HTTPConnection(self._aws.netloc)
+        try:
+            connection.request(method, path, request.body if body is None else body, headers)
+            answer = connection.getresponse()
+            kept = {
+                name: value for name, value in answer.getheaders() if name.lower().startswith(("x-amz", "content-t"))
+            }
+            return Reply(answer.status, answer.read(), kept)
+        finally:
+            connection.close()
+
+    def error(self, status: int) -> Reply:
+        return _refusal(status, NAMES.get(status, "BadRequestException"), "The sandbox was asked to say this.")
+
+    def throttled(self, pace: Pace) -> Reply:
+        return _refusal(429, "TooManyRequestsException", "Maximum sending rate exceeded.")
+
+    def rate_headers(self, pace: Pace) -> dict[str, str]:
+        return {}
+
+
+def _refusal(status: int, name: str, message: str) -> Reply:
+    return json_reply(status, {"message": message}, headers={"x-amzn-ErrorType": name})
+
+
+def _problem(body: Any) -> str | None:
+    """Say what the real one refuses and moto does not look at."""
+    if not isinstance(body, dict) or "Simple" not in body.get("Content", {}):
+        return "The sandbox takes simple content only."
+    recipients = body.get("Destination", {}).get("ToAddresses", [])
+    if not all(address.isascii() for address in [body["FromEmailAddress"], *recipients]):
+        return "Local address contains control or whitespace"
+    for tag in body.get("EmailTags", []):
+        if not TAG.fullmatch(tag["Name"]) or not TAG.fullmatch(tag["Value"]):
+            return f"Invalid email tag value <{tag['Value']}>, only alphanumeric ASCII characters, '_' and '-'."
+    headers = body["Content"]["Simple"].get("Headers", [])
+    if len(headers) > 15 or not all(re.fullmatch(r"[ -~]{1,995}", header["Value"]) for header in headers):
+        return "Invalid header."
+    return None
+
+
+def _read(body: Any, id_: str) -> Captured:
+    simple = body["Content"]["Simple"]
+    replies = body.get("ReplyToAddresses", [])
+    return captured(
+        Ses.name,
+        {tag["Name"]: tag["Value"] for tag in body.get("EmailTags", [])},
+        id_=id_,
+        from_=mailbox(body["FromEmailAddress"]),
+        to=", ".join(body["Destination"]["ToAddresses"]),
+        reply_to=", ".join(map(mailbox, replies)),
+        subject=simple["Subject"]["Data"],
+        text=simple["Body"].get("Text", {}).get("Data", ""),
+        html=simple["Body"].get("Html", {}).get("Data", ""),
+        headers={header["Name"]: decoded(header["Value"]) for header in simple.get("Headers", [])},
+    )
