@@ -1,5 +1,6 @@
 """The ledger on a real table: who may work on a message, and what is older than what."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,14 @@ def test_a_row_tells_the_whole_story_and_nothing_private(ledger: Ledger, aws: Aw
     assert found["to"] == "a•••@example.com"
     assert "424242" not in str(found)
     assert "lovelace" not in str(found)
+
+
+def test_nobody_without_the_key_can_guess_a_code_from_the_table(ledger: Ledger, aws: Aws) -> None:
+    message = code("424242")
+    ledger.stand(message, KEY, NOW)
+    rows = aws.call("dynamodb", "Scan", {"TableName": "ledger"})["Items"]
+    assert rows
+    assert message.identity not in json.dumps(rows)
 
 
 def test_an_older_code_for_the_same_reader_is_superseded(ledger: Ledger) -> None:

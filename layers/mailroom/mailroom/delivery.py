@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from mailroom.dispatch import BACKOFF, Dispatch
+from mailroom.dispatch import BACKOFF, LONGEST_TRY, Dispatch
 from mailroom.email import Email
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.ledger import LEASE, Claim, Ledger, Outcome, Standing, Status, Try
@@ -16,9 +16,9 @@ from mailroom.queue import Queue
 from mailroom.sender import Sender
 from mailroom.settings import SHARED_TEST_SENDER, Settings
 
-__all__ = ["Delivery", "Render"]
+__all__ = ["CLAIMED", "Delivery", "Render"]
 
-ADDRESS_KEY = "ledger/address_key"
+CLAIMED = "claimed_by_another"
 
 
 class Render(Protocol):
@@ -42,13 +42,18 @@ class Delivery:
         """Take a parcel as far as it goes; None if it has its outcome already. With `last`, no later try follows."""
         message, token = parcel.message, secrets.token_hex(8)
         self.settings.prefetch(message.tenant, message.purpose)
-        key = self.settings.values(ADDRESS_KEY).get(ADDRESS_KEY) or self.settings.create(ADDRESS_KEY, secrets.token_hex(32))
+        key = self.settings.address_key()
         match self.ledger.claim(parcel, key, token, self.clock()):
             case Claim.DONE:
                 return None
             case Claim.BUSY:
-                raise Unavailable("ledger", "claimed_by_another", retry_after=LEASE)
+                raise Unavailable("ledger", CLAIMED, retry_after=LEASE)
         outcome, again = self._decide(parcel, key, deadline)
+        while last and self._is_worth_waiting(outcome, deadline):
+            self.dispatch.sleep(outcome.retry_in or 0)
+            before = outcome.tries
+            outcome, again = self._decide(again, key, deadline)
+            outcome = replace(outcome, tries=before + outcome.tries)
         if outcome.retry_in is not None:
             if not last and self.clock() + outcome.retry_in < message.expires_at:
                 # First the queue, then the ledger, then the acknowledgement: a crash in between repeats, never loses.
@@ -60,6 +65,11 @@ class Delivery:
                 self.queue.bury(again)
         self.ledger.finish(message.id, token, outcome, self.clock())
         return outcome
+
+    def _is_worth_waiting(self, outcome: Outcome, deadline: float) -> bool:
+        """Tell whether a provider may take it yet, before the caller who waits has to hear that none did."""
+        passing = any(tried.error in ("unavailable", "ambiguous") for tried in outcome.tries)
+        return passing and outcome.retry_in is not None and self.clock() + outcome.retry_in + LONGEST_TRY < deadline
 
     def _decide(self, parcel: Parcel, key: str, deadline: float) -> tuple[Outcome, Parcel]:
         message = parcel.message

@@ -4,6 +4,7 @@ Two rows a mail, three writes, no reads. Never a code, a link, a subject or a bo
 
 message#{id}   one a message: status, reason, provider, timeline; `lease` and `claim` while someone works on it
 reader#{hash}  one a reader and kind: the newest message, so that an older code is not sent after it
+asked#{hash}   one a request to `send`, by the name its caller gave it: the message it became
 once#{hash}    one a thing said, for kinds of which an older one stays true: the message that says it
 """
 
@@ -21,7 +22,7 @@ from mailroom.errors import SendError
 from mailroom.mailbox import mask
 from mailroom.message import Message, Parcel
 
-__all__ = ["Claim", "Ledger", "Outcome", "Standing", "Status", "Try"]
+__all__ = ["Admission", "Claim", "Ledger", "Outcome", "Standing", "Status", "Try"]
 
 LEASE = 25.0  # longer than the function that holds it may run
 KEPT = 30 * 24 * 3600
@@ -67,7 +68,6 @@ class Try:
     detail: str = ""
     error: str = ""  # which branch of the error tree, in lower case
 
-
     @classmethod
     def of(cls, error: SendError, at: float) -> "Try":
         return cls(at, error.party, error.code, error.detail, type(error).__name__.lower())
@@ -86,6 +86,15 @@ class Outcome:
     warnings: tuple[str, ...] = ()  # it went, but an operator should know
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The one message a request became, and a keyed hash of all that it asked for."""
+
+    message_id: str
+    said: str
+    created_at: float
+
+
 class Ledger:
     """Reads and writes the table; every write is conditional, so that a second process cannot undo the first."""
 
@@ -96,23 +105,12 @@ class Ledger:
     def claim(self, parcel: Parcel, address_key: str, token: str, now: float) -> Claim:
         """Take a parcel for this process until the lease ends; saying it twice with one `token` is saying it once."""
         message = parcel.message
-        created = {
-            "tenant": message.tenant,
-            "kind": message.kind,
-            "source": message.source,
-            "recipient": keyed_hash(address_key, message.to.lower()),
-            "to": mask(message.to),
-            "created": message.created_at,
-            "status": Status.ACCEPTED,
-            "timeline": [],
-            "ttl": int(now + KEPT),
-        }
         held = {"claim": token, "lease": now + LEASE, "attempt": parcel.attempt}
         try:
             self._update(
                 f"message#{message.id}",
                 held,
-                once=created,
+                once=_first(message, address_key, now),
                 condition="attribute_not_exists(pk) OR #claim = :claim OR "
                 "(#status = :accepted AND #lease < :now AND #attempt <= :attempt)",
                 values={":accepted": Status.ACCEPTED, ":now": now},
@@ -123,32 +121,72 @@ class Ledger:
             return Claim.DONE if over else Claim.BUSY
         return Claim.OURS
 
+    def admit(self, name: str, wanted: Admission, until: float, now: float, *, instead_of: str = "") -> Admission:
+        """Let a request become the wanted message; return what it became, which is another if it was made before."""
+        try:
+            self._update(
+                f"asked#{name}",
+                {"message": wanted.message_id, "said": wanted.said, "created": wanted.created_at, "ttl": int(until)},
+                condition="attribute_not_exists(pk) OR #ttl < :now OR #message = :instead_of",
+                values={":now": now, ":instead_of": instead_of},
+            )
+        except AwsRefusal as refusal:
+            row = _old_item(refusal)
+            return Admission(row["message"], row["said"], row["created"])
+        return wanted
+
+    def accept(self, message: Message, address_key: str, now: float) -> bool:
+        """Write down a message before it is queued; False if some process has taken it up from its queue already."""
+        first = _first(message, address_key, now) | {"claim": "", "lease": 0, "attempt": 0}
+        try:
+            self._update(f"message#{message.id}", first, condition="attribute_not_exists(pk)", values={})
+        except AwsRefusal as refusal:
+            return not _old_item(refusal)["claim"]
+        return True
+
+    def read(self, message_id: str) -> dict[str, Any] | None:
+        """Return all that is known of a message."""
+        key = {"pk": {"S": f"message#{message_id}"}}
+        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
+        return {name: decode(value) for name, value in answer["Item"].items()} if "Item" in answer else None
+
     def stand(self, message: Message, address_key: str, now: float) -> Standing:
         """Put a message in its place among those for the same reader, and tell which place that is."""
         if not message.identity:
             return Standing.CURRENT
+        # Keyed, because who knows the reader needs only a million guesses for a code of six digits.
+        identity = keyed_hash(address_key, message.identity)
         scope = [message.tenant, message.to.lower(), message.kind] if message.supersedes else [message.identity]
         row = "reader" if message.supersedes else "once"
         try:
             self._update(
                 f"{row}#{keyed_hash(address_key, json.dumps(scope))}",
-                {"message": message.id, "identity": message.identity, "created": message.created_at, "ttl": int(now + KEPT)},
+                {
+                    "message": message.id,
+                    "identity": identity,
+                    "created": message.created_at,
+                    "ttl": int(now + KEPT),
+                },
                 condition="attribute_not_exists(pk) OR #message = :message OR "
                 "(#created < :created AND (#identity <> :identity OR #created < :earlier))",
                 values={":earlier": message.created_at - SAME_WITHIN},
             )
         except AwsRefusal as refusal:
             old = _old_item(refusal)
-            return Standing.DUPLICATE if old["identity"] == message.identity else Standing.SUPERSEDED
+            return Standing.DUPLICATE if old["identity"] == identity else Standing.SUPERSEDED
         return Standing.CURRENT
 
     def finish(self, message_id: str, token: str, outcome: Outcome, now: float) -> None:
         """Record the end of a message; what a provider reported in the meantime stays."""
-        end = {"at": now, "status": outcome.status} | _without_empty({"reason": outcome.reason, "id": outcome.provider_id})
+        end = {"at": now, "status": outcome.status} | _without_empty(
+            {"reason": outcome.reason, "id": outcome.provider_id}
+        )
         self._update(
             f"message#{message_id}",
             {"status": outcome.status, "lease": 0, "ended": now}
-            | _without_empty({"reason": outcome.reason, "provider": outcome.provider, "provider_id": outcome.provider_id}),
+            | _without_empty(
+                {"reason": outcome.reason, "provider": outcome.provider, "provider_id": outcome.provider_id}
+            ),
             append=[*map(_entry, outcome.tries), end],
             condition="#claim = :claim AND #status = :accepted",
             values={":claim": token, ":accepted": Status.ACCEPTED},
@@ -201,6 +239,20 @@ class Ledger:
 def keyed_hash(key: str, text: str) -> str:
     """Name an address so that only who holds the key of the environment can tell whose it is."""
     return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()[:32]
+
+
+def _first(message: Message, address_key: str, now: float) -> dict[str, Any]:
+    return {
+        "tenant": message.tenant,
+        "kind": message.kind,
+        "source": message.source,
+        "recipient": keyed_hash(address_key, message.to.lower()),
+        "to": mask(message.to),
+        "created": message.created_at,
+        "status": Status.ACCEPTED,
+        "timeline": [],
+        "ttl": int(now + KEPT),
+    }
 
 
 def _entry(done: Try) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,13 +17,16 @@ __all__ = ["SHARED_TEST_SENDER", "Settings"]
 
 FRESH = 300.0  # seconds
 NAMES_PER_CALL = 10  # the most that GetParameters takes
+ADDRESS_KEY = "ledger/address_key"
 SHARED_TEST_SENDER = Mailbox("onboarding@resend.dev")
 
 
 class Settings:
     """Reads `/mailroom/{environment}/…`; names here are relative to it."""
 
-    def __init__(self, aws: Aws, environment: str, chain: tuple[str, ...] = (), clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, aws: Aws, environment: str, chain: tuple[str, ...] = (), clock: Callable[[], float] = time.time
+    ) -> None:
         self._aws = aws
         self._root = f"/mailroom/{environment}/"
         self._chain = chain
@@ -77,7 +81,9 @@ class Settings:
         """Return the tenant's own brand, completed by the default's."""
         names = ["brands/default", f"brands/{tenant}"]
         found = self.values(*names)
-        return {k: v for name in names for k, v in self._json(name, found.get(name, "{}")).items() if isinstance(v, str)}
+        return {
+            k: v for name in names for k, v in self._json(name, found.get(name, "{}")).items() if isinstance(v, str)
+        }
 
     def provider(self, name: str) -> dict[str, str]:
         """Return what the operator has set for a provider."""
@@ -90,7 +96,11 @@ class Settings:
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
         chain_names = (f"providers/{n}/{key}" for n in self._chain for key in (*needs(n).required, *needs(n).optional))
         senders = (f"senders/{t}/{p}" for t in ("default", tenant) for p in ("auth", purpose))
-        self.values(*dict.fromkeys([*senders, "brands/default", f"brands/{tenant}", "ledger/address_key", *chain_names]))
+        self.values(*dict.fromkeys([*senders, "brands/default", f"brands/{tenant}", ADDRESS_KEY, *chain_names]))
+
+    def address_key(self) -> str:
+        """Return what this environment hashes addresses with; made when it is first needed."""
+        return self.values(ADDRESS_KEY).get(ADDRESS_KEY) or self.create(ADDRESS_KEY, secrets.token_hex(32))
 
     def create(self, name: str, value: str) -> str:
         """Set a secret that nobody has set yet, and return what it is now: ours, or the one who came first."""
@@ -153,5 +163,7 @@ class Settings:
             if all(name in self._values for name in names):
                 return
             raise
-        self._values |= dict.fromkeys(names) | {p["Name"].removeprefix(self._root): p["Value"] for p in answer["Parameters"]}
+        self._values |= dict.fromkeys(names) | {
+            p["Name"].removeprefix(self._root): p["Value"] for p in answer["Parameters"]
+        }
         self._read_at |= dict.fromkeys(names, self._clock())
