@@ -1,0 +1,102 @@
+"""Which way imports point, and what a cold start may not pay for. By name, not by the clock: names do not flicker."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "layers/mailroom/mailroom"
+# Where the outside begins: AWS, logs and metrics, providers' HTTP and SMTP.
+EDGES = {"aws", "telemetry"}
+OUTSIDE = {
+    *("aws_lambda_powertools", "boto3", "botocore", "awslambdaric", "moto"),
+    *("httpx", "http", "urllib.request", "urllib3", "requests", "smtplib", "socket", "ssl"),
+}
+
+# `import botocore` alone is an empty package that Powertools looks for; what is below it costs 120 ms.
+HEAVY = {
+    *("boto3", "botocore.session", "botocore.client", "aws_xray_sdk", "asyncio", "jinja2", "urllib3", "requests"),
+    *("aws_lambda_powertools.event_handler", "aws_lambda_powertools.utilities.batch"),
+    *("aws_lambda_powertools.utilities.idempotency", "aws_lambda_powertools.utilities.parameters"),
+    *("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.utilities.data_classes"),
+}
+FORBIDDEN = {
+    "webhook": HEAVY | {"httpx", "minijinja", "smtplib"},
+    "send": HEAVY,
+    "deliver": HEAVY,
+    "feedback": HEAVY | {"httpx", "minijinja", "smtplib"},
+}
+VARIABLES = {
+    "AWS_REGION": "eu-west-1",
+    "ENVIRONMENT": "development",
+    "CODES_QUEUE_URL": "http://127.0.0.1:9/codes",
+    "NOTICES_QUEUE_URL": "http://127.0.0.1:9/notices",
+    "CODES_DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:9/codes-dead-letters",
+    "NOTICES_DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:9/notices-dead-letters",
+    "TABLE_NAME": "ledger",
+    "PROVIDERS": "resend,smtp",
+    "TEMPLATES_DIR": str(ROOT / "layers/templates"),
+    "CODE_LIFETIME_MINUTES": "10",
+    "RECORD_CODE_ON_FAILURE": "false",
+    "POWERTOOLS_SERVICE_NAME": "test",
+    "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
+}
+
+
+@pytest.mark.parametrize("function", FORBIDDEN)
+def test_a_function_imports_only_what_it_needs(function: str) -> None:
+    loaded = modules_after(f"import functions.{function}.app")
+    assert f"functions.{function}.app" in loaded
+    assert FORBIDDEN[function] & loaded == set()
+
+
+@pytest.mark.parametrize("name", ["resend", "smtp", "sendgrid", "mailgun", "postmark", "aliyun", "http"])
+def test_a_provider_other_than_ses_needs_no_aws_library(name: str) -> None:
+    assert {"boto3", "botocore.session", "asyncio"} & modules_after(f"import mailroom.providers.{name}") == set()
+
+
+def modules_after(statement: str) -> set[str]:
+    """Return what is loaded in a fresh interpreter after a statement."""
+    path = os.pathsep.join([str(ROOT), str(PACKAGE.parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {statement}; print(*sys.modules)"],
+        env=VARIABLES | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_the_package_imports_neither_functions_nor_ops() -> None:
+    for path, name in imports(PACKAGE):
+        assert name.split(".")[0] not in {"functions", "mailroom_ops", "tests", "bench"}, path
+
+
+def test_what_is_not_an_edge_knows_nothing_of_aws_http_or_logs() -> None:
+    for path, name in imports(PACKAGE):
+        inside = path.relative_to(PACKAGE)
+        if inside.parts[0] != "providers" and inside.stem not in EDGES:
+            assert not {name, name.split(".")[0]} & OUTSIDE, f"{inside} imports {name}"
+
+
+def test_the_operators_side_imports_no_function() -> None:
+    for path, name in imports(ROOT / "ops"):
+        assert name.split(".")[0] != "functions", path
+
+
+def imports(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every module that a file in the folder imports, wherever in the file it does."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{path}: Lambda knows no package around app.py; import by full name"
+                yield path, node.module or ""
