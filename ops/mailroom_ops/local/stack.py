@@ -138,7 +138,12 @@ class Stack:
         opened.callback(self._server.shutdown)
 
     def _about(self) -> dict[str, str]:
-        return {"provider": self.options.provider, "aws": self.aws.endpoint, "webhook": f"{self.url}/webhooks/logto"}
+        return {
+            "provider": self.options.provider,
+            "aws": self.aws.endpoint,
+            "region": self.options.region,
+            "webhook": f"{self.url}/webhooks/logto",
+        }
 
     def _report(self, route: str, status: int, seconds: float) -> None:
         level = "ERROR" if status >= 500 else "INFO"
