@@ -1,4 +1,4 @@
-"""Whose mail it looks like: names and logos from the tenant or from a hint, colours that stay readable whatever comes."""
+"""Whose mail it looks like: names and logos from the tenant or a hint, colours that stay readable whatever comes."""
 
 import re
 from collections.abc import Mapping
@@ -41,6 +41,7 @@ class Brand:
     company: tuple[str, ...]
     support_url: str
     support_email: str
+    font: str
     light: Palette
     dark: Palette
 
@@ -54,15 +55,15 @@ class Brand:
         if not logo:
             logo, dark_logo = (foreign.image(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
         color = _color(settings.get("color")) or _color(defaults["color"]) or "#000000"
+        company = str(settings.get("company") or defaults["company"])
         return cls(
             name=foreign.line(settings.get("name"), foreign.NAME_LENGTH) or foreign.name(hints.get("name")) or fallback,
             logo_url=logo,
             dark_logo_url=dark_logo,
-            company=tuple(
-                filter(None, map(foreign.line, str(settings.get("company") or defaults["company"]).splitlines()))
-            ),
+            company=tuple(filter(None, map(foreign.line, company.splitlines()))),
             support_url=foreign.link(settings.get("support_url") or defaults["support_url"]),
             support_email=foreign.line(settings.get("support_email") or defaults["support_email"], 254),
+            font=defaults["font"],
             light=_palette(defaults["light"], color),
             dark=_palette(defaults["dark"], color),
         )

@@ -1,4 +1,4 @@
-"""Words from strangers, made harmless before they meet a sentence: no controls, no overrides, nothing that becomes a link.
+"""Words from strangers, made harmless before they meet a sentence: no controls, no overrides, no links unasked for.
 
 Markup is no concern of this file: templates escape everything.
 """
@@ -15,10 +15,9 @@ LINE_LENGTH = 2000
 LINK_LENGTH = 2048
 CODE_LENGTH = 64
 JOINERS = "\u200c\u200d"  # Persian spelling and family emoji need them
-STACKED = re.compile(
-    r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{2})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]+"
-)
-SCHEME = re.compile(r"\b[a-z][a-z0-9+.-]*:[/\\]{2,}", re.IGNORECASE)
+MARKS = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]"
+STACKED = re.compile(f"({MARKS}{{2}}){MARKS}+")
+SCHEME = re.compile(r"\b([a-z][a-z0-9+.-]*:[/\\]{2,}|(javascript|vbscript|data):)", re.IGNORECASE)
 DOT = re.compile(r"(?<=\w)([.\u3002\uff0e\uff61])(?=[^\W\d_])")
 
 
@@ -29,8 +28,8 @@ def line(value: Any, limit: int = LINE_LENGTH) -> str:
     value = value[: 4 * limit]
     if not (value.isascii() and value.isprintable()):
         value = STACKED.sub(r"\1", "".join(map(_plain, value)))
-    value = " ".join(value.split())
-    return value if len(value) <= limit else value[: limit - 1].rstrip() + "…"
+    text = " ".join(value.split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def _plain(char: str) -> str:
@@ -39,11 +38,11 @@ def _plain(char: str) -> str:
     return char if char in JOINERS or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co") else ""
 
 
-def name(value: Any) -> str:
+def name(value: Any, limit: int = NAME_LENGTH) -> str:
     """Return a name that a mail client will not turn into a link to wherever its giver likes."""
     # Gmail, Outlook and iOS Mail make a link of anything with a known ending, `Win-a-prize.example.com`; an invisible
     # space after the dot keeps the look and stops them.
-    return DOT.sub("\\1\u200b", SCHEME.sub("", line(value, NAME_LENGTH)))
+    return DOT.sub("\\1\u200b", SCHEME.sub("", line(value, limit)))
 
 
 def code(value: Any) -> str:
@@ -67,9 +66,8 @@ def link(value: Any) -> str:
         return ""
     if not is_web or value.isascii():
         return value if is_web else ""
-    return url._replace(
-        netloc=host, path=_quoted(url.path), query=_quoted(url.query), fragment=_quoted(url.fragment)
-    ).geturl()
+    path, query, fragment = map(_quoted, (url.path, url.query, url.fragment))
+    return url._replace(netloc=host, path=path, query=query, fragment=fragment).geturl()
 
 
 def _quoted(part: str) -> str:

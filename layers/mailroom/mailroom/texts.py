@@ -15,7 +15,7 @@ PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 
 
 def fill(sentence: str, values: Mapping[str, str]) -> str:
-    """Put values into the {placeholders} of a sentence. They are never read again: a value cannot hold a placeholder."""
+    """Put values into the {placeholders} of a sentence; what a value holds is not read again."""
     return PLACEHOLDER.sub(lambda found: values[found[1]], sentence)
 
 
@@ -32,7 +32,7 @@ class Texts:
 
     @property
     def direction(self) -> str:
-        return str(self.tables["about"]["direction"])
+        return "rtl" if self.tables["about"].get("direction") == "rtl" else "ltr"
 
     def own(self, kind: str, key: str) -> str:
         """Return the sentence a kind has for itself, or ''."""
@@ -45,7 +45,7 @@ class Texts:
     def count(self, key: str, n: int) -> str:
         """Return the sentence of `common` that counts, in the form this number takes."""
         forms = self.tables["common"][key]
-        sentence = str(forms.get(plurals.category(self.locale, n)) or forms["other"])
+        sentence = str(forms.get(plurals.category(self.locale, n)) or list(forms.values())[-1])
         return fill(sentence, {"n": self.number(n)})
 
     def number(self, n: int) -> str:

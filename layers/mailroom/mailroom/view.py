@@ -4,6 +4,7 @@ A value of the wrong type is as good as none: a mail with a code goes out whatev
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from mailroom import foreign
@@ -26,26 +27,28 @@ def base_kind(message: Message) -> str:
     return "generic-code" if foreign.code(message.data.get("code")) else "notification"
 
 
-def view_of(message: Message, texts: Texts, brand: Brand) -> dict[str, Any]:
-    """Compose all that a mail says: names cleaned, sentences filled in, nothing left to decide but where it stands."""
+def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, str]) -> dict[str, Any]:
+    """Compose all that a mail says: names cleaned, sentences filled in, nothing left to decide but where it stands.
+
+    `payload` is what a tenant's own texts and templates ask for by Logto's paths.
+    """
     data, kind, base = message.data, message.kind, base_kind(message)
     rtl = texts.direction == "rtl"
     names = {key: foreign.isolate(value, rtl=rtl) for key, value in _names(message, brand).items()}
+    values = names | {f"payload.{path}": foreign.isolate(value, rtl=rtl) for path, value in payload.items()}
 
     def say(key: str) -> str:
-        sentence = texts.own(kind, key) or texts.find(base, key)
-        return fill(sentence, names)
+        return fill(texts.own(kind, key) or texts.find(base, key), values)
 
     def say_own(key: str) -> str:
-        return fill(texts.own(kind, key) or texts.own(base, key), names)
+        return fill(texts.own(kind, key) or texts.own(base, key), values)
 
     is_free = base in FREE or kind not in KINDS
     title = foreign.line(data.get("title"), 200) if is_free else ""
     paragraphs = _paragraphs(data.get("paragraphs")) if is_free else []
     if not paragraphs:
-        paragraphs = [
-            said for said in [say_own("invited_by" if names["inviter"] else "invited") or say_own("text")] if said
-        ]
+        said = say_own("invited_by" if names["inviter"] else "invited") or say_own("text")
+        paragraphs = [said] if said else []
     code, (url, label) = foreign.code(data.get("code")), _button(data)
     if not (code or url or is_free):
         paragraphs.append(say("none"))
@@ -58,8 +61,9 @@ def view_of(message: Message, texts: Texts, brand: Brand) -> dict[str, Any]:
         "dir": texts.direction,
         "start": "right" if rtl else "left",
         "end": "left" if rtl else "right",
-        "brand": brand,
+        "brand": asdict(brand),
         "names": names,
+        "payload": payload,
         "subject": subject,
         "preheader": f"{code} · {valid}".rstrip(" ·") if code else next(iter([*paragraphs, link_label, heading])),
         "heading": heading,
@@ -100,9 +104,8 @@ def _paragraphs(value: Any) -> list[str]:
 def _button(data: Mapping[str, Any]) -> tuple[str, str]:
     button = data.get("button")
     button = button if isinstance(button, Mapping) else {}
-    return foreign.link(data.get("link")) or foreign.link(button.get("url")), foreign.line(
-        button.get("text"), foreign.NAME_LENGTH
-    )
+    url = foreign.link(data.get("link")) or foreign.link(button.get("url"))
+    return url, foreign.line(button.get("text"), foreign.NAME_LENGTH)
 
 
 def _facts(value: Any) -> list[tuple[str, str]]:

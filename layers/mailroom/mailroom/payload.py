@@ -1,0 +1,49 @@
+"""What Logto's own templates mean by `{{a.b}}`, read from a message's data.
+
+Paths reach into objects and lists; what is not there is nothing; objects and lists look as JavaScript prints them.
+Only what was sent can be read: no prototypes, no methods (connector-kit 5.1.1, observed 2026-08).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailroom import foreign
+
+__all__ = ["read"]
+
+ADDRESSES = ("link", "url", "uri", "avatar", "favicon", "website")
+
+
+def read(data: Mapping[str, Any], path: str) -> str:
+    """Return what stands at a path, cleaned for a mail: web addresses where one is due, harmless words elsewhere."""
+    value: Any = data
+    for step in path.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return ""
+    leaf, text = path.rpartition(".")[2].lower(), _as_javascript(value)
+    if leaf.endswith(ADDRESSES):
+        return foreign.link(text)
+    if leaf == "code":
+        return foreign.code(text)
+    return foreign.line(text) if leaf.endswith("email") else foreign.name(text, foreign.LINE_LENGTH)
+
+
+def _as_javascript(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return str(value).lower()
+        case float() if value.is_integer():
+            return str(int(value))
+        case list():
+            return ",".join(map(_as_javascript, value))
+        case Mapping():
+            return "[object Object]"
+    return str(value)

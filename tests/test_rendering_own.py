@@ -1,0 +1,209 @@
+"""A tenant's own templates and texts: what they can do, and what they cannot do to us."""
+
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from mailroom.mailbox import Mailbox
+from mailroom.message import Message
+from mailroom.rendering import Renderer
+from mailroom.sender import Sender
+
+TEMPLATES = Path(__file__).parent.parent / "layers" / "templates"
+SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))
+BODY = '{% extends "layout.html" %}{% block body %}'
+OURS = "Do not share this code"
+LOGTO = {
+    "code": "048291",
+    "application": {
+        "id": "1",
+        "name": "acme",
+        "displayName": "Acme & Co",
+        "branding": {"logoUrl": "https://example.com/l.png"},
+    },
+    "user": {"name": None, "profile": {}},
+    "list": [1, "two", {"three": 3}],
+    "flag": True,
+    "link": "javascript:alert(1)",
+}
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Renderer:
+    return Renderer(TEMPLATES)
+
+
+def message(kind: str = "sign-in-code", *locales: str, tenant: str = "default", **data: object) -> Message:
+    data = data or dict(LOGTO)
+    return Message("0123", tenant, kind, "r@example.com", data, 0.0, 600.0, "logto", locales)
+
+
+def test_a_tenant_replaces_one_sentence(renderer):
+    own = {"locales/de.toml": '[sign-in-code]\nsubject = "Hereinspaziert bei {app}!"'}
+    german = renderer.compose(message("sign-in-code", "de"), SENDER, {}, own)
+    assert german.problems == ()
+    assert german.email.subject == "Hereinspaziert bei Acme & Co!"
+    assert "Anmelden" in german.email.text or "anmelden" in german.email.text
+    assert renderer.render(message("sign-in-code", "en"), SENDER, {}, own).subject == "Your sign-in code for Acme & Co"
+
+
+def test_a_tenant_replaces_the_body_of_a_kind_inside_our_layout(renderer):
+    own = {"emails/sign-in-code.html": BODY + "<p>Hi, {{ names.app }}: <b>{{ code.text }}</b></p>{% endblock %}"}
+    made = renderer.compose(message(), SENDER, {"company": "Acme Ltd"}, own)
+    assert made.problems == ()
+    assert "<p>Hi, Acme &amp; Co: <b>048291</b></p>" in made.email.html
+    assert "Acme Ltd" in made.email.html
+    assert OURS not in made.email.html and OURS in made.email.text
+
+
+def test_a_tenant_replaces_the_whole_layout_and_our_bodies_stand_in_it(renderer):
+    own = {"layout.html": "<html lang={{ lang }}><body>{% set x = code %}</body></html>"}
+    assert "`=`" in renderer.compose(message(), SENDER, {}, own).problems[0]
+    own = {"layout.html": '<html lang="{{ lang }}"><body id="theirs">{% block body %}{% endblock %}</body></html>'}
+    made = renderer.compose(message(), SENDER, {}, own)
+    assert made.problems == ()
+    assert 'id="theirs"' in made.email.html and ">048291</p>" in made.email.html
+
+
+def test_the_body_in_the_readers_language_comes_before_the_one_for_all(renderer):
+    own = {
+        "emails/sign-in-code.html": "all {{ code.text }}",
+        "emails/sign-in-code.pt.html": "portuguese {{ code.text }}",
+        "emails/sign-in-code.ca.html": "catalan {{ code.text }}",
+    }
+    for locale, said in {"fr": "all", "pt-BR": "portuguese", "ca-ES": "catalan"}.items():
+        assert renderer.render(message("sign-in-code", locale), SENDER, {}, own).html == f"{said} 048291\n"
+    assert renderer.render(message("mfa-code", "ca"), SENDER, {}, own).locale == "en"
+
+
+def test_a_kind_of_the_tenants_own_has_texts_and_a_body_of_its_own(renderer):
+    own = {
+        "texts.toml": '[welcome]\nsubject = "Welcome to {app}"\nheading = "Hello!"\ntext = "Good to have you."',
+        "emails/welcome.txt": '{% extends "layout.txt" %}{% block body %}\nHooray! {{ paragraphs[0] }}{% endblock %}',
+    }
+    made = renderer.compose(message("welcome", title=None), SENDER, {}, own)
+    assert made.problems == ()
+    assert made.email.subject == "Welcome to Acme"
+    assert "Hooray! Good to have you." in made.email.text
+    assert "Good to have you." in made.email.html
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("code", "048291"),
+        ("application.displayName", "Acme &amp; Co"),
+        ("application.branding.logoUrl", "https://example.com/l.png"),
+        ("application.nothing.here", ""),
+        ("user.name", ""),
+        ("application", "[object Object]"),
+        ("list", "1,two,[object Object]"),
+        ("list.1", "two"),
+        ("flag", "true"),
+        ("link", ""),
+        ("constructor", ""),
+        ("code.__class__", ""),
+        ("application.__len__", ""),
+    ],
+)
+def test_payload_paths_mean_what_they_mean_to_logto(renderer, path, said):
+    own = {"emails/sign-in-code.html": f'{{{{ code.text }}}}[{{{{ payload["{path}"] }}}}]'}
+    made = renderer.compose(message(), SENDER, {}, own)
+    assert made.problems == ()
+    assert made.email.html == f"048291[{said}]\n"
+
+
+def test_a_folder_of_the_tenant_is_found_by_its_name(tmp_path):
+    for path in TEMPLATES.rglob("*.*"):
+        copy = tmp_path / path.relative_to(TEMPLATES)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    (tmp_path / "tenants" / "acme").mkdir(parents=True)
+    (tmp_path / "tenants" / "acme" / "texts.toml").write_text('[sign-in-code]\nheading = "Howdy"')
+    renderer = Renderer(tmp_path)
+    assert "Howdy" in renderer.render(message(tenant="acme"), SENDER, {}).html
+    assert "Howdy" not in renderer.render(message(tenant="other"), SENDER, {}).html
+    assert "Howdy" not in renderer.render(message(tenant="../tenants/acme"), SENDER, {}).html
+
+
+HOSTILE = {
+    "loops in loops": "{% for a in facts %}" * 3 + "xxxxxxxxxxxxxxxxxxxx" + "{% endfor %}" * 3,
+    "counts to a billion": "{% for i in range(1000000000) %}x{% endfor %}",
+    "includes itself": '{% include "emails/sign-in-code.html" %}',
+    "extends itself": '{% extends "emails/sign-in-code.html" %}',
+    "calls itself": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "repeats itself": "{% for i in paragraphs recursive %}{{ loop(paragraphs) }}{% endfor %}",
+    "doubles a string": "{% set x = 'aaaaaaaa' %}" + "{% set x = x ~ x %}" * 40 + "{{ x }}",
+    "doubles in a namespace": "{% set ns = namespace(x='a') %}" + "{% set ns.x = ns.x ~ ns.x %}" * 40,
+    "concatenates": "{{ subject ~ subject }}",
+    "multiplies a string": "{{ 'a' * 999999999 }}",
+    "pads a string": "{{ '{:>999999999}'.format(3) }}",
+    "replaces": "{{ subject|replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaa') }}",
+    "joins": "{{ subject|join('aaaaaaaaaaaaaaaaaaaaaaaaaa') }}",
+    "makes a long list": "{{ [1] * 99999999 }}",
+    "overflows the stack": "{{ true" + " and true" * 20_000 + " }}",
+    "nests": "{% if code %}" * 300 + "{% endif %}" * 300,
+    "branches": "{% if false %}" + "{% elif false %}" * 4_000 + "{% endif %}",
+    "dumps what there is": "{{ debug() }}",
+    "reads a class": "{{ subject.__class__.__mro__ }}",
+    "reads by subscript": "{{ brand['__class__'] }}",
+    "reads a file": '{% include "../../etc/passwd" %}',
+    "reads a setting": "{{ environ }}{{ self }}{{ settings }}",
+    "imports": '{% from "parts/code.html" import x %}',
+    "switches escaping off": "{% autoescape false %}{{ heading }}{% endautoescape %}",
+    "calls it safe": "{{ heading|safe }}",
+    "is too long": "x" * 70_000,
+    "misses an end": "{% if code %}",
+    "misses a brace": "{{ code.text }",
+    "never ends a comment": "{# ",
+    "hides the code": "<p>Hello!</p>",
+    "asks for what is not there": "{{ code.text }}{{ cdoe.text }}",
+    "is noise": "{{{{%}}#}{%%}{#{{",
+}
+
+
+@pytest.mark.parametrize(
+    "place", ["emails/sign-in-code.html", "emails/sign-in-code.txt", "layout.html", "parts/code.html"]
+)
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_template_that_misbehaves_is_stopped_and_ours_is_sent(renderer, what, place):
+    before, clock = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    made = renderer.compose(message(), SENDER, {}, {place: HOSTILE[what]})
+    assert made.problems
+    assert made.problems[0].startswith((place, "emails/sign-in-code"))
+    assert "048291" not in str(made.problems)
+    assert OURS in made.email.html and OURS in made.email.text
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # kB
+    assert time.process_time() - clock < 2.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "subject = 'outside'",
+        "[sign-in-code]\nsubject = 7",
+        "[sign-in-code]\nsubject = '{unknown}'",
+        "[sign-in-code]\nsubject = '{app.__class__}'",
+        "[common]\nvalid_minutes = 'always'",
+        "[common.valid_minutes]\nother = '{app}'",
+        "[common]\nbutton = ['x']",
+    ],
+)
+def test_texts_that_cannot_be_used_are_reported_and_ours_stand(renderer, text):
+    made = renderer.compose(message(), SENDER, {}, {"texts.toml": text})
+    assert made.problems[0].startswith("texts.toml: ")
+    assert made.email == renderer.render(message(), SENDER, {}, {})
+
+
+def test_a_file_nobody_looks_for_is_reported(renderer):
+    made = renderer.compose(message(), SENDER, {}, {"email/sign-in-code.html": "x", "../secrets": "x"})
+    assert len(made.problems) == 2
+
+
+def test_many_tenants_do_not_fill_the_memory(renderer):
+    for n in range(200):
+        renderer.render(message(), SENDER, {}, {"texts.toml": f'[sign-in-code]\nheading = "{n}"'})
+    assert len(renderer._owned) <= 16
