@@ -7,6 +7,7 @@ import pytest
 from mailroom.aws import Aws
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.mailbox import Mailbox
+from mailroom.providers import load
 from mailroom.settings import FRESH, Settings
 
 
@@ -107,6 +108,15 @@ def test_a_tenant_says_only_what_differs(settings: Settings, aws: Aws) -> None:
     assert (notification.reply_to, notification.default_locale) == (Mailbox("help@example.com"), "de")
 
 
+def test_a_tenant_may_have_an_account_of_its_own_at_a_provider(settings: Settings, aws: Aws) -> None:
+    put(aws, "providers/resend/api_key", "re_everybodys")
+    put(aws, "providers/resend.acme/api_key", "re_acmes_own")
+    put(aws, "senders/acme/auth", {"from": "hi@acme.example", "providers": ["resend.acme", "resend"]})
+    own, shared = (settings.provider(name) for name in settings.sender("acme", "auth").providers)
+    assert (own, shared) == ({"api_key": "re_acmes_own"}, {"api_key": "re_everybodys"})
+    assert load("resend.acme", own).name == "resend"
+
+
 def test_resend_without_a_from_address_uses_its_shared_test_sender(settings: Settings) -> None:
     assert settings.sender("default", "auth").from_ == Mailbox("onboarding@resend.dev")
 
@@ -114,7 +124,7 @@ def test_resend_without_a_from_address_uses_its_shared_test_sender(settings: Set
 @pytest.mark.parametrize("value", ["{", "[]", '{"from": "nobody"}', '{"from": "a@example.com, b@example.com"}'])
 def test_a_malformed_sender_is_named_with_the_command_that_sets_it(settings: Settings, aws: Aws, value: str) -> None:
     put(aws, "senders/default/auth", value)
-    with pytest.raises(Misconfigured, match=r"senders/default/auth .*put-parameter"):
+    with pytest.raises(Misconfigured, match=r"senders/default/auth .*mailroom secrets set"):
         settings.sender("default", "auth")
 
 

@@ -257,7 +257,7 @@ def test_without_a_configured_secret_nothing_is_taken_and_the_log_says_what_to_s
 ) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/webhooks/logto/authorization"})
     assert ask(webhook, event(sign_in()))[0] == 503
-    assert "put-parameter" in webhook.log.getvalue()
+    assert "mailroom secrets set webhooks/logto/authorization" in webhook.log.getvalue()
 
 
 def test_when_the_queue_is_gone_the_caller_hears_503_and_the_log_says_why(

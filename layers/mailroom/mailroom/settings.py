@@ -10,7 +10,7 @@ from typing import Any
 from mailroom.aws import Aws, AwsRefusal
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.mailbox import Mailbox
-from mailroom.providers import needs
+from mailroom.providers import kind_of, needs
 from mailroom.sender import Sender
 
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
@@ -121,10 +121,10 @@ class Settings:
         return Misconfigured("settings", "malformed", f"{name} is malformed, {why}: {self._command(name)}")
 
     def _command(self, name: str) -> str:
-        return f"aws ssm put-parameter --overwrite --type SecureString --name {self._root}{name} --value …"
+        return f"mailroom secrets set {name} --env {self._root.split('/')[2]}"
 
     def _shared_sender(self, chain: tuple[str, ...]) -> Mailbox:
-        if not chain or chain[0] == "resend":
+        if not chain or kind_of(chain[0]) == "resend":
             return SHARED_TEST_SENDER
         raise self.missing("senders/default/auth")
 

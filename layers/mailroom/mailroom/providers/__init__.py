@@ -7,7 +7,7 @@ from typing import Protocol
 from mailroom.email import Email
 from mailroom.errors import Misconfigured
 
-__all__ = ["NEEDS", "Needs", "Provider", "Receipt", "is_configured", "load"]
+__all__ = ["NEEDS", "Needs", "Provider", "Receipt", "is_configured", "kind_of", "load", "needs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,20 @@ def is_configured(name: str, values: Mapping[str, str]) -> bool:
     return all(values.get(key) for key in needs(name).required)
 
 
+def kind_of(name: str) -> str:
+    """Return which adapter an account uses: `resend.acme` is an account of its own at resend, under its own settings."""
+    return name.partition(".")[0]
+
+
 def needs(name: str) -> Needs:
-    if name not in NEEDS:
+    if kind_of(name) not in NEEDS:
         raise Misconfigured("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")
-    return NEEDS[name]
+    return NEEDS[kind_of(name)]
 
 
 def load(name: str, values: Mapping[str, str]) -> Provider:
     """Return the named provider; only its own module and client library are imported."""
-    match name:
+    match kind_of(name):
         case "resend":
             from mailroom.providers.resend import Resend
 
