@@ -16,7 +16,7 @@ from mailroom.queue import Queue
 from mailroom.sender import Sender
 from mailroom.settings import SHARED_TEST_SENDER, Settings
 
-__all__ = ["CLAIMED", "Delivery", "Render"]
+__all__ = ["CLAIMED", "Delivery", "Ready", "Render"]
 
 CLAIMED = "claimed_by_another"
 
@@ -25,6 +25,18 @@ class Render(Protocol):
     """What delivery asks of the renderer."""
 
     def render(self, message: Message, sender: Sender, brand: Mapping[str, str]) -> Email: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A parcel that has to go: its Email, and the configured providers to offer it to."""
+
+    email: Email
+    chain: tuple[str, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return ("shared_test_sender",) if self.email.from_.address == SHARED_TEST_SENDER.address else ()
 
 
 @dataclass(slots=True)
@@ -40,20 +52,47 @@ class Delivery:
 
     def deliver(self, parcel: Parcel, deadline: float, *, last: bool = False) -> Outcome | None:
         """Take a parcel as far as it goes; None if it has its outcome already. With `last`, no later try follows."""
-        message, token = parcel.message, secrets.token_hex(8)
-        self.settings.prefetch(message.tenant, message.purpose)
-        key = self.settings.address_key()
-        match self.ledger.claim(parcel, key, token, self.clock()):
-            case Claim.DONE:
-                return None
-            case Claim.BUSY:
-                raise Unavailable("ledger", CLAIMED, retry_after=LEASE)
-        outcome, again = self._decide(parcel, key, deadline)
+        token = secrets.token_hex(8)
+        if not self.take(parcel, token):
+            return None
+        outcome, again = self._try(parcel, deadline)
         while last and self._is_worth_waiting(outcome, deadline):
             self.dispatch.sleep(outcome.retry_in or 0)
             before = outcome.tries
-            outcome, again = self._decide(again, key, deadline)
+            outcome, again = self._try(again, deadline)
             outcome = replace(outcome, tries=before + outcome.tries)
+        return self.settle(token, outcome, again, last=last)
+
+    def take(self, parcel: Parcel, token: str) -> bool:
+        """Claim a parcel; False if it has its outcome already. Raise Unavailable if another process holds it."""
+        self.settings.prefetch(parcel.message.tenant, parcel.message.purpose)
+        claim = self.ledger.claim(parcel, self.settings.address_key(), token, self.clock())
+        if claim is Claim.BUSY:
+            raise Unavailable("ledger", CLAIMED, retry_after=LEASE)
+        return claim is Claim.OURS
+
+    def look(self, parcel: Parcel) -> Outcome | Ready:
+        """See whether a parcel still has to go; if so, render it unless it is."""
+        message = parcel.message
+        if message.expires_at <= self.clock():
+            return Outcome(Status.SKIPPED, "expired")
+        standing = self.ledger.stand(message, self.settings.address_key(), self.clock())
+        if standing is not Standing.CURRENT:
+            return Outcome(Status.SKIPPED, standing)
+        try:
+            sender = self.settings.sender(message.tenant, message.purpose)
+            brand = self.settings.brand(message.tenant)
+            chain = tuple(name for name in sender.providers if is_configured(name, self.settings.provider(name)))
+        except Misconfigured as error:
+            self.settings.refresh()
+            return Outcome(Status.ACCEPTED, error.code, tries=(Try.of(error, self.clock()),), retry_in=BACKOFF[4])
+        if not chain:
+            return Outcome(Status.SKIPPED, "email_not_configured")
+        return Ready(parcel.email or self.renderer.render(message, sender, brand), chain)
+
+    def settle(self, token: str, outcome: Outcome, again: Parcel, *, last: bool = False) -> Outcome:
+        """Record an outcome; or, where it is none yet, put `again` on the queue as long as its message lives."""
+        message = again.message
         if outcome.retry_in is not None:
             if not last and self.clock() + outcome.retry_in < message.expires_at:
                 # First the queue, then the ledger, then the acknowledgement: a crash in between repeats, never loses.
@@ -66,29 +105,18 @@ class Delivery:
         self.ledger.finish(message.id, token, outcome, self.clock())
         return outcome
 
+    def offer(self, parcel: Parcel, ready: Ready, deadline: float) -> tuple[Outcome, Parcel]:
+        """Offer a parcel along its chain; return what came of it, and the parcel for a next try."""
+        outcome, doubts = self.dispatch.send(parcel, ready.email, ready.chain, deadline)
+        return replace(outcome, warnings=ready.warnings), parcel.again(ready.email, doubts)
+
+    def _try(self, parcel: Parcel, deadline: float) -> tuple[Outcome, Parcel]:
+        seen = self.look(parcel)
+        if isinstance(seen, Ready):
+            return self.offer(parcel, seen, deadline)
+        return seen, parcel.again(parcel.email, parcel.doubts)
+
     def _is_worth_waiting(self, outcome: Outcome, deadline: float) -> bool:
         """Tell whether a provider may take it yet, before the caller who waits has to hear that none did."""
         passing = any(tried.error in ("unavailable", "ambiguous") for tried in outcome.tries)
         return passing and outcome.retry_in is not None and self.clock() + outcome.retry_in + LONGEST_TRY < deadline
-
-    def _decide(self, parcel: Parcel, key: str, deadline: float) -> tuple[Outcome, Parcel]:
-        message = parcel.message
-        if message.expires_at <= self.clock():
-            return Outcome(Status.SKIPPED, "expired"), parcel
-        standing = self.ledger.stand(message, key, self.clock())
-        if standing is not Standing.CURRENT:
-            return Outcome(Status.SKIPPED, standing), parcel
-        try:
-            sender = self.settings.sender(message.tenant, message.purpose)
-            brand = self.settings.brand(message.tenant)
-            chain = [name for name in sender.providers if is_configured(name, self.settings.provider(name))]
-        except Misconfigured as error:
-            self.settings.refresh()
-            tried = (Try.of(error, self.clock()),)
-            return Outcome(Status.ACCEPTED, error.code, tries=tried, retry_in=BACKOFF[4]), parcel.again(parcel.email)
-        if not chain:
-            return Outcome(Status.SKIPPED, "email_not_configured"), parcel
-        email = parcel.email or self.renderer.render(message, sender, brand)
-        outcome, doubts = self.dispatch.send(parcel, email, chain, deadline)
-        warnings = ("shared_test_sender",) if email.from_.address == SHARED_TEST_SENDER.address else ()
-        return replace(outcome, warnings=warnings), parcel.again(email, doubts)
