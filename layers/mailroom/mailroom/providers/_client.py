@@ -1,5 +1,6 @@
 """What the HTTP providers share: one client, one reading of what went wrong, one reading of how long to wait."""
 
+import atexit
 import json
 import logging
 import re
@@ -35,6 +36,8 @@ LONGEST_ANSWER = 256 * 1024
 # outcome, so ours are let go much earlier.
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
 
+HOST = re.compile(rb"[a-z0-9.-]+|[0-9a-f:]+")
+
 # httpx writes each URL at INFO, and a customer's own URL may hold a token; httpcore writes headers at DEBUG.
 for noisy in ("httpx", "httpcore"):
     logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -44,7 +47,9 @@ for noisy in ("httpx", "httpcore"):
 def shared() -> httpx.Client:
     """Return the one client of this process: its TLS context is parsed once, its connections are kept."""
     headers = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
-    return httpx.Client(timeout=TIMEOUT, limits=LIMITS, headers=headers, follow_redirects=False)
+    client = httpx.Client(timeout=TIMEOUT, limits=LIMITS, headers=headers, follow_redirects=False)
+    atexit.register(client.close)
+    return client
 
 
 class Answer(NamedTuple):
@@ -73,7 +78,7 @@ def post(client: httpx.Client, party: str, url: str, content: bytes, headers: Ma
     body = b""
     try:
         with client.stream("POST", url, content=content, headers=headers) as response:
-            for chunk in response.iter_raw():
+            for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > LONGEST_ANSWER or time.monotonic() > patience:
                     raise Ambiguous(party, "garbage", "its answer does not end")
@@ -129,6 +134,6 @@ def endpoint(party: str, values: Mapping[str, str], default: str = "") -> str:
     except httpx.InvalidURL:
         url = httpx.URL("")
     at_home = url.host in ("127.0.0.1", "localhost", "::1")
-    if url.host and url.scheme in ("https", "http" if at_home else "https"):
+    if HOST.fullmatch(url.raw_host) and url.scheme in ("https", "http" if at_home else "https"):
         return value
     raise Misconfigured("settings", "malformed", f"providers/{party}/endpoint must be an https address")

@@ -71,8 +71,7 @@ class Resend:
         answer = _client.post(self._client, self.name, self._endpoint + path, content, headers)
         said = answer.json()
         if answer.is_success:
-            items = said.get("data", [said])
-            ids = [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
+            ids = _ids(said)
             if len(ids) != count:
                 raise Ambiguous(self.name, "garbage", "its answer has no id")
             wait = _client.hold_back(answer.headers)
@@ -82,6 +81,11 @@ class Resend:
             return [Receipt("")] * count  # it has this mail from an earlier try, in other words
         wait_asked = _client.retry_after(answer.headers)
         raise _client.problem(self.name, ERRORS, answer.status, name, message, wait_asked)
+
+
+def _ids(said: Mapping[str, Any]) -> list[str]:
+    items = said["data"] if isinstance(said.get("data"), list) else [said]
+    return [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
 
 
 def _wire(email: Email) -> dict[str, Any]:

@@ -1,0 +1,211 @@
+"""One table of faults for every adapter, over real sockets: what each amounts to, and how many mails it makes."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from mailroom.email import Email
+from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.providers import Provider, Receipt, _client, load
+from mailroom_ops.sandbox.faults import Fault, Kind
+from mailroom_ops.sandbox.inbox import Inbox
+from mailroom_ops.sandbox.server import Sandbox
+
+PATIENT = 10.0
+IMPATIENT = 0.3  # for an answer that never comes
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one fault amounts to."""
+
+    fault: str
+    outcome: type[SendError]
+    taken: bool = False  # the reader gets this mail all the same
+    waits: bool = False  # it says, or we know, for how long
+
+
+ROWS = (
+    Row("a bad key", Misconfigured),
+    Row("an unverified sender", Misconfigured),
+    Row("a redirect", Misconfigured),
+    Row("an invalid recipient", Rejected),
+    Row("too large", Rejected),
+    Row("too fast", Unavailable, waits=True),
+    Row("a used-up quota", Unavailable, waits=True),
+    Row("an error of its own", Ambiguous),
+    Row("an error in front of it", Ambiguous),
+    Row("cut before the body", Ambiguous),
+    Row("cut after the mail was taken", Ambiguous, taken=True),
+    Row("no answer", Ambiguous),
+    Row("no answer after the mail was taken", Ambiguous, taken=True),
+    Row("nonsense", Ambiguous, taken=True),
+    Row("an answer without end", Ambiguous, taken=True),
+)
+
+
+@dataclass(frozen=True)
+class Rig:
+    """An adapter, and the server it talks to."""
+
+    provider: Provider
+    inbox: Inbox
+    requests: Callable[[], int]
+    provoke: Callable[[str], None]
+    calm: Callable[[], None]  # undo what `provoke` did to the adapter's patience
+    leave: Callable[[], None]  # close the server's door
+
+
+def say(status: int, body: object = "", **headers: str) -> Fault:
+    return Fault(Kind.REPLY, status, body=body if isinstance(body, str) else json.dumps(body), headers=headers)
+
+
+OVER_HTTP: Mapping[str, Fault] = {
+    "a redirect": say(302, location="https://example.com/"),
+    "too large": Fault(Kind.STATUS, 413),
+    "too fast": Fault(Kind.RATE_LIMIT, seconds=3),
+    "an error of its own": Fault(Kind.STATUS, 500),
+    "an error in front of it": say(502, "<html>Bad Gateway</html>"),
+    "cut before the body": Fault(Kind.RESET_BEFORE_BODY),
+    "cut after the mail was taken": Fault(Kind.RESET_AFTER_ACCEPT),
+    "no answer": Fault(Kind.HANG),
+    "no answer after the mail was taken": Fault(Kind.HANG_AFTER_ACCEPT),
+    "nonsense": Fault(Kind.GARBAGE),
+    "an answer without end": Fault(Kind.FLOOD),
+}
+IN_THEIR_WORDS: Mapping[str, Mapping[str, Fault]] = {
+    "resend": {
+        "a bad key": say(403, {"statusCode": 403, "name": "invalid_api_key", "message": "API key is invalid"}),
+        "an unverified sender": say(
+            403, {"name": "validation_error", "message": "The example.com domain is not verified. Please, add it."}
+        ),
+        "an invalid recipient": say(422, {"name": "validation_error", "message": "Invalid `to` field."}),
+        "a used-up quota": say(429, {"name": "daily_quota_exceeded", "message": "Your daily quota is reached."}),
+    },
+    "sendgrid": {
+        "a bad key": Fault(Kind.STATUS, 401),
+        "an unverified sender": say(
+            403,
+            {"errors": [{"field": "from", "message": "The from address does not match a verified Sender Identity."}]},
+        ),
+        "an invalid recipient": say(
+            400,
+            {"errors": [{"field": "personalizations.0.to.0.email", "message": "Does not contain a valid address."}]},
+        ),
+        "a used-up quota": say(401, {"errors": [{"field": None, "message": "Maximum credits exceeded"}]}),
+    },
+    "mailgun": {
+        "a bad key": Fault(Kind.STATUS, 401),
+        "an unverified sender": say(
+            400, {"message": "Domain example.com is not allowed to send: The domain is unverified and requires DNS."}
+        ),
+        "an invalid recipient": say(
+            400, {"message": "'to' parameter is not a valid address. please check documentation"}
+        ),
+        "a used-up quota": Fault(Kind.RATE_LIMIT, seconds=7200),
+    },
+    "postmark": {
+        "a bad key": Fault(Kind.STATUS, 401),
+        "an unverified sender": say(422, {"ErrorCode": 400, "Message": "The sender signature was not found."}),
+        "an invalid recipient": say(422, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'ada'."}),
+        "a used-up quota": say(422, {"ErrorCode": 405, "Message": "You have no credits left."}),
+    },
+    "http": {
+        "a bad key": Fault(Kind.STATUS, 401),
+        "an unverified sender": say(403, {"message": "not from this address"}),
+        "an invalid recipient": say(422, {"message": "nobody of that name"}),
+        "a used-up quota": say(429, {"message": "enough for today"}, **{"retry-after": "3600"}),
+    },
+}
+
+
+@contextmanager
+def over_http(name: str) -> Iterator[Rig]:
+    with Sandbox() as sandbox, httpx.Client(timeout=PATIENT) as client, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_client, "shared", lambda: client)
+
+        def provoke(fault: str) -> None:
+            if fault.startswith("no answer"):
+                client.timeout = IMPATIENT
+            sandbox.faults.add(name, {**OVER_HTTP, **IN_THEIR_WORDS[name]}[fault])
+
+        def calm() -> None:
+            client.timeout = PATIENT
+
+        provider = load(name, sandbox.settings(name))
+        yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], provoke, calm, sandbox.close)
+
+
+RIGS: Mapping[str, Callable[[str], AbstractContextManager[Rig]]] = dict.fromkeys(IN_THEIR_WORDS, over_http)
+NOT_THERE: Mapping[str, str] = {}  # "provider: fault", and why it cannot happen there
+
+HAPPENS = [
+    pytest.param(name, row, id=f"{name}: {row.fault}")
+    for name in RIGS
+    for row in ROWS
+    if f"{name}: {row.fault}" not in NOT_THERE
+]
+
+
+@pytest.fixture
+def rig(name: str) -> Iterator[Rig]:
+    with RIGS[name](name) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_a_mail_reaches_its_reader_once_with_everything_in_it(rig: Rig, name: str, email: Email) -> None:
+    receipt = rig.provider.send(email, "key-1")
+
+    [mail] = rig.inbox.wait(1)
+    assert receipt.id and receipt.id == mail.id
+    assert (mail.provider, mail.message_id, mail.tenant, mail.kind) == (name, "0123456789ab", "default", "sign-in-code")
+    assert (mail.from_, mail.to, mail.subject) == ("Acme <no-reply@example.com>", "ada@example.org", "Your code")
+    assert (mail.reply_to, mail.locale) == ("Help, please <help@example.com>", "de")
+    assert (mail.text.strip(), mail.html.strip()) == (email.text, email.html)
+    assert mail.headers["X-Entity-Ref-ID"] == "123"
+    assert rig.requests() == 1
+
+
+@pytest.mark.parametrize(("name", "row"), HAPPENS)
+def test_a_fault_has_its_outcome_is_met_once_and_sends_nothing_twice_but_where_declared(
+    rig: Rig, name: str, row: Row, email: Email
+) -> None:
+    rig.provoke(row.fault)
+
+    with pytest.raises(SendError) as failure:
+        rig.provider.send(email, "key-1")
+
+    assert (type(failure.value), failure.value.party) == (row.outcome, name)
+    assert (failure.value.retry_after is not None) == row.waits
+    assert rig.requests() == 1, "a client that retries by itself sends mails twice"
+    assert len(rig.inbox.wait(1) if row.taken else rig.inbox.all()) == row.taken
+
+    rig.calm()
+    assert isinstance(rig.provider.send(email, "key-1"), Receipt)
+
+    assert rig.requests() == 2
+    assert len(rig.inbox.wait(1)) == (2 if row.taken and not rig.provider.idempotent else 1)
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_where_nobody_listens_any_more_nothing_was_taken(rig: Rig, name: str, email: Email) -> None:
+    rig.provider.send(email, "key-1")
+    rig.leave()
+
+    with pytest.raises(Unavailable):
+        rig.provider.send(email, "key-2")
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_an_error_repeats_no_key_and_no_address(rig: Rig, name: str, email: Email) -> None:
+    rig.provoke("an invalid recipient")
+
+    with pytest.raises(Rejected) as failure:
+        rig.provider.send(email, "key-1")
+
+    assert "@" not in str(failure.value)

@@ -1,0 +1,78 @@
+"""A provider is loaded by its name, with its own module and nothing of the others."""
+
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from mailroom.errors import Misconfigured
+from mailroom.providers import NEEDS, is_configured, load
+
+SECRET = "whsec_" + b64encode(b"x" * 24).decode()
+SETTINGS = {
+    "resend": {"api_key": "re_1"},
+    "sendgrid": {"api_key": "SG.1"},
+    "mailgun": {"api_key": "key-1"},
+    "postmark": {"server_token": "token"},
+    "http": {"endpoint": "https://mail.example.com/in", "secret": SECRET},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_loading_one_provider_imports_no_other_and_no_sdk(name: str) -> None:
+    package = Path(__file__).parents[2] / "layers" / "mailroom"
+    code = f"import sys; from mailroom.providers import load; load({name!r}, {SETTINGS[name]!r}); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(package)}, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+
+    ours = {module.removeprefix("mailroom.providers.") for module in loaded if module.startswith("mailroom.providers.")}
+    assert {module for module in ours if not module.startswith("_")} == {name}
+    assert not loaded & {"boto3", "botocore", "smtplib", "requests", "pydantic", "aws_lambda_powertools", "urllib3"}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_provider_without_what_it_needs_is_not_configured(name: str) -> None:
+    assert is_configured(name, SETTINGS[name])
+    for key in NEEDS[name].required:
+        assert not is_configured(name, {**SETTINGS[name], key: ""})
+        with pytest.raises(Misconfigured, match=f"providers/{name}/{key}"):
+            load(name, {**SETTINGS[name], key: ""})
+
+
+def test_an_unknown_provider_is_named_with_those_there_are() -> None:
+    for ask in (lambda: load("sparkpost", {}), lambda: is_configured("sparkpost", {})):
+        with pytest.raises(Misconfigured, match="unknown provider 'sparkpost': use resend, "):
+            ask()
+
+
+@pytest.mark.parametrize("key", ["two words", "two\nlines", "schlüssel", "\x00"])
+@pytest.mark.parametrize("name", ["resend", "sendgrid", "mailgun"])
+def test_a_key_that_cannot_travel_in_a_header_is_named_and_not_shown(name: str, key: str) -> None:
+    with pytest.raises(Misconfigured) as refusal:
+        load(name, {"api_key": key})
+
+    assert f"providers/{name}/api_key" in str(refusal.value)
+    assert key not in str(refusal.value)
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "plain", "whsec_ü", f"{SECRET} x"])
+def test_a_secret_that_is_none_is_named_and_not_shown(secret: str) -> None:
+    with pytest.raises(Misconfigured, match="providers/http/secret"):
+        load("http", {"endpoint": "https://mail.example.com", "secret": secret})
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://mail.example.com", "mail.example.com", "ftp://x", "https://", "https://[", " "]
+)
+def test_a_code_never_travels_in_the_clear(endpoint: str) -> None:
+    with pytest.raises(Misconfigured, match="providers/http/endpoint must be an https address"):
+        load("http", {"endpoint": endpoint, "secret": SECRET})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_a_sandbox_on_this_machine_needs_no_tls(host: str) -> None:
+    load("resend", {"api_key": "re_1", "endpoint": f"http://{host}:4000/resend/"})

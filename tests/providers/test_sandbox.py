@@ -1,0 +1,227 @@
+"""The sandbox is as strict as the real ones, and breaks on demand."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from mailroom.email import Email
+from mailroom.errors import Misconfigured, Rejected, SendError, Unavailable
+from mailroom.mailbox import Mailbox
+from mailroom.providers import Receipt, load
+from mailroom.providers.resend import Resend
+from mailroom_ops.sandbox.faults import Kind
+from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.sandbox.server import Sandbox
+
+OVER_HTTP = ["resend", "sendgrid", "mailgun", "postmark", "http"]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=sandbox.url, timeout=10.0) as opened:
+        yield opened
+
+
+def resend_through(client: httpx.Client, sandbox: Sandbox) -> Resend:
+    return Resend("re_sandbox", client, f"{sandbox.url}/resend")
+
+
+def test_the_inbox_speaks_the_fields_that_everyone_relies_on(
+    sandbox: Sandbox, client: httpx.Client, email: Email
+) -> None:
+    resend_through(client, sandbox).send(email, "1")
+
+    [mail] = client.get("/inbox.json").json()
+    assert set(mail) == {
+        *("id", "message_id", "to", "from", "reply_to", "subject", "text", "html"),
+        *("headers", "provider", "tenant", "kind", "locale", "received_at"),
+    }
+    assert client.delete("/inbox.json").status_code == 204
+    assert client.get("/inbox.json").json() == []
+
+
+def test_the_newest_mail_is_first_and_a_subscriber_hears_of_each(
+    sandbox: Sandbox, client: httpx.Client, email: Email
+) -> None:
+    heard: list[Captured] = []
+    leave = sandbox.inbox.subscribe(heard.append)
+    provider = resend_through(client, sandbox)
+    provider.send(replace(email, subject="one"), "1")
+    provider.send(replace(email, subject="two"), "2")
+    leave()
+    provider.send(replace(email, subject="three"), "3")
+
+    assert [mail.subject for mail in sandbox.inbox.all()] == ["three", "two", "one"]
+    assert [mail.subject for mail in heard] == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", OVER_HTTP)
+def test_a_key_that_was_rotated_away_is_refused(name: str, sandbox: Sandbox, email: Email) -> None:
+    settings = sandbox.settings(name)
+    [secret] = settings.keys() & {"api_key", "server_token", "secret"}
+    other = "whsec_" + b64encode(b"x" * 24).decode() if name == "http" else "re_SG.key-other"
+
+    with pytest.raises(Misconfigured) as refusal:
+        load(name, {**settings, secret: other}).send(email, "1")
+
+    assert refusal.value.code == "bad_key"
+    assert sandbox.inbox.all() == []
+
+
+@pytest.mark.parametrize("name", ["resend", "sendgrid", "mailgun", "postmark"])
+def test_a_sender_whose_domain_is_not_verified_is_refused(name: str, sandbox: Sandbox, email: Email) -> None:
+    with pytest.raises(Misconfigured) as refusal:
+        load(name, sandbox.settings(name)).send(replace(email, from_=Mailbox("a@unverified.example")), "1")
+
+    assert refusal.value.code == "unverified_sender"
+
+
+def test_postmark_refuses_a_reader_that_bounced_before(sandbox: Sandbox, email: Email) -> None:
+    with pytest.raises(Rejected) as refusal:
+        load("postmark", sandbox.settings("postmark")).send(replace(email, to="suppressed@example.com"), "1")
+
+    assert refusal.value.code == "suppressed"
+
+
+@pytest.mark.parametrize("name", OVER_HTTP)
+def test_a_name_in_any_script_with_any_sign_arrives_as_it_is(name: str, sandbox: Sandbox, email: Email) -> None:
+    provider = load(name, sandbox.settings(name))
+    for key, shown in enumerate(
+        ("Žluťoučký kůň, s.r.o.", "株式会社メール (東京)", 'Back\\slash; "quoted"', "مرحبا", "🦄 & Co.")
+    ):
+        provider.send(replace(email, from_=Mailbox("no-reply@example.com", shown), reply_to=None), str(key))
+
+        assert sandbox.inbox.all()[0].from_ == f"{shown} <no-reply@example.com>"
+
+
+@pytest.mark.parametrize("name", OVER_HTTP[:4])
+def test_an_international_domain_arrives_as_dns_knows_it(name: str, sandbox: Sandbox, email: Email) -> None:
+    load(name, sandbox.settings(name)).send(replace(email, to="ada@bücher.example"), "1")
+
+    assert sandbox.inbox.all()[0].to == "ada@xn--bcher-kva.example"
+
+
+def test_resend_takes_one_key_once_and_answers_it_alike(sandbox: Sandbox, client: httpx.Client, email: Email) -> None:
+    provider = resend_through(client, sandbox)
+    first = provider.send(email, "1")
+
+    assert provider.send(email, "1") == first
+    assert provider.send(replace(email, subject="other"), "1") == Receipt("")
+    assert len(sandbox.inbox.all()) == 1
+
+
+def test_resend_asks_a_second_try_to_wait_while_the_first_is_running(
+    sandbox: Sandbox, client: httpx.Client, email: Email
+) -> None:
+    provider = resend_through(client, sandbox)
+    sandbox.faults.add("resend", Kind.HOLD)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(provider.send, email, "1")
+        sandbox.faults.wait_held()
+        with pytest.raises(Unavailable) as busy:
+            provider.send(email, "1")
+        sandbox.faults.release()
+
+        assert busy.value.code == "busy" and busy.value.retry_after
+        assert first.result() == provider.send(email, "1")
+    assert len(sandbox.inbox.all()) == 1
+
+
+def test_resend_takes_a_batch_whole_or_not_at_all(sandbox: Sandbox, client: httpx.Client, email: Email) -> None:
+    provider = resend_through(client, sandbox)
+    mails = [replace(email, to=f"reader{number}@example.com") for number in range(100)]
+    receipts = provider.send_batch(mails, "batch-1")
+
+    assert [mail.id for mail in reversed(sandbox.inbox.all())] == [receipt.id for receipt in receipts]
+    assert [mail.to for mail in reversed(sandbox.inbox.all())] == [mail.to for mail in mails]
+    assert provider.send_batch(mails, "batch-1") == receipts
+    assert provider.send_batch(mails[:3], "batch-1") == [Receipt("")] * 3
+
+    with pytest.raises(Rejected):
+        provider.send_batch([email, replace(email, subject="")], "batch-2")
+    assert len(sandbox.inbox.all()) == 100
+    assert sandbox.requests["resend"] == 4
+
+
+def test_a_rate_is_kept_to_the_request_and_told_in_headers(email: Email) -> None:
+    with Sandbox(rates={"resend": 3}) as sandbox, httpx.Client(timeout=10.0) as client:
+        provider = resend_through(client, sandbox)
+        waits: list[float] = []
+        refusals: list[SendError] = []
+        while not refusals:
+            try:
+                waits.append(provider.send(email, f"{len(waits)}").wait)
+            except Unavailable as refusal:
+                refusals.append(refusal)
+
+    assert refusals[0].code == "rate_limited" and refusals[0].retry_after == 1.0
+    assert waits[-1] == 1.0, "the last one that fitted said that no more would"
+
+
+@pytest.mark.parametrize("name", OVER_HTTP)
+def test_each_provider_says_in_its_own_way_how_long_to_wait(name: str, email: Email) -> None:
+    with Sandbox(rates={name: 0}) as sandbox, pytest.raises(Unavailable) as refusal:
+        load(name, sandbox.settings(name)).send(email, "1")
+
+    assert refusal.value.code == "rate_limited"
+    assert refusal.value.retry_after and refusal.value.retry_after <= 3.0
+    assert sandbox.inbox.all() == []
+
+
+def test_faults_are_ordered_counted_and_forgotten_over_http(
+    sandbox: Sandbox, client: httpx.Client, email: Email
+) -> None:
+    asked = {"provider": "resend", "kind": "status", "status": 503, "count": 2}
+    assert client.post("/faults", json=asked).status_code == 204
+    provider = resend_through(client, sandbox)
+    with pytest.raises(SendError, match="http_503"):
+        provider.send(email, "1")
+
+    assert client.get("/faults").json() == {"pending": {"resend": ["status"]}, "requests": {"resend": 1}}
+    assert client.delete("/faults").status_code == 204
+    assert provider.send(email, "1").id
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, [], {"provider": "resend", "kind": "?"}, {"provider": "?", "kind": "hang"}, {"kind": "hang"}]
+)
+def test_a_fault_that_is_none_is_refused_with_what_there_is(client: httpx.Client, asked: Any) -> None:
+    answer = client.post("/faults", json=asked)
+
+    assert answer.status_code == 400
+    assert "kind is one of" in answer.text or "unknown provider" in answer.text
+
+
+def test_the_sandbox_answers_as_the_specification_of_resend_says(
+    contracts: Path, sandbox: Sandbox, client: httpx.Client
+) -> None:
+    whole = json.loads((contracts / "resend" / "resend.json").read_text())
+    mail = {"from": "a@example.com", "to": "b@example.com", "subject": "s", "text": "t"}
+    headers = {"Authorization": "Bearer re_sandbox"}
+
+    for path, body in (("/emails", mail), ("/emails/batch", [mail, mail])):
+        schema = whole["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+        answer = client.post(f"/resend{path}", json=body, headers=headers).json()
+        assert not list(Draft202012Validator({**schema, "components": whole["components"]}).iter_errors(answer))
+
+
+def test_mailgun_takes_the_multipart_form_of_its_specification_too(sandbox: Sandbox, client: httpx.Client) -> None:
+    form = {"from": (None, "Ü <a@example.com>"), "to": (None, "b@example.com"), "text": (None, "žluť")}
+    answer = client.post("/mailgun/v3/example.com/messages", files=form, auth=("api", "key-sandbox"))
+
+    assert answer.json()["message"] == "Queued. Thank you."
+    assert (sandbox.inbox.all()[0].from_, sandbox.inbox.all()[0].text) == ("Ü <a@example.com>", "žluť")
