@@ -61,7 +61,7 @@ def is_configured(name: str, values: Mapping[str, str]) -> bool:
 
 
 def kind_of(name: str) -> str:
-    """Return which adapter an account uses: `resend.acme` is an account of its own at resend, under its own settings."""
+    """Return which adapter an account uses: `resend.acme` is an account of its own at Resend, with its own settings."""
     return name.partition(".")[0]
 
 
