@@ -24,6 +24,7 @@ __all__ = ["SmtpSandbox"]
 NAME = "smtp"
 OURS = re.compile(r"X-Mailroom-([A-Za-z-]+)", re.IGNORECASE)
 REFUSING = (Kind.STATUS, Kind.REPLY, Kind.RATE_LIMIT, Kind.HANG)
+LATE = (Kind.DELAY, Kind.HOLD)
 
 # It writes every command, and so every address and password, at INFO.
 logging.getLogger("mail.log").setLevel(logging.ERROR)
@@ -41,37 +42,34 @@ class SmtpSandbox:
         tls: str = "none",
         certificate: ssl.SSLContext | None = None,
         utf8: bool = True,
+        open_to_all: bool = False,
+        size_limit: int = 30_000_000,
     ) -> None:
         self.inbox = inbox or Inbox()
         self.faults = faults or Faults()
         self.tls = tls
         self.certificate = certificate
         self.utf8 = utf8
+        self.open_to_all = open_to_all
+        self.size_limit = size_limit
         self.login = ("sandbox", secrets.token_hex(8))
         self.requests: Counter[str] = Counter()
         self.connections = 0
+        self.commands: list[str] = []
+        self.letters: list[bytes] = []  # every mail that came whole, taken or not
         self._open: set[_Conversation] = set()
         self._socket = socket.create_server(("127.0.0.1", port))
+        self.port = int(self._socket.getsockname()[1])
         self._ready = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="smtp-sandbox", daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._socket.getsockname()[1])
 
     def settings(self, provider: str = NAME) -> dict[str, str]:
         """Return what `providers/smtp/…` must hold for the adapter to send here."""
         username, password = self.login
-        return {
-            "host": "127.0.0.1",
-            "port": str(self._port),
-            "username": username,
-            "password": password,
-            "tls": self.tls,
-        }
+        login = {} if self.open_to_all else {"username": username, "password": password}
+        return {"host": "127.0.0.1", "port": str(self.port), "tls": self.tls, **login}
 
     def __enter__(self) -> Self:
-        self._port = self.port
         self._thread.start()
         self._ready.wait()
         return self
@@ -116,6 +114,7 @@ class _Conversation(SMTP):
         super().__init__(
             self,
             hostname="sandbox.example",
+            data_size_limit=sandbox.size_limit,
             ident="ESMTP",
             enable_SMTPUTF8=sandbox.utf8,
             tls_context=sandbox.certificate if sandbox.tls == "starttls" else None,
@@ -165,7 +164,7 @@ class _Conversation(SMTP):
         self._sandbox.requests[NAME] += 1
         if await self._struck("mail"):
             return
-        if self.session is None or not self.session.authenticated:
+        if not (self._sandbox.open_to_all or (self.session and self.session.authenticated)):
             await self.push("530 5.7.0 Authentication required")
             return
         await super().smtp_MAIL(arg)
@@ -185,6 +184,7 @@ class _Conversation(SMTP):
         await super().smtp_DATA(arg)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self._sandbox.letters.append(envelope.original_content or b"")
         if self._fault and self._fault.kind in REFUSING:
             return await self._worded(self._fault)
         if (envelope.mail_from or "").endswith(f"@{UNVERIFIED}"):
@@ -196,9 +196,12 @@ class _Conversation(SMTP):
                 await self.loop.run_in_executor(None, self._sandbox.faults.hold)
         mail = _read(envelope)
         self._sandbox.inbox.add(mail)
-        return await self._worded(self._fault) if self._fault else f"250 2.0.0 Ok: queued as {mail.id}"
+        if self._fault and self._fault.kind not in LATE:
+            return await self._worded(self._fault)
+        return f"250 2.0.0 Ok: queued as {mail.id}"
 
     async def _struck(self, stage: str) -> bool:
+        self._sandbox.commands.append(stage)
         fault = self._sandbox.faults.take(NAME, stage)
         if fault:
             await super().push(await self._worded(fault))

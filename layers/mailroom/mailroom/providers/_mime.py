@@ -57,7 +57,7 @@ def encoded(text: str) -> str:
     """Write `text` for a header: ASCII as it is, anything else, and what imitates it, as RFC 2047 words."""
     if text.isascii() and text.isprintable() and "=?" not in text:
         return text
-    return Header(" ".join(text.splitlines()), "utf-8", maxlinelen=75).encode(linesep="")
+    return Header(" ".join(text.splitlines()), "utf-8", maxlinelen=60).encode(linesep="")
 
 
 def _charset(text: str) -> Charset:

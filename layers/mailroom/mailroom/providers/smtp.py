@@ -42,7 +42,7 @@ class Smtp:
         self._relay = relay
         self._tls = relay.context()
         self._connect_timeout = connect_timeout
-        self._timeout = timeout
+        self.timeout = timeout
         self._idle: list[tuple[float, smtplib.SMTP]] = []
         self.idempotent = bool(RESEND.fullmatch(relay.host))
 
@@ -108,7 +108,7 @@ class Smtp:
             _hang_up(smtp)
             raise
         if smtp.sock:
-            smtp.sock.settimeout(self._timeout)
+            smtp.sock.settimeout(self.timeout)
         return smtp
 
     def _introduce(self, smtp: smtplib.SMTP) -> None:
