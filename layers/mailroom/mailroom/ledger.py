@@ -1,31 +1,45 @@
 """The table of what happened: who works on a message now, what became of it, and what was newer.
 
-Two rows a mail, three writes, no reads. Never a code, a link, a subject or a body; an address only hashed and masked.
+Never a code, a link, a subject or a body; an address only hashed and masked. Two rows a mail. On the way out it costs
+three writes, four in the indexes by which operators look it up, half a read for the list of suppressed addresses, and
+two for each invocation's tally; then one for each thing its provider reports.
 
 message#{id}   one a message: status, reason, provider, timeline; `lease` and `claim` while someone works on it
 reader#{hash}  one a reader and kind: the newest message, so that an older code is not sent after it
 asked#{hash}   one a request to `send`, by the name its caller gave it: the message it became
 once#{hash}    one a thing said, for kinds of which an older one stays true: the message that says it
+
+suppressed#…   see suppression.py
+tally#…        see tally.py
 """
 
 import hashlib
 import hmac
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailroom.aws import Aws, AwsRefusal
 from mailroom.errors import SendError
-from mailroom.mailbox import mask
+from mailroom.mailbox import canonical, mask
 from mailroom.message import Message, Parcel
+from mailroom.tally import Tally
 
-__all__ = ["Admission", "Claim", "Ledger", "Outcome", "Standing", "Status", "Try"]
+if TYPE_CHECKING:
+    from mailroom.event import Event
+
+__all__ = ["Admission", "Claim", "Heard", "Ledger", "Outcome", "Standing", "Status", "Try", "shards_of"]
 
 LEASE = 25.0  # longer than the function that holds it may run
 KEPT = 30 * 24 * 3600
+LONGEST_TIMELINE = (
+    60  # entries: a provider that tries for days reports each time, and each write pays for the whole row
+)
 SAME_WITHIN = 60.0  # two messages that say the same within a minute are one
 
 
@@ -42,6 +56,13 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+# How far a message has come: what a provider reports moves it on, never back. A skipped one stays where it is.
+WAY = (
+    *(Status.ACCEPTED, Status.UNKNOWN, Status.SENT, Status.FAILED),
+    *(Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED),
+)
+
+
 class Claim(StrEnum):
     """Whether a parcel is ours to work on."""
 
@@ -56,6 +77,14 @@ class Standing(StrEnum):
     CURRENT = "current"
     DUPLICATE = "duplicate"
     SUPERSEDED = "superseded"
+
+
+class Heard(StrEnum):
+    """What an event was to us."""
+
+    NEWS = "news"
+    REPEATED = "repeated"  # or one too many
+    UNKNOWN = "unknown"  # about a mail that is not ours, or that we have forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +127,15 @@ class Admission:
 class Ledger:
     """Reads and writes the table; every write is conditional, so that a second process cannot undo the first."""
 
-    def __init__(self, aws: Aws, table: str) -> None:
+    def __init__(self, aws: Aws, table: str, shards: int = 1) -> None:
         self._aws = aws
         self._table = table
+        self._shards = shards
+        self.tally = Tally(aws, table, shards)
+
+    @classmethod
+    def from_env(cls, aws: Aws) -> "Ledger":
+        return cls(aws, os.environ["TABLE_NAME"], shards_of(os.environ["ENVIRONMENT"]))
 
     def claim(self, parcel: Parcel, address_key: str, token: str, now: float) -> Claim:
         """Take a parcel for this process until the lease ends; saying it twice with one `token` is saying it once."""
@@ -110,9 +145,9 @@ class Ledger:
             self._update(
                 f"message#{message.id}",
                 held,
-                once=_first(message, address_key, now),
-                condition="attribute_not_exists(pk) OR #claim = :claim OR "
-                "(#status = :accepted AND #lease < :now AND #attempt <= :attempt)",
+                once=self._first(message, address_key, now),
+                condition="attribute_not_exists(pk) OR (#status = :accepted AND "
+                "(#claim = :claim OR (#lease < :now AND #attempt <= :attempt)))",
                 values={":accepted": Status.ACCEPTED, ":now": now},
             )
         except AwsRefusal as refusal:
@@ -137,7 +172,7 @@ class Ledger:
 
     def accept(self, message: Message, address_key: str, now: float) -> bool:
         """Write down a message before it is queued; False if some process has taken it up from its queue already."""
-        first = _first(message, address_key, now) | {"claim": "", "lease": 0, "attempt": 0}
+        first = self._first(message, address_key, now) | {"claim": "", "lease": 0, "attempt": 0}
         try:
             self._update(f"message#{message.id}", first, condition="attribute_not_exists(pk)", values={})
         except AwsRefusal as refusal:
@@ -148,7 +183,7 @@ class Ledger:
         """Return all that is known of a message."""
         key = {"pk": {"S": f"message#{message_id}"}}
         answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
-        return {name: decode(value) for name, value in answer["Item"].items()} if "Item" in answer else None
+        return decode_item(answer["Item"]) if "Item" in answer else None
 
     def stand(self, message: Message, address_key: str, now: float) -> Standing:
         """Put a message in its place among those for the same reader, and tell which place that is."""
@@ -181,16 +216,24 @@ class Ledger:
         end = {"at": now, "status": outcome.status} | _without_empty(
             {"reason": outcome.reason, "id": outcome.provider_id}
         )
-        self._update(
-            f"message#{message_id}",
-            {"status": outcome.status, "lease": 0, "ended": now}
-            | _without_empty(
-                {"reason": outcome.reason, "provider": outcome.provider, "provider_id": outcome.provider_id}
-            ),
-            append=[*map(_entry, outcome.tries), end],
-            condition="#claim = :claim AND #status = :accepted",
-            values={":claim": token, ":accepted": Status.ACCEPTED},
+        pk, append = f"message#{message_id}", [*map(_entry, outcome.tries), end]
+        facts = {"lease": 0, "ended": now} | _without_empty(
+            {"provider": outcome.provider, "provider_id": outcome.provider_id}
         )
+        try:
+            self._update(
+                pk,
+                facts | {"status": outcome.status} | _without_empty({"reason": outcome.reason}),
+                append=append,
+                condition="#claim = :claim AND #status = :accepted",
+                values={":claim": token, ":accepted": Status.ACCEPTED},
+            )
+        except AwsRefusal as refusal:
+            row = _old_item(refusal)
+            if row["claim"] != token:
+                raise
+            if "ended" not in row:  # the provider's report was quicker than we are, and tells more than we know
+                self._update(pk, facts, append=append, condition="#claim = :claim", values={":claim": token})
 
     def release(self, message_id: str, token: str, attempt: int, outcome: Outcome) -> None:
         """Record tries that settled nothing; the parcel of `attempt` may be claimed from now on, no older one."""
@@ -202,6 +245,50 @@ class Ledger:
             values={":claim": token},
         )
 
+    def record(self, message_id: str, event: "Event") -> tuple[Heard, dict[str, Any]]:
+        """Write down what a provider reports, once; return what it was to us, and the message's row."""
+        soft = event.what.status is Status.BOUNCED and not event.permanent
+        said = {"reason": event.reason or "", "detail": event.detail, "how": "transient" if soft else ""}
+        entry = {"at": event.at, "event": event.what, "provider": event.provider} | _without_empty(said)
+        writes: list[tuple[dict[str, Any], str, dict[str, Any]]]
+        writes = [({}, "size(#timeline) < :most", {":most": LONGEST_TIMELINE})]
+        if status := event.what.status:
+            # An absence note is a soft bounce too: it does not undo that the mail was delivered.
+            before = WAY[: WAY.index(Status.DELIVERED if soft else status)]
+            places = {f":before{n}": value for n, value in enumerate(before)}
+            reached = {"status": status, "reason": event.reason or ""}
+            writes.insert(0, (reached, f"#status IN ({', '.join(places)})", places))
+        row: dict[str, Any] = {}
+        for attributes, condition, values in writes:
+            try:
+                row = self._update(
+                    f"message#{message_id}",
+                    attributes,
+                    append=[entry],
+                    add={"events": frozenset([event.mark])},
+                    condition=f"attribute_exists(pk) AND NOT contains(#events, :mark) AND {condition}",
+                    values={":mark": event.mark, **values},
+                )
+            except AwsRefusal as refusal:
+                row = _old_item(refusal)
+                if not row or event.mark in row.get("events", ()):
+                    break
+            else:
+                return Heard.NEWS, row
+        return (Heard.REPEATED if row else Heard.UNKNOWN), row
+
+    def find(self, provider_id: str) -> str:
+        """Return which message a provider knows by this name, or nothing: for mails that could not carry our own."""
+        query = {
+            "TableName": self._table,
+            "IndexName": "by_provider_id",
+            "KeyConditionExpression": "provider_id = :id",
+            "ExpressionAttributeValues": {":id": {"S": provider_id}},
+            "Limit": 1,
+        }
+        items = self._aws.call("dynamodb", "Query", query)["Items"]
+        return items[0]["pk"]["S"].removeprefix("message#") if items else ""
+
     def _update(
         self,
         pk: str,
@@ -211,48 +298,59 @@ class Ledger:
         values: Mapping[str, Any],
         once: Mapping[str, Any] = {},
         append: Iterable[Mapping[str, Any]] = (),
-    ) -> None:
+        add: Mapping[str, Collection[str]] = {},
+    ) -> dict[str, Any]:
         sets = [f"#{name} = :{name}" for name in attributes]
         sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in once]
         entries = list(append)
-        everything = {**{f":{name}": value for name, value in {**attributes, **once}.items()}, **values}
-        names = {*attributes, *once, *re.findall(r"#(\w+)", condition)}
+        everything = {**{f":{name}": value for name, value in {**attributes, **once, **add}.items()}, **values}
+        names = {*attributes, *once, *add, *re.findall(r"#(\w+)", condition)}
         if entries:
             sets.append("#timeline = list_append(#timeline, :entries)")
             everything[":entries"] = entries
             names.add("timeline")
-        self._aws.call(
+        adds = " ADD " + ", ".join(f"#{name} :{name}" for name in add) if add else ""
+        answer = self._aws.call(
             "dynamodb",
             "UpdateItem",
             {
                 "TableName": self._table,
                 "Key": {"pk": {"S": pk}},
-                "UpdateExpression": "SET " + ", ".join(sets),
+                "UpdateExpression": "SET " + ", ".join(sets) + adds,
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": {f"#{name}": name for name in names},
                 "ExpressionAttributeValues": {name: encode(value) for name, value in everything.items()},
+                "ReturnValues": "ALL_NEW" if add else "NONE",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             },
         )
+        return decode_item(answer.get("Attributes", {}))
+
+    def _first(self, message: Message, address_key: str, now: float) -> dict[str, Any]:
+        shard = f"{zlib.crc32(message.id.encode()) % self._shards:x}"
+        return {
+            "tenant": message.tenant,
+            "kind": message.kind,
+            "source": message.source,
+            "recipient": keyed_hash(address_key, canonical(message.to)),
+            "to": mask(message.to),
+            "created": message.created_at,
+            "status": Status.ACCEPTED,
+            "timeline": [],
+            "ttl": int(now + KEPT),
+            "shard": shard,
+            "tenant_shard": f"{message.tenant}#{shard}",
+        }
+
+
+def shards_of(environment: str) -> int:
+    """Return over how many partitions what is looked up by time is spread: each takes 1,000 writes a second."""
+    return 1 if environment == "development" else 16
 
 
 def keyed_hash(key: str, text: str) -> str:
     """Name an address so that only who holds the key of the environment can tell whose it is."""
     return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()[:32]
-
-
-def _first(message: Message, address_key: str, now: float) -> dict[str, Any]:
-    return {
-        "tenant": message.tenant,
-        "kind": message.kind,
-        "source": message.source,
-        "recipient": keyed_hash(address_key, message.to.lower()),
-        "to": mask(message.to),
-        "created": message.created_at,
-        "status": Status.ACCEPTED,
-        "timeline": [],
-        "ttl": int(now + KEPT),
-    }
 
 
 def _entry(done: Try) -> dict[str, Any]:
@@ -268,7 +366,7 @@ def _without_empty(values: Mapping[str, str]) -> dict[str, str]:
 def _old_item(refusal: AwsRefusal) -> dict[str, Any]:
     if refusal.code != "ConditionalCheckFailedException":
         raise refusal
-    return {name: decode(value) for name, value in refusal.body["Item"].items()}
+    return decode_item(refusal.body.get("Item", {}))
 
 
 def encode(value: Any) -> dict[str, Any]:
@@ -282,6 +380,8 @@ def encode(value: Any) -> dict[str, Any]:
             return {"L": [encode(item) for item in value]}
         case dict():
             return {"M": {name: encode(item) for name, item in value.items()}}
+        case frozenset():
+            return {"SS": sorted(value)}
     raise TypeError(f"the ledger holds no {type(value).__name__}")
 
 
@@ -294,5 +394,11 @@ def decode(value: Mapping[str, Any]) -> Any:
         case "L":
             return [decode(item) for item in inner]
         case "M":
-            return {name: decode(item) for name, item in inner.items()}
+            return decode_item(inner)
+        case "SS":
+            return frozenset(inner)
     return inner
+
+
+def decode_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: decode(value) for name, value in item.items()}

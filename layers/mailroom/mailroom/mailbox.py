@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["Mailbox", "is_address", "mask"]
+__all__ = ["Mailbox", "canonical", "is_address", "mask"]
 
 ADDRESS_LENGTH = 254  # RFC 5321, 4.5.3.1.3: a path is 256 octets with its angle brackets
 SPECIALS = frozenset(' ,;:<>()[]"\\')
@@ -37,6 +37,19 @@ def _is_domain(domain: str) -> bool:
     except UnicodeError:
         return False
     return len(labels) > 1 and all(LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
+
+
+def canonical(address: str) -> str:
+    """Write an address so that it compares equal however it was typed, and however a provider writes it back."""
+    local, _, domain = unicodedata.normalize("NFC", address).lower().rpartition("@")
+    if not domain.isascii():
+        import idna  # as it travels, and not Python's own codec: see providers/_address.py
+
+        try:
+            domain = idna.encode(domain, uts46=True).decode()
+        except idna.IDNAError:
+            pass
+    return f"{local}@{domain}"
 
 
 def mask(address: str) -> str:

@@ -1,0 +1,93 @@
+"""An event: what a provider reports of one mail, in our words whoever reports it."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailroom.ledger import Status
+
+__all__ = ["Event", "Reason", "What", "replies"]
+
+# A receiving server's own sentence may quote the mail, and anyone may run one: of it only the reply codes are kept.
+BASIC = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?!\d)")
+ENHANCED = re.compile(r"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?![\w.])")
+
+
+class What(StrEnum):
+    """Everything that can be reported."""
+
+    DELIVERED = "delivered"  # the reader's server took it
+    DEFERRED = "deferred"  # not yet; the provider tries again
+    BOUNCED = "bounced"  # the reader's server refused it, or never took it
+    COMPLAINED = "complained"  # the reader called it spam
+    SUPPRESSED = "suppressed"  # the provider did not send it: the address is on a list of its own
+    REJECTED = "rejected"  # the provider took it and then would not send it
+    FAILED = "failed"  # the provider took it and then could not send it
+    OPENED = "opened"
+    CLICKED = "clicked"
+    UNSUBSCRIBED = "unsubscribed"
+
+    @property
+    def status(self) -> Status | None:
+        """What a message has come to by it, if to anything."""
+        return REACHED.get(self)
+
+
+REACHED = {
+    What.DELIVERED: Status.DELIVERED,
+    What.BOUNCED: Status.BOUNCED,
+    What.COMPLAINED: Status.COMPLAINED,
+    What.SUPPRESSED: Status.FAILED,
+    What.REJECTED: Status.FAILED,
+    What.FAILED: Status.FAILED,
+}
+ONCE = (What.OPENED, What.CLICKED, What.UNSUBSCRIBED)  # a mail is opened many times; that it was is news once
+
+
+class Reason(StrEnum):
+    """Why a mail did not arrive, as far as its provider says."""
+
+    NO_MAILBOX = "no_mailbox"
+    MAILBOX_FULL = "mailbox_full"
+    TOO_LARGE = "too_large"
+    CONTENT = "content"  # what it says, or a virus
+    BLOCKED = "blocked"  # who says it: reputation, policy, authentication
+    UNREACHABLE = "unreachable"  # DNS, routing, a server that does not answer
+    AUTO_REPLY = "auto_reply"
+    PREVIOUS_BOUNCE = "previous_bounce"
+    PREVIOUS_COMPLAINT = "previous_complaint"
+    UNSUBSCRIBED = "unsubscribed"
+    QUOTA = "quota"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One report. `id` is what repeats of it share; an address only travels in here to be suppressed."""
+
+    what: What
+    provider: str
+    id: str
+    at: float
+    message_id: str = ""  # our own, where the provider carried it
+    provider_id: str = ""
+    recipient: str = ""
+    tenant: str = ""
+    permanent: bool = False
+    reason: Reason | None = None
+    detail: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What it leaves on a message's row, so that it is written down once."""
+        said = self.what if self.what in ONCE else self.id
+        return hashlib.sha256(f"{self.provider} {said}".encode()).hexdigest()[:10]
+
+
+def replies(text: object) -> str:
+    """Return the reply codes in what a receiving server said, such as `550 5.1.1`."""
+    if not isinstance(text, str):
+        return ""
+    found = (BASIC.match(text), ENHANCED.search(text))
+    return " ".join(match[match.lastindex or 0] for match in found if match)
