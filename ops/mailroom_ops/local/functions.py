@@ -64,6 +64,7 @@ class Function:
     def stop(self) -> None:
         with self._changed:
             self._stopped = True
+            self._idle.clear()
             workers = list(self._workers)
             self._changed.notify_all()
         for worker in workers:
@@ -96,7 +97,7 @@ class Function:
 
     def _on_idle(self, worker: Worker) -> None:
         with self._changed:
-            if self._workers.get(worker) != self._generation:
+            if self._stopped or self._workers.get(worker) != self._generation:
                 worker.stop()
                 return
             self._failure = None

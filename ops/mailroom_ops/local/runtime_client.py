@@ -1,6 +1,6 @@
 """Lambda's Python runtime client in plain Python, for systems that awslambdaric has no wheel for.
 
-usage: python -P runtime_client.py app.handler
+usage: python -u -P -X utf8 runtime_client.py app.handler
 """
 
 import http.client

@@ -77,6 +77,7 @@ class Server(ThreadingHTTPServer):
 
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # and not 0.9, whose answers have no status
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = IDLE_SECONDS

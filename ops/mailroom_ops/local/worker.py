@@ -38,7 +38,8 @@ class Spec:
         """The process that runs it: AWS's own runtime client where there is one for this system."""
         if client == "awslambdaric":
             return [sys.executable, "-m", "awslambdaric", self.handler]
-        return [sys.executable, "-P", str(Path(__file__).with_name("runtime_client.py")), self.handler]
+        own = str(Path(__file__).with_name("runtime_client.py"))
+        return [sys.executable, "-u", "-P", "-X", "utf8", own, self.handler]
 
 
 def default_client() -> str:

@@ -1,0 +1,178 @@
+"""`python -m mailroom_ops.local`, which is what `make run` runs: how it starts, what it says, how it ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.running import PATIENCE
+
+COMMAND = [sys.executable, "-m", "mailroom_ops.local"]
+
+
+def environment(root: Path, **more: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": f"{root}/ops:{root}/layers/mailroom", "PORT": "0", **more}
+
+
+def run(root: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment(root, **more), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+class Command:
+    """The command while it runs; `lines` are those up to the one that says it is ready."""
+
+    def __init__(self, root: Path, **more: str) -> None:
+        self.process = subprocess.Popen(
+            COMMAND, env=environment(root, **more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.lines: list[str] = []
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line.startswith("ready "):
+                break
+        self.rest: list[str] = []
+        self._reader = threading.Thread(target=self.rest.extend, args=(self.process.stdout,))
+        self._reader.start()
+
+    @property
+    def url(self) -> str:
+        return self.lines[-1].removeprefix("ready ")
+
+    def family(self) -> set[int]:
+        """Return the process and all below it."""
+        found = {self.process.pid}
+        parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return found
+
+    def end(self) -> int:
+        code = self.process.wait(PATIENCE)
+        self._reader.join()
+        assert self.process.stdout
+        self.process.stdout.close()
+        return code
+
+
+def _parent(path: Path) -> int:
+    try:
+        return int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def alive(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if Path(f"/proc/{pid}").exists() and _state(pid) != "Z"}
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+@contextmanager
+def started(root: Path, **more: str) -> Iterator[Command]:
+    command = Command(root, **more)
+    try:
+        yield command
+    finally:
+        command.process.kill()
+        command.end()
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to see which processes are left")
+
+
+@needs_proc
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_starts_says_ready_and_stops_leaving_no_process(root: Path, how: signal.Signals) -> None:
+    with started(root) as command:
+        assert command.lines[-1].startswith("ready http://127.0.0.1:")
+        assert any("AWS" in line and "http://127.0.0.1:" in line for line in command.lines)
+        with urllib.request.urlopen(f"{command.url}/inbox.json") as answer:
+            assert answer.read() == b"[]"
+        family = command.family()
+        assert len(family) >= 7  # itself, the guard, moto and four functions
+
+        command.process.send_signal(how)
+
+        assert command.end() == 0
+        assert alive(family) == set()
+
+
+@needs_proc
+def test_nothing_is_left_even_when_it_is_killed(root: Path) -> None:
+    with started(root) as command:
+        family = command.family()
+
+        command.process.kill()
+        command.end()
+
+        end = time.monotonic() + PATIENCE
+        while alive(family):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+def test_a_taken_port_is_named_with_what_to_do(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        done = run(root, PORT=port)
+
+    assert done.returncode == 1
+    assert done.stderr == f"port {port} is taken: stop what listens there, or choose another: PORT=3001 make run\n"
+
+
+@pytest.mark.parametrize("port", ["three", "-1", "65536", "3000.5", "٣"])
+def test_a_port_that_is_none_is_refused_with_what_to_do(root: Path, port: str) -> None:
+    done = run(root, PORT=port)
+
+    assert done.returncode == 2
+    assert "give a number from 1 to 65535" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_provider_is_refused_with_the_known_ones(root: Path) -> None:
+    done = run(root, MAILROOM_PROVIDER="pigeon")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("cannot start: parameter Providers is 'pigeon': it must be a chain of resend, ses")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_package_is_named(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "mailroom_ops.local"],
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("missing Python packages: aiosmtpd, boto3, moto")
+    assert "make run" in done.stderr
+
+
+def test_help_names_the_settings_and_the_addresses(root: Path) -> None:
+    done = run(root, "--help")
+
+    assert done.returncode == 0
+    for word in ("PORT", "MAILROOM_PROVIDER", "/inbox.json", "/webhooks/logto", "secrets.yaml", "make run"):
+        assert word in done.stdout
