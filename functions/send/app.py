@@ -1,9 +1,40 @@
-"""Placeholder that says so."""
+"""The door of an auth service: `lambda invoke`, or POST /v1/emails[/batch] and GET /v1/emails/{id} with an API key."""
 
+import os
+import time
+from pathlib import Path
 from typing import Any
 
-from mailroom.request import refuse
+from aws_lambda_powertools import Logger, Metrics
+
+from mailroom import api, telemetry
+from mailroom.aws import Aws
+from mailroom.delivery import Delivery
+from mailroom.dispatch import Dispatch
+from mailroom.door import Door
+from mailroom.ledger import Ledger
+from mailroom.queue import Queue
+from mailroom.rendering import Renderer
+from mailroom.request import answer
+from mailroom.settings import Settings
+
+logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
+settings, ledger, queue = Settings.from_env(aws), Ledger(aws, os.environ["TABLE_NAME"]), Queue.from_env(aws)
+delivery = Delivery(settings, ledger, queue, Renderer(Path(os.environ["TEMPLATES_DIR"])), Dispatch(settings))
+door = Door(settings, ledger, queue, delivery, float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
+# The second look is for whoever sets the variable by hand.
+records_codes = os.environ.get("RECORD_CODE_ON_FAILURE") == "true" and os.environ["ENVIRONMENT"] == "development"
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return refuse(501, "This door is not open yet.")
+@metrics.log_metrics
+def handler(event: Any, context: Any) -> Any:
+    deadline = time.time() + context.get_remaining_time_in_millis() / 1000
+    is_http = api.is_http(event)
+    if is_http and event["routeKey"] == "GET /openapi.json":
+        from mailroom.openapi import document
+
+        return answer(200, document(), {"cache-control": "public, max-age=300"})
+    reply = api.requested(door, event, deadline) if is_http else api.invoked(door, event, deadline)
+    for part in reply.parts or (reply,):
+        telemetry.answered(logger, metrics, part, records_codes=records_codes)
+    return answer(reply.status, reply.body, reply.headers) if is_http else reply.body

@@ -2,6 +2,7 @@
 
 MailroomError
   x Refused          the caller's request is at fault: answer it with `status` and one plain sentence
+    + Invalid        ... or with a sentence about each field that is wrong
   x SendError        a provider, or our own queue, table or parameter store, did not do as asked
     + Rejected       this mail will never be taken: stop
     + Unavailable    try again, after `retry_after` seconds if known; the next provider may be tried
@@ -11,7 +12,7 @@ MailroomError
 
 import re
 
-__all__ = ["Ambiguous", "MailroomError", "Misconfigured", "Refused", "Rejected", "SendError", "Unavailable"]
+__all__ = ["Ambiguous", "Invalid", "MailroomError", "Misconfigured", "Refused", "Rejected", "SendError", "Unavailable"]
 
 DETAIL_LENGTH = 200
 # Providers quote addresses, links and codes back at us; an error travels into logs and the ledger, they must not.
@@ -29,6 +30,14 @@ class Refused(MailroomError):
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+
+
+class Invalid(Refused):
+    """Some of the request's fields are at fault; `problems` are pairs of a field and a sentence about it."""
+
+    def __init__(self, status: int, *problems: tuple[str, str]) -> None:
+        super().__init__(status, " ".join(f"{field}: {sentence}" for field, sentence in problems))
+        self.problems = problems
 
 
 class SendError(MailroomError):

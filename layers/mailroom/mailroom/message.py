@@ -57,7 +57,8 @@ def new_id() -> str:
 
 def content_identity(tenant: str, to: str, kind: str, data: Mapping[str, Any]) -> str:
     """Name a message by what it says, for callers that give it no name. A hash, so that no code is stored."""
-    said = json.dumps([tenant, to.lower(), kind, data.get("code"), data.get("link")])
+    told = [data.get("code"), data.get("link")]
+    said = json.dumps([tenant, to.lower(), kind, told if any(told) else data], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mailroom.errors import Refused
 
-__all__ = ["Request", "answer", "parse_json", "refuse"]
+__all__ = ["BODY_LENGTH", "Request", "answer", "parse_json", "refuse"]
 
 BODY_LENGTH = 64 * 1024  # with its rendered Email beside it, a parcel still fits into one SQS message
 DEPTH = 32
@@ -56,11 +56,11 @@ class Request:
         if networks and not any(ip_address(self.source_ip) in network for network in networks):
             raise Refused(403, "This address is not allowed to send mail here.")
 
-    def json(self) -> Any:
+    def json(self, limit: int = BODY_LENGTH) -> Any:
         """Return the parsed body, or refuse it with a sentence that says what is wrong."""
         if self.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415, "Send the request as application/json.")
-        if len(self.body) > BODY_LENGTH:
+        if len(self.body) > limit:
             raise Refused(413, "The request is too large.")
         return parse_json(self.body)
 

@@ -3,15 +3,19 @@
 import time
 import traceback
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from mailroom.errors import SendError
+from mailroom.errors import Refused, SendError
 from mailroom.ledger import Outcome, Status
 from mailroom.message import Message
 
-__all__ = ["crashed", "failed", "finished"]
+if TYPE_CHECKING:
+    from mailroom.door import Reply
+
+__all__ = ["answered", "crashed", "failed", "finished"]
 
 
 HEADLINES = {
@@ -70,6 +74,36 @@ def _count(metrics: Metrics, name: str, by: Mapping[str, str]) -> None:
     with single_metric(name, MetricUnit.Count, 1) as metric:
         for dimension, value in by.items():
             metric.add_dimension(dimension, value)
+
+
+def answered(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes: bool = False) -> None:
+    """Log and count what came of one request to `send`; its code only where `records_codes` asks for it."""
+    message, error = reply.message, reply.error
+    if isinstance(error, Refused):
+        logger.info("Refused", extra={"status": reply.status, "fields": reply.fields})
+        metrics.add_metric("Refused", MetricUnit.Count, 1)
+        error = error.__cause__ if isinstance(error.__cause__, SendError) else None
+    if isinstance(error, SendError):
+        failed(logger, metrics, error, "Something that send depends on did not do its part")
+    elif error:
+        crashed(logger, metrics, error, "Stopped on the way")
+    if message is None:
+        return
+    if reply.outcome:
+        finished(logger, metrics, message, reply.outcome, reply.started)
+    elif reply.error is None:
+        queued = reply.body["status"] == Status.ACCEPTED
+        said = {
+            "message_id": message.id,
+            "tenant": message.tenant,
+            "kind": message.kind,
+            "status": reply.body["status"],
+        }
+        logger.info("Accepted" if queued else "Answered as before", extra=said)
+        metrics.add_metric("Accepted" if queued else "Repeated", MetricUnit.Count, 1)
+    if records_codes and reply.status >= 500:
+        secret = {name: message.data[name] for name in ("code", "link") if message.data.get(name)}
+        logger.warning("Recorded, because RecordCodeOnFailure is on", extra={"message_id": message.id, **secret})
 
 
 def failed(logger: Logger, metrics: Metrics, error: SendError, what: str) -> None:

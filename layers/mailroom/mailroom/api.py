@@ -1,0 +1,60 @@
+"""The two ways to the door of `send`: lambda invoke, where IAM has said who may, and HTTP with an API key."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailroom.api_keys import INVOKER, Caller, authenticate
+from mailroom.door import Door, Reply
+from mailroom.errors import Invalid, Refused, SendError
+from mailroom.request import Request
+from mailroom.sources.direct import BATCH_LENGTH, body_of
+
+__all__ = ["invoked", "is_http", "requested"]
+
+HEADER = "idempotency-key"
+
+
+def is_http(event: Any) -> bool:
+    """Tell what API Gateway sends from what a caller says."""
+    return isinstance(event, dict) and event.get("version") == "2.0" and "routeKey" in event
+
+
+def invoked(door: Door, event: Any, deadline: float) -> Reply:
+    """Answer an invocation, whose event is the body itself."""
+    try:
+        body = body_of(event)
+    except Refused as refused:
+        return Reply.refusal(refused)
+    if isinstance(body, list) or (isinstance(body, dict) and "messages" in body):
+        return door.take_batch(body, INVOKER, deadline)
+    return door.take(body, INVOKER, deadline)
+
+
+def requested(door: Door, event: Mapping[str, Any], deadline: float) -> Reply:
+    """Answer a request over HTTP."""
+    try:
+        request = Request.from_event(event)
+        return _route(door, event["routeKey"], request, authenticate(request, door.settings), deadline)
+    except Refused as refused:
+        return Reply.refusal(refused)
+    except SendError as error:
+        return Reply.closed(error)
+
+
+def _route(door: Door, route: str, request: Request, caller: Caller, deadline: float) -> Reply:
+    match route:
+        case "POST /v1/emails":
+            return door.take(_with_header(request.json(), request.headers.get(HEADER)), caller, deadline)
+        case "POST /v1/emails/batch":
+            if HEADER in request.headers:
+                raise Invalid(422, (HEADER, "Give each message an idempotency_key of its own."))
+            return door.take_batch(request.json(BATCH_LENGTH), caller, deadline)
+    return door.look_up(request.path.get("id", ""), caller)
+
+
+def _with_header(body: Any, key: str | None) -> Any:
+    if key is None or not isinstance(body, dict):
+        return body
+    if body.get("idempotency_key", key) != key:
+        raise Invalid(422, (HEADER, "The header and the field idempotency_key differ: give one of them."))
+    return body | {"idempotency_key": key}
