@@ -55,7 +55,7 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
     valid = _validity(message, texts) if code or url else ""
     subject = title or say_own("subject")
     heading = title or say_own("heading") or subject
-    link_label = say("or_button") if code else say_own("link") or ("" if paragraphs or is_free else say("link"))
+    link_label = say("or_link") if code else say_own("link") or ("" if paragraphs or is_free else say("link"))
     return {
         "lang": texts.locale,
         "dir": texts.direction,
@@ -69,7 +69,8 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
         "heading": heading,
         "paragraphs": paragraphs,
         "code": code and {"text": code, "label": say("code"), "spelled": " ".join(code), "long": len(code) > 10},
-        "button": url and {"url": url, "text": label or say("button"), "label": link_label, "or_link": say("or_link")},
+        "button": url
+        and {"url": url, "text": label or say("button"), "label": link_label, "plain_link": say("plain_link")},
         "valid": valid,
         "notes": [note for note in (say("secret") if code else "", say_own("ignore")) if note],
         "facts": _facts(data.get("facts")) if is_free else [],

@@ -1,0 +1,157 @@
+"""Languages: every file complete, every number in its right form, every reader answered in the nearest language."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel import Locale
+
+from mailroom.kinds import KINDS
+from mailroom.locales import negotiate
+from mailroom.plurals import category
+from mailroom.texts import PLACEHOLDER, Texts
+
+LOCALES = Path(__file__).parent.parent / "layers" / "templates" / "locales"
+TAGS = sorted(path.stem for path in LOCALES.glob("*.toml"))
+LOGTO = {"ar", "cs", "de", "en", "es", "fa-IR", "fr", "it", "ja", "ko", "pl-PL", "pt-BR", "pt-PT", "ru", "th", "tr-TR"}
+LOGTO |= {"uk-UA", "zh-CN", "zh-HK", "zh-TW"}
+MORE = {"nl", "sv", "da", "nb", "fi", "el", "he", "hi", "id", "vi", "ro", "hu", "bg", "sk"}
+NUMBERS = [*range(1000), 1000, 1001, 1002, 1011, 1111, 10_001, 100_011]
+
+
+def read(tag: str) -> dict[str, Any]:
+    return tomllib.loads((LOCALES / f"{tag}.toml").read_text("utf-8"))
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def sentences(tag: str) -> dict[str, str]:
+    """Every text but those that come in plural forms, which differ between languages."""
+    return {key: said for key, said in flat(read(tag)) if not key.startswith(("about.", "common.valid_"))}
+
+
+ENGLISH = sentences("en")
+
+
+def test_all_of_logtos_languages_are_there_and_fourteen_more():
+    assert LOGTO | MORE <= set(TAGS)
+
+
+def test_every_kind_has_texts_of_its_own():
+    assert set(read("en")) == {"about", "common", *KINDS}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_language_says_everything_that_english_says(tag):
+    missing, unknown = ENGLISH.keys() - sentences(tag).keys(), sentences(tag).keys() - ENGLISH.keys()
+    assert not missing, f"locales/{tag}.toml lacks {', '.join(sorted(missing))}"
+    assert not unknown, f"locales/{tag}.toml has what no template asks for: {', '.join(sorted(unknown))}"
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_language_names_the_same_things_in_each_sentence(tag):
+    for key, said in sentences(tag).items():
+        expected, found = sorted(PLACEHOLDER.findall(ENGLISH[key])), sorted(PLACEHOLDER.findall(said))
+        assert found == expected, f"locales/{tag}.toml, {key}: has {found}, should have {expected}"
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_sentence_is_translated_whole_and_clean(tag):
+    for key, said in sentences(tag).items():
+        where = f"locales/{tag}.toml, {key}"
+        assert said == " ".join(said.split(" ")).strip() and "  " not in said, f"{where}: stray spaces"
+        assert not set("<>&\"'`\\\t\n") & set(said), f"{where}: markup, straight quotes or control characters"
+        assert PLACEHOLDER.sub("", said).count("{") == 0, f"{where}: a broken placeholder"
+        assert tag == "en" or said != ENGLISH[key], f"{where}: still in English"
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_language_has_each_plural_form_it_needs_and_no_other(tag):
+    needed = {category(tag, n) for n in range(1, 200)} | {"other"}
+    for unit in ("valid_minutes", "valid_hours", "valid_days"):
+        forms = read(tag)["common"][unit]
+        optional = {"zero", "other"}
+        assert needed - optional <= set(forms), f"locales/{tag}.toml, common.{unit} lacks {needed - set(forms)}"
+        assert set(forms) <= needed | optional, (
+            f"locales/{tag}.toml, common.{unit}: {set(forms) - needed} is never used"
+        )
+        for name, said in forms.items():
+            numbers = [n for n in range(200) if category(tag, n) == name]
+            assert "{n}" in said or len(numbers) <= 1, f"locales/{tag}.toml, common.{unit}.{name} hides its number"
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_plural_rules_are_those_of_cldr(tag):
+    cldr = Locale.parse(tag, sep="-").plural_form
+    assert [category(tag, n) for n in NUMBERS] == [cldr(n) for n in NUMBERS]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_direction_and_name_are_those_of_cldr(tag):
+    locale = Locale.parse(tag, sep="-")
+    assert read(tag)["about"]["direction"] == locale.text_direction
+    assert read(tag)["about"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "n", "said"),
+    [
+        ("ar", 2, "صالح لمدة دقيقتين."),
+        ("ar", 5, "صالح لمدة 5 دقائق."),
+        ("ar", 15, "صالح لمدة 15 دقيقة."),
+        ("cs", 3, "Platí 3 minuty."),
+        ("fa-IR", 10, "تا ۱۰ دقیقه معتبر است."),
+        ("he", 1, "בתוקף למשך דקה אחת."),
+        ("ja", 10, "有効期限は 10 分間です。"),
+        ("pl-PL", 22, "Ważność: 22 minuty."),
+        ("ro", 20, "Valabil 20 de minute."),
+        ("ru", 21, "Действует 21 минуту."),
+        ("uk-UA", 5, "Діє 5 хвилин."),
+    ],
+)
+def test_minutes_are_counted_as_natives_count_them(tag, n, said):
+    assert Texts.read(LOCALES / f"{tag}.toml").count("valid_minutes", n) == said
+
+
+@pytest.mark.parametrize(
+    ("wanted", "got"),
+    [
+        (["de"], "de"),
+        (["de-AT"], "de"),
+        (["DE_at"], "de"),
+        (["fr-CA", "en"], "fr"),
+        (["fa"], "fa-IR"),
+        (["pt"], "pt-BR"),
+        (["pt-AO"], "pt-PT"),
+        (["zh"], "zh-CN"),
+        (["zh-Hant"], "zh-TW"),
+        (["zh-Hant-HK"], "zh-HK"),
+        (["zh-Hans-SG"], "zh-CN"),
+        (["zh-MO"], "zh-HK"),
+        (["no"], "nb"),
+        (["nn-NO"], "nb"),
+        (["iw"], "he"),
+        (["uk"], "uk-UA"),
+        (["tr"], "tr-TR"),
+        (["xx", "yy-ZZ", "it-CH"], "it"),
+        (["en-GB"], "en"),
+        (["", "-", "_", "x" * 999, "sv"], "sv"),
+        (["tlh"], "nl"),
+        ([], "nl"),
+    ],
+    ids=str,
+)
+def test_a_reader_gets_the_nearest_language_in_the_order_asked_for(wanted, got):
+    assert negotiate(wanted, TAGS, "nl") == got
+
+
+def test_english_is_the_last_resort():
+    assert negotiate(["tlh"], TAGS, "tlh") == "en"
