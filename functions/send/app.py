@@ -2,7 +2,6 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -10,18 +9,14 @@ from aws_lambda_powertools import Logger, Metrics
 from mailroom import api, telemetry
 from mailroom.aws import Aws
 from mailroom.delivery import Delivery
-from mailroom.dispatch import Dispatch
 from mailroom.door import Door
-from mailroom.ledger import Ledger
-from mailroom.queue import Queue
-from mailroom.rendering import Renderer
 from mailroom.request import answer
-from mailroom.settings import Settings
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
-settings, ledger, queue = Settings.from_env(aws), Ledger(aws, os.environ["TABLE_NAME"]), Queue.from_env(aws)
-delivery = Delivery(settings, ledger, queue, Renderer(Path(os.environ["TEMPLATES_DIR"])), Dispatch(settings))
-door = Door(settings, ledger, queue, delivery, float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
+delivery = Delivery.from_env(aws)
+door = Door(
+    delivery.settings, delivery.ledger, delivery.queue, delivery, float(os.environ["CODE_LIFETIME_MINUTES"]) * 60
+)
 # The second look is for whoever sets the variable by hand.
 records_codes = os.environ.get("RECORD_CODE_ON_FAILURE") == "true" and os.environ["ENVIRONMENT"] == "development"
 

@@ -78,7 +78,7 @@ def code(value: str = "424242", *, kind: str = "sign-in-code", age: float = 0, *
     at = time.time() - age
     identity = content_identity("default", "reader@reader.example", kind, data)
     message = Message(new_id(), "default", kind, "reader@reader.example", data, at, at + 600, "logto", ("de",))
-    return replace(message, identity=identity, **changes)
+    return replace(message, **({"identity": identity} | changes))
 
 
 def hand(deliver: ModuleType, *parcels: Parcel) -> list[str]:

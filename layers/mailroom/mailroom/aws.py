@@ -26,11 +26,23 @@ ATTEMPTS = 3
 TIMEOUT = 1.5  # seconds for one attempt: three of them fit into the time a sign-in page waits
 PAUSES = (0.05, 0.2)
 TRANSIENT = frozenset(
-    {"ThrottlingException", "Throttling", "RequestThrottled", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
+    {
+        "ThrottlingException",
+        "Throttling",
+        "RequestThrottled",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
     | {"InternalServerError", "InternalFailure", "ServiceUnavailable", "KmsThrottled", "TooManyUpdates"}
 )
 DENIED = frozenset(
-    {"AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException"}
+    {
+        "AccessDeniedException",
+        "AccessDenied",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+    }
     | {"ResourceNotFoundException", "QueueDoesNotExist", "KmsAccessDenied", "MissingAuthenticationToken"}
 )
 
@@ -95,7 +107,11 @@ class Aws:
         connection = self._connections.get(service) or self._connect(service)
         name, version = TARGETS[service]
         host = connection.host if connection.port in (80, 443) else f"{connection.host}:{connection.port}"
-        headers = {"host": host, "content-type": f"application/x-amz-json-{version}", "x-amz-target": f"{name}.{operation}"}
+        headers = {
+            "host": host,
+            "content-type": f"application/x-amz-json-{version}",
+            "x-amz-target": f"{name}.{operation}",
+        }
         signed = sign(headers, body, service, self._region, self._fresh_credentials(), time.time())
         connection.request("POST", "/", body, signed)
         response = connection.getresponse()
@@ -168,5 +184,7 @@ def sign(
     key = f"AWS4{credentials.secret}".encode()
     for part in (*scope.split("/"), text):
         key = hmac.digest(key, part.encode(), "sha256")
-    authorization = f"AWS4-HMAC-SHA256 Credential={credentials.key}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
+    authorization = (
+        f"AWS4-HMAC-SHA256 Credential={credentials.key}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
+    )
     return {**to_sign, "authorization": authorization}

@@ -1,30 +1,26 @@
 """The way of one parcel: claim it, see whether it still has to go, render, dispatch, record."""
 
+import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from pathlib import Path
 
+from mailroom.aws import Aws
 from mailroom.dispatch import BACKOFF, LONGEST_TRY, Dispatch
 from mailroom.email import Email
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.ledger import LEASE, Claim, Ledger, Outcome, Standing, Status, Try
-from mailroom.message import Message, Parcel
+from mailroom.message import Parcel
 from mailroom.providers import is_configured
 from mailroom.queue import Queue
-from mailroom.sender import Sender
+from mailroom.rendering import Renderer
 from mailroom.settings import SHARED_TEST_SENDER, Settings
 
-__all__ = ["CLAIMED", "Delivery", "Ready", "Render"]
+__all__ = ["CLAIMED", "Delivery", "Ready"]
 
 CLAIMED = "claimed_by_another"
-
-
-class Render(Protocol):
-    """What delivery asks of the renderer."""
-
-    def render(self, message: Message, sender: Sender, brand: Mapping[str, str]) -> Email: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +42,15 @@ class Delivery:
     settings: Settings
     ledger: Ledger
     queue: Queue
-    renderer: Render
+    renderer: Renderer
     dispatch: Dispatch
     clock: Callable[[], float] = time.time
+
+    @classmethod
+    def from_env(cls, aws: Aws) -> "Delivery":
+        settings, ledger = Settings.from_env(aws), Ledger(aws, os.environ["TABLE_NAME"])
+        renderer = Renderer(Path(os.environ["TEMPLATES_DIR"]))
+        return cls(settings, ledger, Queue.from_env(aws), renderer, Dispatch(settings))
 
     def deliver(self, parcel: Parcel, deadline: float, *, last: bool = False) -> Outcome | None:
         """Take a parcel as far as it goes; None if it has its outcome already. With `last`, no later try follows."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
@@ -10,7 +11,7 @@ from mailroom.kinds import Lane
 from mailroom.ledger import Outcome, Status, Try
 from mailroom.message import Parcel
 from mailroom.pace import Gate
-from mailroom.providers import Provider, Receipt, load
+from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load
 from mailroom.settings import Settings
 
 __all__ = ["Dispatch"]
@@ -33,7 +34,9 @@ class Dispatch:
     gates: dict[str, Gate] = field(default_factory=dict)
     providers: dict[str, tuple[Mapping[str, str], Provider]] = field(default_factory=dict)
 
-    def send(self, parcel: Parcel, email: Email, chain: Sequence[str], deadline: float) -> tuple[Outcome, tuple[str, ...]]:
+    def send(
+        self, parcel: Parcel, email: Email, chain: Sequence[str], deadline: float
+    ) -> tuple[Outcome, tuple[str, ...]]:
         """Offer the Email along the chain; return what came of it, and which providers may have taken it unsaid."""
         doubts, tries, waits = list(parcel.doubts), list[Try](), list[float]()
         # One that may have the mail already, and would know it by its key, is asked before any other.
@@ -44,7 +47,7 @@ class Dispatch:
             if self.clock() + LONGEST_TRY > deadline:
                 break
             try:
-                receipt = self._offer(name, email, parcel.message.id)
+                (receipt,) = self._at_its_pace(name, lambda provider: [provider.send(email, parcel.message.id)])
             except SendError as error:
                 tries.append(Try.of(error, self.clock()))
                 waits.append(error.retry_after or 0.0)
@@ -63,10 +66,28 @@ class Dispatch:
         delay = max(BACKOFF[min(parcel.attempt, len(BACKOFF) - 1)], min(waits, default=0.0))
         return Outcome(Status.ACCEPTED, reason, tries=tuple(tries), retry_in=delay), tuple(doubts)
 
+    def takes_many(self, name: str) -> bool:
+        """Tell whether a provider is set up and takes many mails in one request."""
+        try:
+            configured = is_configured(name, self.settings.provider(name))
+            return configured and isinstance(self._provider(name), BatchProvider)
+        except Misconfigured:
+            return False  # as each mail that is offered to it will say
+
+    def send_batch(self, name: str, emails: Sequence[Email], key: str) -> list[Receipt]:
+        """Hand many Emails to one provider in one request: it takes all, or a SendError says that it took none."""
+
+        def send(provider: Provider) -> list[Receipt]:
+            if not isinstance(provider, BatchProvider):
+                raise Unavailable(name, "takes_one_at_a_time", retry_after=inf)
+            return provider.send_batch(emails, key)
+
+        return self._at_its_pace(name, send)
+
     def _next_at_once(self, error: SendError, name: str, parcel: Parcel) -> bool:
         if isinstance(error, Misconfigured):
             return True
-        if isinstance(error, Ambiguous):  # a second one may mean a second copy: first ask the same again, if it would know
+        if isinstance(error, Ambiguous):  # it may have it: ask the same one again, if it would know
             return name in parcel.doubts or not self._provider(name).idempotent
         patient = parcel.lane is Lane.NOTICES and parcel.attempt < PATIENCE
         return not patient or (error.retry_after or 0.0) > BACKOFF[-1]
@@ -74,7 +95,7 @@ class Dispatch:
     def _may_ask_again(self, doubts: Sequence[str], chain: Sequence[str], lane: Lane) -> bool:
         return len(doubts) < COPIES[lane] or any(self._provider(name).idempotent for name in doubts if name in chain)
 
-    def _offer(self, name: str, email: Email, key: str) -> Receipt:
+    def _at_its_pace(self, name: str, send: Callable[[Provider], list[Receipt]]) -> list[Receipt]:
         """Send through one provider, no faster than it allows; a bad key is read anew and tried once more."""
         gate = self.gates.setdefault(name, Gate())
         wait = gate.wait(self.clock())
@@ -83,15 +104,15 @@ class Dispatch:
         self.sleep(wait)
         try:
             try:
-                receipt = self._provider(name).send(email, key)
+                receipts = send(self._provider(name))
             except Misconfigured:
                 self.settings.refresh()
-                receipt = self._provider(name).send(email, key)
+                receipts = send(self._provider(name))
         except (Unavailable, Ambiguous) as error:
             gate.refused(self.clock(), error.retry_after)
             raise
-        gate.took(self.clock(), receipt.wait)
-        return receipt
+        gate.took(self.clock(), receipts[0].wait)
+        return receipts
 
     def _provider(self, name: str) -> Provider:
         values = self.settings.provider(name)

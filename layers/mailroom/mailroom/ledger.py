@@ -146,8 +146,8 @@ class Ledger:
                 f"message#{message.id}",
                 held,
                 once=self._first(message, address_key, now),
-                condition="attribute_not_exists(pk) OR (#status = :accepted AND "
-                "(#claim = :claim OR (#lease < :now AND #attempt <= :attempt)))",
+                condition="attribute_not_exists(pk) OR "
+                "(#status = :accepted AND #attempt <= :attempt AND (#claim = :claim OR #lease < :now))",
                 values={":accepted": Status.ACCEPTED, ":now": now},
             )
         except AwsRefusal as refusal:

@@ -2,14 +2,24 @@
 
 import os
 from collections.abc import Mapping
+from math import ceil
+from typing import Any, Protocol
 
 from mailroom.aws import Aws
 from mailroom.kinds import Lane
-from mailroom.message import Parcel
 
-__all__ = ["Queue"]
+__all__ = ["Queue", "Queued"]
 
 LONGEST_DELAY = 900  # SQS: a message can be delayed by at most 15 minutes
+
+
+class Queued(Protocol):
+    """What travels through a queue: a parcel, or a crate of them."""
+
+    @property
+    def lane(self) -> Lane: ...
+
+    def to_json(self) -> str: ...
 
 
 class Queue:
@@ -26,21 +36,35 @@ class Queue:
         dead = {lane: os.environ.get(f"{lane.upper()}_DEAD_LETTER_QUEUE_URL", "") for lane in Lane}
         return cls(aws, lanes, dead)
 
-    def put(self, parcel: Parcel, delay: float = 0) -> None:
-        """Queue a parcel, to be taken up after `delay` seconds."""
-        seconds = min(round(delay), LONGEST_DELAY)
+    def put(self, parcel: Queued, delay: float = 0) -> None:
+        """Queue a parcel or a crate, to be taken up after `delay` seconds."""
+        seconds = min(ceil(delay), LONGEST_DELAY)
         self._send(self._lanes[parcel.lane], parcel, seconds)
 
-    def bury(self, parcel: Parcel) -> None:
+    def bury(self, parcel: Queued) -> None:
         """Lay a parcel that could not be sent where an operator finds and replays it."""
         self._send(self._dead_letters[parcel.lane], parcel, 0)
 
     def postpone(self, source_arn: str, receipt_handle: str, seconds: float) -> None:
         """Let a parcel that is still on its queue come back after `seconds` and not after the whole timeout."""
-        name = source_arn.rpartition(":")[2]
-        url = next(url for url in self._lanes.values() if url.endswith(f"/{name}"))
-        timeout = {"QueueUrl": url, "ReceiptHandle": receipt_handle, "VisibilityTimeout": round(seconds)}
-        self._aws.call("sqs", "ChangeMessageVisibility", timeout)
+        timeout = {"ReceiptHandle": receipt_handle, "VisibilityTimeout": ceil(seconds)}
+        self._aws.call("sqs", "ChangeMessageVisibility", {"QueueUrl": self._url(source_arn), **timeout})
 
-    def _send(self, url: str, parcel: Parcel, delay: int) -> None:
+    def receive(self, source_arn: str) -> list[dict[str, Any]]:
+        """Take up to ten more from a queue, without waiting, as Lambda would hand them over."""
+        query = {"QueueUrl": self._url(source_arn), "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0}
+        found = self._aws.call("sqs", "ReceiveMessage", query).get("Messages", [])
+        return [
+            {"body": one["Body"], "receiptHandle": one["ReceiptHandle"], "eventSourceARN": source_arn} for one in found
+        ]
+
+    def delete(self, source_arn: str, receipt_handle: str) -> None:
+        """Take off a queue what `receive` gave and what is now safe elsewhere."""
+        self._aws.call("sqs", "DeleteMessage", {"QueueUrl": self._url(source_arn), "ReceiptHandle": receipt_handle})
+
+    def _url(self, source_arn: str) -> str:
+        name = source_arn.rpartition(":")[2]
+        return next(url for url in self._lanes.values() if url.endswith(f"/{name}"))
+
+    def _send(self, url: str, parcel: Queued, delay: int) -> None:
         self._aws.call("sqs", "SendMessage", {"QueueUrl": url, "MessageBody": parcel.to_json(), "DelaySeconds": delay})

@@ -29,7 +29,7 @@ class Settings:
     ) -> None:
         self._aws = aws
         self._root = f"/mailroom/{environment}/"
-        self._chain = chain
+        self.chain = chain
         self._clock = clock
         self._values: dict[str, str | None] = {}
         self._read_at: dict[str, float] = {}
@@ -69,7 +69,7 @@ class Settings:
         merged: dict[str, Any] = {}
         for name in names:
             merged |= self._json(name, found.get(name, "{}"))
-        chain = tuple(merged.get("providers") or self._chain)
+        chain = tuple(merged.get("providers") or self.chain)
         try:
             from_ = Mailbox.parse(merged["from"]) if merged.get("from") else self._shared_sender(chain)
             reply_to = Mailbox.parse(merged["reply_to"]) if merged.get("reply_to") else None
@@ -94,7 +94,7 @@ class Settings:
 
     def prefetch(self, tenant: str, purpose: str) -> None:
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
-        chain_names = (f"providers/{n}/{key}" for n in self._chain for key in (*needs(n).required, *needs(n).optional))
+        chain_names = (f"providers/{n}/{key}" for n in self.chain for key in (*needs(n).required, *needs(n).optional))
         senders = (f"senders/{t}/{p}" for t in ("default", tenant) for p in ("auth", purpose))
         self.values(*dict.fromkeys([*senders, "brands/default", f"brands/{tenant}", ADDRESS_KEY, *chain_names]))
 

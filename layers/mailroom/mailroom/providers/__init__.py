@@ -1,13 +1,13 @@
 """The ways out: one file each, a class that takes an Email and either returns a Receipt or raises a SendError."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mailroom.email import Email
 from mailroom.errors import Misconfigured
 
-__all__ = ["NEEDS", "Needs", "Provider", "Receipt", "is_configured", "kind_of", "load", "needs"]
+__all__ = ["NEEDS", "BatchProvider", "Needs", "Provider", "Receipt", "is_configured", "kind_of", "load", "needs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,13 @@ class Provider(Protocol):
         ...
 
     def send(self, email: Email, key: str) -> Receipt: ...
+
+
+@runtime_checkable
+class BatchProvider(Provider, Protocol):
+    """An adapter that can send many in one request, all or none; one key stands for exactly these."""
+
+    def send_batch(self, emails: Sequence[Email], key: str) -> list[Receipt]: ...
 
 
 @dataclass(frozen=True, slots=True)

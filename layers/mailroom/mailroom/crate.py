@@ -1,0 +1,173 @@
+"""A burst, sent in few requests: fresh parcels of one lane packed into a crate, for a provider that takes many at once.
+
+A crate goes onto the queue before its parcels leave it, and its id is the provider's idempotency key for all of it: a
+crash repeats the whole crate, and the provider knows it. What it refuses as a whole is offered mail by mail.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mailroom.delivery import CLAIMED, Delivery, Ready
+from mailroom.dispatch import BACKOFF
+from mailroom.errors import Ambiguous, SendError, Unavailable
+from mailroom.kinds import Lane
+from mailroom.ledger import Outcome, Status, Try
+from mailroom.message import Message, Parcel, new_id
+from mailroom.providers import Receipt
+
+__all__ = ["Crate", "Packing"]
+
+FULL = 10  # as many as Lambda hands over at once: when it does, more are waiting
+MOST = 100
+HEAVIEST = 200_000  # characters of JSON; the smallest limit that SQS has had is 256 KiB
+SOON = 10.0  # seconds: a rate limit passes in this time, a used-up quota does not
+TIME_NEEDED = 12.0  # seconds to claim, render, send and record a full one
+
+
+@dataclass(frozen=True, slots=True)
+class Crate:
+    """Fresh parcels that travel, and are sent, as one."""
+
+    id: str
+    parcels: tuple[Parcel, ...]
+    lane: Lane
+    attempt: int = 0
+    doubted: bool = False  # its provider may have taken it and never said so
+
+    def to_json(self) -> str:
+        packed = [json.loads(parcel.to_json()) for parcel in self.parcels]
+        values = {"crate": self.id, "lane": self.lane, "attempt": self.attempt, "doubted": self.doubted}
+        return json.dumps({**values, "parcels": packed}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, body: str) -> "Crate | None":
+        """Read a crate; None if this is none."""
+        values = json.loads(body)
+        if "crate" not in values:
+            return None
+        parcels = tuple(Parcel.from_json(json.dumps(parcel)) for parcel in values["parcels"])
+        return cls(values["crate"], parcels, Lane(values["lane"]), values["attempt"], values["doubted"])
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Packs crates, and delivers them."""
+
+    delivery: Delivery
+
+    def pack(self, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """In a burst, take more from the queue and pack what is fresh; return the records that are left."""
+        queue, chain = self.delivery.queue, self.delivery.settings.chain
+        if len(records) < FULL or not chain or not self.delivery.dispatch.takes_many(chain[0]):
+            return list(records)
+        pulled: list[Mapping[str, Any]] = []
+        while len(pulled) < MOST - FULL and (more := queue.receive(records[0]["eventSourceARN"])):
+            pulled += more
+        parcels = [parcel for record in (*records, *pulled) if (parcel := _fresh(record))]
+        for crate in _crates(parcels):
+            queue.put(crate)
+        for record in pulled:
+            if _fresh(record):
+                queue.delete(record["eventSourceARN"], record["receiptHandle"])
+            else:
+                queue.postpone(record["eventSourceARN"], record["receiptHandle"], 0)
+        return [record for record in records if not _fresh(record)]
+
+    def deliver(self, body: str, deadline: float) -> Iterator[tuple[Message, Outcome | None]]:
+        """Deliver what one record of a queue holds: a parcel, or a crate of them."""
+        crate = Crate.from_json(body)
+        if crate:
+            yield from self._unpack(crate, deadline)
+        else:
+            parcel = Parcel.from_json(body)
+            yield parcel.message, self.delivery.deliver(parcel, deadline)
+
+    def _unpack(self, crate: Crate, deadline: float) -> Iterator[tuple[Message, Outcome | None]]:
+        if self.delivery.clock() + TIME_NEEDED > deadline:
+            raise Unavailable("deliver", "no_time_left", retry_after=0)
+        together: dict[str, list[tuple[Parcel, Ready]]] = {}
+        for parcel in crate.parcels:
+            try:
+                taken = self.delivery.take(parcel, crate.id)
+            except Unavailable as error:
+                if error.code != CLAIMED:
+                    raise
+                taken = False  # its own parcel came back after a crash; who works on it now has it on the queue, too
+            seen = self._look(crate, parcel) if taken else None
+            if isinstance(seen, Ready):
+                together.setdefault(seen.chain[0], []).append((parcel, seen))
+            else:
+                yield parcel.message, seen and self.delivery.settle(crate.id, seen, parcel.again(None))
+        for provider, mails in together.items():
+            yield from self._send(crate, provider, mails, deadline)
+
+    def _look(self, crate: Crate, parcel: Parcel) -> Outcome | Ready:
+        seen = self.delivery.look(parcel)
+        if crate.doubted and isinstance(seen, Outcome) and seen.status is Status.SKIPPED:
+            return Outcome(Status.UNKNOWN, seen.reason)  # it may have gone with an earlier try, and nobody said so
+        return seen
+
+    def _send(
+        self, crate: Crate, provider: str, mails: list[tuple[Parcel, Ready]], deadline: float
+    ) -> Iterator[tuple[Message, Outcome]]:
+        try:
+            emails = [ready.email for _, ready in mails]
+            receipts = self.delivery.dispatch.send_batch(provider, emails, f"{crate.id}-{provider}")
+        except SendError as error:
+            if crate.doubted or isinstance(error, Ambiguous) or self._passes_soon(error, crate.attempt):
+                yield from self._later(crate, error, [parcel for parcel, _ in mails])
+                return
+            # Nothing was taken: each for itself, so that one bad address or a dead provider holds up no other.
+            for parcel, ready in mails:
+                outcome, again = self.delivery.offer(parcel, ready, deadline)
+                yield parcel.message, self.delivery.settle(crate.id, outcome, again)
+            return
+        for (parcel, ready), receipt in zip(mails, receipts, strict=True):
+            yield parcel.message, self.delivery.settle(crate.id, self._sent(provider, receipt, ready), parcel)
+
+    def _passes_soon(self, error: SendError, attempt: int) -> bool:
+        """Tell a rate limit, and a first failure, from what only another provider or an operator can help."""
+        if error.retry_after is not None:
+            return error.retry_after <= SOON
+        return isinstance(error, Unavailable) and attempt == 0
+
+    def _sent(self, provider: str, receipt: Receipt, ready: Ready) -> Outcome:
+        tries = (Try(self.delivery.clock(), provider, "accepted"),)
+        return Outcome(Status.SENT, "", provider, receipt.id, tries, warnings=ready.warnings)
+
+    def _later(self, crate: Crate, error: SendError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
+        """Put the crate on the queue once more. Where the provider may have it, it knows it by the crate's id only."""
+        delay = error.retry_after or BACKOFF[min(crate.attempt, len(BACKOFF) - 1)]
+        outcome = Outcome(Status.ACCEPTED, error.code, tries=(Try.of(error, self.delivery.clock()),), retry_in=delay)
+        doubted = crate.doubted or isinstance(error, Ambiguous)
+        again = replace(crate, parcels=tuple(parcels), attempt=crate.attempt + 1, doubted=doubted)
+        self.delivery.queue.put(again, delay)
+        for parcel in parcels:
+            self.delivery.ledger.release(parcel.message.id, crate.id, parcel.attempt, outcome)
+            yield parcel.message, outcome
+
+
+def _fresh(record: Mapping[str, Any]) -> Parcel | None:
+    """Return the parcel in a record, if it was never tried; anything else takes its own way."""
+    try:
+        parcel = Parcel.from_json(record["body"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return parcel if parcel.attempt == 0 and parcel.email is None else None
+
+
+def _crates(parcels: Sequence[Parcel]) -> Iterator[Crate]:
+    packed: list[Parcel] = []
+    weight = 0
+    for parcel in parcels:
+        size = len(parcel.to_json())
+        if packed and (weight + size > HEAVIEST or len(packed) == MOST):
+            yield Crate(new_id(), tuple(packed), packed[0].lane)
+            packed, weight = [], 0
+        # One try ahead: should the parcel's own copy come back after a crash, the ledger knows it for the older one.
+        packed.append(replace(parcel, attempt=parcel.attempt + 1))
+        weight += size
+    if packed:
+        yield Crate(new_id(), tuple(packed), packed[0].lane)
