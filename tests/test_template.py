@@ -31,27 +31,12 @@ QUEUES = {"CodesQueue.Arn", "NoticesQueue.Arn"}
 DEAD_LETTERS = {"CodesDeadLetterQueue.Arn", "NoticesDeadLetterQueue.Arn"}
 
 
-class Named(dict[str, Any]):
-    """Attributes of resources that were never made: the Arn of CodesQueue is `CodesQueue.Arn`."""
-
-    def __missing__(self, resource: str) -> Any:
-        return Attributes(resource)
-
-
-class Attributes(dict[str, str]):
-    def __init__(self, resource: str) -> None:
-        self.resource = resource
-
-    def __missing__(self, name: str) -> str:
-        return self.resource if name == "Ref" else f"{self.resource}.{name}"
-
-
 class Stack:
     """The template, deployed with these parameters."""
 
     def __init__(self, **parameters: str) -> None:
         self.template = Template.deploy(BODY, {"Environment": "production", **parameters}, PSEUDO)
-        self.template.attributes = Named()
+        self.template.attributes = template_file.Unmade()
 
     def __getitem__(self, logical_id: str) -> Any:
         return self.template.resolve(BODY["Resources"][logical_id]["Properties"])

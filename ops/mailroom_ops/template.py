@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["load"]
+__all__ = ["Unmade", "load"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,3 +31,18 @@ def load(path: Path) -> dict[str, Any]:
     """Return the template with every short function in its long form: `!Ref x` is `{"Ref": "x"}`."""
     template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     return template
+
+
+class Unmade(dict[str, Any]):
+    """Attributes of resources that nobody made: the Arn of CodesQueue is `CodesQueue.Arn`, a reference to it its name."""
+
+    def __missing__(self, resource: str) -> dict[str, str]:
+        return _Attributes(resource)
+
+
+class _Attributes(dict[str, str]):
+    def __init__(self, resource: str) -> None:
+        self._resource = resource
+
+    def __missing__(self, name: str) -> str:
+        return self._resource if name == "Ref" else f"{self._resource}.{name}"

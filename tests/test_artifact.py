@@ -1,0 +1,187 @@
+"""What `sam build` makes, run as Lambda runs it: AWS's runtime client on a Python 3.13 with nothing else installed."""
+
+import json
+import os
+import re
+import shutil
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import artifact
+from bench.artifact import Artifact, Missing
+from bench.process import InitFailed, Process
+from bench.stub import Stub
+
+ROOT = Path(__file__).parent.parent
+EVENTS = ROOT / "events"
+PARAMETERS = {
+    "webhooks/logto/authorization": "Bearer local-logto-token",
+    "providers/resend/api_key": "re_made_up",
+    "senders/default/auth": json.dumps({"from": "Acme <no-reply@example.com>"}),
+    "ledger/address_key": "0123456789abcdef",
+}
+MACHINES = {"x86_64": 62, "arm64": 183}  # e_machine in an ELF header
+MAGIC_OF_3_13 = (3571).to_bytes(2, "little") + b"\r\n"
+UNCHECKED_HASH = 0b01
+
+
+@pytest.fixture(scope="session")
+def built() -> dict[str, Artifact]:
+    """The artifact for each processor, and all that is needed to run one."""
+    try:
+        artifact.runtime_client()
+        return {architecture: artifact.build(architecture) for architecture in MACHINES}
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def here(built: dict[str, Artifact]) -> Artifact:
+    """The artifact for this machine."""
+    return built[artifact.HOST]
+
+
+@pytest.fixture(scope="session")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
+    with closing(Stub(tmp_path_factory.mktemp("stub"), PARAMETERS)) as server:
+        yield server
+
+
+def start(where: Artifact, function: str, stub: Stub, log: Path, **variables: str) -> Process:
+    told = where.variables(function) | stub.variables | variables
+    return Process(where.code(function), where.path(function), told, log)
+
+
+def carry(where: Artifact, stub: Stub, folder: Path) -> list[dict[str, Any]]:
+    """Let the artifact's webhook take one code and its deliver send it; return the mails the provider got."""
+    stub.seen.clear()
+    with start(where, "WebhookFunction", stub, folder / "webhook.log") as webhook:
+        answer, _ = webhook.invoke(sign_in())
+    assert json.loads(answer.payload)["statusCode"] == 200
+    (parcel,) = [asked["MessageBody"] for operation, asked in stub.seen if operation == "SendMessage"]
+    with start(where, "DeliverFunction", stub, folder / "deliver.log") as deliver:
+        deliver.invoke(batch(parcel))
+    return [asked for operation, asked in stub.seen if operation == "/emails"]
+
+
+def test_the_webhook_accepts_and_deliver_sends(here: Artifact, stub: Stub, tmp_path: Path) -> None:
+    (mail,) = carry(here, stub, tmp_path)
+    assert mail["to"] == ["reader@example.com"]
+    assert "482913" in mail["text"]
+    assert "Email sent successfully" in (tmp_path / "deliver.log").read_text()
+
+
+@pytest.mark.parametrize("package", ["aws_lambda_powertools", "httpx", "minijinja", "pydantic", "mailroom"])
+def test_a_package_that_is_missing_is_found_out(here: Artifact, stub: Stub, tmp_path: Path, package: str) -> None:
+    lame = Artifact(tmp_path / "artifact")
+    shutil.copytree(here.folder, lame.folder, copy_function=os.link)
+    (gone,) = lame.folder.glob(f"*/python/{package}")
+    shutil.rmtree(gone)
+    with suppress(InitFailed):
+        assert carry(lame, stub, tmp_path) == []
+
+
+@pytest.mark.parametrize("function", ["SendFunction", "FeedbackFunction"])
+def test_the_other_doors_open_too(here: Artifact, stub: Stub, tmp_path: Path, function: str) -> None:
+    with start(here, function, stub, tmp_path / "log") as process:
+        assert process.init > 0
+
+
+@pytest.mark.parametrize("architecture", MACHINES)
+def test_native_code_is_for_the_processor_it_will_run_on(built: dict[str, Artifact], architecture: str) -> None:
+    libraries = list(built[architecture].folder.rglob("*.so"))
+    assert {path.name.split(".")[0] for path in libraries} >= {"_pydantic_core", "_lowlevel"}
+    assert {machine_of(path) for path in libraries} == {MACHINES[architecture]}
+
+
+@pytest.mark.parametrize("architecture", MACHINES)
+@pytest.mark.parametrize("layer", ["DependenciesLayer", "MailroomLayer"])
+def test_every_module_of_a_layer_comes_compiled_and_is_loaded_unchecked(
+    built: dict[str, Artifact], architecture: str, layer: str
+) -> None:
+    modules = list((built[architecture].folder / layer / "python").rglob("*.py"))
+    assert len(modules) > 20
+    for module in modules:
+        header = (module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc").read_bytes()[:8]
+        assert header == MAGIC_OF_3_13 + struct.pack("<I", UNCHECKED_HASH), module
+
+
+def test_bytecode_speaks_of_where_it_will_lie(here: Artifact) -> None:
+    (compiled,) = (here.folder / "MailroomLayer" / "python").rglob("delivery.cpython-313.pyc")
+    assert b"/opt/python/mailroom/delivery.py" in compiled.read_bytes()
+
+
+@pytest.mark.parametrize("architecture", MACHINES)
+def test_nothing_travels_that_is_not_needed(built: dict[str, Artifact], architecture: str) -> None:
+    folder = built[architecture].folder
+    assert [path.name for path in sorted((folder / "WebhookFunction").iterdir())] == ["app.py"]
+    packages = {path.name for path in (folder / "DependenciesLayer" / "python").iterdir()}
+    assert not packages & {"bin", "boto3", "botocore", "pip", "tests"}
+    assert not list(folder.glob("*/python/**/Makefile"))
+    unpacked = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert unpacked < 40_000_000
+
+
+def test_layers_carry_what_the_repository_holds(here: Artifact) -> None:
+    assert files(here.folder / "MailroomLayer/python/mailroom", "*.py") == files(
+        ROOT / "layers/mailroom/mailroom", "*.py"
+    )
+    assert files(here.folder / "TemplatesLayer/templates") == files(ROOT / "layers/templates") - {Path("Makefile")}
+
+
+def test_the_layer_and_the_tests_use_the_same_versions() -> None:
+    layer, tested = (pins(ROOT / path) for path in ("layers/dependencies/requirements.txt", "requirements-dev.txt"))
+    assert layer
+    assert layer.items() <= tested.items()
+
+
+@pytest.mark.parametrize(
+    "path", ["layers/dependencies/requirements.txt", "requirements-dev.txt", "requirements-sam.txt"]
+)
+def test_every_dependency_is_pinned_by_hash_and_names_no_index(path: str) -> None:
+    text = (ROOT / path).read_text()
+    assert "://" not in text
+    assert "index" not in re.findall(r"^--(\S+)", text, re.MULTILINE)
+    for block in re.split(r"\n(?=\S)", text.strip()):
+        assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+", block), block.splitlines()[0]
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+def sign_in() -> bytes:
+    """A request of this moment: the one in the file is long past, and so would be its code."""
+    event = json.loads((EVENTS / "webhook-sign-in.json").read_bytes())
+    event["requestContext"]["timeEpoch"] = int(time.time() * 1000)
+    return json.dumps(event).encode()
+
+
+def batch(parcel: str) -> bytes:
+    record = {
+        "messageId": "b5c8f2e1-0000-4000-8000-000000000001",
+        "receiptHandle": "handle",
+        "body": parcel,
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:mailroom-codes",
+        "awsRegion": "eu-west-1",
+    }
+    return json.dumps({"Records": [record]}).encode()
+
+
+def machine_of(library: Path) -> int:
+    header = library.read_bytes()[:20]
+    assert header[:4] == b"\x7fELF"
+    return int.from_bytes(header[18:20], "little")
+
+
+def files(folder: Path, kind: str = "*") -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob(kind) if path.is_file()}
+
+
+def pins(path: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", path.read_text(), re.MULTILINE))
