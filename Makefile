@@ -44,8 +44,8 @@ build: $(SAM) ## build what Lambda runs (ARCHITECTURE=x86_64 for the other proce
 deploy: build ## build, and deploy to your AWS account (ENVIRONMENT=development|staging|production)
 	$(SAM) deploy --config-env $(ENVIRONMENT) $(ARGS)
 
-bench: setup ## measure cold start, warm time and memory of what Lambda runs
-	$(BIN)/python -m bench $(ARGS)
+bench: setup ## measure cold start, warm time and memory (WHAT=providers: what an adapter costs)
+	$(BIN)/python -m bench$(WHAT:%=.%) $(ARGS)
 
 setup: $(VENV) $(SAM) $(NPM) ## install what development needs, all inside this folder
 
@@ -54,6 +54,7 @@ lock: $(UV) ## pin the dependencies of pyproject.toml anew
 	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group sam -o requirements-sam.txt
 	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
 		--constraint requirements-dev.txt pyproject.toml -o layers/dependencies/requirements.txt
+	$(UV) pip compile $(LOCK) --universal --python-version 3.13 --group bench -o bench/naive/handler/requirements.txt
 LOCK := --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 clean: ## remove all that was installed or built
