@@ -1,0 +1,211 @@
+"""What may stand in the parameter store: every name, whether it is a secret, when it is well formed."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mailroom.errors import Misconfigured
+from mailroom.mailbox import Mailbox, is_address
+from mailroom.providers import NEEDS, load, needs
+
+__all__ = ["ACCOUNT", "SETTINGS", "TENANT", "Setting", "account_fault", "fault", "find", "split", "values_of"]
+
+TENANT = r"[a-z0-9][a-z0-9-]{0,62}"
+# `resend`, or an account of its own at the same provider: `resend.acme`.
+ACCOUNT = rf"(?:{'|'.join(NEEDS)})(?:\.{TENANT})?"
+LONGEST = 4096  # bytes, of a parameter in the standard tier
+SECRET_KEYS = frozenset({"api_key", "server_token", "access_key_secret", "password", "secret"})
+SHORTEST_SECRET = 16
+TOKEN = re.compile(r"[\x21-\x7e]+")
+PLAIN = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
+URL = re.compile(r"https://[^\s/?#]+\.[^\s/?#]+\S*")
+COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+# What documentation and templates put where a key belongs.
+PLACEHOLDER = re.compile(r"x{6,}|<[^>]*>|\bchange[-_ ]?me\b|\byour[-_ ]|\btodo\b|\.\.\.|…", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One kind of parameter. With `many` it may hold one value a line: a new one comes before the old one goes."""
+
+    shape: str
+    pattern: re.Pattern[str]
+    about: str
+    check: Callable[[str], str]
+    is_secret: bool = False
+    many: bool = False
+    ours: bool = False  # made by Mailroom itself
+
+
+def _secret(value: str) -> str:
+    if not TOKEN.fullmatch(value):
+        return "it must be one line of plain characters without spaces"
+    return _example(value)
+
+
+def _password(value: str) -> str:
+    return "" if value.isascii() and value.isprintable() else "it must be one line of plain characters"
+
+
+def _example(value: str) -> str:
+    return "it is the placeholder of an example" if PLACEHOLDER.search(value) else ""
+
+
+def _strong(value: str) -> str:
+    lines = values_of(value)
+    if not lines or not all(map(PLAIN.fullmatch, lines)):
+        return "it must be plain characters, one value a line"
+    if len(lines) > 2:
+        return "it holds more than two values: finish the last rotation first"
+    if any(len(line) < SHORTEST_SECRET for line in lines):
+        return f"a value of it is shorter than {SHORTEST_SECRET} characters, which can be guessed"
+    return next(filter(None, map(_example, lines)), "")
+
+
+def _plain(value: str) -> str:
+    return "" if value.strip() and value.isprintable() else "it must be one line of text"
+
+
+def _pem(value: str) -> str:
+    return "" if "-----BEGIN CERTIFICATE-----" in value else "it must be a certificate in PEM form"
+
+
+def _object(value: str) -> dict[str, object] | None:
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _sender(value: str) -> str:
+    found = _object(value)
+    if found is None:
+        return 'it must be a JSON object, such as {"from": "Acme <no-reply@auth.example.com>"}'
+    if unknown := sorted(set(found) - {"from", "reply_to", "providers", "default_locale"}):
+        return f"it does not know {', '.join(unknown)}: use from, reply_to, providers, default_locale"
+    for key in ("from", "reply_to"):
+        try:
+            if found.get(key):
+                Mailbox.parse(str(found[key]))
+        except ValueError as error:
+            return f"{key} is {error}"
+    chain = found.get("providers", [])
+    if not isinstance(chain, list) or not all(isinstance(name, str) for name in chain):
+        return 'providers must be a list, such as ["resend", "ses"]'
+    strange = [name for name in chain if not re.fullmatch(ACCOUNT, name)]
+    return f"there is no provider {strange[0]!r}: use {', '.join(NEEDS)}" if strange else ""
+
+
+BRAND: Mapping[str, Callable[[str], bool]] = {
+    "name": lambda text: len(text) <= 78,
+    "logo_url": lambda text: bool(URL.fullmatch(text)),
+    "dark_logo_url": lambda text: bool(URL.fullmatch(text)),
+    "color": lambda text: bool(COLOR.fullmatch(text)),
+    "company": lambda text: len(text) <= 500,
+    "support_url": lambda text: bool(URL.fullmatch(text)),
+    "support_email": is_address,
+}
+
+
+def _brand(value: str) -> str:
+    found = _object(value)
+    if found is None:
+        return 'it must be a JSON object, such as {"name": "Acme", "color": "#0f766e"}'
+    if unknown := sorted(set(found) - set(BRAND)):
+        return f"it does not know {', '.join(unknown)}: use {', '.join(BRAND)}"
+    for key, text in found.items():
+        if not isinstance(text, str) or (text and not BRAND[key](text)):
+            return f"{key} is not well formed"
+    return ""
+
+
+def _setting(shape: str, about: str, check: Callable[[str], str], **flags: bool) -> Setting:
+    pattern = shape.replace(".", r"\.").replace("[", "(?:").replace("]", ")?")
+    for field, stands_for in {
+        "<tenant>": TENANT,
+        "<name>": r"[A-Za-z0-9._-]{1,64}",
+        "<provider>": "|".join(NEEDS),
+    }.items():
+        pattern = pattern.replace(field, f"(?:{stands_for})")
+    return Setting(shape, re.compile(pattern), about, check, **flags)
+
+
+def _provider_settings() -> list[Setting]:
+    found = []
+    for provider, wanted in NEEDS.items():
+        for key in (*wanted.required, *wanted.optional):
+            secret = key in SECRET_KEYS or (provider, key) == (
+                "http",
+                "endpoint",
+            )  # a URL of one's own may hold a token
+            check = (
+                _pem if key == "ca" else _password if key == "password" else _secret if key in SECRET_KEYS else _plain
+            )
+            many = (provider, key) == ("http", "secret")
+            about = f"{provider}: {key.replace('_', ' ')}" + ("" if key in wanted.required else ", if need be")
+            shape = f"providers/{provider}[.<tenant>]/{key}"
+            found.append(_setting(shape, about, _strong if many else check, is_secret=secret, many=many))
+    return found
+
+
+SETTINGS: tuple[Setting, ...] = (
+    _setting(
+        "webhooks/logto[/<tenant>]/authorization",
+        "what Logto sends in its Authorization header",
+        _strong,
+        is_secret=True,
+        many=True,
+    ),
+    _setting("api/keys/<name>", "a key of the HTTP door of send", _strong, is_secret=True, many=True),
+    *_provider_settings(),
+    _setting("senders/<tenant>/auth", "who auth mail is from, and its provider chain (JSON)", _sender),
+    _setting("senders/<tenant>/notification", "who notifications are from, where that differs (JSON)", _sender),
+    _setting("brands/<tenant>", "name, logo, colour and company of a tenant (JSON)", _brand),
+    _setting(
+        "feedback/<provider>/secret", "what proves that a report is the provider's", _strong, is_secret=True, many=True
+    ),
+    _setting("ledger/address_key", "what addresses in the ledger are hashed with", _secret, is_secret=True, ours=True),
+)
+
+
+def find(name: str) -> Setting | None:
+    """Return what kind of parameter a name stands for."""
+    return next((setting for setting in SETTINGS if setting.pattern.fullmatch(name)), None)
+
+
+def fault(name: str, value: str) -> str:
+    """Tell what is wrong with a value in words that do not contain it; empty if nothing is."""
+    setting = find(name)
+    if setting is None:
+        return "Mailroom does not read a parameter of this name"
+    if not value.strip():
+        return "it is empty"
+    if len(value.encode()) > LONGEST:
+        return f"it is longer than {LONGEST} bytes"
+    return setting.check(value)
+
+
+def account_fault(account: str, values: Mapping[str, str]) -> str:
+    """Tell what is wrong with the settings of a provider account as a whole."""
+    try:
+        missing = [key for key in needs(account).required if not values.get(key)]
+        if missing:
+            return f"providers/{account}/{missing[0]} is not set"
+        if split(account)[0] != "ses":  # has nothing to get wrong, and would load boto3
+            load(account, values)
+    except Misconfigured as error:
+        return error.detail
+    return ""
+
+
+def split(account: str) -> tuple[str, str]:
+    """Part an account into its provider and whose it is: `resend.acme` is Acme's own, `resend` everybody's."""
+    provider, _, owner = account.partition(".")
+    return provider, owner
+
+
+def values_of(value: str) -> list[str]:
+    """Return the values a parameter holds, one a line."""
+    return [line.strip() for line in value.splitlines() if line.strip()]

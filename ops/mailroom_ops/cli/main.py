@@ -1,0 +1,93 @@
+"""The way in: commands are loaded when they are called, so that help comes at once."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mailroom_ops.cli.options import Group
+from mailroom_ops.problem import BadInput, Problem, Refusal, Unconfirmed
+
+__all__ = ["main"]
+
+EXIT_CODES: dict[type[Problem], int] = {BadInput: 2, Refusal: 3, Unconfirmed: 4}
+SECTIONS: dict[str, dict[str, str]] = {
+    "Set up": {
+        "secrets": "Take over, list, set, rotate and compare secrets and settings.",
+        "promote": "Take what was tried in one environment to the next.",
+    },
+    "And": {
+        "completion": "Let your shell complete commands and options.",
+    },
+}
+
+
+class Root(Group):
+    """Knows every command by name and one line, and loads the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for commands in SECTIONS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"mailroom_ops.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl(list(commands.items()))
+
+
+@click.group(
+    cls=Root,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    examples=(("take over the secrets of an older system", "mailroom secrets import passwords.yaml --env staging"),),
+)
+def root() -> None:
+    """Set up, check and watch the mailroom of your auth server.
+
+    Every command is about one environment: --env local (what `make run` runs), development, staging or production.
+    It uses your own AWS credentials, as the AWS CLI does.
+
+    Exit codes: 0 done, 1 found something wrong, 2 cannot be used as given, 3 AWS or a provider refused,
+    4 not confirmed, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    # Bytecode beside the sources would make `sam build` believe that a layer has changed.
+    sys.pycache_prefix = sys.pycache_prefix or str(Path(__file__).parents[3] / ".cache" / "pycache")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = root.main(args=arguments, prog_name="mailroom", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except Problem as problem:
+        return _show(problem)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _show(problem: Problem) -> int:
+    from mailroom_ops.cli.screen import complain
+
+    complain(problem)
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(problem, kind)), 1)

@@ -1,0 +1,88 @@
+"""What the commands have in common: which environment, asking before it matters, help that shows how."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from mailroom_ops.environment import LABELS, LOCAL, Environment
+from mailroom_ops.problem import Unconfirmed
+
+__all__ = ["Command", "Group", "as_json", "confirm", "in_environment", "yes"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _Taught(click.Command):
+    """Help that ends with examples, one a line: what to type, and what that does."""
+
+    def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for what, command in self.examples:
+                    formatter.write(
+                        f"{'':{formatter.current_indent}}# {what}\n{'':{formatter.current_indent}}{command}\n"
+                    )
+        super().format_epilog(ctx, formatter)
+
+
+class Command(_Taught):
+    """One command."""
+
+
+class Group(_Taught, click.Group):
+    """Several commands under one name, in the order they are written."""
+
+    command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def in_environment(function: Function) -> Function:
+    """Give a command the Environment it is about, from --env, --profile, --region and --stack."""
+
+    @click.option(
+        "--env",
+        "label",
+        type=click.Choice(LABELS),
+        default=LOCAL,
+        show_default=True,
+        envvar="MAILROOM_ENV",
+        show_envvar=True,
+        help="Which environment; `local` is what `make run` runs.",
+    )
+    @click.option("--profile", metavar="NAME", help="AWS profile; else AWS_PROFILE.")
+    @click.option("--region", metavar="NAME", help="AWS region; else the profile's.")
+    @click.option("--stack", metavar="NAME", default="", help="Stack, if not mailroom-ENV.")
+    @functools.wraps(function)
+    def with_environment(
+        *args: Any, label: str, profile: str | None, region: str | None, stack: str, **kwargs: Any
+    ) -> Any:
+        return function(Environment(label, profile, region, stack), *args, **kwargs)
+
+    return with_environment  # type: ignore[return-value]
+
+
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; for CI.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a machine.")
+
+
+def confirm(label: str, question: str, agreed: bool) -> None:
+    """Ask before something is done; in production its name has to be typed."""
+    if agreed:
+        return
+    if not sys.stdin.isatty():
+        raise Unconfirmed(f"Not confirmed: {question}", "Say --yes where nobody can be asked.")
+    if label == "production":
+        typed = click.prompt(f"{question} This is production: type its name", default="", show_default=False, err=True)
+        if typed.strip() != label:
+            raise Unconfirmed("Not confirmed, nothing was changed.")
+    elif not click.confirm(question, err=True):
+        raise Unconfirmed("Not confirmed, nothing was changed.")

@@ -1,0 +1,109 @@
+"""What a terminal shows: words, colours where they are wanted, tables that fit."""
+
+import os
+import shutil
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import click
+
+from mailroom_ops.plan import Act, Change
+from mailroom_ops.problem import Problem
+
+__all__ = ["colored", "complain", "emit", "note", "plan", "say", "table", "warn", "width"]
+
+NARROWEST = 20
+DETAILS = 20  # lines of one problem; who has more of them begins with these
+GAP = "  "
+SIGNS = {
+    Act.CREATE: ("+", "green"),
+    Act.CHANGE: ("~", "yellow"),
+    Act.REMOVE: ("-", "red"),
+    Act.KEEP: ("=", "bright_black"),
+}
+
+
+def width() -> int:
+    return min(shutil.get_terminal_size().columns, 120)
+
+
+def colored(text: str, color: str, *, bold: bool = False) -> str:
+    """Color a text where that is seen and wanted: https://no-color.org"""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return text if plain else click.style(text, fg=color, bold=bold)
+
+
+def say(text: str = "") -> None:
+    """Print a line; a long one is broken where words end."""
+    indent = text[: len(text) - len(text.lstrip())]
+    lines = textwrap.wrap(text, width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    click.echo("\n".join(lines))
+
+
+def emit(text: str) -> None:
+    """Print a text as it is, for a machine or for copying."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    say(f"  {text}")
+
+
+def warn(text: str) -> None:
+    """Say what an operator should know on stderr, so that stdout stays what was asked for."""
+    lines = textwrap.wrap(text, width() - 9, break_long_words=False, break_on_hyphens=False)
+    click.echo(colored("warning: ", "yellow") + "\n         ".join(lines), err=True)
+
+
+def complain(problem: Problem) -> None:
+    """Say on stderr what stopped us, where, and what to do."""
+    lines = textwrap.wrap(problem.sentence, width() - 7, break_long_words=False, break_on_hyphens=False)
+    click.echo(colored("error: ", "red", bold=True) + "\n       ".join(lines), err=True)
+    for detail in problem.details[:DETAILS]:
+        click.echo(textwrap.fill(detail, width(), initial_indent="  ", subsequent_indent="    "), err=True)
+    if len(problem.details) > DETAILS:
+        click.echo(f"  and {len(problem.details) - DETAILS} more", err=True)
+    if problem.todo:
+        click.echo(textwrap.fill(problem.todo, width(), break_on_hyphens=False), err=True)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns; the last one is broken into as many lines as it needs."""
+    rows = [list(map(str, row)) for row in rows]
+    if not rows:
+        return
+    sizes = [max(map(_cells, column)) for column in zip(header, *rows, strict=True)]
+    rest = width() - len(GAP) - sum(sizes[:-1]) - len(GAP) * (len(sizes) - 1)
+    sizes[-1] = max(NARROWEST, min(sizes[-1], rest))
+    _row([colored(word, "bright_black") for word in header], sizes, header)
+    for row in rows:
+        _row(row, sizes, row)
+
+
+def _row(shown: Sequence[str], sizes: Sequence[int], plain: Sequence[str]) -> None:
+    lines = textwrap.wrap(plain[-1], sizes[-1], break_on_hyphens=False) or [""]
+    if len(lines) == 1:
+        lines = [shown[-1]]
+    first = [text + " " * (size - _cells(bare)) for text, bare, size in zip(shown, plain, sizes, strict=True)][:-1]
+    click.echo((GAP + GAP.join([*first, lines[0]])).rstrip())
+    indent = GAP + " " * (sum(sizes[:-1]) + len(GAP) * (len(sizes) - 1))
+    for line in lines[1:]:
+        click.echo(indent + line)
+
+
+def _cells(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def plan(changes: Sequence[Change]) -> None:
+    """Show what would change, one parameter a line."""
+    longest = max((len(change.name) for change in changes), default=0)
+    for change in changes:
+        sign, color = SIGNS[change.act]
+        values = change.to_json()["value"] if change.act is not Act.KEEP else "unchanged"
+        text = f"{change.name.ljust(longest)}  {values}"
+        indent = " " * (4 + longest + 2 if width() - longest > 6 + NARROWEST else 6)
+        lines = textwrap.wrap(text, width() - 4, subsequent_indent=indent[4:], break_on_hyphens=False)
+        click.echo("  " + colored(f"{sign} " + f"\n{'':4}".join(lines), color))

@@ -1,0 +1,181 @@
+"""An environment as the operator names it: whose AWS, which stack, which sub-tree of the parameter store."""
+
+import json
+import os
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mailroom_ops.problem import BadInput, Refusal
+
+if TYPE_CHECKING:
+    from boto3 import Session
+
+__all__ = ["DEPLOYED", "LABELS", "LOCAL", "Environment", "aws_says"]
+
+LOCAL = "local"
+DEPLOYED = ("development", "staging", "production")
+LABELS = (LOCAL, *DEPLOYED)
+SILENT = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError", "SSLError")
+LOGGED_OUT = (
+    "UnauthorizedSSOTokenError",
+    "SSOTokenLoadError",
+    "TokenRetrievalError",
+    "ExpiredToken",
+    "LoginRefreshRequired",
+)
+NO_RIGHT = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
+
+
+@dataclass
+class Environment:
+    """One environment; nothing is asked before it is needed."""
+
+    label: str
+    profile: str | None = None
+    region_name: str | None = None
+    stack_name: str = ""
+    local_url: str = ""
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.label not in LABELS:
+            raise BadInput(f"There is no environment {self.label!r}.", f"Use one of {', '.join(LABELS)}.")
+        self.stack_name = self.stack_name or os.environ.get("MAILROOM_STACK") or f"mailroom-{self.name}"
+        port = os.environ.get("PORT") or "3000"
+        self.local_url = self.local_url or os.environ.get("MAILROOM_URL") or f"http://127.0.0.1:{port}"
+
+    @property
+    def is_local(self) -> bool:
+        return self.label == LOCAL
+
+    @property
+    def is_production(self) -> bool:
+        return self.label == "production"
+
+    @property
+    def name(self) -> str:
+        """What it is called in the parameter store: the local stack runs as `development`."""
+        return "development" if self.is_local else self.label
+
+    @property
+    def region(self) -> str:
+        return self.about["region"] if self.is_local else str(self.session.region_name or "")
+
+    @cached_property
+    def about(self) -> dict[str, str]:
+        """What the running local stack says of itself."""
+        try:
+            with urllib.request.urlopen(f"{self.local_url}/console/options.json", timeout=5) as answer:
+                found: dict[str, str] = json.load(answer)
+        except (OSError, ValueError) as error:
+            raise Refusal(
+                f"The local stack does not answer at {self.local_url}.",
+                "Start it with `make run` (another port: PORT=3001), or name an environment with --env.",
+            ) from error
+        return found
+
+    @cached_property
+    def session(self) -> "Session":
+        import boto3
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            if self.is_local:
+                from mailroom_ops.local.aws import CREDENTIALS
+
+                return boto3.Session(*CREDENTIALS.values(), self.region)
+            return boto3.Session(profile_name=self.profile, region_name=self.region_name)
+        except BotoCoreError as error:
+            raise aws_says(error) from error
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Return the boto3 client of a service, made once; `region` only where it differs from ours."""
+        key = f"{service}@{region or ''}"
+        if key not in self._clients:
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError
+
+            quick = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
+            endpoint = self.about["aws"] if self.is_local else None
+            try:
+                self._clients[key] = self.session.client(
+                    service,  # type: ignore[call-overload]
+                    region_name=region,
+                    endpoint_url=endpoint,
+                    config=quick,
+                )
+            except BotoCoreError as error:
+                raise aws_says(error) from error
+        return self._clients[key]
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """What the stack says of itself, by the names that template.yaml gives its outputs."""
+        if self.is_local:
+            return self._local_outputs()
+        return {item["OutputKey"]: item["OutputValue"] for item in self.stack.get("Outputs", [])}
+
+    @cached_property
+    def stack(self) -> Mapping[str, Any]:
+        """The deployed stack as CloudFormation describes it."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                raise Refusal(
+                    f"There is no stack {self.stack_name} in {self.region}.",
+                    f"Deploy it with `make deploy ENVIRONMENT={self.name}`, or name another region, profile or stack.",
+                ) from error
+            raise aws_says(error) from error
+        except BotoCoreError as error:
+            raise aws_says(error) from error
+        return dict(found[0])
+
+    def _local_outputs(self) -> dict[str, str]:
+        """The names that template.yaml gives, with the addresses of the local stack."""
+        stack, queues = self.stack_name, f"{self.about['aws']}/123456789012/{self.stack_name}"
+        return {
+            "WebhookUrl": f"{self.local_url}/webhooks/logto",
+            "SendUrl": f"{self.local_url}/v1/emails",
+            "FeedbackUrl": f"{self.local_url}/feedback",
+            **{f"{name.title()}FunctionName": f"{stack}-{name}" for name in ("webhook", "send", "deliver", "feedback")},
+            "LedgerTableName": f"{stack}-ledger",
+            "CodesQueueUrl": f"{queues}-codes",
+            "CodesDeadLetterQueueUrl": f"{queues}-codes-dead-letters",
+            "NoticesQueueUrl": f"{queues}-notices",
+            "NoticesDeadLetterQueueUrl": f"{queues}-notices-dead-letters",
+        }
+
+
+def aws_says(error: Exception) -> Refusal:
+    """Put what boto3 raised into a sentence. Never a parameter's value: AWS quotes one back where it is malformed."""
+    kind, said = type(error).__name__, getattr(error, "response", {}).get("Error", {})
+    code, operation = str(said.get("Code", "")), str(getattr(error, "operation_name", ""))
+    if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+        return Refusal("No AWS credentials were found.", "Log in to AWS, or name a profile with --profile.")
+    if kind == "ProfileNotFound":
+        return Refusal(f"{error}.", "`aws configure list-profiles` tells which there are.")
+    if kind == "NoRegionError":
+        return Refusal("No AWS region is set.", "Name one with --region, or set AWS_REGION.")
+    if kind in LOGGED_OUT or code.startswith("ExpiredToken"):
+        return Refusal("Your AWS login has ended.", "Log in again, for example with `aws sso login`.")
+    if code in (
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+    ):
+        return Refusal("AWS does not know these credentials.", "Log in again, or name another profile with --profile.")
+    if code in NO_RIGHT:
+        return Refusal(
+            f"AWS does not let you call {operation} here.", "Ask for that permission, or name another profile."
+        )
+    if kind in SILENT:
+        return Refusal(f"AWS does not answer: {kind}.", "Check the network, the region and AWS_ENDPOINT_URL.")
+    message = "" if operation == "PutParameter" else str(said.get("Message", "")).rstrip(".")
+    return Refusal(f"AWS refused {operation or 'it'}: {code or kind}" + (f", {message}." if message else "."))

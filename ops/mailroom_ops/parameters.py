@@ -1,0 +1,86 @@
+"""The parameter store of one environment: `/mailroom/{environment}/…`, names relative to that."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mailroom_ops import catalog
+from mailroom_ops.environment import Environment, aws_says
+from mailroom_ops.problem import Problem
+
+__all__ = ["Parameter", "Parameters"]
+
+NAMES_PER_CALL = 10  # the most that DeleteParameters takes
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter; what it holds is kept out of every message about it."""
+
+    name: str
+    value: str = field(repr=False)
+    is_encrypted: bool
+    version: int
+    changed: datetime
+
+
+class Parameters:
+    """Reads and writes; what AWS raises comes out as a Problem."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._ssm: Any = environment.client("ssm")
+        self._root = f"/mailroom/{environment.name}/"
+
+    def all(self, path: str = "") -> dict[str, Parameter]:
+        """Return every parameter below `path`, by name, in the order of names."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        found = {}
+        pages = self._ssm.get_paginator("get_parameters_by_path")
+        try:
+            for page in pages.paginate(Path=(self._root + path).rstrip("/"), Recursive=True, WithDecryption=True):
+                for item in page["Parameters"]:
+                    name = item["Name"].removeprefix(self._root)
+                    encrypted = item["Type"] == "SecureString"
+                    found[name] = Parameter(name, item["Value"], encrypted, item["Version"], item["LastModifiedDate"])
+        except (BotoCoreError, ClientError) as error:
+            raise aws_says(error) from error
+        return dict(sorted(found.items()))
+
+    def values(self, path: str = "") -> dict[str, str]:
+        return {name: parameter.value for name, parameter in self.all(path).items()}
+
+    def put(self, name: str, value: str) -> None:
+        """Write one parameter. One that exists keeps its type: SSM has no way to change it."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        setting = catalog.find(name)
+        kind = "String" if setting and not setting.is_secret else "SecureString"
+        try:
+            try:
+                self._ssm.put_parameter(Name=self._root + name, Value=value, Type=kind)
+            except self._ssm.exceptions.ParameterAlreadyExists:
+                self._ssm.put_parameter(Name=self._root + name, Value=value, Overwrite=True)
+        except (BotoCoreError, ClientError) as error:
+            raise aws_says(error) from error
+
+    def write(self, values: Mapping[str, str]) -> None:
+        """Write several, in their order; say how far it came if it stops half-way."""
+        for done, (name, value) in enumerate(values.items()):
+            try:
+                self.put(name, value)
+            except Problem as problem:
+                if done:
+                    problem.details = (f"{done} of {len(values)} are written; the same command again writes the rest.",)
+                raise
+
+    def delete(self, names: Iterable[str]) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        full = [self._root + name for name in names]
+        try:
+            for start in range(0, len(full), NAMES_PER_CALL):
+                self._ssm.delete_parameters(Names=full[start : start + NAMES_PER_CALL])
+        except (BotoCoreError, ClientError) as error:
+            raise aws_says(error) from error
