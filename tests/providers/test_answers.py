@@ -24,12 +24,12 @@ from mailroom.providers.sendgrid import SendGrid
 
 NOW = 1_700_000_000.0
 
-MAKE: dict[str, Callable[[httpx.Client], Provider]] = {
-    "resend": lambda client: Resend("re_secret", client),
-    "sendgrid": lambda client: SendGrid("SG.secret", client),
-    "mailgun": lambda client: Mailgun("key-secret", client),
-    "postmark": lambda client: Postmark("secret-token", client),
-    "http": lambda client: Http("https://mail.example.com/in", [b"secret"], client),
+MAKE: dict[str, Callable[[httpx.BaseTransport], Provider]] = {
+    "resend": lambda transport: Resend("re_secret", transport),
+    "sendgrid": lambda transport: SendGrid("SG.secret", transport),
+    "mailgun": lambda transport: Mailgun("key-secret", transport),
+    "postmark": lambda transport: Postmark("secret-token", transport),
+    "http": lambda transport: Http("https://mail.example.com/in", [b"secret"], transport),
 }
 
 
@@ -205,8 +205,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answered(name: str, status: int, content: bytes, headers: dict[str, str], email: Email) -> Receipt:
     response = httpx.Response(status, content=content, headers=headers)
-    with httpx.Client(transport=httpx.MockTransport(lambda _: response)) as client:
-        return MAKE[name](client).send(email, "key-1")
+    return MAKE[name](httpx.MockTransport(lambda _: response)).send(email, "key-1")
 
 
 @pytest.mark.usefixtures("clock")

@@ -15,8 +15,7 @@ from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.inbox import Inbox
 from mailroom_ops.sandbox.server import Sandbox
 
-PATIENT = 10.0
-IMPATIENT = 0.3  # for an answer that never comes
+IMPATIENT = 0.3  # seconds, for an answer that never comes
 
 
 @dataclass(frozen=True)
@@ -125,16 +124,17 @@ IN_THEIR_WORDS: Mapping[str, Mapping[str, Fault]] = {
 
 @contextmanager
 def over_http(name: str) -> Iterator[Rig]:
-    with Sandbox() as sandbox, httpx.Client(timeout=PATIENT) as client, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_client, "shared", lambda: client)
+    with Sandbox() as sandbox, httpx.HTTPTransport() as transport, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_client, "shared", lambda endpoint: transport)
+        patience = _client.TIMEOUT
 
         def provoke(fault: str) -> None:
             if fault.startswith("no answer"):
-                client.timeout = IMPATIENT
+                patch.setattr(_client, "TIMEOUT", {**patience, "read": IMPATIENT})
             sandbox.faults.add(name, {**OVER_HTTP, **IN_THEIR_WORDS[name]}[fault])
 
         def calm() -> None:
-            client.timeout = PATIENT
+            patch.setattr(_client, "TIMEOUT", patience)
 
         provider = load(name, sandbox.settings(name))
         yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], provoke, calm, sandbox.close)

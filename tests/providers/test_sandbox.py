@@ -36,14 +36,15 @@ def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
         yield opened
 
 
-def resend_through(client: httpx.Client, sandbox: Sandbox) -> Resend:
-    return Resend("re_sandbox", client, f"{sandbox.url}/resend")
+@pytest.fixture
+def resend(sandbox: Sandbox) -> Resend:
+    return Resend.from_settings(sandbox.settings("resend"))
 
 
 def test_the_inbox_speaks_the_fields_that_everyone_relies_on(
-    sandbox: Sandbox, client: httpx.Client, email: Email
+    sandbox: Sandbox, client: httpx.Client, resend: Resend, email: Email
 ) -> None:
-    resend_through(client, sandbox).send(email, "1")
+    resend.send(email, "1")
 
     [mail] = client.get("/inbox.json").json()
     assert set(mail) == {
@@ -55,15 +56,14 @@ def test_the_inbox_speaks_the_fields_that_everyone_relies_on(
 
 
 def test_the_newest_mail_is_first_and_a_subscriber_hears_of_each(
-    sandbox: Sandbox, client: httpx.Client, email: Email
+    sandbox: Sandbox, resend: Resend, email: Email
 ) -> None:
     heard: list[Captured] = []
     leave = sandbox.inbox.subscribe(heard.append)
-    provider = resend_through(client, sandbox)
-    provider.send(replace(email, subject="one"), "1")
-    provider.send(replace(email, subject="two"), "2")
+    resend.send(replace(email, subject="one"), "1")
+    resend.send(replace(email, subject="two"), "2")
     leave()
-    provider.send(replace(email, subject="three"), "3")
+    resend.send(replace(email, subject="three"), "3")
 
     assert [mail.subject for mail in sandbox.inbox.all()] == ["three", "two", "one"]
     assert [mail.subject for mail in heard] == ["one", "two"]
@@ -115,56 +115,53 @@ def test_an_international_domain_arrives_as_dns_knows_it(name: str, sandbox: San
     assert sandbox.inbox.all()[0].to == "ada@xn--bcher-kva.example"
 
 
-def test_resend_takes_one_key_once_and_answers_it_alike(sandbox: Sandbox, client: httpx.Client, email: Email) -> None:
-    provider = resend_through(client, sandbox)
-    first = provider.send(email, "1")
+def test_resend_takes_one_key_once_and_answers_it_alike(sandbox: Sandbox, resend: Resend, email: Email) -> None:
+    first = resend.send(email, "1")
 
-    assert provider.send(email, "1") == first
-    assert provider.send(replace(email, subject="other"), "1") == Receipt("")
+    assert resend.send(email, "1") == first
+    assert resend.send(replace(email, subject="other"), "1") == Receipt("")
     assert len(sandbox.inbox.all()) == 1
 
 
 def test_resend_asks_a_second_try_to_wait_while_the_first_is_running(
-    sandbox: Sandbox, client: httpx.Client, email: Email
+    sandbox: Sandbox, resend: Resend, email: Email
 ) -> None:
-    provider = resend_through(client, sandbox)
     sandbox.faults.add("resend", Kind.HOLD)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(provider.send, email, "1")
+        first = pool.submit(resend.send, email, "1")
         sandbox.faults.wait_held()
         with pytest.raises(Unavailable) as busy:
-            provider.send(email, "1")
+            resend.send(email, "1")
         sandbox.faults.release()
 
         assert busy.value.code == "busy" and busy.value.retry_after
-        assert first.result() == provider.send(email, "1")
+        assert first.result() == resend.send(email, "1")
     assert len(sandbox.inbox.all()) == 1
 
 
-def test_resend_takes_a_batch_whole_or_not_at_all(sandbox: Sandbox, client: httpx.Client, email: Email) -> None:
-    provider = resend_through(client, sandbox)
+def test_resend_takes_a_batch_whole_or_not_at_all(sandbox: Sandbox, resend: Resend, email: Email) -> None:
     mails = [replace(email, to=f"reader{number}@example.com") for number in range(100)]
-    receipts = provider.send_batch(mails, "batch-1")
+    receipts = resend.send_batch(mails, "batch-1")
 
     assert [mail.id for mail in reversed(sandbox.inbox.all())] == [receipt.id for receipt in receipts]
     assert [mail.to for mail in reversed(sandbox.inbox.all())] == [mail.to for mail in mails]
-    assert provider.send_batch(mails, "batch-1") == receipts
-    assert provider.send_batch(mails[:3], "batch-1") == [Receipt("")] * 3
+    assert resend.send_batch(mails, "batch-1") == receipts
+    assert resend.send_batch(mails[:3], "batch-1") == [Receipt("")] * 3
 
     with pytest.raises(Rejected):
-        provider.send_batch([email, replace(email, subject="")], "batch-2")
+        resend.send_batch([email, replace(email, subject="")], "batch-2")
     assert len(sandbox.inbox.all()) == 100
     assert sandbox.requests["resend"] == 4
 
 
 def test_a_rate_is_kept_to_the_request_and_told_in_headers(email: Email) -> None:
-    with Sandbox(rates={"resend": 3}) as sandbox, httpx.Client(timeout=10.0) as client:
-        provider = resend_through(client, sandbox)
+    with Sandbox(rates={"resend": 3}) as sandbox:
+        resend = Resend.from_settings(sandbox.settings("resend"))
         waits: list[float] = []
         refusals: list[SendError] = []
         while not refusals:
             try:
-                waits.append(provider.send(email, f"{len(waits)}").wait)
+                waits.append(resend.send(email, f"{len(waits)}").wait)
             except Unavailable as refusal:
                 refusals.append(refusal)
 
@@ -183,17 +180,16 @@ def test_each_provider_says_in_its_own_way_how_long_to_wait(name: str, email: Em
 
 
 def test_faults_are_ordered_counted_and_forgotten_over_http(
-    sandbox: Sandbox, client: httpx.Client, email: Email
+    sandbox: Sandbox, client: httpx.Client, resend: Resend, email: Email
 ) -> None:
     asked = {"provider": "resend", "kind": "status", "status": 503, "count": 2}
     assert client.post("/faults", json=asked).status_code == 204
-    provider = resend_through(client, sandbox)
     with pytest.raises(SendError, match="http_503"):
-        provider.send(email, "1")
+        resend.send(email, "1")
 
     assert client.get("/faults").json() == {"pending": {"resend": ["status"]}, "requests": {"resend": 1}}
     assert client.delete("/faults").status_code == 204
-    assert provider.send(email, "1").id
+    assert resend.send(email, "1").id
 
 
 @pytest.mark.parametrize(

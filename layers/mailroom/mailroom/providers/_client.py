@@ -6,9 +6,11 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, NamedTuple
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -28,28 +30,36 @@ __all__ = [
     "shared",
 ]
 
-# A read that times out leaves us not knowing, so reading is given longer than connecting.
-TIMEOUT = httpx.Timeout(6.0, connect=2.0, pool=2.0)
+# Seconds. A read that times out leaves us not knowing, so reading is given longer than connecting.
+TIMEOUT = {"connect": 2.0, "read": 6.0, "write": 6.0, "pool": 2.0}
 PATIENCE = 8.0  # a timeout is for one read: this is for all of them
 LONGEST_ANSWER = 256 * 1024
 # Most front ends drop a connection after a minute without use. One dropped in the moment we write is an Ambiguous
 # outcome, so ours are let go much earlier.
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
-
+COMMON = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
 HOST = re.compile(rb"[a-z0-9.-]+|[0-9a-f:]+")
+HOME = ("127.0.0.1", "localhost", "::1")
 
-# httpx writes each URL at INFO, and a customer's own URL may hold a token; httpcore writes headers at DEBUG.
-for noisy in ("httpx", "httpcore"):
-    logging.getLogger(noisy).setLevel(logging.WARNING)
+# httpcore writes headers, and so keys, at DEBUG.
+logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+
+def shared(endpoint: str) -> httpx.BaseTransport:
+    """Return this process's one transport: its TLS context is parsed once, its connections are kept.
+
+    Not an httpx.Client: what a client adds to it, redirects, cookies and each URL parsed anew, is nothing we want,
+    and a third of the CPU that a mail costs (bench/providers.py, 2026-11).
+    """
+    host = httpx.URL(endpoint).host
+    return _transport(None if host in HOME or proxy_bypass(host) else getproxies().get("https"))
 
 
 @cache
-def shared() -> httpx.Client:
-    """Return the one client of this process: its TLS context is parsed once, its connections are kept."""
-    headers = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
-    client = httpx.Client(timeout=TIMEOUT, limits=LIMITS, headers=headers, follow_redirects=False)
-    atexit.register(client.close)
-    return client
+def _transport(proxy: str | None) -> httpx.HTTPTransport:
+    transport = httpx.HTTPTransport(limits=LIMITS, proxy=proxy)
+    atexit.register(transport.close)
+    return transport
 
 
 class Answer(NamedTuple):
@@ -72,12 +82,17 @@ class Answer(NamedTuple):
         return body if isinstance(body, dict) else {}
 
 
-def post(client: httpx.Client, party: str, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+def post(
+    transport: httpx.BaseTransport, party: str, url: httpx.URL, content: bytes, headers: Mapping[str, str]
+) -> Answer:
     """Post once, never again by itself; say of a failure whether the bytes may have arrived."""
     patience = time.monotonic() + PATIENCE
+    request = httpx.Request(
+        "POST", url, headers={**COMMON, **headers}, content=content, extensions={"timeout": TIMEOUT}
+    )
     body = b""
     try:
-        with client.stream("POST", url, content=content, headers=headers) as response:
+        with closing(transport.handle_request(request)) as response:
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > LONGEST_ANSWER or time.monotonic() > patience:
@@ -133,7 +148,9 @@ def endpoint(party: str, values: Mapping[str, str], default: str = "") -> str:
         url = httpx.URL(value)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    at_home = url.host in ("127.0.0.1", "localhost", "::1")
-    if HOST.fullmatch(url.raw_host) and url.scheme in ("https", "http" if at_home else "https"):
+    sound = HOST.fullmatch(url.raw_host) and not url.userinfo
+    if sound and url.scheme in ("https", "http" if url.host in HOME else "https"):
         return value
-    raise Misconfigured("settings", "malformed", f"providers/{party}/endpoint must be an https address")
+    raise Misconfigured(
+        "settings", "malformed", f"providers/{party}/endpoint must be an https address, without a password"
+    )

@@ -61,10 +61,15 @@ class Aliyun:
     idempotent: ClassVar = False
 
     def __init__(
-        self, access_key_id: str, access_key_secret: str, client: httpx.Client, endpoint: str = "", tag_name: str = ""
+        self,
+        access_key_id: str,
+        access_key_secret: str,
+        transport: httpx.BaseTransport,
+        endpoint: str = "",
+        tag_name: str = "",
     ) -> None:
         self._key = (access_key_id, access_key_secret)
-        self._client = client
+        self._transport = transport
         self._url = httpx.URL((endpoint or _endpoint(HOME)) + "/")
         self._tag_name = tag_name
 
@@ -76,11 +81,11 @@ class Aliyun:
             said = f"providers/{cls.name}/region must be a region such as {HOME}"
             raise Misconfigured("settings", "malformed", said)
         endpoint = _client.endpoint(cls.name, values, _endpoint(region))
-        return cls(key_id, secret, _client.shared(), endpoint, values.get("tag_name", "").strip())
+        return cls(key_id, secret, _client.shared(endpoint), endpoint, values.get("tag_name", "").strip())
 
     def send(self, email: Email, key: str) -> Receipt:
         body = urlencode(self._form(email)).encode()
-        answer = _client.post(self._client, self.name, str(self._url), body, self._signed(body))
+        answer = _client.post(self._transport, self.name, self._url, body, self._signed(body))
         said = answer.json()
         if answer.is_success:
             if not isinstance(said.get("EnvId"), str) or not said["EnvId"]:

@@ -34,11 +34,11 @@ class Http:
     idempotent: ClassVar = True
 
     def __init__(
-        self, url: str, secrets: Sequence[bytes], client: httpx.Client, clock: Callable[[], float] = time.time
+        self, url: str, secrets: Sequence[bytes], transport: httpx.BaseTransport, clock: Callable[[], float] = time.time
     ) -> None:
-        self._url = url
+        self._url = httpx.URL(url)
         self._secrets = secrets
-        self._client = client
+        self._transport = transport
         self._clock = clock
 
     @classmethod
@@ -46,7 +46,8 @@ class Http:
         secrets = [_decoded(line) for line in values.get("secret", "").split()]
         if not secrets:
             raise _malformed_secret()
-        return cls(_client.endpoint(cls.name, values), secrets, _client.shared())
+        endpoint = _client.endpoint(cls.name, values)
+        return cls(endpoint, secrets, _client.shared(endpoint))
 
     def send(self, email: Email, key: str) -> Receipt:
         content = json.dumps(_wire(email), separators=(",", ":")).encode()
@@ -57,7 +58,7 @@ class Http:
             "webhook-timestamp": timestamp,
             "webhook-signature": " ".join(sign(secret, key, timestamp, content) for secret in self._secrets),
         }
-        answer = _client.post(self._client, self.name, self._url, content, headers)
+        answer = _client.post(self._transport, self.name, self._url, content, headers)
         said = answer.json()
         if answer.is_success:
             id_ = said.get("id")

@@ -44,10 +44,10 @@ class Postmark:
     idempotent: ClassVar = False
 
     def __init__(
-        self, server_token: str, client: httpx.Client, endpoint: str = ENDPOINT, message_stream: str = STREAM
+        self, server_token: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT, message_stream: str = STREAM
     ) -> None:
-        self._client = client
-        self._url = f"{endpoint}/email"
+        self._transport = transport
+        self._url = httpx.URL(f"{endpoint}/email")
         self._stream = message_stream
         self._headers = {"X-Postmark-Server-Token": server_token, "Content-Type": "application/json"}
 
@@ -55,11 +55,11 @@ class Postmark:
     def from_settings(cls, values: Mapping[str, str]) -> "Postmark":
         server_token = _client.secret(cls.name, values, "server_token")
         endpoint = _client.endpoint(cls.name, values, ENDPOINT)
-        return cls(server_token, _client.shared(), endpoint, values.get("message_stream", "").strip() or STREAM)
+        return cls(server_token, _client.shared(endpoint), endpoint, values.get("message_stream", "").strip() or STREAM)
 
     def send(self, email: Email, key: str) -> Receipt:
         content = json.dumps(_wire(email, self._stream), separators=(",", ":")).encode()
-        answer = _client.post(self._client, self.name, self._url, content, self._headers)
+        answer = _client.post(self._transport, self.name, self._url, content, self._headers)
         said = answer.json()
         id_, code, message = said.get("MessageID"), said.get("ErrorCode", 0), str(said.get("Message") or "")
         # A 200 says that it was not sent, too: with an ErrorCode, or (2026) only in the words of its message.

@@ -48,27 +48,29 @@ class Resend:
     idempotent: ClassVar = True
     batch_limit: ClassVar = 100
 
-    def __init__(self, api_key: str, client: httpx.Client, endpoint: str = ENDPOINT) -> None:
-        self._client = client
-        self._endpoint = endpoint
+    def __init__(self, api_key: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT) -> None:
+        self._transport = transport
+        self._one = httpx.URL(f"{endpoint}/emails")
+        self._batch = httpx.URL(f"{endpoint}/emails/batch")
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str]) -> "Resend":
         api_key = _client.secret(cls.name, values, "api_key")
-        return cls(api_key, _client.shared(), _client.endpoint(cls.name, values, ENDPOINT))
+        endpoint = _client.endpoint(cls.name, values, ENDPOINT)
+        return cls(api_key, _client.shared(endpoint), endpoint)
 
     def send(self, email: Email, key: str) -> Receipt:
-        return self._post("/emails", _wire(email), key, 1)[0]
+        return self._post(self._one, _wire(email), key, 1)[0]
 
     def send_batch(self, emails: Sequence[Email], key: str) -> list[Receipt]:
         """Send up to `batch_limit` mails in one request: all are taken or none. `key` stands for exactly these."""
-        return self._post("/emails/batch", [_wire(email) for email in emails], key, len(emails))
+        return self._post(self._batch, [_wire(email) for email in emails], key, len(emails))
 
-    def _post(self, path: str, body: Any, key: str, count: int) -> list[Receipt]:
+    def _post(self, url: httpx.URL, body: Any, key: str, count: int) -> list[Receipt]:
         content = json.dumps(body, separators=(",", ":")).encode()
         headers = {**self._headers, "Idempotency-Key": key}
-        answer = _client.post(self._client, self.name, self._endpoint + path, content, headers)
+        answer = _client.post(self._transport, self.name, url, content, headers)
         said = answer.json()
         if answer.is_success:
             ids = _ids(said)

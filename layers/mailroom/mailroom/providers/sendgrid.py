@@ -44,19 +44,20 @@ class SendGrid:
     name: ClassVar = "sendgrid"
     idempotent: ClassVar = False
 
-    def __init__(self, api_key: str, client: httpx.Client, endpoint: str = ENDPOINT) -> None:
-        self._client = client
-        self._url = f"{endpoint}/v3/mail/send"
+    def __init__(self, api_key: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT) -> None:
+        self._transport = transport
+        self._url = httpx.URL(f"{endpoint}/v3/mail/send")
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str]) -> "SendGrid":
         api_key = _client.secret(cls.name, values, "api_key")
-        return cls(api_key, _client.shared(), _client.endpoint(cls.name, values, ENDPOINT))
+        endpoint = _client.endpoint(cls.name, values, ENDPOINT)
+        return cls(api_key, _client.shared(endpoint), endpoint)
 
     def send(self, email: Email, key: str) -> Receipt:
         content = json.dumps(_wire(email), separators=(",", ":")).encode()
-        answer = _client.post(self._client, self.name, self._url, content, self._headers)
+        answer = _client.post(self._transport, self.name, self._url, content, self._headers)
         if answer.is_success:
             # The body is empty. Events call this mail by the id of this header and more behind a dot (2026).
             id_ = answer.headers.get("x-message-id", "")

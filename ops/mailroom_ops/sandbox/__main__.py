@@ -1,0 +1,20 @@
+"""Run the HTTP sandbox by itself: `python -m mailroom_ops.sandbox --port 4000`; it ends with its standard input."""
+
+import argparse
+import sys
+
+from mailroom_ops.sandbox.server import Sandbox
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m mailroom_ops.sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    with Sandbox(port=parser.parse_args().port) as sandbox:
+        print(f"ready {sandbox.url}", flush=True)
+        for name in sandbox.desks:
+            print(name, *(f"{key}={value}" for key, value in sandbox.settings(name).items()), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
