@@ -127,7 +127,15 @@ def compiled(built: Artifact) -> Artifact:
     folder = built.folder.with_name(built.folder.name + "-compiled")
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(built.folder, folder)
-    command = [artifact.python(), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder]
+    command: list[str | Path] = [
+        artifact.python(),
+        "-m",
+        "compileall",
+        "-q",
+        "--invalidation-mode",
+        "unchecked-hash",
+        folder,
+    ]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
     subprocess.run(command, env=environment, check=True)
     return Artifact(folder)

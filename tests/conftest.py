@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
@@ -12,6 +12,8 @@ pytest_plugins = ["tests.running"]  # the fixture `stack`
 ROOT = Path(__file__).parent.parent
 NO_SKIPS = os.environ.get("MAILROOM_NO_SKIPS") == "1"
 NO_CONTRACTS = "needs the providers' contract files: name their folder in MAILROOM_CONTRACTS"
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +51,9 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return _no_skip((yield))
 
 
-def _no_skip(report: Any) -> Any:
+def _no_skip(report: Report) -> Report:
     """With MAILROOM_NO_SKIPS=1, make a skipped test a failed one: the machine was said to have every tool."""
-    if NO_SKIPS and report.skipped and NO_CONTRACTS not in str(report.longrepr):
+    if NO_SKIPS and report.skipped and isinstance(report.longrepr, tuple) and NO_CONTRACTS not in report.longrepr[2]:
         report.outcome = "failed"
         report.longrepr = f"skipped, where nothing may be: {report.longrepr[2]}"
     return report
