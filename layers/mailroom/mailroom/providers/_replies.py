@@ -29,7 +29,7 @@ CASES = (
     Case("", r"^5\d\d 5\.2\.2\b", Rejected, "mailbox_full"),
     Case("", r"\b(?:daily|per day)\b.*\b(?:quota|limit)|\bquota\b.*\bdaily\b", Unavailable, "daily_quota", QUOTA_WAIT),
     Case("", r"\bmonthly\b.*\b(?:quota|limit)|\bcredits exceeded", Unavailable, "monthly_quota", QUOTA_WAIT),
-    Case("", r"throttl|rate exceeded|rate limit|too many (?:messages|requests)", Unavailable, "rate_limited"),
+    Case("", r"throttl|rate exceeded|rate limit|too many (?:messages|requests)", Unavailable, "rate_limited", 1.0),
     Case("", r"^421", Unavailable, "busy"),
     Case("", r"only send testing emails", Misconfigured, "test_mode"),
     Case("", r"\b(?:is|are) not verified", Misconfigured, "unverified_sender"),

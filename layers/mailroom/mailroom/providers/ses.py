@@ -1,5 +1,6 @@
 """Amazon SES: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html"""
 
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -47,9 +48,9 @@ NO_KEY = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError,
 ERRORS = (
     Case(0, "", "quota", Unavailable, "daily_quota", QUOTA_WAIT),
     Case(0, "LimitExceededException", "", Unavailable, "daily_quota", QUOTA_WAIT),
-    Case(0, "TooManyRequestsException", "", Unavailable, "rate_limited"),
-    Case(0, "ThrottlingException", "", Unavailable, "rate_limited"),
-    Case(0, "Throttling", "", Unavailable, "rate_limited"),
+    Case(0, "TooManyRequestsException", "", Unavailable, "rate_limited", 1.0),
+    Case(0, "ThrottlingException", "", Unavailable, "rate_limited", 1.0),
+    Case(0, "Throttling", "", Unavailable, "rate_limited", 1.0),
     Case(0, "MailFromDomainNotVerifiedException", "", Misconfigured, "unverified_sender"),
     Case(0, "", r"\bnot verified", Misconfigured, "unverified_sender"),
     Case(0, "AccountSuspendedException", "", Misconfigured, "suspended"),
@@ -58,9 +59,6 @@ ERRORS = (
     Case(0, "UnrecognizedClientException", "", Misconfigured, "bad_key"),
     Case(0, "InvalidSignatureException", "", Misconfigured, "bad_key"),
     Case(0, "InvalidClientTokenId", "", Misconfigured, "bad_key"),
-    Case(0, "RequestTimeout", "", Ambiguous, "timeout"),
-    Case(0, "InternalFailure", "", Ambiguous, "internal"),
-    Case(0, "ServiceUnavailable", "", Ambiguous, "internal"),
     Case(400, "MessageRejected", "", Rejected, "refused"),
 )
 
@@ -71,10 +69,9 @@ class Ses:
     name: ClassVar = "ses"
     idempotent: ClassVar = False
 
-    def __init__(self, client: "SESV2Client", configuration_set: str = "", idle: float = IDLE) -> None:
+    def __init__(self, client: "SESV2Client", configuration_set: str = "") -> None:
         self._client = client
         self._configuration_set = configuration_set
-        self._idle = idle
         self._used_at = time.time()
 
     @classmethod
@@ -84,9 +81,9 @@ class Ses:
         if endpoint.scheme != "https" and endpoint.hostname not in ("127.0.0.1", "localhost"):
             raise Misconfigured("settings", "malformed", "providers/ses/endpoint must be an https address")
         try:
-            client = boto3.client(
-                "sesv2", region_name=given.get("region"), endpoint_url=given.get("endpoint"), config=CONFIG
-            )
+            # botocore reads AWS_DEFAULT_REGION only, Lambda is sure to set AWS_REGION.
+            region = given.get("region") or os.environ.get("AWS_REGION")
+            client = boto3.client("sesv2", region_name=region, endpoint_url=given.get("endpoint"), config=CONFIG)
         except (NoRegionError, ValueError, BotoCoreError) as error:
             said = (
                 "providers/ses/region must be a region such as eu-west-1, providers/ses/endpoint an address or not set"
@@ -96,7 +93,7 @@ class Ses:
 
     def send(self, email: Email, key: str) -> Receipt:
         request = self._request(email)
-        if time.time() - self._used_at > self._idle:
+        if time.time() - self._used_at > IDLE:
             self._client.close()
         try:
             answer = self._client.send_email(**request)
@@ -110,13 +107,17 @@ class Ses:
             raise Unavailable(self.name, "unreachable", type(error).__name__) from error
         except HTTPClientError as error:
             raise Ambiguous(self.name, "no_answer", type(error).__name__) from error
-        except BotoCoreError as error:
+        # Its parser trips over JSON of another shape with errors of Python's own (seen in 1.44).
+        except (BotoCoreError, AttributeError, TypeError) as error:
             raise Ambiguous(self.name, "garbage", type(error).__name__) from error
         finally:
             self._used_at = time.time()
         if not answer.get("MessageId"):
             raise Ambiguous(self.name, "garbage", "its answer has no id")
         return Receipt(answer["MessageId"])
+
+    def close(self) -> None:
+        self._client.close()
 
     def _request(self, email: Email) -> "SendEmailRequestTypeDef":
         request: SendEmailRequestTypeDef = {
@@ -163,4 +164,7 @@ def _plain(text: str) -> str:
 def _refusal(error: ClientError) -> SendError:
     said = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return problem(Ses.name, ERRORS, status, said.get("Code", ""), said.get("Message", ""))
+    name, message = said.get("Code", ""), said.get("Message", "")
+    if name.isdigit():  # what botocore makes up where SES itself has said nothing
+        name = message = ""
+    return problem(Ses.name, ERRORS, status, name, message)

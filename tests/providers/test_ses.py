@@ -1,0 +1,316 @@
+"""SES: what botocore makes of our parameters, what moto answers, and what AWS has been seen to answer."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import cast
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+
+from mailroom.email import Email
+from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.mailbox import Mailbox
+from mailroom.providers import load
+from mailroom.providers import ses as module
+from mailroom.providers.ses import Ses
+from mailroom_ops.sandbox.desk import UNVERIFIED
+from mailroom_ops.sandbox.faults import Fault, Kind
+from mailroom_ops.sandbox.server import Sandbox
+from mailroom_ops.sandbox.ses import Ses as Desk
+from tests.providers.moto_server import moto_url
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example", "AWS_REGION": "eu-west-1"}
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**CREDENTIALS, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(providers=[Desk(moto_url())]) as opened:
+        yield opened
+
+
+@pytest.fixture
+def provider(sandbox: Sandbox) -> Iterator[Ses]:
+    yield from adapter(sandbox)
+
+
+def adapter(sandbox: Sandbox, **settings: str) -> Iterator[Ses]:
+    made = Ses.from_settings({**sandbox.settings("ses"), **settings})
+    yield made
+    made.close()
+
+
+# --- The wire
+
+
+def test_our_parameters_are_those_of_a_request_that_botocore_itself_has_signed(contracts: Path) -> None:
+    capture = json.loads((contracts / "ses" / "sendemail-captured-from-botocore.json").read_text())
+    client = boto3.client("sesv2", region_name="us-east-1", config=module.CONFIG)
+    sent: list[AWSPreparedRequest] = []
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        sent.append(request)
+        return Answer(str(request.url), 200, HTTPHeaders(), None)
+
+    client.meta.events.register("before-send.sesv2.SendEmail", answer)  # type: ignore[arg-type]
+    welcome = Email(
+        from_=Mailbox("no-reply@example.com", "Acme Böx"),
+        to="ada@example.org",
+        subject="Hello ✓",
+        html="<p>hi</p>",
+        text="hi",
+        reply_to=Mailbox("help@example.com"),
+        headers={"X-Entity-Ref-ID": "123"},
+        tags={"kind": "welcome"},
+    )
+
+    assert Ses(client, "tx").send(welcome, "key-1").id == "0100"
+
+    [request] = sent
+    theirs, ours = json.loads(capture["http"]["body"]), json.loads(cast(bytes, request.body))
+    assert (request.method, request.url) == (capture["http"]["method"], capture["http"]["url"])
+    # Its reference wants ASCII in an address, and takes an address without the reader's name.
+    assert (theirs.pop("FromEmailAddress"), ours.pop("FromEmailAddress")) == (
+        "Acme Böx <no-reply@example.com>",
+        "=?utf-8?b?QWNtZSBCw7Z4?= <no-reply@example.com>",
+    )
+    assert theirs["Destination"] == {"ToAddresses": [f"Ada <{ours['Destination'].pop('ToAddresses')[0]}>"]}
+    assert ours["Content"]["Simple"]["Headers"].pop(0) == {"Name": "Content-Language", "Value": "en"}
+    assert ours == theirs | {"Destination": {}}
+
+
+class Answer(AWSResponse):
+    """What SES says when all is well, without a network."""
+
+    @property
+    def content(self) -> bytes:
+        return b'{"MessageId": "0100"}'
+
+
+def test_a_mail_with_everything_in_it_reaches_the_inbox_through_moto(
+    sandbox: Sandbox, provider: Ses, email: Email
+) -> None:
+    written = replace(
+        email,
+        from_=Mailbox("no-reply@example.com", 'Böx, "Acme" & 中文有限公司'),
+        to="ada@bücher.example",
+        subject="Ihr Code ✓",
+        headers={"X-Entity-Ref-ID": "123", "X-Name": "Ädele"},
+        tags={"message_id": "0123456789ab", "tenant": "Böx & Co", "kind": "sign-in-code", "empty": ""},
+    )
+
+    receipt = provider.send(written, "key-1")
+
+    [mail] = sandbox.inbox.all()
+    assert mail.id == receipt.id
+    assert mail.from_ == f"{written.from_.name} <no-reply@example.com>"
+    assert (mail.to, mail.subject) == ("ada@xn--bcher-kva.example", "Ihr Code ✓")
+    assert (mail.text, mail.html) == (written.text, written.html)
+    assert (mail.message_id, mail.tenant, mail.kind) == ("0123456789ab", "B_x___Co", "sign-in-code")
+    assert mail.headers == {"Content-Language": "de", "X-Entity-Ref-ID": "123", "X-Name": "Ädele"}
+
+
+def test_moto_refuses_a_sender_that_is_not_verified(sandbox: Sandbox, provider: Ses, email: Email) -> None:
+    with pytest.raises(Misconfigured) as failure:
+        provider.send(replace(email, from_=Mailbox(f"hi@{UNVERIFIED}")), "key-1")
+
+    assert failure.value.code == "unverified_sender"
+    assert sandbox.inbox.all() == []
+
+
+@pytest.mark.parametrize("to", ["jürgen@example.org", "a@example.org,b@example.org"])
+def test_a_reader_that_ses_cannot_write_to_is_rejected_before_anything_is_sent(
+    sandbox: Sandbox, provider: Ses, email: Email, to: str
+) -> None:
+    with pytest.raises(Rejected):
+        provider.send(replace(email, to=to), "key-1")
+
+    assert sandbox.requests["ses"] == 0
+
+
+# --- Answers
+
+
+def says(status: int, name: str, message: str) -> Fault:
+    headers = {"x-amzn-ErrorType": f"{name}:http://internal.amazon.com/coral/"}
+    return Fault(Kind.REPLY, status, body=json.dumps({"message": message}), headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "code", "wait"),
+    [
+        (says(403, "UnrecognizedClientException", "The security token is invalid."), Misconfigured, "bad_key", None),
+        (says(403, "ExpiredTokenException", "The security token has expired."), Misconfigured, "bad_key", None),
+        (says(403, "InvalidSignatureException", "Signature expired."), Misconfigured, "bad_key", None),
+        (
+            says(403, "AccessDeniedException", "not authorized to perform ses:SendEmail"),
+            Misconfigured,
+            "forbidden",
+            None,
+        ),
+        (
+            says(
+                400, "MessageRejected", "Email address is not verified. The following identities failed: a@example.com"
+            ),
+            Misconfigured,
+            "unverified_sender",
+            None,
+        ),
+        (says(400, "MailFromDomainNotVerifiedException", "MAIL FROM"), Misconfigured, "unverified_sender", None),
+        (says(400, "MessageRejected", "Message contained a virus."), Rejected, "refused", None),
+        (says(400, "BadRequestException", "Missing final '@domain'"), Rejected, "invalid", None),
+        (says(400, "AccountSuspendedException", "Suspended."), Misconfigured, "suspended", None),
+        (says(400, "SendingPausedException", "Paused."), Misconfigured, "suspended", None),
+        (says(404, "NotFoundException", "Configuration set <tx> does not exist."), Misconfigured, "not_found", None),
+        (says(429, "TooManyRequestsException", "Maximum sending rate exceeded."), Unavailable, "rate_limited", 1.0),
+        (says(400, "ThrottlingException", "Rate exceeded"), Unavailable, "rate_limited", 1.0),
+        (says(400, "ThrottlingException", "Daily message quota exceeded."), Unavailable, "daily_quota", 3600.0),
+        (says(429, "TooManyRequestsException", "Daily message quota exceeded."), Unavailable, "daily_quota", 3600.0),
+        (says(400, "LimitExceededException", "Too many."), Unavailable, "daily_quota", 3600.0),
+        (says(408, "RequestTimeout", "Slow."), Ambiguous, "timeout", None),
+        (says(500, "InternalFailure", "Oops."), Ambiguous, "http_500", None),
+        (says(503, "ServiceUnavailable", "Oops."), Ambiguous, "http_503", None),
+        (Fault(Kind.REPLY, 502, body="<html>Bad Gateway</html>"), Ambiguous, "http_502", None),
+        (Fault(Kind.REPLY, 400, body="<html>Bad Request</html>"), Unavailable, "http_400", None),
+        (Fault(Kind.REPLY, 200, body="{}"), Ambiguous, "garbage", None),
+        (Fault(Kind.REPLY, 200, body="<html>"), Ambiguous, "garbage", None),
+        (Fault(Kind.REPLY, 200, body='["MessageId"]'), Ambiguous, "garbage", None),
+        (Fault(Kind.REPLY, 200, body='{"MessageId": ""}'), Ambiguous, "garbage", None),
+        (Fault(Kind.REPLY, 302, headers={"location": "https://example.com/"}), Misconfigured, "redirected", None),
+        (Fault(Kind.RESET_BEFORE_BODY), Ambiguous, "no_answer", None),
+    ],
+    ids=lambda value: f"{value.status} {value.body or value.kind}"[:60] if isinstance(value, Fault) else "",
+)
+def test_an_answer_is_asked_for_once_and_read_by_its_name_and_its_words(
+    sandbox: Sandbox, provider: Ses, email: Email, fault: Fault, outcome: type[SendError], code: str, wait: float | None
+) -> None:
+    sandbox.faults.add("ses", fault)
+
+    with pytest.raises(SendError) as failure:
+        provider.send(email, "key-1")
+
+    error = failure.value
+    assert (type(error), error.code, error.party, error.retry_after) == (outcome, code, "ses", wait)
+    assert "@" not in f"{error} {error.__cause__}"
+    assert sandbox.requests["ses"] == 1
+    assert sandbox.inbox.all() == []
+
+
+def test_what_botocore_would_not_send_is_rejected_and_not_shown(sandbox: Sandbox, provider: Ses, email: Email) -> None:
+    with pytest.raises(Rejected) as failure:
+        provider.send(replace(email, headers={"": "secret 123456"}), "key-1")
+
+    assert "123456" not in str(failure.value)
+    assert sandbox.requests["ses"] == 0
+
+
+def test_nobody_listening_is_no_mail(sandbox: Sandbox, provider: Ses, email: Email) -> None:
+    sandbox.close()
+
+    with pytest.raises(Unavailable) as failure:
+        provider.send(email, "key-1")
+
+    assert failure.value.code == "unreachable"
+
+
+class Forgetful(BaseHTTPRequestHandler):
+    """Answers the first request of a connection and drops the second: what a kept connection does after a sleep."""
+
+    protocol_version = "HTTP/1.1"
+    answered = False
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.answered:
+            self.close_connection = True
+            return
+        self.answered = True
+        body = b'{"MessageId": "0100"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def forgetful() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(server.serve_forever, 0.05)
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_connection_that_slept_is_not_trusted_with_a_mail(
+    forgetful: str, email: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "IDLE", -1.0)
+    provider = Ses.from_settings({"endpoint": forgetful})
+
+    assert [provider.send(email, f"key-{number}").id for number in range(3)] == ["0100"] * 3
+    provider.close()
+
+
+def test_a_mail_lost_on_a_kept_connection_is_ambiguous_and_not_sent_again_by_itself(
+    forgetful: str, email: Email
+) -> None:
+    provider = Ses.from_settings({"endpoint": forgetful})
+    provider.send(email, "key-1")
+
+    with pytest.raises(Ambiguous):
+        provider.send(email, "key-2")
+    provider.close()
+
+
+def test_without_a_role_an_operator_is_called(email: Email, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    with pytest.raises(Misconfigured) as failure:
+        Ses.from_settings({"endpoint": "http://127.0.0.1:1"}).send(email, "key-1")
+
+    assert failure.value.code == "bad_key"
+
+
+# --- Settings
+
+
+@pytest.mark.parametrize(
+    "given", [{"region": "not a region"}, {"endpoint": "http://mail.example.com"}, {"endpoint": "mail"}]
+)
+def test_a_setting_that_cannot_be_is_named(given: dict[str, str]) -> None:
+    with pytest.raises(Misconfigured, match=f"providers/ses/{next(iter(given))}"):
+        load("ses", given)
+
+
+def test_without_a_region_anywhere_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+
+    with pytest.raises(Misconfigured, match="providers/ses/region"):
+        load("ses", {})
+
+
+def test_loading_ses_loads_no_other_client_than_botocores() -> None:
+    package = Path(__file__).parents[2] / "layers" / "mailroom"
+    code = "import sys; from mailroom.providers import load; load('ses', {'region': 'eu-west-1'}); print(*sys.modules)"
+    env = {"PYTHONPATH": str(package), **CREDENTIALS}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+
+    assert not set(done.stdout.split()) & {"httpx", "smtplib", "pydantic", "requests"}
