@@ -1,0 +1,265 @@
+"""Aliyun: the signature against others' vectors, the form against its own SDK, the answers against its error list."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import httpx
+import pytest
+
+from mailroom.email import Email
+from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.mailbox import Mailbox
+from mailroom.providers import load
+from mailroom.providers.aliyun import Aliyun, authorization
+from mailroom_ops.sandbox.desk import UNVERIFIED
+from mailroom_ops.sandbox.server import Sandbox
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as opened:
+        yield opened
+
+
+@pytest.fixture
+def provider(sandbox: Sandbox) -> Iterator[Aliyun]:
+    settings = sandbox.settings("aliyun")
+    with httpx.HTTPTransport() as transport:
+        yield Aliyun(settings["access_key_id"], settings["access_key_secret"], transport, settings["endpoint"])
+
+
+# --- The signature
+
+
+def lower(headers: Mapping[str, str] | list[list[str]]) -> dict[str, str]:
+    """Join headers as the signature has them: names in lower case, several values of one name with commas."""
+    joined: dict[str, str] = {}
+    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+        joined[name.lower()] = f"{joined[name.lower()]},{value}" if name.lower() in joined else value
+    return joined
+
+
+def test_a_signature_is_the_one_of_every_vector(contracts: Path) -> None:
+    vectors = json.loads((contracts / "aliyun" / "acs3-vectors.json").read_text())
+    checked = [vector for vector in vectors if "signature" in vector]
+
+    assert len(checked) == 2
+    for vector in checked:
+        headers = lower(vector["headers"])
+        body_hash = vector.get("payload_hash") or hashlib.sha256(vector["body"].encode()).hexdigest()
+        query = urlencode(sorted(vector["query"].items()), quote_via=quote)
+        made = authorization(vector["ak"], vector["sk"], vector["method"], query, headers, body_hash)
+        assert made.endswith(f",Signature={vector['signature']}")
+
+
+def test_what_its_own_sdk_has_signed_we_would_sign_alike(contracts: Path) -> None:
+    capture = json.loads((contracts / "sdk-captures" / "aliyun.json").read_text())["request"]
+    headers = lower(capture["headers"])
+    theirs = headers["authorization"]
+    names = theirs.partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    body_hash = hashlib.sha256(capture["body"].encode()).hexdigest()
+
+    assert (
+        authorization("testid", "testsecret", "POST", "", {name: headers[name] for name in names}, body_hash) == theirs
+    )
+
+
+# --- The form
+
+
+def recorded(email: Email, **settings: str) -> httpx.Request:
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json={"EnvId": "600000012345678901", "RequestId": "1"})
+
+    receipt = Aliyun("testid", "testsecret", httpx.MockTransport(answer), **settings).send(email, "key-1")
+    assert receipt.id == "600000012345678901"
+    return requests[0]
+
+
+def form_of(request: httpx.Request) -> dict[str, str]:
+    return dict(parse_qsl(request.content.decode(), strict_parsing=True))
+
+
+def test_aliyun_hears_from_us_what_its_own_sdk_says(contracts: Path) -> None:
+    capture = json.loads((contracts / "sdk-captures" / "aliyun.json").read_text())["request"]
+    welcome = Email(
+        from_=Mailbox("no-reply@example.com", "Acme"),
+        to="ada@example.org",
+        subject="Hello",
+        html="<p>hi</p>",
+        text="hi",
+        reply_to=Mailbox("help@example.com"),
+        tags={"id": "123"},
+    )
+
+    request = recorded(welcome, tag_name="welcome")
+
+    ours, theirs = form_of(request), dict(parse_qsl(capture["body"]))
+    assert ours.pop("ClickTrace") == "0", "what Mailroom says beyond the SDK's example"
+    for form in (ours, theirs):
+        form["ReplyToAddress"] = form["ReplyToAddress"].lower()  # Python's word for it slipped into the SDK's
+        form["Headers"] = json.loads(form["Headers"])
+    assert ours == theirs
+    assert (request.method, request.url.path) == (capture["method"], capture["path"])
+    for name in ("x-acs-action", "x-acs-version", "content-type"):
+        assert request.headers[name] == capture["headers"][name]
+
+
+def test_two_requests_never_bear_one_nonce(email: Email) -> None:
+    nonces = {recorded(email).headers["x-acs-signature-nonce"] for _ in range(50)}
+
+    assert len(nonces) == 50
+
+
+def test_a_mail_with_everything_that_aliyun_can_carry_reaches_the_inbox(
+    sandbox: Sandbox, provider: Aliyun, email: Email
+) -> None:
+    written = replace(
+        email,
+        from_=Mailbox("no-reply@example.com", "中文有限公司 & Co"),
+        to="ada@bücher.example",
+        subject="Ihr Code ✓ & mehr=",
+        text="Zeile 1\nZeile 2 + 3 %20",
+        reply_to=Mailbox("help@example.com", "Hilfe"),
+        headers={"X-Entity-Ref-ID": "123", "List-Unsubscribe": "<https://example.com/u>"},
+    )
+
+    receipt = provider.send(written, "key-1")
+
+    [mail] = sandbox.inbox.all()
+    assert mail.id == receipt.id
+    assert (mail.from_, mail.reply_to) == ("中文有限公司 & Co <no-reply@example.com>", "Hilfe <help@example.com>")
+    assert (mail.to, mail.subject) == ("ada@xn--bcher-kva.example", written.subject)
+    assert (mail.text, mail.html) == (written.text, written.html)
+    assert (mail.message_id, mail.tenant, mail.kind) == ("0123456789ab", "default", "sign-in-code")
+    assert "X-Entity-Ref-ID" not in mail.headers, "any header but its own few is refused"
+    assert mail.headers["List-Unsubscribe"] == "<https://example.com/u>"
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"), [("", ""), ("Fifteen letters", "Fifteen letters"), ("More than fifteen", "More than fift…")]
+)
+def test_a_name_too_long_for_aliyun_is_cut_where_a_reader_sees_it(email: Email, name: str, alias: str) -> None:
+    request = recorded(replace(email, from_=Mailbox("no-reply@example.com", name)))
+
+    assert form_of(request).get("FromAlias", "") == alias
+
+
+@pytest.mark.parametrize("to", ["jürgen@example.org", "a@example.org,b@example.org"])
+def test_a_reader_that_aliyun_cannot_write_to_is_rejected_before_anything_is_sent(
+    sandbox: Sandbox, provider: Aliyun, email: Email, to: str
+) -> None:
+    with pytest.raises(Rejected):
+        provider.send(replace(email, to=to), "key-1")
+
+    assert sandbox.requests["aliyun"] == 0
+
+
+def test_a_wrong_secret_and_an_unknown_sender_call_an_operator(
+    sandbox: Sandbox, provider: Aliyun, email: Email
+) -> None:
+    settings = sandbox.settings("aliyun")
+    with httpx.HTTPTransport() as transport:
+        forged = Aliyun(settings["access_key_id"], "wrong", transport, settings["endpoint"])
+        with pytest.raises(Misconfigured, match="SignatureDoesNotMatch") as bad_key:
+            forged.send(email, "key-1")
+    with pytest.raises(Misconfigured) as unverified:
+        provider.send(replace(email, from_=Mailbox(f"hi@{UNVERIFIED}")), "key-1")
+
+    assert (bad_key.value.code, unverified.value.code) == ("bad_key", "unverified_sender")
+    assert sandbox.inbox.all() == []
+
+
+# --- Answers
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome", "word", "headers"),
+    [
+        (404, "InvalidAccessKeyId.NotFound", Misconfigured, "bad_key", {}),
+        (400, "SignatureDoesNotMatch", Misconfigured, "bad_key", {}),
+        (400, "Forbidden", Misconfigured, "forbidden", {}),
+        (403, "Forbidden.RAM", Misconfigured, "forbidden", {}),
+        (404, "InvalidMailAddress.NotFound", Misconfigured, "unverified_sender", {}),
+        (400, "InvalidMailAddressStatus.Malformed", Misconfigured, "unverified_sender", {}),
+        (400, "InvalidMailAddressDomain.Malformed", Misconfigured, "unverified_sender", {}),
+        (400, "InvalidFromAlias.Malformed", Misconfigured, "invalid_sender", {}),
+        (400, "InvalidTagName.Malformed", Misconfigured, "unknown_tag", {}),
+        (400, "InvalidSendMail.Spam", Misconfigured, "quota_or_spam", {}),
+        (400, "InvalidToAddress", Rejected, "invalid_recipient", {}),
+        (400, "InvalidToAddress.Spam", Rejected, "invalid_recipient", {}),
+        (400, "InvalidReceiverName.Malformed", Rejected, "invalid_recipient", {}),
+        (400, "InvalidBody", Rejected, "invalid", {}),
+        (400, "InvalidSubject.Malformed", Rejected, "invalid", {}),
+        (400, "EmailFormatError", Rejected, "invalid", {}),
+        (400, "NameOfTomorrow", Rejected, "invalid", {}),
+        (400, "Throttling.User", Unavailable, "rate_limited", {}),
+        (429, "Throttling", Unavailable, "rate_limited", {"x-acs-retry-after": "2500"}),
+        (500, "InternalServiceError", Ambiguous, "http_500", {}),
+        (503, "ServiceUnavailable", Ambiguous, "http_503", {}),
+    ],
+)
+def test_an_answer_is_read_by_its_code(
+    email: Email, status: int, code: str, outcome: type[SendError], word: str, headers: dict[str, str]
+) -> None:
+    body = {"Code": code, "Message": f"about {email.to}", "RequestId": "1", "HostId": "dm.aliyuncs.com"}
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body, headers=headers))
+
+    with pytest.raises(SendError) as failure:
+        Aliyun("testid", "testsecret", transport).send(email, "key-1")
+
+    assert (type(failure.value), failure.value.code, failure.value.party) == (outcome, word, "aliyun")
+    assert failure.value.retry_after == (2.5 if headers else 1.0 if outcome is Unavailable else None)
+    assert "@" not in str(failure.value)
+
+
+@pytest.mark.parametrize("body", [{}, {"EnvId": ""}, {"EnvId": 600}, ["EnvId"], "It works!"])
+def test_a_success_without_an_id_is_ambiguous(email: Email, body: Any) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
+
+    with pytest.raises(Ambiguous):
+        Aliyun("testid", "testsecret", transport).send(email, "key-1")
+
+
+# --- Settings
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ({}, "dm.aliyuncs.com"),
+        ({"region": "cn-hangzhou"}, "dm.aliyuncs.com"),
+        ({"region": "ap-southeast-1"}, "dm.ap-southeast-1.aliyuncs.com"),
+        ({"region": "eu-central-1"}, "dm.eu-central-1.aliyuncs.com"),
+    ],
+)
+def test_each_region_has_its_own_door(region: dict[str, str], host: str, email: Email) -> None:
+    heard: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        heard.append(request)
+        return httpx.Response(200, json={"EnvId": "1"})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mailroom.providers._client.shared", lambda endpoint: httpx.MockTransport(answer))
+        load("aliyun", {"access_key_id": "id", "access_key_secret": "secret", **region}).send(email, "key-1")
+
+    assert str(heard[0].url) == f"https://{host}/"
+    assert heard[0].headers["host"] == host
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"region": "Hangzhou!"}, {"access_key_id": ""}, {"access_key_secret": "a b"}, {"endpoint": "http://dm.example"}],
+)
+def test_a_setting_that_cannot_be_is_named(given: dict[str, str]) -> None:
+    with pytest.raises(Misconfigured, match=f"providers/aliyun/{next(iter(given))}"):
+        load("aliyun", {"access_key_id": "id", "access_key_secret": "secret", **given})
