@@ -3,6 +3,7 @@
 import atexit
 from functools import cache
 
+import moto.sesv2.urls  # noqa: F401 - else its first request waits for it
 from moto.server import ThreadedMotoServer
 
 __all__ = ["moto_url"]

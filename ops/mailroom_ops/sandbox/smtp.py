@@ -80,8 +80,9 @@ class SmtpSandbox:
     def close(self) -> None:
         """Leave as a crashed server does: nobody listens, and every connection ends."""
         self.faults.release()
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
 
     def hang_up(self) -> None:
         """Cut every open connection, as a relay does with those that say nothing."""
