@@ -2,8 +2,9 @@
 
 import http.client
 import json
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,14 +98,23 @@ class Running:
         """Return the raw log lines of one function, or of all."""
         return self.stack.logs.lines(function)
 
+    def line_with(self, word: str, function: str | None = None, timeout: float = PATIENCE) -> str:
+        """Return the first log line that holds `word`, once there is one."""
+        return self.stack.logs.wait(lambda line: word in line, function, timeout)
+
+    @staticmethod
+    def until(holds: Callable[[], bool], timeout: float = PATIENCE) -> None:
+        """Look again and again until something holds that nobody tells us of."""
+        end = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < end, "it did not come about"
+            time.sleep(0.02)
+
     def clear(self) -> None:
-        """Forget mails, logs, faults and everything queued."""
+        """Forget mails, logs and faults."""
         self.sandbox.faults.clear()
         self.sandbox.inbox.clear()
         self.stack.logs.clear()
-        sqs = self.aws("sqs")
-        for name in ("CodesQueue", "CodesDeadLetterQueue", "NoticesQueue", "NoticesDeadLetterQueue"):
-            sqs.purge_queue(QueueUrl=self.stack.blueprint.queue_url(name))
 
     @staticmethod
     def address() -> str:

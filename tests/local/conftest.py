@@ -1,4 +1,4 @@
-"""A small project of its own for tests of the machinery: handlers that do as they are told, queues that give up soon."""
+"""A small project for tests of the machinery: handlers that do as they are told, queues that give up soon."""
 
 from collections.abc import Iterator
 from pathlib import Path

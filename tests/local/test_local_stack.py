@@ -1,36 +1,180 @@
-"""The local stack as a whole: what DESIGN promises at http://127.0.0.1:PORT."""
+"""The local stack as a whole: what can be relied on at http://127.0.0.1:PORT."""
 
+import http.client
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.running import Running
+from mailroom_ops.local.server import IDLE_SECONDS
+from tests.running import TOKENS, Running, running
 
-FIELDS = {
-    "id",
-    "message_id",
-    "to",
-    "from",
-    "reply_to",
-    "subject",
-    "text",
-    "html",
-    "headers",
-    "provider",
-    "tenant",
-    "kind",
-    "locale",
-    "received_at",
-}
+FIELDS = [
+    *("id", "message_id", "to", "from", "reply_to", "subject", "text", "html", "headers"),
+    *("provider", "tenant", "kind", "locale", "received_at"),
+]
+
+
+def sign_in(to: str, code: str = "482913", **payload: Any) -> dict[str, Any]:
+    return {"to": to, "type": "SignIn", "payload": {"code": code, **payload}}
 
 
 def test_a_mail_goes_from_the_webhook_to_the_inbox(stack: Running) -> None:
     to = stack.address()
 
-    answer = stack.logto({"to": to, "type": "SignIn", "payload": {"code": "482913", "locale": "de"}})
+    answer = stack.logto(sign_in(to, "048291", locale="de"))
 
     assert answer.status == 200
     mail = stack.mail_to(to)
     assert mail.message_id == answer.json()["message_id"]
-    assert "482913" in mail.text
+    assert "048291" in mail.text
+    assert "048291" in mail.html
     assert (mail.kind, mail.locale, mail.tenant, mail.provider) == ("sign-in-code", "de", "default", "resend")
+
+
+def test_a_tenants_mail_comes_from_its_own_sender(stack: Running) -> None:
+    to = stack.address()
+
+    assert stack.logto(sign_in(to), "acme").status == 200
+
+    mail = stack.mail_to(to)
+    assert (mail.tenant, mail.from_, mail.reply_to) == ("acme", "Acme <login@acme.example>", "help@acme.example")
+
+
+def test_the_inbox_is_json_newest_first_with_exactly_these_fields(stack: Running) -> None:
+    first, second = stack.address(), stack.address()
+    for to in (first, second):
+        stack.logto(sign_in(to))
+        stack.mail_to(to)
+
+    mails = stack.inbox()
+
+    addresses = [mail["to"] for mail in mails]
+    assert addresses.index(second) < addresses.index(first)
+    assert all(sorted(mail) == sorted(FIELDS) for mail in mails)
+    assert all(isinstance(mail[name], str) for mail in mails for name in FIELDS if name != "headers")
+    assert mails[0]["headers"]["Content-Language"] == "en"
+
+
+def test_the_inbox_can_be_emptied(stack: Running) -> None:
+    to = stack.address()
+    stack.logto(sign_in(to))
+    stack.mail_to(to)
+
+    assert stack.request("DELETE", "/inbox.json").status == 204
+
+    assert not [mail for mail in stack.inbox() if mail["to"] == to]
+
+
+def test_each_route_of_the_template_reaches_its_function(stack: Running) -> None:
+    routes = {(route.method, route.path): route.function for route in stack.stack.blueprint.routes()}
+
+    assert routes[("ANY", "/webhooks/logto")] == routes[("ANY", "/webhooks/logto/{tenant}")] == "webhook"
+    assert routes[("POST", "/v1/emails")] == "send"
+    assert routes[("ANY", "/feedback/{provider}")] == "feedback"
+    for (method, path), function in routes.items():
+        verb = "POST" if method == "ANY" else method
+        answer = stack.request(verb, re.sub(r"\{\w+\}", "acme", path), b"{}", {"content-type": "application/json"})
+        assert answer.text != '{"message":"Not Found"}', path
+        assert answer.status != 500, f"{path}: {function} failed"
+
+
+def test_what_is_nobodys_is_not_found(stack: Running) -> None:
+    for path in ("/webhooks", "/webhooks/logto/", "/v1", "/console/nothing", "/favicon.ico", "/../etc/passwd"):
+        answer = stack.request("GET", path)
+        assert (answer.status, answer.json()) == (404, {"message": "Not Found"}), path
+
+
+def test_lanes_have_queues_of_their_own_with_dead_letter_queues(stack: Running) -> None:
+    sqs, blueprint = stack.aws("sqs"), stack.stack.blueprint
+    for lane in ("Codes", "Notices"):
+        url = blueprint.queue_url(f"{lane}Queue")
+        queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        target = json.loads(queue["RedrivePolicy"])["deadLetterTargetArn"]
+        assert target.rpartition(":")[2] == blueprint.queue_url(f"{lane}DeadLetterQueue").rpartition("/")[2]
+        timeout = stack.stack.functions["deliver"].spec.timeout
+        assert int(queue["VisibilityTimeout"]) >= 6 * timeout
+
+
+def test_a_parcel_that_cannot_be_read_ends_in_the_dead_letter_queue_of_its_lane() -> None:
+    with running(overrides={"NoticesQueue": {"VisibilityTimeout": 0}}) as own:
+        sqs, blueprint = own.aws("sqs"), own.stack.blueprint
+
+        sqs.send_message(QueueUrl=blueprint.queue_url("NoticesQueue"), MessageBody="not a parcel")
+
+        dead = blueprint.queue_url("NoticesDeadLetterQueue")
+        buried = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=20)["Messages"]
+        assert [message["Body"] for message in buried] == ["not a parcel"]
+
+
+@pytest.mark.parametrize("path", ["/", "/inbox.json", "/console/events", "/2015-03-31/functions/webhook/invocations"])
+def test_what_is_for_this_machine_does_not_answer_to_a_strangers_name(stack: Running, path: str) -> None:
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "[::1"):
+        assert stack.request("GET", path, headers={"host": host}).status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:3000", "127.0.0.1", "[::1]:3000"])
+def test_what_is_for_this_machine_answers_to_its_own_names(stack: Running, host: str) -> None:
+    assert stack.request("GET", "/inbox.json", headers={"host": host}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "/inbox.json"), ("POST", "/console/samples"), ("POST", "/2015-03-31/functions/send/invocations")],
+)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_another_site_cannot_make_a_browser_do_anything(
+    stack: Running, method: str, path: str, headers: dict[str, str]
+) -> None:
+    assert stack.request(method, path, b"{}", {"content-type": "text/plain", **headers}).status == 403
+
+
+def test_a_tunnel_may_lead_to_the_webhook_under_any_name(stack: Running) -> None:
+    answer = stack.logto(sign_in(stack.address()), host="something.tunnel.example", origin="https://auth.example")
+
+    assert answer.status == 200
+
+
+def test_an_idle_connection_is_kept_for_a_minute(stack: Running) -> None:
+    assert IDLE_SECONDS > 60
+    connection = http.client.HTTPConnection(stack.url.removeprefix("http://"))
+    for _ in range(2):
+        connection.request("GET", "/inbox.json")
+        response = connection.getresponse()
+        response.read()
+        assert response.getheader("connection") is None
+    connection.close()
+
+
+def test_logs_hold_the_lines_that_are_promised(stack: Running) -> None:
+    to = stack.address()
+    message_id = stack.logto(sign_in(to)).json()["message_id"]
+    stack.mail_to(to)
+
+    line = next_line(stack, "deliver", message_id)
+
+    assert line["message"] == "Email sent successfully"
+    assert (line["provider"], line["kind"], line["tenant"]) == ("resend", "sign-in-code", "default")
+
+
+def next_line(stack: Running, function: str, word: str) -> dict[str, Any]:
+    """Return the line of a function's log that names `word`, once it is there."""
+    found: dict[str, Any] = json.loads(stack.line_with(word, function))
+    return found
+
+
+def test_the_token_of_the_readme_is_the_one_in_the_secrets(root: Path) -> None:
+    text = (root / "ops" / "mailroom_ops" / "local" / "secrets.yaml").read_text()
+
+    assert f"webhooks/logto/authorization: {TOKENS['default']}\n" in text
+    assert f"webhooks/logto/acme/authorization: {TOKENS['acme']}\n" in text

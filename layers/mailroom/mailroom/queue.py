@@ -6,6 +6,7 @@ from math import ceil
 from typing import Any, Protocol
 
 from mailroom.aws import Aws
+from mailroom.errors import SendError
 from mailroom.kinds import Lane
 
 __all__ = ["Queue", "Queued"]
@@ -48,7 +49,10 @@ class Queue:
     def postpone(self, source_arn: str, receipt_handle: str, seconds: float) -> None:
         """Let a parcel that is still on its queue come back after `seconds` and not after the whole timeout."""
         timeout = {"ReceiptHandle": receipt_handle, "VisibilityTimeout": ceil(seconds)}
-        self._aws.call("sqs", "ChangeMessageVisibility", {"QueueUrl": self._url(source_arn), **timeout})
+        try:
+            self._aws.call("sqs", "ChangeMessageVisibility", {"QueueUrl": self._url(source_arn), **timeout})
+        except SendError:
+            pass  # its handle is stale, or SQS is down: it comes back by itself, only later, and its batch is not spoilt
 
     def receive(self, source_arn: str) -> list[dict[str, Any]]:
         """Take up to ten more from a queue, without waiting, as Lambda would hand them over."""

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, TextIO
 
 __all__ = ["Logs"]
@@ -25,12 +26,13 @@ class Logs:
         self._out = out
         self._colour = out is not None and out.isatty() and not os.environ.get("NO_COLOR")
         self._lines: deque[tuple[str, str]] = deque(maxlen=KEPT_LINES)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     def add(self, source: str, line: str) -> None:
         """Take one raw line of a function."""
         with self._lock:
             self._lines.append((source, line))
+            self._lock.notify_all()
             self._show(source, line)
 
     def say(self, text: str, level: str = "INFO", source: str = "local") -> None:
@@ -42,6 +44,17 @@ class Logs:
         """Return the raw lines so far, of one function or of all."""
         with self._lock:
             return [line for name, line in self._lines if source in (None, name)]
+
+    def wait(self, wanted: Callable[[str], bool], source: str | None = None, timeout: float = 30.0) -> str:
+        """Return the first raw line that is `wanted`, once there is one; raise TimeoutError if it does not come."""
+        with self._lock:
+            found = self._lock.wait_for(
+                lambda: next((line for name, line in self._lines if source in (None, name) and wanted(line)), None),
+                timeout,
+            )
+        if found is None:
+            raise TimeoutError(f"no such line within {timeout} s")
+        return found
 
     def clear(self) -> None:
         with self._lock:

@@ -21,7 +21,7 @@ __all__ = ["ENVIRONMENT", "Blueprint", "load_secrets"]
 ENVIRONMENT = "development"
 PROCESSES = 4  # of one function at most
 LANE_CONCURRENCY = 2  # batches of one queue at a time: two lanes fit into one function's processes
-RESERVED_LETTERS = {"QueueName", "Tags"}
+NOT_ATTRIBUTES = {"QueueName", "Tags"}
 
 
 class Blueprint:
@@ -144,7 +144,7 @@ class Blueprint:
         for logical_id, raw in self._template.resources("AWS::SQS::Queue").items():
             properties = {**self._template.resolve(raw), **self._overrides.get(logical_id, {})}
             redrive[logical_id] = properties.pop("RedrivePolicy", None)
-            attributes = {key: _attribute(value) for key, value in properties.items() if key not in RESERVED_LETTERS}
+            attributes = {key: _attribute(value) for key, value in properties.items() if key not in NOT_ATTRIBUTES}
             sqs.create_queue(QueueName=self._template.attribute(logical_id, "QueueName"), Attributes=attributes)
         for logical_id, policy in redrive.items():
             if policy:
