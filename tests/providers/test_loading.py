@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from base64 import b64encode
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,17 @@ def test_a_code_never_travels_in_the_clear(endpoint: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_a_sandbox_on_this_machine_needs_no_tls(host: str) -> None:
     load("resend", {"api_key": "re_1", "endpoint": f"http://{host}:4000/resend/"})
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_setting_and_each_of_our_words_for_an_error_is_on_the_providers_page_or_in_the_common_list(
+    name: str,
+) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    page = (docs / "providers" / f"{name}.md").read_text()
+    for key in (*NEEDS[name].required, *NEEDS[name].optional):
+        assert f"`providers/{name}/{key}`" in page
+
+    words = {case.code for case in import_module(f"mailroom.providers.{name}").ERRORS}
+    common = (docs / "adding-a-provider.md").read_text()
+    assert {word for word in words if f"`{word}`" not in page + common} == set()

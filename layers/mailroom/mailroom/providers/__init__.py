@@ -29,7 +29,9 @@ class Provider(Protocol):
         """Whether the same key twice is one mail."""
         ...
 
-    def send(self, email: Email, key: str) -> Receipt: ...
+    def send(self, email: Email, key: str) -> Receipt:
+        """Send once. `key` names this mail: up to 256 ASCII characters, no dot."""
+        ...
 
 
 @runtime_checkable

@@ -2,7 +2,6 @@
 
 import atexit
 import json
-import logging
 import re
 import time
 from collections.abc import Mapping
@@ -40,9 +39,6 @@ LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive
 COMMON = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
 HOST = re.compile(rb"[a-z0-9.-]+|[0-9a-f:]+")
 HOME = ("127.0.0.1", "localhost", "::1")
-
-# httpcore writes headers, and so keys, at DEBUG.
-logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 
 def shared(endpoint: str) -> httpx.BaseTransport:

@@ -46,7 +46,6 @@ class Resend:
 
     name: ClassVar = "resend"
     idempotent: ClassVar = True
-    batch_limit: ClassVar = 100
 
     def __init__(self, api_key: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT) -> None:
         self._transport = transport
@@ -64,7 +63,7 @@ class Resend:
         return self._post(self._one, _wire(email), key, 1)[0]
 
     def send_batch(self, emails: Sequence[Email], key: str) -> list[Receipt]:
-        """Send up to `batch_limit` mails in one request: all are taken or none. `key` stands for exactly these."""
+        """Send up to a hundred mails in one request: all are taken or none. `key` stands for exactly these."""
         return self._post(self._batch, [_wire(email) for email in emails], key, len(emails))
 
     def _post(self, url: httpx.URL, body: Any, key: str, count: int) -> list[Receipt]:

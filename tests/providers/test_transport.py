@@ -1,0 +1,79 @@
+"""What every HTTP provider's requests travel by: one transport, no surprises, nothing in the log."""
+
+import logging
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from mailroom.email import Email
+from mailroom.errors import Ambiguous, Unavailable
+from mailroom.providers import _client, load
+from mailroom_ops.sandbox.faults import Kind
+from mailroom_ops.sandbox.server import Sandbox
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as opened:
+        yield opened
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is taken, so that nobody else gets it, and at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_providers_share_one_transport() -> None:
+    assert _client.shared("https://api.example.com") is _client.shared("https://other.example.com")
+
+
+def test_where_tls_fails_nothing_was_taken(sandbox: Sandbox, email: Email) -> None:
+    settings = sandbox.settings("postmark")
+    provider = load("postmark", {**settings, "endpoint": settings["endpoint"].replace("http:", "https:")})
+
+    with pytest.raises(Unavailable) as failure:
+        provider.send(email, "1")
+
+    assert failure.value.code == "unreachable"
+    assert sandbox.requests["postmark"] == 0
+
+
+def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    sandbox: Sandbox, email: Email, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port}")
+
+    assert load("resend", sandbox.settings("resend")).send(email, "1").id
+    with pytest.raises(Unavailable):
+        load("resend", {"api_key": "re_1"}).send(email, "2")
+
+    monkeypatch.setenv("no_proxy", ".example.com")
+    assert _client.shared("https://mail.example.com") is not _client.shared("https://api.resend.com")
+
+
+def test_an_answer_that_drips_is_not_waited_for(
+    sandbox: Sandbox, email: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_client, "PATIENCE", 0.1)
+    sandbox.faults.add("resend", Kind.DRIP)
+
+    with pytest.raises(Ambiguous, match="does not end"):
+        load("resend", sandbox.settings("resend")).send(email, "1")
+
+
+@pytest.mark.parametrize("name", ["resend", "sendgrid", "mailgun", "postmark", "http"])
+def test_nothing_of_a_mail_nor_a_key_is_logged_even_at_debug(
+    name: str, sandbox: Sandbox, email: Email, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = sandbox.settings(name)
+    load(name, settings).send(email, "1")
+
+    for private in (email.to, "000000", "Your code", *settings.values()):
+        assert private not in caplog.text
