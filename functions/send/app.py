@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import api, telemetry
 from mailroom.aws import Aws
@@ -13,16 +14,14 @@ from mailroom.door import Door
 from mailroom.request import answer
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
-delivery = Delivery.from_env(aws)
-door = Door(
-    delivery.settings, delivery.ledger, delivery.queue, delivery, float(os.environ["CODE_LIFETIME_MINUTES"]) * 60
-)
+door = Door(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
 # The second look is for whoever sets the variable by hand.
 records_codes = os.environ.get("RECORD_CODE_ON_FAILURE") == "true" and os.environ["ENVIRONMENT"] == "development"
 
 
 @metrics.log_metrics
 def handler(event: Any, context: Any) -> Any:
+    metrics.add_metric("Asked", MetricUnit.Count, 1)
     deadline = time.time() + context.get_remaining_time_in_millis() / 1000
     is_http = api.is_http(event)
     if is_http and event["routeKey"] == "GET /openapi.json":
@@ -32,4 +31,5 @@ def handler(event: Any, context: Any) -> Any:
     reply = api.requested(door, event, deadline) if is_http else api.invoked(door, event, deadline)
     for part in reply.parts or (reply,):
         telemetry.answered(logger, metrics, part, records_codes=records_codes)
+    telemetry.tallied(logger, metrics, door.delivery.ledger.tally)
     return answer(reply.status, reply.body, reply.headers) if is_http else reply.body

@@ -34,7 +34,7 @@ def requested(door: Door, event: Mapping[str, Any], deadline: float) -> Reply:
     """Answer a request over HTTP."""
     try:
         request = Request.from_event(event)
-        return _route(door, event["routeKey"], request, authenticate(request, door.settings), deadline)
+        return _route(door, event["routeKey"], request, authenticate(request, door.delivery.settings), deadline)
     except Refused as refused:
         return Reply.refusal(refused)
     except SendError as error:

@@ -11,10 +11,8 @@ from mailroom.api_keys import Caller
 from mailroom.delivery import CLAIMED, Delivery
 from mailroom.dispatch import LONGEST_TRY
 from mailroom.errors import Invalid, Refused, SendError, Unavailable
-from mailroom.ledger import SAME_WITHIN, Admission, Ledger, Outcome, Status, keyed_hash
+from mailroom.ledger import SAME_WITHIN, Admission, Outcome, Status, keyed_hash
 from mailroom.message import Message, Parcel, new_id
-from mailroom.queue import Queue
-from mailroom.settings import Settings
 from mailroom.sources import direct
 from mailroom.sources.direct import SendRequest
 
@@ -32,7 +30,7 @@ HTTP: Mapping[str, int] = {
 }
 LATER = (Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED)  # what a provider tells of a mail that was sent
 FIELDS = frozenset(SendRequest.model_fields) | {"authorization", "body", "id", "messages"}
-TOLD = ("status", "reason", "provider", "answer", "detail")
+TOLD = ("status", "event", "reason", "provider", "answer", "detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,6 @@ class Reply:
 class Door:
     """Everything one process needs to answer, kept warm between requests."""
 
-    settings: Settings
-    ledger: Ledger
-    queue: Queue
     delivery: Delivery
     code_lifetime: float
     clock: Callable[[], float] = time.time
@@ -111,7 +106,7 @@ class Door:
 
     def look_up(self, message_id: str, caller: Caller) -> Reply:
         """Tell what has become of a message."""
-        row = self.ledger.read(message_id) if ID.fullmatch(message_id) else None
+        row = self.delivery.ledger.read(message_id) if ID.fullmatch(message_id) else None
         if row is None or not caller.may(row["tenant"], row["kind"]):
             return Reply.refusal(Invalid(404, ("id", "There is no such email.")))
         known = {
@@ -146,20 +141,20 @@ class Door:
         """Return the message this request is about: a new one, or the one it became when it was made before."""
         now = self.clock()
         message = request.to_message(new_id(), now, self.code_lifetime)
-        self.settings.prefetch(message.tenant, message.purpose)
-        key = self.settings.address_key()
+        self.delivery.settings.prefetch(message.tenant, message.purpose)
+        key = self.delivery.settings.address_key()
         name, wanted = keyed_hash(key, request.name), Admission(message.id, keyed_hash(key, request.said), now)
         until = now + (KEY_KEPT if request.idempotency_key else SAME_WITHIN)
-        held = self.ledger.admit(name, wanted, until, now)
+        held = self.delivery.ledger.admit(name, wanted, until, now)
         if request.idempotency_key:
             if held.said != wanted.said:
                 raise Invalid(
                     409, ("idempotency_key", "This key stands for another mail of the last 24 hours: use a new one.")
                 )
         elif held != wanted:
-            row = self.ledger.read(held.message_id)
+            row = self.delivery.ledger.read(held.message_id)
             if row and row["status"] in (Status.FAILED, Status.SKIPPED):
-                held = self.ledger.admit(name, wanted, until, now, instead_of=held.message_id)
+                held = self.delivery.ledger.admit(name, wanted, until, now, instead_of=held.message_id)
         return request.to_message(held.message_id, held.created_at, self.code_lifetime)
 
     def _send(self, request: SendRequest, message: Message, deadline: float, *, last: bool) -> Reply:
@@ -176,14 +171,14 @@ class Door:
         return replace(reply, outcome=outcome)
 
     def _queue(self, request: SendRequest, message: Message) -> Reply:
-        if not self.ledger.accept(message, self.settings.address_key(), self.clock()):
+        if not self.delivery.ledger.accept(message, self.delivery.settings.address_key(), self.clock()):
             return self._again(request, message)
-        self.queue.put(Parcel.of(message))
+        self.delivery.queue.put(Parcel.of(message))
         return Reply.of(message, Status.ACCEPTED)
 
     def _again(self, request: SendRequest, message: Message) -> Reply:
         """Answer a request that was made before as it was answered then."""
-        row = self.ledger.read(message.id) or {"status": Status.UNKNOWN}
+        row = self.delivery.ledger.read(message.id) or {"status": Status.UNKNOWN}
         status = Status.SENT if row["status"] in LATER else Status(row["status"])
         if not request.idempotency_key and status in (Status.SENT, Status.ACCEPTED):
             return Reply.of(message, Status.SKIPPED, "duplicate")

@@ -1,5 +1,7 @@
 """The OpenAPI document of the HTTP door, made from the models that read its requests and the shapes of its answers."""
 
+import json
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -64,10 +66,11 @@ class Results(Shape):
 
 
 class Entry(Shape):
-    """A step on the way: a status that was reached, or a provider's answer to a try."""
+    """A step on the way: a status that was reached, a provider's answer to a try, or what it reported later."""
 
     at: Moment
     status: str = ""
+    event: str = ""
     reason: str = ""
     provider: str = ""
     answer: str = ""
@@ -184,3 +187,8 @@ def _responses(answers: Answers) -> dict[str, Any]:
         status: {"description": text, **_json(_ref(names[0]) if len(names) == 1 else {"anyOf": list(map(_ref, names))})}
         for status, (text, *names) in sorted(answers.items())
     }
+
+
+if __name__ == "__main__":
+    json.dump(document(), sys.stdout, indent=2)
+    print()

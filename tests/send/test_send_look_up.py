@@ -1,0 +1,62 @@
+"""Asking what has become of a mail."""
+
+import re
+import time
+
+import pytest
+
+from mailroom_ops.sandbox.faults import Fault, Kind
+from tests.send.conftest import Desk, code, notice
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def test_a_sent_mail_tells_its_story_and_nothing_private(desk: Desk) -> None:
+    desk.sandbox.faults.add("resend", Fault(Kind.STATUS, 503))
+    sent = desk.send(**code(to="ada.lovelace@reader.example"))
+
+    answer = desk.http("GET", f"/v1/emails/{sent.body['message_id']}")
+
+    assert answer.status == 200
+    told = dict(answer.body)
+    timeline, created_at = told.pop("timeline"), told.pop("created_at")
+    assert told == sent.body | {"tenant": "default", "kind": "sign-in-code", "to": "a•••@reader.example"}
+    assert all(MOMENT.fullmatch(moment) for moment in (created_at, *(entry["at"] for entry in timeline)))
+    assert [entry.get("provider") for entry in timeline] == ["resend", "resend", None]
+    assert timeline[1]["answer"] == "accepted"
+    assert timeline[2]["status"] == "sent"
+    assert "424242" not in repr(answer)
+    assert "lovelace" not in repr(answer)
+
+
+def test_a_queued_mail_can_be_asked_for_before_anybody_took_it_up(desk: Desk) -> None:
+    queued = desk.send(**notice(mode="queued"))
+    path = f"/v1/emails/{queued.body['message_id']}"
+    assert desk.http("GET", path).body["status"] == "accepted"
+
+    for parcel in desk.queued("notices"):
+        desk.module.door.delivery.deliver(parcel, time.time() + 20)
+
+    assert desk.http("GET", path).body["status"] == "sent"
+
+
+def test_a_failed_mail_says_why(desk: Desk) -> None:
+    desk.put("providers/resend/api_key", "wrong")
+    failed = desk.send(**code())
+    answer = desk.http("GET", f"/v1/emails/{failed.body['message_id']}")
+    assert (answer.body["status"], answer.body["reason"]) == ("failed", "bad_key")
+
+
+@pytest.mark.parametrize(
+    "id_", ["0" * 32, "x", "%20", "batch", "message#1", "a" * 500, "0" * 31 + "G", "0" * 32 + "\n"]
+)
+def test_what_is_not_there_is_one_plain_sentence(desk: Desk, id_: str) -> None:
+    answer = desk.http("GET", f"/v1/emails/{id_}")
+    assert answer.status == 404
+    assert answer.body == {"status": "refused", "errors": [{"field": "id", "message": "There is no such email."}]}
+
+
+def test_while_the_ledger_is_away_it_says_so(desk: Desk) -> None:
+    desk.aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
+    answer = desk.http("GET", "/v1/emails/" + "0" * 32)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")

@@ -1,0 +1,282 @@
+"""What the door refuses, and how it says so: everything at once, in plain sentences, and never by crashing."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailroom.errors import Invalid, Refused
+from mailroom.message import Message
+from mailroom.sources import direct
+from tests.send.conftest import Desk, code, notice
+
+
+def problems(body: Any) -> dict[str, str]:
+    """Return what is wrong with a request, by field."""
+    with pytest.raises(Invalid) as caught:
+        direct.parse(body)
+    return dict(caught.value.problems)
+
+
+def message_of(**body: Any) -> Message:
+    return direct.parse(body).to_message("id", 1_800_000_000, 600)
+
+
+def test_every_problem_is_named_at_once(desk: Desk) -> None:
+    body = {
+        "kind": "Sign in",
+        "to": "a@example.com, b@example.com",
+        "tenant": "../acme",
+        "locale": ["de", "not a tag"],
+        "data": {
+            "code": 123456,
+            "link": "javascript:alert(1)",
+            "title": 7,
+            "button": {"text": "Open", "colour": "red"},
+            "facts": [["one"], ["two", None]],
+        },
+        "idempotency_key": "",
+        "mode": "later",
+        "expires_in": 0,
+        "subject": "Hello",
+    }
+    answer = desk.send(**body)
+
+    assert answer.status == 422
+    assert [error["field"] for error in answer.body["errors"]] == [
+        "kind",
+        "to",
+        "tenant",
+        "locale.1",
+        "data.code",
+        "data.link",
+        "data.title",
+        "data.button.url",
+        "data.button.colour",
+        "data.facts.0",
+        "data.facts.1.1",
+        "idempotency_key",
+        "mode",
+        "expires_in",
+        "subject",
+    ]
+    assert all(error["message"].endswith(".") for error in answer.body["errors"])
+    assert desk.invoke(body) == answer.body
+    (line, _) = desk.logged("Refused")
+    assert (line["level"], line["status"]) == ("INFO", 422)
+    assert line["fields"] == [
+        "data",
+        "expires_in",
+        "idempotency_key",
+        "kind",
+        "locale",
+        "mode",
+        "tenant",
+        "to",
+        "unknown",
+    ]
+    assert desk.rows() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "sentence"),
+    [
+        ({"to": "a@example.com"}, "kind", "This field is required."),
+        ({"kind": "notification"}, "to", "This field is required."),
+        (code(subject="x"), "subject", "There is no such field: use kind, to, tenant, locale, data, "),
+        (code(to="Ada <ada@example.com>"), "to", "Give exactly one email address, such as reader@example.com."),
+        (code(to="ada@example.com\nbcc: b@example.com"), "to", "Give exactly one email address"),
+        (code(to=["ada@example.com"]), "to", "Must be a valid string."),
+        (code(data={"code": 12345}), "data.code", "a number would lose its leading zeros"),
+        (code(data={"code": "1" * 65}), "data.code", "Give a text of 1 to 64 characters"),
+        (code(data={"code": "12\n34"}), "data.code", "Give a text of 1 to 64 characters"),
+        (code(data={}), "data", "Give a code or a link: that is what a mail of this kind is for."),
+        (code(data={"link": "ftp://example.com"}), "data.link", "Give an http or https address"),
+        (code(data={"link": "https://bank.example@evil.example/"}), "data.link", "without a user name in it."),
+        (code(data=["424242"]), "data", "Give a JSON object."),
+        (notice(data={}), "data", "Give a title or paragraphs: that is what a notification is for."),
+        (notice(data={"title": "x", "paragraphs": ["x"] * 21}), "data.paragraphs", "at most 20 items"),
+        (code(locale="en us"), "locale.0", "Give a language tag, such as en or pt-BR."),
+        (code(mode="now"), "mode", "Must be 'inline' or 'queued'."),
+        (code(expires_in=3.5), "expires_in", "Must be a valid integer."),
+        (code(expires_in=8 * 24 * 3600), "expires_in", "Must be less than or equal to 604800."),
+        (code(idempotency_key="k" * 256), "idempotency_key", "at most 255 characters"),
+        (code(kind="Sign-In"), "kind", "lower-case letters, digits and hyphens"),
+        ([], "body", "Give a JSON object."),
+        (None, "body", "Give a JSON object."),
+        ("send it", "body", "Give a JSON object."),
+    ],
+)
+def test_a_problem_has_a_sentence_that_says_what_to_do(body: Any, field: str, sentence: str) -> None:
+    assert sentence in problems(body)[field]
+
+
+def test_a_mail_larger_than_a_queue_should_carry_is_refused(desk: Desk) -> None:
+    large = code(data={"code": "424242", "padding": "x" * 70_000})
+
+    assert desk.send(**large).status == 413
+    assert desk.invoke(large)["errors"][0]["field"] == "body"
+    (result,) = desk.http("POST", "/v1/emails/batch", [large]).body["results"]
+    assert result["status"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        ("", 400, "The request is not valid JSON."),
+        ("{", 400, "The request is not valid JSON."),
+        ('{"kind": "notification", "kind": "sign-in-code"}', 400, "The request is not valid JSON."),
+        ('{"expires_in": NaN}', 400, "The request is not valid JSON."),
+        ("[" * 5_000, 400, "nested too deeply"),
+        ('{"to": "\\ud800"}', 400, "The request is not valid UTF-8."),
+    ],
+)
+def test_what_is_not_json_is_refused_as_such(desk: Desk, body: str, status: int, sentence: str) -> None:
+    answer = desk.http("POST", "/v1/emails", body)
+    assert answer.status == status
+    assert sentence in answer.body["errors"][0]["message"]
+
+
+def test_another_content_type_is_refused(desk: Desk) -> None:
+    assert desk.http("POST", "/v1/emails", code(), content_type="text/plain").status == 415
+
+
+def test_a_body_that_is_not_base64_as_announced_is_refused(desk: Desk) -> None:
+    event = {
+        "version": "2.0",
+        "routeKey": "POST /v1/emails",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"timeEpoch": 0, "http": {"method": "POST", "path": "/", "sourceIp": "203.0.113.9"}},
+        "body": "%%%",
+        "isBase64Encoded": True,
+    }
+    assert desk.module.handler(event, desk)["statusCode"] == 400
+    event["body"] = base64.b64encode(b"{}").decode()
+    assert desk.module.handler(event, desk)["statusCode"] == 401
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        True,
+        7,
+        float("nan"),
+        "text",
+        [],
+        {},
+        {"messages": None},
+        {"messages": {}},
+        {"messages": [], "kind": "x"},
+        {"requestContext": {}},
+        {"version": "2.0"},
+        {"kind": {}, "to": [], "data": 1},
+        {"kind": "\ud800", "to": "\ud800"},
+        {"data": {"a": float("inf")}},
+    ],
+    ids=repr,
+)
+def test_no_event_crashes_an_invocation(desk: Desk, event: Any) -> None:
+    answer = desk.invoke(event)
+    assert answer["status"] == "refused"
+    assert answer["errors"]
+
+
+def test_an_event_nested_beyond_reason_is_refused(desk: Desk) -> None:
+    event: Any = "leaf"
+    for _ in range(100):
+        event = {"data": event}
+    assert desk.invoke(event)["errors"] == [{"field": "body", "message": "The request is nested too deeply."}]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": st.sampled_from(["sign-in-code", "notification", "own-kind"]) | JSON,
+        "to": st.emails() | JSON,
+        "tenant": st.just("acme") | JSON,
+        "locale": st.just("de") | st.lists(st.just("pt-BR")) | JSON,
+        "data": st.fixed_dictionaries(
+            {},
+            optional={
+                "code": st.text(max_size=70) | JSON,
+                "link": st.just("https://example.com/x") | JSON,
+                "title": JSON,
+                "paragraphs": JSON,
+                "button": JSON,
+                "facts": st.dictionaries(st.text(max_size=5), JSON, max_size=3) | JSON,
+                "application": JSON,
+            },
+        )
+        | JSON,
+        "idempotency_key": JSON,
+        "mode": st.just("queued") | JSON,
+        "expires_in": st.integers(1, 1000) | JSON,
+        "more": JSON,
+    },
+)
+
+
+@given(FIELDS | JSON)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_whatever_is_asked_is_a_message_or_a_list_of_problems(event: Any) -> None:
+    try:
+        request = direct.parse(direct.body_of(event))
+    except Refused:
+        return
+    message = request.to_message("id", 0.0, 600)
+    assert json.loads(json.dumps(message.data)) == message.data
+    assert request.name
+    assert request.said
+
+
+def test_a_request_becomes_the_message_it_means() -> None:
+    message = message_of(
+        kind="password-reset",
+        to="Ada@Example.com",
+        tenant="acme",
+        locale=["pt-BR", "en"],
+        data={"link": "https://example.com/r?t=1", "own": {"nested": [1, None]}},
+        expires_in=120,
+    )
+    assert (message.kind, message.to, message.tenant) == ("password-reset", "Ada@Example.com", "acme")
+    assert message.locales == ("pt-BR", "en")
+    assert message.data == {"link": "https://example.com/r?t=1", "own": {"nested": [1, None]}}
+    assert message.expires_at - message.created_at == 120
+    assert message.source == "direct"
+
+
+def test_a_code_lives_as_long_as_codes_do_and_a_notice_for_a_day() -> None:
+    assert message_of(**code()).expires_at == 1_800_000_600
+    assert message_of(**notice()).expires_at == 1_800_086_400
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"title": "T", "paragraphs": "one\n\ntwo"}, {"title": "T", "paragraphs": ["one", "two"]}),
+        ({"title": "T", "facts": {"Seats": 2, "Row": "F"}}, {"title": "T", "facts": [["Seats", 2], ["Row", "F"]]}),
+        ({"title": "T", "facts": [["Seats", 2.5]]}, {"title": "T", "facts": [["Seats", 2.5]]}),
+        ({"title": "T", "code": None}, {"title": "T"}),
+    ],
+)
+def test_both_ways_to_write_a_field_mean_the_same(given: dict[str, Any], kept: dict[str, Any]) -> None:
+    assert message_of(**notice(data=given)).data == kept
+
+
+def test_a_single_language_needs_no_list_and_null_is_nothing() -> None:
+    optional: dict[str, Any] = dict.fromkeys(("tenant", "idempotency_key", "mode", "expires_in"))
+    message = message_of(**code(locale="de-CH", **optional))
+    assert (message.locales, message.tenant) == (("de-CH",), "default")
+
+
+def test_a_kind_of_the_tenants_own_is_taken() -> None:
+    assert message_of(**code(kind="parking-permit")).kind == "parking-permit"
