@@ -1,4 +1,4 @@
-"""What the HTTP providers share: one client, one reading of what went wrong, one reading of how long to wait."""
+"""What the HTTP providers share: one transport, one reading of what went wrong, one reading of how long to wait."""
 
 import atexit
 import json
