@@ -23,6 +23,7 @@ from mailroom_ops.local.samples import Samples
 from mailroom_ops.local.server import Server
 from mailroom_ops.local.watch import Watcher
 from mailroom_ops.sandbox.server import Sandbox
+from mailroom_ops.sandbox.ses import Ses
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 
 __all__ = ["ROOT", "SECRETS", "Options", "Stack", "StartError"]
@@ -93,6 +94,7 @@ class Stack:
         self.aws = Aws(children, options.region, self.logs)
         opened.callback(self.aws.stop)
         self.aws.wait(options.proxy)
+        self.sandbox.desks["ses"] = Ses(self.aws.endpoint)
         with ThreadPoolExecutor() as pool:
             for done in [pool.submit(self.blueprint.create, self.aws), pool.submit(self.load_secrets)]:
                 done.result()
