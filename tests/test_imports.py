@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "layers/mailroom/mailroom"
 # Where the outside begins: AWS, logs and metrics, providers' HTTP and SMTP.
-EDGES = {"aws", "telemetry"}
+EDGES = {"aws.py", "telemetry.py", "feedback/sns.py"}
 OUTSIDE = {
     *("aws_lambda_powertools", "boto3", "botocore", "awslambdaric", "moto"),
     *("httpx", "http", "urllib.request", "urllib3", "requests", "smtplib", "socket", "ssl"),
@@ -82,7 +82,7 @@ def test_the_package_imports_neither_functions_nor_ops() -> None:
 def test_what_is_not_an_edge_knows_nothing_of_aws_http_or_logs() -> None:
     for path, name in imports(PACKAGE):
         inside = path.relative_to(PACKAGE)
-        if inside.parts[0] != "providers" and inside.stem not in EDGES:
+        if inside.parts[0] != "providers" and inside.as_posix() not in EDGES:
             assert not {name, name.split(".")[0]} & OUTSIDE, f"{inside} imports {name}"
 
 
