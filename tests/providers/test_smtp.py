@@ -14,7 +14,7 @@ from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
 from mailroom.mailbox import Mailbox
 from mailroom.providers import load, smtp
-from mailroom.providers._relay import Relay, Tls
+from mailroom.providers._smtp_relay import Relay, Tls
 from mailroom.providers.smtp import Smtp
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox

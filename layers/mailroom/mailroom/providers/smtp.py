@@ -15,8 +15,8 @@ from mailroom.mailbox import Mailbox
 from mailroom.providers import Receipt
 from mailroom.providers._address import wire_address
 from mailroom.providers._mime import compose
-from mailroom.providers._relay import Relay, Tls
-from mailroom.providers._replies import name_given, refusal
+from mailroom.providers._smtp_relay import Relay, Tls
+from mailroom.providers._smtp_replies import name_given, refusal
 
 __all__ = ["Smtp"]
 

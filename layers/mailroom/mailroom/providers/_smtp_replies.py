@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
 
-__all__ = ["name_given", "refusal"]
+__all__ = ["ERRORS", "name_given", "refusal"]
 
 PARTY = "smtp"
 QUOTA_WAIT = 3600.0  # no relay says when a used-up quota comes back: ask again in an hour
@@ -24,7 +24,7 @@ class Case(NamedTuple):
 # Words come before numbers, because relays give lasting refusals passing numbers: Resend has answered 450 for an
 # unverified domain and for a spent quota (seen 2025), Aliyun 436 for a sender that is not the login's.
 # https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-smtp.html
-CASES = (
+ERRORS = (
     Case("", r"^4\d\d 4\.2\.2\b", Unavailable, "mailbox_full"),
     Case("", r"^5\d\d 5\.2\.2\b", Rejected, "mailbox_full"),
     Case("", r"\b(?:daily|per day)\b.*\b(?:quota|limit)|\bquota\b.*\bdaily\b", Unavailable, "daily_quota", QUOTA_WAIT),
@@ -67,7 +67,7 @@ def refusal(stage: str, code: int, text: bytes) -> SendError:
     # An enhanced code (RFC 3463) tells lasting from passing more reliably than the number before it.
     enhanced = re.match(r"([45])\.\d{1,3}\.\d{1,3}\b", said)
     reply = f"{enhanced[1] if enhanced and code != 421 else code // 100}{code % 100:02} {said}"
-    case = next(case for case in CASES if _fits(case, stage, reply))
+    case = next(case for case in ERRORS if _fits(case, stage, reply))
     wait = max((seconds for seconds in (_wait_asked(said), case.wait) if seconds is not None), default=None)
     detail = f"{stage}: {code} {said}"
     return case.error(PARTY, case.code, detail, retry_after=wait if case.error is Unavailable else None)
