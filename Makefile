@@ -54,6 +54,8 @@ lock: $(UV) ## pin the dependencies of pyproject.toml anew
 	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group sam -o requirements-sam.txt
 	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
 		--constraint requirements-dev.txt pyproject.toml -o layers/dependencies/requirements.txt
+	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
+		--constraint requirements-dev.txt --group signatures -o layers/signatures/requirements.txt
 	$(UV) pip compile $(LOCK) --universal --python-version 3.13 --group bench -o bench/naive/handler/requirements.txt
 LOCK := --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header
 

@@ -82,16 +82,17 @@ DELIVERY_READS = ("providers", "senders", "brands", "templates", "ledger")
 DELIVERY = {
     "ssm:PutParameter": {f"{SSM}ledger/address_key"},
     "sqs:SendMessage": QUEUES | DEAD_LETTERS,
+    "dynamodb:GetItem": {"LedgerTable.Arn"},
     "dynamodb:UpdateItem": {"LedgerTable.Arn"},
 }
 PERMISSIONS = {
     "Webhook": own_log("Webhook") | may_read("webhooks/logto") | {"sqs:SendMessage": QUEUES},
-    "Send": own_log("Send")
-    | may_read(*DELIVERY_READS, "api/keys")
-    | DELIVERY
-    | {"dynamodb:GetItem": {"LedgerTable.Arn"}},
+    "Send": own_log("Send") | may_read(*DELIVERY_READS, "api/keys") | DELIVERY,
     "Deliver": own_log("Deliver") | may_read(*DELIVERY_READS) | DELIVERY | dict.fromkeys(TAKE, QUEUES),
-    "Feedback": own_log("Feedback") | may_read("feedback", "ledger") | {"dynamodb:UpdateItem": {"LedgerTable.Arn"}},
+    "Feedback": own_log("Feedback")
+    | may_read("feedback", "suppression", "ledger")
+    | {f"dynamodb:{action}": {"LedgerTable.Arn"} for action in ("GetItem", "PutItem", "UpdateItem")}
+    | {"dynamodb:Query": {"LedgerTable.Arn/index/by_provider_id"}},
 }
 
 
@@ -198,6 +199,30 @@ def test_the_ledger_costs_by_use_and_forgets_by_ttl() -> None:
     assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
 
 
+def test_an_index_of_the_ledger_is_written_once_a_mail_and_holds_keys_only() -> None:
+    table = Stack()["LedgerTable"]
+    indexes = {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+    assert set(indexes) == {"by_recipient", "by_tenant", "by_time", "by_provider_id"}
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes.values())
+    keys = {key["AttributeName"] for index in indexes.values() for key in index["KeySchema"]} | {"pk"}
+    assert keys == {definition["AttributeName"] for definition in table["AttributeDefinitions"]}
+
+
+def test_ses_reports_of_our_own_mails_only() -> None:
+    (rule,) = [e for e in Stack()["FeedbackFunction"]["Events"].values() if e["Type"] == "EventBridgeRule"]
+    pattern = rule["Properties"]["Pattern"]
+    assert pattern["source"] == ["aws.ses"]
+    assert pattern["detail"] == {"mail": {"tags": {"message_id": [{"exists": True}]}}}
+
+
+@pytest.mark.parametrize("topic", ["", "arn:aws:sns:eu-west-1:123456789012:ses-events"])
+def test_a_topic_of_ses_may_invoke_feedback_and_no_other_may(topic: str) -> None:
+    stack = Stack(SesTopicArn=topic)
+    assert stack.has("SesTopicPermission") is stack.has("SesTopicSubscription") is bool(topic)
+    if topic:
+        assert stack["SesTopicPermission"]["SourceArn"] == stack["SesTopicSubscription"]["TopicArn"] == topic
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_logs_to_a_group_of_its_own_that_forgets(function: str) -> None:
     stack = Stack(LogRetentionDays="7")
@@ -245,16 +270,19 @@ def test_these_are_the_doors() -> None:
 def test_layers_are_for_the_processor_of_the_functions(architecture: str) -> None:
     stack = Stack(Architecture=architecture)
     assert stack.template.resolve(BODY["Globals"]["Function"]["Architectures"]) == [architecture]
-    for layer in ("DependenciesLayer", "MailroomLayer", "TemplatesLayer"):
+    for layer in ("DependenciesLayer", "SignaturesLayer", "MailroomLayer", "TemplatesLayer"):
         assert stack[layer]["CompatibleArchitectures"] == [architecture]
         build = stack.template.resolve(BODY["Resources"][layer]["Metadata"])
         assert build == {"BuildMethod": "makefile", "BuildArchitecture": architecture}
 
 
-def test_only_what_renders_carries_templates() -> None:
+@pytest.mark.parametrize(
+    ("layer", "wanted"),
+    [("TemplatesLayer", {"Send", "Deliver"}), ("SignaturesLayer", {"Feedback"})],
+)
+def test_a_layer_is_carried_by_those_who_need_it(layer: str, wanted: set[str]) -> None:
     stack = Stack()
-    carriers = {f for f in FUNCTIONS if "TemplatesLayer" in stack[f"{f}Function"]["Layers"]}
-    assert carriers == {"Send", "Deliver"}
+    assert {f for f in FUNCTIONS if layer in stack[f"{f}Function"]["Layers"]} == wanted
 
 
 @pytest.mark.parametrize("wish", ["true", "false"])
@@ -269,7 +297,7 @@ def test_no_parameter_is_a_place_for_a_secret() -> None:
     assert set(BODY["Parameters"]) == {
         *("Environment", "Providers", "AllowedSourceCidrs", "FixedEgressIp", "CodeLifetimeMinutes"),
         *("RecordCodeOnFailure", "LogRetentionDays", "SnapStart", "CodesConcurrency", "NoticesConcurrency"),
-        *("RequestsPerSecond", "AlarmTopicArn", "Architecture"),
+        *("RequestsPerSecond", "AlarmTopicArn", "SesTopicArn", "Architecture"),
     }
 
 
@@ -334,7 +362,7 @@ def test_snapshots_come_with_an_alias_and_without_them_there_is_none(wish: str) 
     for function in FUNCTIONS:
         assert stack[f"{function}Function"].get("AutoPublishAlias") == ("live" if wish == "on" else None)
         assert stack[f"{function}Function"]["AutoPublishAliasAllProperties"] is True
-    for layer in ("DependenciesLayer", "MailroomLayer", "TemplatesLayer"):
+    for layer in ("DependenciesLayer", "SignaturesLayer", "MailroomLayer", "TemplatesLayer"):
         assert stack[layer]["PublishLambdaVersion"] is True
 
 

@@ -22,8 +22,10 @@ packing = Packing(delivery)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = time.time() + context.get_remaining_time_in_millis() / 1000
     records = packing.pack(event["Records"])
+    failures = [{"itemIdentifier": record["messageId"]} for record in records if not settle(record, deadline)]
+    telemetry.tallied(logger, metrics, delivery.ledger.tally)
     metrics.add_metric("Packed", MetricUnit.Count, len(event["Records"]) - len(records))
-    return {"batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in records if not settle(r, deadline)]}
+    return {"batchItemFailures": failures}
 
 
 def settle(record: Mapping[str, Any], deadline: float) -> bool:

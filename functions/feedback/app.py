@@ -1,9 +1,39 @@
-"""Placeholder that says so."""
+"""What became of a mail: POST /feedback/{provider}[/{secret}] from providers, or SES through SNS and EventBridge."""
 
+import time
 from typing import Any
 
-from mailroom.request import refuse
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from mailroom import feedback, telemetry
+from mailroom.aws import Aws
+from mailroom.errors import Refused, SendError
+from mailroom.event import Report
+from mailroom.feedback import ses
+from mailroom.feedback.intake import Intake
+from mailroom.request import Request, answer, refuse
+
+logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
+intake = Intake.from_env(aws)
 
 
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return refuse(501, "This door is not open yet.")
+    if "requestContext" not in event:  # who may invoke the function is IAM's to say; what fails, Lambda repeats
+        return {"events": take(Report(ses.from_aws(event, time.time())))}
+    try:
+        return answer(200, {"events": take(feedback.read(Request.from_event(event), intake.settings))})
+    except Refused as refusal:
+        logger.info("Refused", extra={"status": refusal.status, "sentence": refusal.sentence})
+        metrics.add_metric("Refused", MetricUnit.Count, 1)
+        return refuse(refusal.status, refusal.sentence)
+    except SendError as error:
+        telemetry.failed(logger, metrics, error, "Not taken in: something that feedback depends on did not do its part")
+        return refuse(503, "This report could not be taken in. Please send it again.")
+
+
+def take(report: Report) -> int:
+    events = telemetry.heard(logger, metrics, intake.take(report))
+    telemetry.tallied(logger, metrics, intake.ledger.tally)
+    return events

@@ -48,7 +48,7 @@ class Delivery:
 
     @classmethod
     def from_env(cls, aws: Aws) -> "Delivery":
-        settings, ledger = Settings.from_env(aws), Ledger(aws, os.environ["TABLE_NAME"])
+        settings, ledger = Settings.from_env(aws), Ledger.from_env(aws)
         renderer = Renderer(Path(os.environ["TEMPLATES_DIR"]))
         return cls(settings, ledger, Queue.from_env(aws), renderer, Dispatch(settings))
 
@@ -78,6 +78,8 @@ class Delivery:
         message = parcel.message
         if message.expires_at <= self.clock():
             return Outcome(Status.SKIPPED, "expired")
+        if self.ledger.is_suppressed(message, parcel.lane, self.settings.address_key(), self.clock()):
+            return Outcome(Status.SKIPPED, "suppressed")
         standing = self.ledger.stand(message, self.settings.address_key(), self.clock())
         if standing is not Standing.CURRENT:
             return Outcome(Status.SKIPPED, standing)
@@ -105,6 +107,7 @@ class Delivery:
             if not last:
                 self.queue.bury(again)
         self.ledger.finish(message.id, token, outcome, self.clock())
+        self.ledger.tally.count(message.tenant, outcome.status, outcome.provider or outcome.reason)
         return outcome
 
     def offer(self, parcel: Parcel, ready: Ready, deadline: float) -> tuple[Outcome, Parcel]:

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from mailroom.ledger import Status
 
-__all__ = ["Event", "Reason", "What", "replies"]
+__all__ = ["Event", "Reason", "Report", "What", "reason_in", "replies"]
 
 # A receiving server's own sentence may quote the mail, and anyone may run one: of it only the reply codes are kept.
 BASIC = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?!\d)")
@@ -54,12 +55,24 @@ class Reason(StrEnum):
     CONTENT = "content"  # what it says, or a virus
     BLOCKED = "blocked"  # who says it: reputation, policy, authentication
     UNREACHABLE = "unreachable"  # DNS, routing, a server that does not answer
-    AUTO_REPLY = "auto_reply"
+    AUTO_REPLY = "auto_reply"  # it arrived, and an absence note came back
     PREVIOUS_BOUNCE = "previous_bounce"
     PREVIOUS_COMPLAINT = "previous_complaint"
     UNSUBSCRIBED = "unsubscribed"
     QUOTA = "quota"
     OTHER = "other"
+
+
+# https://www.iana.org/assignments/smtp-enhanced-status-codes: the class tells how final it is, the rest tells why.
+BY_CODE = (
+    (re.compile(r"5\.1\.[1236]|[45]\.2\.1|5\.5\.0\b"), Reason.NO_MAILBOX),
+    (re.compile(r"[45]\.2\.2|[45]\.3\.1|\b[45]52$"), Reason.MAILBOX_FULL),
+    (re.compile(r"[45]\.2\.3|[45]\.3\.4"), Reason.TOO_LARGE),
+    (re.compile(r"[45]\.6\."), Reason.CONTENT),
+    (re.compile(r"[45]\.7\.|5\.1\.[78]"), Reason.BLOCKED),
+    (re.compile(r"[45]\.4\.|4\.1\.|^421$"), Reason.UNREACHABLE),
+    (re.compile(r"^55[013]$"), Reason.NO_MAILBOX),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,20 @@ class Event:
         """What it leaves on a message's row, so that it is written down once."""
         said = self.what if self.what in ONCE else self.id
         return hashlib.sha256(f"{self.provider} {said}".encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one request told. A `token`, where there is one, is good for one `body` and no other."""
+
+    events: Sequence[Event] = ()
+    token: str = ""
+    body: bytes = b""
+
+
+def reason_in(codes: str) -> Reason:
+    """Return why a receiving server refused, as far as its reply codes tell."""
+    return next((reason for pattern, reason in BY_CODE if pattern.search(codes)), Reason.OTHER)
 
 
 def replies(text: object) -> str:

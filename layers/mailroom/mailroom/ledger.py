@@ -9,6 +9,8 @@ reader#{hash}  one a reader and kind: the newest message, so that an older code 
 asked#{hash}   one a request to `send`, by the name its caller gave it: the message it became
 once#{hash}    one a thing said, for kinds of which an older one stays true: the message that says it
 
+token#{hash}   one a token that a provider signs with: the body it was for
+
 suppressed#…   see suppression.py
 tally#…        see tally.py
 """
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.aws import Aws, AwsRefusal
 from mailroom.errors import SendError
+from mailroom.kinds import Lane
 from mailroom.mailbox import canonical, mask
 from mailroom.message import Message, Parcel
 from mailroom.tally import Tally
@@ -211,6 +214,12 @@ class Ledger:
             return Standing.DUPLICATE if old["identity"] == identity else Standing.SUPERSEDED
         return Standing.CURRENT
 
+    def is_suppressed(self, message: Message, lane: Lane, address_key: str, now: float) -> bool:
+        """Tell whether the reader gets nothing from this tenant on this lane: see suppression.py."""
+        pk = suppression_of(message.tenant, keyed_hash(address_key, canonical(message.to)))
+        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": {"pk": {"S": pk}}})
+        return float(decode_item(answer.get("Item", {})).get(f"{lane}_until", 0)) > now
+
     def finish(self, message_id: str, token: str, outcome: Outcome, now: float) -> None:
         """Record the end of a message; what a provider reported in the meantime stays."""
         end = {"at": now, "status": outcome.status} | _without_empty(
@@ -276,6 +285,21 @@ class Ledger:
             else:
                 return Heard.NEWS, row
         return (Heard.REPEATED if row else Heard.UNKNOWN), row
+
+    def spend(self, token: str, body: bytes, until: float, now: float) -> bool:
+        """Take a token that is good for one body; False if another body has had it."""
+        said = hashlib.sha256(body).hexdigest()[:32]
+        try:
+            self._update(
+                f"token#{hashlib.sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}",
+                {"said": said, "ttl": int(until)},
+                condition="attribute_not_exists(pk) OR #said = :said OR #ttl < :now",
+                values={":now": now},
+            )
+        except AwsRefusal as refusal:
+            _old_item(refusal)
+            return False
+        return True
 
     def find(self, provider_id: str) -> str:
         """Return which message a provider knows by this name, or nothing: for mails that could not carry our own."""
@@ -346,6 +370,10 @@ class Ledger:
 def shards_of(environment: str) -> int:
     """Return over how many partitions what is looked up by time is spread: each takes 1,000 writes a second."""
     return 1 if environment == "development" else 16
+
+
+def suppression_of(tenant: str, recipient: str) -> str:
+    return f"suppressed#{tenant}#{recipient}"
 
 
 def keyed_hash(key: str, text: str) -> str:

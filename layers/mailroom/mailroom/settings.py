@@ -62,6 +62,10 @@ class Settings:
             self._read_names(stale[start : start + NAMES_PER_CALL])
         return {name: value for name in names if (value := self._values.get(name))}
 
+    def json(self, name: str) -> dict[str, Any]:
+        """Return a setting that is a JSON object; empty where it is not set."""
+        return self._json(name, self.values(name).get(name, "{}"))
+
     def sender(self, tenant: str, purpose: str) -> Sender:
         """Return who speaks: the tenant's sender for this purpose, completed by its auth sender and the default's."""
         names = list(dict.fromkeys(f"senders/{t}/{p}" for t in ("default", tenant) for p in ("auth", purpose)))
@@ -74,7 +78,7 @@ class Settings:
             from_ = Mailbox.parse(merged["from"]) if merged.get("from") else self._shared_sender(chain)
             reply_to = Mailbox.parse(merged["reply_to"]) if merged.get("reply_to") else None
         except ValueError as error:
-            raise self._malformed(names[-1], str(error)) from error
+            raise self.malformed(names[-1], str(error)) from error
         return Sender(from_, reply_to, chain, merged.get("default_locale", "en"))
 
     def brand(self, tenant: str) -> Mapping[str, str]:
@@ -117,7 +121,7 @@ class Settings:
         """Name what is not set, with the command that sets it."""
         return Misconfigured("settings", "missing", f"{name} is not set: {self._command(name)}")
 
-    def _malformed(self, name: str, why: str) -> Misconfigured:
+    def malformed(self, name: str, why: str) -> Misconfigured:
         return Misconfigured("settings", "malformed", f"{name} is malformed, {why}: {self._command(name)}")
 
     def _command(self, name: str) -> str:
@@ -134,7 +138,7 @@ class Settings:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise self._malformed(name, "it must be a JSON object")
+            raise self.malformed(name, "it must be a JSON object")
         return value
 
     def _is_stale(self, name: str) -> bool:

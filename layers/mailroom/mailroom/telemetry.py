@@ -2,20 +2,23 @@
 
 import time
 import traceback
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from mailroom.errors import Refused, SendError
-from mailroom.ledger import Outcome, Status
+from mailroom.event import Event, What
+from mailroom.ledger import Heard, Outcome, Status
 from mailroom.message import Message
+from mailroom.tally import Tally
 
 if TYPE_CHECKING:
     from mailroom.door import Reply
 
-__all__ = ["answered", "crashed", "failed", "finished"]
+__all__ = ["answered", "crashed", "failed", "finished", "heard", "tallied"]
 
 
 HEADLINES = {
@@ -32,6 +35,8 @@ COUNTED_AS = {
     Status.FAILED: "Failed",
     Status.UNKNOWN: "Unknown",
 }
+REPORTED_AS = {what: what.title() for what in What}
+QUIET = (What.DELIVERED, What.DEFERRED, What.OPENED, What.CLICKED)  # the ledger has them
 WARNINGS = {
     "shared_test_sender": "Sent from onboarding@resend.dev, which reaches only your own address and looks like spam: "
     "set senders/default/auth to an address on a domain of yours",
@@ -60,8 +65,7 @@ def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcom
     log(HEADLINES[outcome.status], extra={name: value for name, value in facts.items() if value not in ("", None, [])})
     for warning in outcome.warnings:
         logger.warning(WARNINGS[warning], extra={"message_id": message.id, "tenant": message.tenant})
-    by = {"provider": outcome.provider} if outcome.status is Status.SENT else {"reason": outcome.reason}
-    _count(metrics, COUNTED_AS[outcome.status], by)
+    _count(metrics, COUNTED_AS[outcome.status], _dimension(outcome))
     for tried in outcome.tries:
         if tried.error == "misconfigured":
             _count(metrics, "Misconfigured", {"provider": tried.provider})
@@ -69,11 +73,55 @@ def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcom
         metrics.add_metric("AcceptedToSent", MetricUnit.Milliseconds, (now - message.created_at) * 1000)
 
 
-def _count(metrics: Metrics, name: str, by: Mapping[str, str]) -> None:
-    metrics.add_metric(name, MetricUnit.Count, 1)
-    with single_metric(name, MetricUnit.Count, 1) as metric:
+def _dimension(outcome: Outcome) -> Mapping[str, str]:
+    match outcome.status:
+        case Status.SENT:
+            return {"provider": outcome.provider}
+        case Status.FAILED | Status.UNKNOWN if outcome.tries and outcome.tries[-1].error:
+            return {"class": outcome.tries[-1].error}
+    return {"reason": outcome.reason}
+
+
+def _count(metrics: Metrics, name: str, by: Mapping[str, str], number: int = 1) -> None:
+    metrics.add_metric(name, MetricUnit.Count, number)
+    with single_metric(name, MetricUnit.Count, number) as metric:
         for dimension, value in by.items():
             metric.add_dimension(dimension, value)
+
+
+def heard(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, Heard, Mapping[str, Any]]]) -> int:
+    """Log what went wrong with single mails and count everything; return how many events there were."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for event, what, row in taken:
+        news = what is Heard.NEWS
+        soft = event.what is What.BOUNCED and not event.permanent
+        name = ("SoftBounced" if soft else REPORTED_AS[event.what]) if news else f"{what.title()}Events"
+        counts[name, event.provider] += 1
+        if news and event.what in QUIET:
+            continue
+        facts = {
+            "message_id": event.message_id,
+            "provider": event.provider,
+            "provider_id": event.provider_id,
+            "event": event.what,
+            "reason": event.reason,
+            "detail": event.detail,
+            "tenant": row.get("tenant"),
+            "kind": row.get("kind"),
+        }
+        headline = "Reported by its provider" if news else f"Reported by its provider: {what}"
+        logger.info(headline, extra={name: value for name, value in facts.items() if value})
+    for (name, provider), number in counts.items():
+        _count(metrics, name, {"provider": provider}, number)
+    return counts.total()
+
+
+def tallied(logger: Logger, metrics: Metrics, tally: Tally) -> None:
+    """Write the tally; that it could not be written stops nobody's mail."""
+    try:
+        tally.flush()
+    except SendError as error:
+        failed(logger, metrics, error, "Statistics are written later")
 
 
 def answered(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes: bool = False) -> None:
