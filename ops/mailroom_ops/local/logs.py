@@ -38,6 +38,7 @@ class Logs:
     def say(self, text: str, level: str = "INFO", source: str = "local") -> None:
         """Say something of our own, which is no function's output."""
         with self._lock:
+            self._lines.append((source, text))
             self._write(source, text, level)
 
     def lines(self, source: str | None = None) -> list[str]:

@@ -6,6 +6,7 @@ import { setUpSamples } from "/console/samples.js";
 const mails = new Map();
 const read = new Set();
 let openNext = false;
+let loads = 0;
 
 const list = byId("list");
 
@@ -32,7 +33,14 @@ function settle() {
 }
 
 async function load() {
-  const all = await json("/console/mails.json");
+  const turn = ++loads;
+  const before = new Set(mails.keys());
+  const known = await json("/console/mails.json");
+  if (turn !== loads) return;
+  // What arrived while we asked may be missing from the answer.
+  const ids = new Set(known.map((mail) => mail.id));
+  const since = [...mails.values()].filter((mail) => !before.has(mail.id) && !ids.has(mail.id)).reverse();
+  const all = [...since, ...known];
   mails.clear();
   for (const mail of all) mails.set(mail.id, mail);
   list.replaceChildren(...all.map(rowOf));
@@ -85,10 +93,10 @@ setUpSamples(() => { openNext = true; });
 
 const state = byId("state");
 const news = new EventSource("/console/events");
-news.addEventListener("open", () => {
+news.addEventListener("open", async () => {
+  await load();
   state.className = "state live";
   state.textContent = "listening";
-  load();
 });
 news.addEventListener("error", () => {
   state.className = "state lost";
@@ -96,6 +104,7 @@ news.addEventListener("error", () => {
 });
 news.addEventListener("mail", (event) => arrive(JSON.parse(event.data)));
 news.addEventListener("emptied", () => {
+  loads += 1;
   mails.clear();
   read.clear();
   list.replaceChildren();
