@@ -5,18 +5,14 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from mailroom.aws import Aws
+from tests import moto_server
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def moto_url() -> str:
+    return moto_server.moto_url()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """SES: what botocore makes of our parameters, what moto answers, and what AWS has been seen to answer."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,7 +23,7 @@ from mailroom_ops.sandbox.desk import UNVERIFIED
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses as Desk
-from tests.providers.moto_server import moto_url
+from tests.moto_server import moto_url
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example", "AWS_REGION": "eu-west-1"}
 
@@ -305,12 +303,3 @@ def test_without_a_region_anywhere_it_is_asked_for(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(Misconfigured, match="providers/ses/region"):
         load("ses", {})
-
-
-def test_loading_ses_loads_no_other_client_than_botocores() -> None:
-    package = Path(__file__).parents[2] / "layers" / "mailroom"
-    code = "import sys; from mailroom.providers import load; load('ses', {'region': 'eu-west-1'}); print(*sys.modules)"
-    env = {"PYTHONPATH": str(package), **CREDENTIALS}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-
-    assert not set(done.stdout.split()) & {"httpx", "smtplib", "pydantic", "requests"}

@@ -1,0 +1,35 @@
+"""One AWS endpoint for all tests of a run: moto in a process of its own, so that it takes no time from what is tested."""
+
+import atexit
+import subprocess
+import sys
+from functools import cache
+
+__all__ = ["moto_url"]
+
+# It ends when its standard input does: no process is left behind, however the run ends.
+SERVER = """
+import sys
+import moto.sesv2.urls  # else its first request waits for it
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print("http://%s:%d" % server.get_host_and_port(), flush=True)
+sys.stdin.read()
+"""
+
+
+@cache
+def moto_url() -> str:
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+    atexit.register(process.wait)
+    atexit.register(process.stdin.close)  # runs before the wait
+    return process.stdout.readline().strip()
