@@ -125,7 +125,7 @@ class Running:
 @contextmanager
 def running(**options: Any) -> Iterator[Running]:
     """Start a stack of one's own, on any free port."""
-    with Stack(Options(**{"port": 0, "watch": False, **options}), Logs(out=None)) as stack:
+    with Stack(Options(**{"port": 0, "watch": False, "reports": False, **options}), Logs(out=None)) as stack:
         yield Running(stack)
 
 

@@ -14,6 +14,7 @@ from mailroom_ops.local.console import Console
 from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.functions import Function
 from mailroom_ops.local.gateway import Gateway
+from mailroom_ops.local.intrinsics import TemplateError
 from mailroom_ops.local.invoke_api import InvokeApi
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.provision import Blueprint, load_secrets
@@ -22,6 +23,8 @@ from mailroom_ops.local.runtime_api import Outcome
 from mailroom_ops.local.samples import Samples
 from mailroom_ops.local.server import Server
 from mailroom_ops.local.watch import Watcher
+from mailroom_ops.sandbox import reports
+from mailroom_ops.sandbox.reporter import Reporter
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses
 from mailroom_ops.sandbox.smtp import SmtpSandbox
@@ -51,6 +54,7 @@ class Options:
     parameters: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of queue properties, by logical id
     environment: Mapping[str, str] = field(default_factory=dict)  # of every function
+    reports: bool = True  # whether the sandboxes report what became of a mail, as their providers do
     proxy: Callable[[str], str] | None = None  # what stands between everything and moto: an endpoint for an endpoint
 
 
@@ -109,7 +113,10 @@ class Stack:
 
     def _provider_settings(self) -> dict[str, str]:
         settings = {name: self.sandbox.settings(name) for name in self.sandbox.desks} | {"smtp": self._smtp.settings()}
-        return {f"providers/{name}/{key}": value for name, values in settings.items() for key, value in values.items()}
+        sending = {
+            f"providers/{name}/{key}": value for name, values in settings.items() for key, value in values.items()
+        }
+        return sending | reports.settings()
 
     def _start_functions(self, children: Children, opened: ExitStack) -> None:
         for name, spec in self.blueprint.specs(self.aws.endpoint, self.options.environment).items():
@@ -138,6 +145,8 @@ class Stack:
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="front door", daemon=True)
         thread.start()
         opened.callback(self._server.shutdown)
+        if self.options.reports:
+            opened.callback(Reporter(self.sandbox.inbox, self.url).stop)
 
     def _about(self) -> dict[str, str]:
         return {
@@ -166,13 +175,20 @@ class Stack:
         if "template.yaml" in names:
             self.logs.say("template.yaml has changed: stop me and start me again to run what it says now", "WARNING")
         if self.options.secrets.name in names:
-            self.load_secrets()
-            everything = True
+            everything = self._load_changed_secrets()
         for name in self.functions if everything else folders & set(self.functions):
             self.functions[name].restart()
         if everything or folders:
             what = "every function" if everything else ", ".join(sorted(folders))
             self.logs.say(f"restarted {what}: {', '.join(sorted(names))} changed")
+
+    def _load_changed_secrets(self) -> bool:
+        try:
+            self.load_secrets()
+        except TemplateError as error:
+            self.logs.say(str(error), "ERROR")
+            return False
+        return True
 
     def _in(self, folder: str, path: Path) -> bool:
         return path.is_relative_to(self.options.root / folder)
