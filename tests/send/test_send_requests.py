@@ -278,5 +278,9 @@ def test_a_single_language_needs_no_list_and_null_is_nothing() -> None:
     assert (message.locales, message.tenant) == (("de-CH",), "default")
 
 
+def test_a_whole_number_of_seconds_may_be_written_with_a_point() -> None:
+    assert direct.parse(code(expires_in=90.0)).said == direct.parse(code(expires_in=90)).said
+
+
 def test_a_kind_of_the_tenants_own_is_taken() -> None:
     assert message_of(**code(kind="parking-permit")).kind == "parking-permit"

@@ -11,7 +11,7 @@ from mailroom.locales import TAG
 from mailroom.mailbox import is_address
 from mailroom.view import FACTS, PARAGRAPHS
 
-__all__ = ["Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs"]
+__all__ = ["Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
 
 LOCALES = 20
 
@@ -52,6 +52,10 @@ def _fact(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # to JSON, 60.0 is an integer
+
+
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -84,6 +88,7 @@ Name = Annotated[str, AfterValidator(_name), WithJsonSchema(NAMED)]
 Address = Annotated[str, AfterValidator(_address), WithJsonSchema(TEXT | {"format": "email"})]
 Code = Annotated[Any, AfterValidator(_code), WithJsonSchema(CODED)]
 Link = Annotated[Any, AfterValidator(_link), WithJsonSchema(LINKED)]
+Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600), BeforeValidator(_whole)]
 Locales = Annotated[
     list[Annotated[str, AfterValidator(_tag)]],
     Field(max_length=LOCALES),

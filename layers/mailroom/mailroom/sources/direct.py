@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from mailroom import foreign
 from mailroom.errors import Invalid
-from mailroom.fields import Address, Code, Facts, Link, Locales, Name, Paragraphs
+from mailroom.fields import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
 from mailroom.kinds import KINDS, NOTICE_LIFETIME, Lane, lane_of
 from mailroom.message import Message, content_identity
 from mailroom.request import BODY_LENGTH, parse_json
@@ -19,7 +19,6 @@ __all__ = ["BATCH", "BATCH_LENGTH", "SOURCE", "SendRequest", "body_of", "parse",
 SOURCE = "direct"
 BATCH = 100
 BATCH_LENGTH = 1024 * 1024
-LONGEST_LIFE = 7 * 24 * 3600
 
 
 class Button(BaseModel):
@@ -66,9 +65,7 @@ class SendRequest(BaseModel):
     mode: Literal["inline", "queued"] | None = Field(
         default=None, description="`inline`, the default, sends before it answers; `queued` answers at once."
     )
-    expires_in: int | None = Field(
-        default=None, ge=1, le=LONGEST_LIFE, description="For how many seconds it is worth sending."
-    )
+    expires_in: Seconds | None = Field(default=None, description="For how many seconds it is worth sending.")
 
     @property
     def whose(self) -> str:

@@ -1,0 +1,161 @@
+"""Send as its callers meet it: a real boto3 client and plain HTTP, in front of real processes."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from mailroom_ops.sandbox.faults import Kind
+from tests.running import Answer, Running
+from tests.send.conftest import code, notice
+
+KEY = "local-api-key"
+HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+CALLERS = 200
+
+
+def post(stack: Running, body: Any, path: str = "/v1/emails", **headers: str) -> Answer:
+    return stack.request("POST", path, json.dumps(body), HEADERS | headers)
+
+
+@pytest.fixture(scope="session")
+def functions(stack: Running) -> Any:
+    """Return the client an auth service has, of the local stack."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "lambda",
+        endpoint_url=stack.url,
+        region_name="eu-west-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(max_pool_connections=CALLERS, read_timeout=60, retries={"total_max_attempts": 1}),
+    )
+
+
+def invoke(functions: Any, event: Any) -> dict[str, Any]:
+    answer = functions.invoke(FunctionName="send", Payload=json.dumps(event).encode())
+    assert "FunctionError" not in answer
+    said: dict[str, Any] = json.loads(answer["Payload"].read())
+    return said
+
+
+def test_an_auth_service_invokes_the_function_and_knows_what_happened(stack: Running, functions: Any) -> None:
+    to = stack.address()
+
+    answer = invoke(functions, code(to=to, locale="de"))
+
+    mail = stack.mail_to(to)
+    assert answer == {
+        "message_id": mail.message_id,
+        "status": "sent",
+        "provider": "resend",
+        "provider_id": mail.id,
+    }
+    assert mail.locale == "de"
+    assert "424242" in mail.text
+    line = json.loads(stack.line_with(mail.message_id, "send"))
+    assert line["message"] == "Email sent successfully"
+
+
+def test_over_http_with_a_key_the_same(stack: Running) -> None:
+    to = stack.address()
+
+    answer = post(stack, code(to=to, tenant="acme"))
+
+    mail = stack.mail_to(to)
+    assert answer.status == 200
+    assert answer.json()["message_id"] == mail.message_id
+    assert mail.from_ == "Acme <login@acme.example>"
+    found = stack.request("GET", f"/v1/emails/{mail.message_id}", headers=HEADERS)
+    assert (found.status, found.json()["status"], found.json()["tenant"]) == (200, "sent", "acme")
+
+
+def test_a_queued_mail_is_delivered_and_can_be_followed(stack: Running, functions: Any) -> None:
+    to = stack.address()
+
+    answer = invoke(functions, notice(to=to, mode="queued"))
+
+    assert answer["status"] == "accepted"
+    assert stack.mail_to(to).message_id == answer["message_id"]
+    stack.line_with(answer["message_id"], "deliver")
+    found = stack.request("GET", f"/v1/emails/{answer['message_id']}", headers=HEADERS)
+    assert found.json()["status"] == "sent"
+
+
+def test_a_batch_over_http_and_one_by_invoke(stack: Running, functions: Any) -> None:
+    readers = [stack.address() for _ in range(6)]
+
+    over_http = post(stack, {"messages": [code(to=to) for to in readers[:3]]}, "/v1/emails/batch").json()["results"]
+    by_invoke = invoke(functions, [notice(to=to) for to in readers[3:]])["results"]
+
+    for to, result in zip(readers, over_http + by_invoke, strict=True):
+        assert result["status"] == "sent"
+        assert stack.mail_to(to).message_id == result["message_id"]
+
+
+def test_bad_requests_are_refusals_and_never_crashes(stack: Running, functions: Any) -> None:
+    assert invoke(functions, {"kind": "sign-in-code"})["status"] == "refused"
+    assert invoke(functions, None)["status"] == "refused"
+    assert post(stack, {"kind": "sign-in-code"}).status == 422
+    assert stack.request("POST", "/v1/emails", "{", HEADERS).status == 400
+    assert post(stack, code(), authorization="Bearer wrong").status == 401
+    assert stack.request("GET", "/v1/emails/nothing", headers=HEADERS).status == 404
+
+
+def test_the_document_is_served(stack: Running) -> None:
+    answer = stack.request("GET", "/openapi.json")
+    assert (answer.status, answer.json()["openapi"]) == (200, "3.1.0")
+
+
+def test_two_hundred_callers_with_one_key_get_one_mail_and_consistent_answers(stack: Running, functions: Any) -> None:
+    """Half of them invoke, half use HTTP. The mail is under way while others ask; who is told to come back does."""
+    to = stack.address()
+    request = code(to=to, idempotency_key=f"order-{to}")
+    start = threading.Barrier(CALLERS)
+    stack.sandbox.faults.add("resend", Kind.HOLD)
+
+    def call(number: int) -> dict[str, Any]:
+        start.wait()
+        for _ in range(120):
+            if number % 2:
+                said = invoke(functions, request)
+            else:
+                answer = post(stack, request)
+                said = answer.json()
+                assert answer.status in (200, 409)
+                assert (answer.headers.get("retry-after") == "1") == (answer.status == 409)
+            if said["status"] != "refused":
+                return said
+            assert [error["field"] for error in said["errors"]] == ["idempotency_key"]
+            stack.sandbox.faults.release()
+            time.sleep(float(answer.headers["retry-after"]) if not number % 2 else 1)
+        raise AssertionError("told to come back for two minutes")
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        answers = list(callers.map(call, range(CALLERS)))
+
+    (mail,) = [mail for mail in stack.sandbox.inbox.all() if mail.to == to]
+    assert answers == [answers[0]] * CALLERS
+    assert answers[0]["status"] == "sent"
+    assert (answers[0]["message_id"], answers[0]["provider_id"]) == (mail.message_id, mail.id)
+    sent = [line for line in stack.logs("send") if mail.message_id in line and "Email sent successfully" in line]
+    assert len(sent) == 1
+
+
+def test_no_log_of_the_stack_holds_anything_private(stack: Running, functions: Any) -> None:
+    to = stack.address()
+    invoke(functions, code("918273", to=to, idempotency_key="canary-key"))
+    invoke(functions, code("918273", to=f"{to}, {to}", canary="canary-word"))
+    post(stack, {"kind": "password-reset", "to": to, "data": {"link": "https://example.com/?token=canary-token"}})
+    post(stack, code("918273", to=to), authorization="Bearer canary-api-key")
+    last = invoke(functions, notice(to=to))["message_id"]
+    stack.line_with(last, "send")
+
+    written = "\n".join(stack.logs())
+    for canary in ("918273", "canary", to, KEY):
+        assert canary not in written, canary
