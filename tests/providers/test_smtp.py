@@ -468,7 +468,8 @@ def test_any_other_relay_is_told_neither(relay: SmtpSandbox, provider: Smtp, ema
         ("2.0.0 Ok: queued as 4XyZ1234", "4XyZ1234"),
         ("OK id=1tDxyz-0001Ab-2C", "1tDxyz-0001Ab-2C"),
         ("2.0.0 OK 1732135000 a640c23a62f3a-aa20df28b12 - gsmtp", "OK 1732135000 a640c23a62f3a-aa20df28b12 - gsmtp"),
-        ("2.6.0 <c0ffee@mail.example> Queued mail for delivery", "<c0ffee@mail.example> Queued mail for delivery"),
+        ("2.6.0 <c0ffee@mail.example> Queued mail for delivery", "Queued mail for delivery"),
+        ("OK ada@example.org", "OK"),
     ],
 )  # fmt: skip
 def test_the_relays_name_for_the_mail_is_kept(

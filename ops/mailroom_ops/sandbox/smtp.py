@@ -233,7 +233,7 @@ def _read(envelope: Envelope) -> Captured:
     mail = email.message_from_bytes(content, policy=email.policy.default)
     bodies = {kind: mail.get_body((kind,)) for kind in ("plain", "html")}
     text, html = (body.get_content().replace("\r\n", "\n") if body else "" for body in bodies.values())
-    # Up to 3.13 the newer policy puts a space between two encoded words of a name; the older one does not.
+    # The newer policy puts a space between two encoded words of a name (seen in Python 3.11); the older one does not.
     raw = email.message_from_bytes(content, policy=email.policy.compat32)
     headers = {name: decoded(str(value)) for name, value in raw.items()}
     tags = {found[1].lower().replace("-", "_"): headers[name] for name in headers if (found := OURS.fullmatch(name))}

@@ -17,7 +17,7 @@ from mailroom.mailbox import Mailbox
 
 __all__ = ["compose", "encoded", "written"]
 
-# Not EmailMessage: up to 3.13 it breaks a long token, as in List-Unsubscribe, into encoded words (seen 2026-11).
+# Not EmailMessage: it breaks a long token, as in List-Unsubscribe, into encoded words (seen in Python 3.11, 2026-11).
 WIRE = compat32.clone(linesep="\r\n", max_line_length=78)
 OUR_ID = re.compile(r"[0-9a-f]{32}")
 LATEST = 4102444800.0  # the year 2100: what lies beyond is no time

@@ -52,9 +52,9 @@ ERRORS = (
 WAIT = re.compile(r"\b(?:in|after|for) (\d{1,5}) ?(s|m|h)(?:ec|in|our|\b)", re.IGNORECASE)
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 NAMES = (
-    re.compile(r"\bqueued as <?([\w.+@-]+)", re.IGNORECASE),  # Postfix and its many kin
-    re.compile(r"\bid=<?([\w.+@-]+)", re.IGNORECASE),  # Exim
-    re.compile(r"^(?:ok|accepted|queued)?:?\s*<?([\w.+@-]{8,})>?$", re.IGNORECASE),  # SES: `250 Ok 0100…`
+    re.compile(r"\bqueued as <?([\w.+-]+)", re.IGNORECASE),  # Postfix and its many kin
+    re.compile(r"\bid=<?([\w.+-]+)", re.IGNORECASE),  # Exim
+    re.compile(r"^(?:ok|accepted|queued)?:?\s*<?([\w.+-]{8,})>?$", re.IGNORECASE),  # SES: `250 Ok 0100…`
 )
 
 
@@ -74,8 +74,8 @@ def refusal(stage: str, code: int, text: bytes) -> SendError:
 
 
 def name_given(answer: bytes) -> str:
-    """Find the name the relay gave the mail in what follows its 250; failing that, its words are the trace."""
-    said = re.sub(r"^2\.\d{1,3}\.\d{1,3} ", "", " ".join(answer.decode(errors="replace").split()))
+    """Find the name the relay gave the mail in what follows its 250; failing that, its words, without an address."""
+    said = re.sub(r"^2\.\d{1,3}\.\d{1,3} |\S*@\S*", "", " ".join(answer.decode(errors="replace").split())).strip()
     found = next((match[1] for pattern in NAMES if (match := pattern.search(said))), None)
     return found or "".join(char for char in said[:80] if char.isprintable())
 

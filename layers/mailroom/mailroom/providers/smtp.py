@@ -151,7 +151,6 @@ def _on_the_wire(email: Email) -> Email:
 def _mail(smtp: smtplib.SMTP, email: Email, size: int) -> smtplib.SMTP:
     options = f" SIZE={size}" if smtp.has_extn("size") else ""
     ours = email.from_.address + (email.reply_to.address if email.reply_to else "")
-    smtp.command_encoding = "ascii"
     if not (ours + email.to).isascii():
         if not smtp.has_extn("smtputf8"):
             kind = Rejected if ours.isascii() else Misconfigured
