@@ -51,12 +51,7 @@ class Command:
         return self.lines[-1].removeprefix("ready ")
 
     def family(self) -> set[int]:
-        """Return the process and all below it."""
-        found = {self.process.pid}
-        parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return found
+        return family_of(self.process.pid)
 
     def end(self) -> int:
         code = self.process.wait(PATIENCE)
@@ -64,6 +59,15 @@ class Command:
         assert self.process.stdout
         self.process.stdout.close()
         return code
+
+
+def family_of(process: int) -> set[int]:
+    """Return a process and all below it."""
+    found = {process}
+    parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
 
 
 def _parent(path: Path) -> int:
@@ -112,6 +116,21 @@ def test_it_starts_says_ready_and_stops_leaving_no_process(root: Path, how: sign
 
         assert command.end() == 0
         assert alive(family) == set()
+
+
+@needs_proc
+def test_it_can_be_stopped_while_it_starts(root: Path) -> None:
+    process = subprocess.Popen(COMMAND, env=environment(root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    end = time.monotonic() + PATIENCE
+    while len(family := family_of(process.pid)) < 3:  # itself, the guard and moto
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, output.splitlines()[-1]) == (130, b"stopped before it was ready")
+    assert alive(family) == set()
 
 
 @needs_proc

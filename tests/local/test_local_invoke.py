@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.running import PATIENCE, Running
+from tests.running import Running
 
 
 @pytest.fixture
@@ -95,10 +94,7 @@ def test_an_asynchronous_event_is_taken_at_once_and_run(functions: Any, small: R
 
     assert functions.invoke(FunctionName="work", InvocationType="Event", Payload=payload)["StatusCode"] == 202
 
-    end = time.monotonic() + PATIENCE
-    while not any("later" in line for line in small.logs("work")):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    small.line_with("later", "work")
 
 
 def test_a_payload_that_is_not_json_is_refused(functions: Any) -> None:

@@ -1,7 +1,6 @@
 """Queues that feed a function, on a running stack of the small project: what SQS and Lambda do with what failed."""
 
 import json
-import time
 import uuid
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from mailroom_ops.local.queues import failed_items
 from mailroom_ops.local.runtime_api import Outcome
-from tests.running import PATIENCE, Running
+from tests.running import Running
 
 
 def put(small: Running, queue: str, *bodies: dict[str, Any]) -> list[str]:
@@ -22,32 +21,20 @@ def put(small: Running, queue: str, *bodies: dict[str, Any]) -> list[str]:
 
 def tries(small: Running, id_: str, count: int = 1) -> list[dict[str, Any]]:
     """Return how the function was given a message, once that happened so often."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        found = [json.loads(line) for line in small.logs("work") if id_ in line]
-        if len(found) >= count:
-            return found
-        assert time.monotonic() < end, f"{len(found)} of {count} tries"
-        time.sleep(0.02)
+    small.until(lambda: len([line for line in small.logs("work") if id_ in line]) >= count)
+    return [json.loads(line) for line in small.logs("work") if id_ in line]
 
 
 def buried(small: Running, id_: str) -> bool:
     """Wait until a message lies in the dead-letter queue."""
-    url = small.stack.blueprint.queue_url("CodesDeadLetterQueue")
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        for message in small.aws("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
-            if id_ in message["Body"]:
-                return True
-    return False
+    sqs, url = small.aws("sqs"), small.stack.blueprint.queue_url("CodesDeadLetterQueue")
 
+    def look() -> bool:
+        found = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        return any(id_ in message["Body"] for message in found.get("Messages", []))
 
-def waiting(small: Running, queue: str) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    url = small.stack.blueprint.queue_url(queue)
-    return sum(
-        map(int, small.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values())
-    )
+    small.until(look)
+    return True
 
 
 def test_what_succeeded_is_deleted_and_what_failed_comes_back_until_it_is_buried(small: Running) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from mailroom_ops.local.intrinsics import TemplateError
 from tests.local.conftest import ECHO
-from tests.running import PATIENCE, Running, running
+from tests.running import Running, running
 
 
 def environment(small: Running) -> Any:
@@ -24,10 +23,7 @@ def answer_of(small: Running) -> str:
 
 
 def becomes(small: Running, word: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while answer_of(small) != word:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    small.until(lambda: answer_of(small) == word)
 
 
 def test_queues_and_table_are_made_as_the_template_says(small: Running) -> None:
@@ -87,19 +83,40 @@ def test_changed_code_answers_within_a_moment(small: Running) -> None:
     becomes(small, "first")
 
 
+def test_changed_secrets_are_loaded_and_broken_ones_are_reported(small: Running) -> None:
+    file = small.stack.options.secrets
+    before = file.read_text()
+    name = "/mailroom/development/webhooks/logto/authorization"
+
+    file.write_text("{ not: yaml")
+    small.line_with("secrets.yaml is not YAML", "local")
+    file.write_text(before.replace("Bearer small", "Bearer changed"))
+
+    small.until(
+        lambda: small.aws("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] == "Bearer changed"
+    )
+    file.write_text(before)
+
+
+def test_a_changed_template_asks_for_a_restart(small: Running) -> None:
+    file = small.stack.options.root / "template.yaml"
+    file.write_text(file.read_text() + "# changed\n")
+
+    small.line_with("template.yaml has changed: stop me and start me again", "local")
+
+
 def test_broken_code_answers_500_and_mended_code_answers_again(small: Running) -> None:
     file = small.stack.options.root / "functions" / "echo" / "app.py"
 
+    def answers(status: int) -> bool:
+        return small.request("GET", "/echo/one").status == status
+
     file.write_text("this is not python")
-    end = time.monotonic() + PATIENCE
-    while (answer := small.request("GET", "/echo/one")).status == 200:
-        assert time.monotonic() < end
-    assert (answer.status, answer.json()) == (500, {"message": "Internal Server Error"})
+    small.until(lambda: answers(500))
+    assert small.request("GET", "/echo/one").json() == {"message": "Internal Server Error"}
 
     file.write_text(ECHO)
-    end = time.monotonic() + PATIENCE
-    while small.request("GET", "/echo/one").status != 200:
-        assert time.monotonic() < end
+    small.until(lambda: answers(200))
 
 
 def test_a_stack_that_cannot_be_made_says_what_is_wrong_and_leaves_nothing(tmp_path: Path) -> None:

@@ -56,13 +56,20 @@ def main(arguments: list[str]) -> int:
     from mailroom_ops.local.logs import Logs
     from mailroom_ops.local.stack import Options, Stack, StartError
 
-    stopped = threading.Event()
+    ready, stopped = threading.Event(), threading.Event()
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        if not ready.is_set():
+            raise KeyboardInterrupt
+
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, lambda *_: stopped.set())
+        signal.signal(name, stop)
     started = time.monotonic()
     settings = Options(port=int(options.port), provider=options.provider, watch=not options.no_watch)
     try:
         with Stack(settings, Logs()) as stack:
+            ready.set()
             print(f"\n  inbox    {stack.url}/")
             print(f"  Logto    {stack.url}/webhooks/logto   Authorization: Bearer local-logto-token")
             print(f"  AWS      {stack.aws.endpoint}   (moto)")
@@ -80,6 +87,9 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    except KeyboardInterrupt:
+        print("stopped before it was ready", file=sys.stderr)
+        return 130
     except (StartError, TemplateError) as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 1

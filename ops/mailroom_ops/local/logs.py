@@ -39,6 +39,7 @@ class Logs:
         """Say something of our own, which is no function's output."""
         with self._lock:
             self._lines.append((source, text))
+            self._lock.notify_all()
             self._write(source, text, level)
 
     def lines(self, source: str | None = None) -> list[str]:
