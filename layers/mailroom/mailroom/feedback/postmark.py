@@ -66,12 +66,11 @@ def parse(body: Mapping[str, Any], account: str, now: float) -> list[Event]:
         reason = reason or (reason_in(codes) if what is What.BOUNCED else None)
     elif what is What.SUPPRESSED:
         reason = SUPPRESSIONS.get(text(body, "SuppressionReason"), Reason.OTHER)
-    at = moment(body, time_of, default=now)
     event = Event(
         what,
         account,
-        f"{record} {kind} {at}",  # only a bounce has an id
-        at,
+        f"{record} {kind} {text(body, time_of)}",  # only a bounce has an id
+        moment(body, time_of, default=now),
         message_id=text(body, "Metadata", "message_id"),
         provider_id=text(body, "MessageID"),
         recipient=text(body, recipient),

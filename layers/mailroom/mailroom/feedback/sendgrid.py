@@ -79,7 +79,6 @@ def parse(item: Any, account: str, now: float) -> list[Event]:
     what = TYPES.get(name)
     if what is None:
         return []
-    at = seconds(item, "timestamp", default=now)
     codes = replies(item.get("status")) or replies(item.get("reason")) or replies(item.get("response"))
     reason, permanent = None, False
     if what is What.BOUNCED:
@@ -92,8 +91,8 @@ def parse(item: Any, account: str, now: float) -> list[Event]:
         what,
         account,
         # Not sg_event_id: it changes when SendGrid repeats an event. https://github.com/sendgrid/sendgrid-nodejs/issues/1435
-        f"{name} {at} {item.get('attempt', '')}",
-        at,
+        f"{name} {item.get('timestamp')} {item.get('attempt')}",
+        seconds(item, "timestamp", default=now),
         message_id=text(item, "message_id"),
         provider_id=text(item, "sg_message_id").partition(".")[0],
         recipient=text(item, "email"),

@@ -62,7 +62,7 @@ def parse(body: Any, account: str, now: float) -> list[Event]:
             Event(
                 happened,
                 account,
-                f"{text(said, 'feedbackId') or f'{kind} {at}'} {number}",
+                f"{text(said, 'feedbackId') or text(said, 'timestamp')} {kind} {number}",
                 at,
                 message_id=_tag(mail, "message_id"),
                 provider_id=text(mail, "messageId"),
