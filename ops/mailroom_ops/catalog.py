@@ -9,14 +9,25 @@ from mailroom.errors import Misconfigured
 from mailroom.mailbox import Mailbox, is_address
 from mailroom.providers import NEEDS, load, needs
 
-__all__ = ["ACCOUNT", "SETTINGS", "TENANT", "Setting", "account_fault", "fault", "find", "split", "values_of"]
+__all__ = [
+    "ACCOUNT",
+    "SETTINGS",
+    "TENANT",
+    "Setting",
+    "account_fault",
+    "fault",
+    "find",
+    "split",
+    "values_of",
+    "with_values",
+]
 
 TENANT = r"[a-z0-9][a-z0-9-]{0,62}"
 # `resend`, or an account of its own at the same provider: `resend.acme`.
 ACCOUNT = rf"(?:{'|'.join(NEEDS)})(?:\.{TENANT})?"
 LONGEST = 4096  # bytes, of a parameter in the standard tier
 SECRET_KEYS = frozenset({"api_key", "server_token", "access_key_secret", "password", "secret"})
-SHORTEST_SECRET = 16
+SHORTEST_SECRET = 12
 TOKEN = re.compile(r"[\x21-\x7e]+")
 PLAIN = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
 URL = re.compile(r"https://[^\s/?#]+\.[^\s/?#]+\S*")
@@ -56,11 +67,38 @@ def _strong(value: str) -> str:
     lines = values_of(value)
     if not lines or not all(map(PLAIN.fullmatch, lines)):
         return "it must be plain characters, one value a line"
-    if len(lines) > 2:
-        return "it holds more than two values: finish the last rotation first"
     if any(len(line) < SHORTEST_SECRET for line in lines):
         return f"a value of it is shorter than {SHORTEST_SECRET} characters, which can be guessed"
     return next(filter(None, map(_example, lines)), "")
+
+
+def _api_key(value: str) -> str:
+    found = _object(value) if value.lstrip().startswith("{") else {"key": values_of(value)}
+    if found is None or set(found) - {"key", "tenants", "kinds"}:
+        return 'it must be a key, or {"key": "…", "tenants": ["acme"], "kinds": ["sign-in-code"]}'
+    for scope in ("tenants", "kinds"):
+        names = found.get(scope)
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            return f"{scope} must be a list of names"
+    return _strong(value)
+
+
+def _suppression(value: str) -> str:
+    found = _object(value)
+    days = [part for part in (found or {}).values() if isinstance(part, dict)]
+    sound = all(isinstance(number, int | float) for part in days for number in part.values())
+    if found is None or len(days) < len(found) or not sound:
+        return 'it must be days by cause and lane, such as {"bounce": {"codes": 7, "notices": 180}}'
+    return ""
+
+
+def _topic(value: str) -> str:
+    arns = values_of(value)
+    return (
+        ""
+        if arns and all(re.fullmatch(r"arn:[^:]+:sns:[^:]+:[0-9]{12}:\S+", arn) for arn in arns)
+        else "it must be the ARN of an SNS topic"
+    )
 
 
 def _plain(value: str) -> str:
@@ -158,14 +196,23 @@ SETTINGS: tuple[Setting, ...] = (
         is_secret=True,
         many=True,
     ),
-    _setting("api/keys/<name>", "a key of the HTTP door of send", _strong, is_secret=True, many=True),
+    _setting("api/keys/<name>", "a key of the HTTP door of send", _api_key, is_secret=True, many=True),
     *_provider_settings(),
     _setting("senders/<tenant>/auth", "who auth mail is from, and its provider chain (JSON)", _sender),
     _setting("senders/<tenant>/notification", "who notifications are from, where that differs (JSON)", _sender),
     _setting("brands/<tenant>", "name, logo, colour and company of a tenant (JSON)", _brand),
     _setting(
-        "feedback/<provider>/secret", "what proves that a report is the provider's", _strong, is_secret=True, many=True
+        "feedback/<provider>[.<tenant>]/secret",
+        "what proves that a report is the provider's",
+        _strong,
+        is_secret=True,
+        many=True,
     ),
+    _setting(
+        "feedback/mailgun[.<tenant>]/signing_key", "what Mailgun signs reports with", _strong, is_secret=True, many=True
+    ),
+    _setting("feedback/ses[.<tenant>]/topic_arn", "the SNS topic that SES reports to, over HTTPS", _topic),
+    _setting("suppression/<tenant>", "for how many days a bounce keeps mail back (JSON)", _suppression),
     _setting("ledger/address_key", "what addresses in the ledger are hashed with", _secret, is_secret=True, ours=True),
 )
 
@@ -207,5 +254,16 @@ def split(account: str) -> tuple[str, str]:
 
 
 def values_of(value: str) -> list[str]:
-    """Return the values a parameter holds, one a line."""
-    return [line.strip() for line in value.splitlines() if line.strip()]
+    """Return the values a parameter holds: one a line, or what a JSON object has as its `key`."""
+    found = _object(value) if value.lstrip().startswith("{") else None
+    keys = value if found is None else found.get("key")
+    lines = [str(key) for key in keys] if isinstance(keys, list) else str(keys or "").splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def with_values(value: str, values: list[str]) -> str:
+    """Return a parameter like `value` that holds other values."""
+    found = _object(value) if value.lstrip().startswith("{") else None
+    if found is None:
+        return "\n".join(values)
+    return json.dumps({**found, "key": values if len(values) > 1 else values[0]})

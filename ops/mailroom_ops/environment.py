@@ -86,7 +86,12 @@ class Environment:
             if self.is_local:
                 from mailroom_ops.local.aws import CREDENTIALS
 
-                return boto3.Session(*CREDENTIALS.values(), self.region)
+                return boto3.Session(
+                    aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+                    aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+                    aws_session_token=CREDENTIALS["AWS_SESSION_TOKEN"],
+                    region_name=self.region,
+                )
             return boto3.Session(profile_name=self.profile, region_name=self.region_name)
         except BotoCoreError as error:
             raise aws_says(error) from error

@@ -10,6 +10,9 @@ from mailroom_ops import catalog
 __all__ = ["Act", "Change", "compare", "described", "pending"]
 
 
+LONGEST = 60  # characters of a setting that is not JSON, such as a certificate
+
+
 class Act(StrEnum):
     CREATE = "create"
     CHANGE = "change"
@@ -48,12 +51,9 @@ def pending(changes: Iterable[Change]) -> list[Change]:
 
 
 def same(one: str, other: str) -> bool:
-    """Tell whether two values mean the same: JSON may be written in several ways."""
-    try:
-        parsed = json.loads(one), json.loads(other)
-    except ValueError:
-        return one == other
-    return parsed[0] == parsed[1] if all(isinstance(value, dict) for value in parsed) else one == other
+    """Tell whether two values mean the same: a JSON object may be written in several ways."""
+    found = _object(one)
+    return one == other if found is None else found == _object(other)
 
 
 def described(name: str, value: str | None) -> str:
@@ -61,16 +61,26 @@ def described(name: str, value: str | None) -> str:
     if value is None:
         return ""
     setting = catalog.find(name)
+    found = _object(value)
     if setting is None or setting.is_secret:
         lengths = [str(len(line)) for line in catalog.values_of(value)] or ["0"]
-        if len(lengths) == 1:
-            return f"secret, {lengths[0]} characters"
-        return f"{len(lengths)} secrets, {' and '.join(lengths)} characters"
+        counted = "secret" if len(lengths) == 1 else f"{len(lengths)} secrets"
+        scope = _listed({key: part for key, part in found.items() if key in ("tenants", "kinds")}) if found else ""
+        return f"{counted}, {' and '.join(lengths)} characters" + (f"; {scope}" if scope else "")
+    if found is not None:
+        return _listed(found)
+    line = " ".join(value.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+
+
+def _listed(found: Mapping[str, object]) -> str:
+    parts = (f"{key}: {', '.join(map(str, part)) if isinstance(part, list) else part}" for key, part in found.items())
+    return "; ".join(parts)
+
+
+def _object(value: str) -> dict[str, object] | None:
     try:
         found = json.loads(value)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        return " ".join(value.split())
-    parts = (f"{key}: {', '.join(map(str, part)) if isinstance(part, list) else part}" for key, part in found.items())
-    return "; ".join(parts)
+        return None
+    return found if isinstance(found, dict) else None

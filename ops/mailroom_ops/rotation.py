@@ -6,7 +6,7 @@ import secrets
 from mailroom_ops import catalog
 from mailroom_ops.problem import BadInput
 
-__all__ = ["begin", "cancel", "finish", "generate"]
+__all__ = ["begin", "cancel", "finish", "generate", "replace"]
 
 
 def begin(name: str, current: str | None, new: str) -> str:
@@ -17,21 +17,27 @@ def begin(name: str, current: str | None, new: str) -> str:
             f"A rotation of {name} is under way: it holds two values.",
             f"End it with `mailroom secrets rotate {name} --finish`, or take it back with --cancel.",
         )
-    if not lines:
+    replace(name, current, new)
+    return catalog.with_values(current or "", [new, lines[0]])
+
+
+def replace(name: str, current: str | None, new: str) -> str:
+    """Return what a parameter has to hold that knows one value at a time."""
+    if not current:
         raise BadInput(f"{name} is not set, so there is nothing to rotate.", f"Set it: mailroom secrets set {name}")
-    if new in lines:
-        raise BadInput("The new value is the old one.", "Give another, or let --generate make one.")
-    return f"{new}\n{lines[0]}"
+    if new in catalog.values_of(current):
+        raise BadInput("The new value is the old one.", "Give another.")
+    return new
 
 
 def finish(name: str, current: str | None) -> str:
     """Return the new value alone."""
-    return _two(name, current)[0]
+    return catalog.with_values(current or "", _two(name, current)[:1])
 
 
 def cancel(name: str, current: str | None) -> str:
     """Return the old value alone."""
-    return _two(name, current)[1]
+    return catalog.with_values(current or "", _two(name, current)[1:])
 
 
 def _two(name: str, current: str | None) -> list[str]:
@@ -51,4 +57,4 @@ def generate(name: str) -> str:
         return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"  # as Standard Webhooks writes it
     if name.startswith(("feedback/postmark/", "feedback/aliyun/")):
         return secrets.token_urlsafe(32)
-    raise BadInput(f"{name} is given by the other side and cannot be made up.", "Copy it from there.")
+    raise BadInput(f"{name} is given by the other side and cannot be made up.", "Copy it from there: --ask, or --file.")

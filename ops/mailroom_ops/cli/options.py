@@ -10,7 +10,7 @@ import click
 from mailroom_ops.environment import LABELS, LOCAL, Environment
 from mailroom_ops.problem import Unconfirmed
 
-__all__ = ["Command", "Group", "as_json", "confirm", "in_environment", "yes"]
+__all__ = ["Command", "Group", "as_json", "confirm", "confirm_production", "in_environment", "yes"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -72,6 +72,11 @@ def in_environment(function: Function) -> Function:
 
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; for CI.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a machine.")
+
+
+def confirm_production(environment: Environment, question: str, agreed: bool) -> None:
+    """Ask before something is done to production, and nowhere else."""
+    confirm(environment.label, question, agreed or not environment.is_production)
 
 
 def confirm(label: str, question: str, agreed: bool) -> None:

@@ -37,7 +37,10 @@ command.add_command(secrets_import.command)
 @click.argument("path", default="")
 @as_json
 def list_(environment: Environment, path: str, as_json: bool) -> None:
-    """List what is set below PATH: how long a secret is, what a setting says, and what is malformed."""
+    """List what is set below PATH, and what of it is malformed.
+
+    Of a secret it tells how many characters it has, of a setting what it says.
+    """
     from mailroom_ops import catalog, plan
     from mailroom_ops.cli import screen
     from mailroom_ops.parameters import Parameters

@@ -1,9 +1,11 @@
 """`mailroom secrets set` and `mailroom secrets rotate`"""
 
+import json
+
 import click
 
-from mailroom_ops.cli.options import Command, confirm, in_environment, yes
-from mailroom_ops.cli.value import Name, check, folder, given, keep
+from mailroom_ops.cli.options import Command, confirm_production, in_environment, yes
+from mailroom_ops.cli.value import Name, check, folder, given, kept
 from mailroom_ops.environment import Environment
 from mailroom_ops.problem import BadInput
 
@@ -16,8 +18,8 @@ from mailroom_ops.problem import BadInput
         ("pipe it in", "pass show resend | mailroom secrets set providers/resend/api_key --env staging"),
         ("what is no secret may stand here", "mailroom secrets set providers/ses/region eu-west-1 --env staging"),
         (
-            "let one be made, and keep it in a file",
-            "mailroom secrets set api/keys/billing --generate --out billing.key",
+            "let one be made, for one tenant",
+            "mailroom secrets set api/keys/acme --generate --tenant acme --out acme.key",
         ),
     ),
 )
@@ -26,6 +28,8 @@ from mailroom_ops.problem import BadInput
 @click.argument("value", required=False)
 @click.option("--file", type=click.Path(allow_dash=True), help="Read the value from a file; - is stdin.")
 @click.option("--generate", is_flag=True, help="Make a strong one.")
+@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="What an API key may send for; any, if none.")
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="What kinds of mail it may send; any, if none.")
 @click.option("--out", metavar="FILE", help="Where a generated one is kept: a new file, or - for a pipe.")
 @yes
 def set_(
@@ -34,6 +38,8 @@ def set_(
     value: str | None,
     file: str | None,
     generate: bool,
+    tenants: tuple[str, ...],
+    kinds: tuple[str, ...],
     out: str | None,
     yes: bool,
 ) -> None:
@@ -41,19 +47,20 @@ def set_(
     from mailroom_ops import rotation
     from mailroom_ops.cli import screen
     from mailroom_ops.parameters import Parameters
+    from mailroom_ops.plan import same
 
-    new = rotation.generate(name) if generate else given(name, value, file)
+    secret = rotation.generate(name) if generate else given(name, value, file)
+    new = _scoped(name, secret, tenants, kinds)
     check(name, new)
     store = Parameters(environment)
     before = store.values(folder(name)).get(name)
-    if before == new:
+    if before is not None and same(before, new):
         screen.say(f"{name} holds this value already.")
         return
-    if before is not None or environment.is_production:
-        question = f"{'Replace' if before is not None else 'Set'} {name} in {environment.label}?"
-        confirm(environment.label, question, yes or not environment.is_production)
-    keep(new, out, generate)
-    store.put(name, new)
+    verb = "Set" if before is None else "Replace"
+    confirm_production(environment, f"{verb} {name} in {environment.label}?", yes)
+    with kept(secret, out, generate):
+        store.put(name, new)
     if out != "-":
         screen.say(f"{name} is set in {environment.label}. Functions read it within five minutes.")
 
@@ -103,34 +110,36 @@ def rotate(
         raise BadInput(f"{name} is not a secret that can be rotated.", "Change a setting with `mailroom secrets set`.")
     if finish and cancel:
         raise BadInput("--finish keeps the new value and --cancel the old one.", "Give one of them.")
+    if (finish or cancel) and not setting.many:
+        raise BadInput(f"{name} holds one value: there is nothing to finish or to cancel.")
     store = Parameters(environment)
     current = store.values(folder(name)).get(name)
-    if not setting.many:
-        if finish or cancel:
-            raise BadInput(f"{name} holds one value: there is nothing to finish.")
-        if current is None:
-            raise BadInput(f"{name} is not set, so there is nothing to rotate.", f"Set it: mailroom secrets set {name}")
-        new = given(name, None, file)
-        check(name, new)
-        confirm(environment.label, f"Replace {name} in {environment.label}?", yes or not environment.is_production)
-        store.put(name, new)
-        screen.say(f"{name} is replaced in {environment.label}. Keep the old one valid for five minutes.")
-        return
+    where = f"{name} in {environment.label}"
     if finish or cancel:
-        kept = rotation.finish(name, current) if finish else rotation.cancel(name, current)
-        question = f"Stop accepting the {'old' if finish else 'new'} value of {name} in {environment.label}?"
-        confirm(environment.label, question, yes or not environment.is_production)
-        store.put(name, kept)
+        left = rotation.finish(name, current) if finish else rotation.cancel(name, current)
+        confirm_production(environment, f"Stop accepting the {'old' if finish else 'new'} value of {where}?", yes)
+        store.put(name, left)
         screen.say(f"{name} accepts one value again, the {'new' if finish else 'old'} one.")
         return
-    theirs = ask or file is not None
-    new = given(name, None, file) if theirs else rotation.generate(name)
+    made = setting.many and not ask and file is None
+    new = rotation.generate(name) if made else given(name, None, file)
     check(name, new)
-    both = rotation.begin(name, current, new)
-    confirm(environment.label, f"Begin to rotate {name} in {environment.label}?", yes or not environment.is_production)
-    keep(new, out, not theirs)
-    store.put(name, both)
-    if out != "-":
+    value = rotation.begin(name, current, new) if setting.many else rotation.replace(name, current, new)
+    confirm_production(environment, f"Rotate {where}?", yes)
+    with kept(new, out, made):
+        store.put(name, value)
+    if not setting.many:
+        screen.say(f"{name} is replaced in {environment.label}. Keep the old one valid for five minutes.")
+    elif out != "-":
         screen.say(f"{name} accepts the new value beside the old one, everywhere within five minutes.")
         screen.say("Put the new one in use then, and end with:")
         screen.note(f"mailroom secrets rotate {name} --finish --env {environment.label}")
+
+
+def _scoped(name: str, secret: str, tenants: tuple[str, ...], kinds: tuple[str, ...]) -> str:
+    if not tenants and not kinds:
+        return secret
+    if not name.startswith("api/keys/"):
+        raise BadInput("--tenant and --kind say what an API key may do.", f"{name} is none: leave them out.")
+    scope = {"tenants": list(tenants), "kinds": list(kinds)}
+    return json.dumps({"key": secret} | {key: names for key, names in scope.items() if names})

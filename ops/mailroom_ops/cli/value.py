@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -10,7 +12,7 @@ from click.shell_completion import CompletionItem
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.problem import BadInput
 
-__all__ = ["Name", "check", "folder", "given", "keep"]
+__all__ = ["Name", "check", "folder", "given", "kept"]
 
 
 class Name(click.ParamType[str]):
@@ -78,28 +80,39 @@ def check(name: str, value: str) -> None:
         raise BadInput(f"{name} was not set: {fault}.")
 
 
-def keep(value: str, out: str | None, is_new: bool) -> None:
-    """Give the operator a value that was made: into a file for their eyes only, or down a pipe; never on a screen."""
+@contextmanager
+def kept(value: str, out: str | None, is_new: bool) -> Iterator[None]:
+    """Hand a value made here to the operator once the block succeeds: in a file for their eyes, or down a pipe."""
     if not is_new:
         if out:
             raise BadInput("--out keeps a value that is made here, and this one is yours.", "Leave --out away.")
-        return
-    if not out:
+        yield
+    elif not out:
         raise BadInput("Where should the new value go? It is not shown here.", "Add --out FILE, or --out - and a pipe.")
-    if out == "-":
+    elif out == "-":
         if sys.stdout.isatty():
             raise BadInput(
                 "A terminal keeps what it has shown.", "Pipe it on, for example to `pbcopy`, or use --out FILE."
             )
+        yield
         click.echo(value)
-        return
+    else:
+        _write(out, value)
+        try:
+            yield
+        except BaseException:
+            os.unlink(out)  # it opens nothing
+            raise
+
+
+def _write(file: str, value: str) -> None:
     try:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as kept:
-            kept.write(f"{value}\n")
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(f"{value}\n")
     except FileExistsError as error:
-        raise BadInput(f"{out} exists already.", "Name a new file.") from error
+        raise BadInput(f"{file} exists already.", "Name a new file.") from error
     except OSError as error:
-        raise BadInput(f"{out} cannot be written: {error.strerror}.") from error
+        raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _content(file: str) -> str:

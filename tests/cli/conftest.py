@@ -1,0 +1,109 @@
+"""The command as an operator runs it: in this process for speed, against a real AWS endpoint on loopback."""
+
+import io
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from mailroom_ops.cli.main import main
+from mailroom_ops.environment import Environment
+from mailroom_ops.parameters import Parameters
+
+REGION = "eu-west-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command did: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """All of it, however its lines were broken."""
+        return " ".join((self.out + self.err).split())
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def cloud_url() -> Iterator[str]:
+    """An AWS that several accounts' worth of tests share."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def cloud(cloud_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty AWS, which boto3 takes for the real one."""
+    urllib.request.urlopen(urllib.request.Request(f"{cloud_url}/moto-api/reset", method="POST")).close()
+    for name, value in {
+        "AWS_ENDPOINT_URL": cloud_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "COLUMNS": "80",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("MAILROOM_ENV", "MAILROOM_STACK", "MAILROOM_URL", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return cloud_url
+
+
+@pytest.fixture
+def run(cloud: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command with these arguments, `stdin` piped in."""
+
+    def call(*arguments: str, stdin: str = "") -> Result:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        capsys.readouterr()
+        code = main(arguments)
+        printed = capsys.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    return call
+
+
+@cache
+def store(environment: str) -> Parameters:
+    """The tests' own way in, made once: making a client takes longer than most tests."""
+    return Parameters(Environment(environment))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What an environment's parameter store holds."""
+
+    environment: str
+
+    def values(self) -> dict[str, str]:
+        return store(self.environment).values()
+
+    def types(self) -> dict[str, bool]:
+        return {name: found.is_encrypted for name, found in store(self.environment).all().items()}
+
+    def put(self, **values: str) -> None:
+        """Write parameters; `__` stands for a slash."""
+        for name, value in values.items():
+            store(self.environment).put(name.replace("__", "/"), value)
+
+
+@pytest.fixture
+def staging(cloud: str) -> Stored:
+    return Stored("staging")
+
+
+@pytest.fixture
+def production(cloud: str) -> Stored:
+    return Stored("production")

@@ -1,0 +1,306 @@
+"""Listing, setting, rotating, comparing and promoting what the parameter store holds."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, Stored
+
+HOOK = "webhooks/logto/authorization"
+KEY = "re_0123456789abcdef"
+SENDER = '{"from": "Acme <no-reply@auth.example.com>"}'
+
+
+def test_a_secret_is_read_from_a_pipe_and_stored_encrypted(run: Run, staging: Stored) -> None:
+    done = run("secrets", "set", "providers/resend/api_key", "--env", "staging", stdin=f"{KEY}\n")
+    assert done.code == 0
+    assert staging.values() == {"providers/resend/api_key": KEY}
+    assert staging.types() == {"providers/resend/api_key": True}
+    assert KEY not in done.out + done.err
+
+
+def test_a_secret_is_read_from_a_file(run: Run, tmp_path: Path, staging: Stored) -> None:
+    path = tmp_path / "key"
+    path.write_text(f"{KEY}\n")
+    assert run("secrets", "set", "providers/resend/api_key", "--env", "staging", "--file", str(path)).code == 0
+    assert staging.values() == {"providers/resend/api_key": KEY}
+    missing = run("secrets", "set", "providers/resend/api_key", "--env", "staging", "--file", str(tmp_path / "no"))
+    assert missing.code == 2
+    assert "cannot be read" in missing.said
+
+
+def test_a_secret_on_the_command_line_is_refused(run: Run, staging: Stored) -> None:
+    refused = run("secrets", "set", "providers/resend/api_key", KEY, "--env", "staging")
+    assert refused.code == 2
+    assert "history" in refused.said
+    assert KEY not in refused.said
+    assert staging.values() == {}
+
+
+def test_what_is_no_secret_may_stand_on_the_command_line(run: Run, staging: Stored) -> None:
+    assert run("secrets", "set", "providers/ses/region", "eu-central-1", "--env", "staging").code == 0
+    assert staging.values() == {"providers/ses/region": "eu-central-1"}
+    assert staging.types() == {"providers/ses/region": False}
+
+
+def test_a_name_nobody_reads_is_refused_with_the_one_that_was_meant(run: Run) -> None:
+    refused = run("secrets", "set", "providers/resend/apikey", "--env", "staging", stdin=KEY)
+    assert refused.code == 2
+    assert "reads no parameter providers/resend/apikey" in refused.said
+    assert "providers/resend[.<tenant>]/api_key" in refused.said
+
+
+def test_a_full_name_is_understood_too(run: Run, staging: Stored) -> None:
+    full = "/mailroom/staging/providers/resend/api_key"
+    assert run("secrets", "set", full, "--env", "staging", stdin=KEY).code == 0
+    assert staging.values() == {"providers/resend/api_key": KEY}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("providers/resend/api_key", "two words", "without spaces"),
+        ("providers/resend/api_key", "", "it is empty"),
+        ("providers/resend/api_key", "re_xxxxxxxxx", "placeholder"),
+        (HOOK, "short", "can be guessed"),
+        ("senders/default/auth", "no-reply@example.com", "must be a JSON object"),
+        ("senders/default/auth", '{"from": "a@example.com", "form": "x"}', "does not know form"),
+        ("senders/default/auth", '{"from": "nobody"}', "from is not a mailbox"),
+        ("senders/default/auth", '{"providers": ["sendgird"]}', "no provider 'sendgird'"),
+        ("brands/acme", '{"color": "greenish"}', "color is not well formed"),
+        ("brands/acme", '{"logo_url": "http://example.com/logo.png"}', "logo_url is not well formed"),
+        ("suppression/default", '{"bounce": 7}', "days by cause and lane"),
+        ("feedback/ses/topic_arn", "my-topic", "ARN"),
+        ("api/keys/billing", '{"key": "0123456789abcdef", "tenant": "acme"}', '"tenants"'),
+        ("brands/acme", json.dumps({"company": "x" * 5000}), "longer than 4096"),
+        ("ledger/address_key", "0123456789abcdef", "made by Mailroom itself"),
+    ],
+)
+def test_a_malformed_value_is_refused(run: Run, staging: Stored, name: str, value: str, said: str) -> None:
+    refused = run("secrets", "set", name, "--env", "staging", stdin=value)
+    assert refused.code == 2
+    assert said in refused.said
+    assert staging.values() == {}
+
+
+def test_a_made_secret_goes_into_a_new_file_for_its_owner_only(run: Run, tmp_path: Path, staging: Stored) -> None:
+    path = tmp_path / "hook.txt"
+    done = run("secrets", "set", HOOK, "--generate", "--out", str(path), "--env", "staging")
+    assert done.code == 0
+    made = path.read_text().strip()
+    assert staging.values() == {HOOK: made}
+    assert made.startswith("Bearer ")
+    assert len(made) > 40
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert made not in done.out + done.err
+    again = run("secrets", "set", HOOK, "--generate", "--out", str(path), "--env", "staging")
+    assert again.code == 2
+    assert "exists already" in again.said
+    assert staging.values() == {HOOK: made}
+
+
+def test_a_made_secret_goes_down_a_pipe_alone(run: Run, staging: Stored) -> None:
+    done = run("secrets", "set", "api/keys/billing", "--generate", "--out", "-", "--env", "staging")
+    assert staging.values() == {"api/keys/billing": done.out.removesuffix("\n")}
+
+
+def test_a_made_secret_without_a_place_to_go_is_not_set(run: Run, staging: Stored) -> None:
+    refused = run("secrets", "set", HOOK, "--generate", "--env", "staging")
+    assert refused.code == 2
+    assert "--out" in refused.said
+    assert staging.values() == {}
+
+
+def test_an_api_key_may_be_for_one_tenant_and_kind(run: Run, staging: Stored) -> None:
+    scope = ("--tenant", "acme", "--kind", "sign-in-code", "--kind", "mfa-code")
+    done = run("secrets", "set", "api/keys/acme", "--generate", *scope, "--out", "-", "--env", "staging")
+    stored = json.loads(staging.values()["api/keys/acme"])
+    assert stored == {"key": done.out.strip(), "tenants": ["acme"], "kinds": ["sign-in-code", "mfa-code"]}
+    listed = run("secrets", "list", "--env", "staging").out
+    assert "tenants: acme; kinds: sign-in-code, mfa-code" in " ".join(listed.split())
+    assert done.out.strip() not in listed
+
+
+def test_what_the_other_side_gives_cannot_be_made_up(run: Run) -> None:
+    refused = run("secrets", "set", "providers/resend/api_key", "--generate", "--out", "-", "--env", "staging")
+    assert refused.code == 2
+    assert "cannot be made up" in refused.said
+
+
+def test_the_list_tells_lengths_settings_and_what_is_malformed(run: Run, staging: Stored) -> None:
+    staging.put(providers__resend__api_key=KEY, senders__default__auth=SENDER, brands__acme="{", strange__name="x")
+    done = run("secrets", "list", "--env", "staging")
+    assert done.code == 0
+    assert f"secret, {len(KEY)} characters" in done.out
+    assert "from: Acme <no-reply@auth.example.com>" in done.out
+    said = done.said
+    assert "it must be a JSON object" in said
+    assert "Mailroom does not read a parameter of this name" in said
+    assert KEY not in done.out
+    listed = json.loads(run("secrets", "list", "providers", "--env", "staging", "--json").out)
+    assert [(item["name"], item["fault"]) for item in listed] == [("providers/resend/api_key", "")]
+
+
+def test_an_empty_environment_says_so(run: Run) -> None:
+    assert "Nothing is set below /mailroom/staging" in run("secrets", "list", "--env", "staging").out
+
+
+def test_every_name_is_listed_with_what_it_is(run: Run) -> None:
+    done = run("secrets", "names")
+    assert done.code == 0
+    assert "webhooks/logto[/<tenant>]/authorization" in done.out
+    assert "providers/smtp[.<tenant>]/password" in done.out
+
+
+def test_more_than_one_page_of_parameters_is_listed(run: Run, staging: Stored) -> None:
+    for number in range(23):
+        staging.put(**{f"api__keys__key{number}": f"0123456789abcdef{number}"})
+    assert len(json.loads(run("secrets", "list", "api", "--env", "staging", "--json").out)) == 23
+
+
+def test_a_webhook_secret_rotates_without_a_gap(run: Run, tmp_path: Path, staging: Stored) -> None:
+    staging.put(webhooks__logto__authorization="Bearer the-old-value")
+    path = tmp_path / "new.txt"
+    begun = run("secrets", "rotate", HOOK, "--out", str(path), "--env", "staging")
+    assert begun.code == 0
+    new = path.read_text().strip()
+    assert staging.values()[HOOK].splitlines() == [new, "Bearer the-old-value"]
+    assert "--finish" in begun.out
+    twice = run("secrets", "rotate", HOOK, "--out", str(tmp_path / "third.txt"), "--env", "staging")
+    assert twice.code == 2
+    assert "under way" in twice.said
+    assert not (tmp_path / "third.txt").exists()
+    assert run("secrets", "rotate", HOOK, "--finish", "--env", "staging").code == 0
+    assert staging.values()[HOOK] == new
+    assert run("secrets", "rotate", HOOK, "--finish", "--env", "staging").code == 2
+
+
+def test_a_rotation_can_be_taken_back(run: Run, tmp_path: Path, staging: Stored) -> None:
+    staging.put(webhooks__logto__authorization="Bearer the-old-value")
+    run("secrets", "rotate", HOOK, "--out", str(tmp_path / "new.txt"), "--env", "staging")
+    assert run("secrets", "rotate", HOOK, "--cancel", "--env", "staging").code == 0
+    assert staging.values()[HOOK] == "Bearer the-old-value"
+
+
+def test_an_api_key_keeps_its_limits_while_it_rotates(run: Run, staging: Stored) -> None:
+    staging.put(api__keys__acme='{"key": "the-old-api-key", "tenants": ["acme"]}')
+    new = run("secrets", "rotate", "api/keys/acme", "--out", "-", "--env", "staging").out.strip()
+    assert json.loads(staging.values()["api/keys/acme"]) == {"key": [new, "the-old-api-key"], "tenants": ["acme"]}
+    run("secrets", "rotate", "api/keys/acme", "--finish", "--env", "staging")
+    assert json.loads(staging.values()["api/keys/acme"]) == {"key": new, "tenants": ["acme"]}
+
+
+def test_a_feedback_secret_rotates_to_what_its_provider_gives(run: Run, staging: Stored) -> None:
+    staging.put(feedback__resend__secret="whsec_b2xkIG9sZCBvbGQgb2xk")
+    made_up = run("secrets", "rotate", "feedback/resend/secret", "--out", "-", "--env", "staging")
+    assert made_up.code == 2
+    given = run(
+        "secrets", "rotate", "feedback/resend/secret", "--ask", "--env", "staging", stdin="whsec_bmV3IG5ldyBuZXc="
+    )
+    assert given.code == 0
+    values = staging.values()["feedback/resend/secret"].splitlines()
+    assert values == ["whsec_bmV3IG5ldyBuZXc=", "whsec_b2xkIG9sZCBvbGQgb2xk"]
+
+
+def test_a_provider_key_is_replaced_in_one_step(run: Run, staging: Stored) -> None:
+    staging.put(providers__resend__api_key=KEY)
+    done = run("secrets", "rotate", "providers/resend/api_key", "--env", "staging", stdin="re_new_new_new_new")
+    assert done.code == 0
+    assert staging.values() == {"providers/resend/api_key": "re_new_new_new_new"}
+    same = run("secrets", "rotate", "providers/resend/api_key", "--env", "staging", stdin="re_new_new_new_new")
+    assert same.code == 2
+    assert "is the old one" in same.said
+
+
+def test_what_is_not_set_cannot_rotate(run: Run) -> None:
+    refused = run("secrets", "rotate", HOOK, "--out", "-", "--env", "staging")
+    assert refused.code == 2
+    assert "mailroom secrets set" in refused.said
+
+
+def test_removing_asks_first(run: Run, staging: Stored) -> None:
+    staging.put(api__keys__old="0123456789abcdef")
+    assert run("secrets", "remove", "api/keys/old", "--env", "staging").code == 4
+    assert run("secrets", "remove", "api/keys/old", "--env", "staging", "--yes").code == 0
+    assert staging.values() == {}
+
+
+def test_production_is_changed_only_when_somebody_says_so(run: Run, production: Stored) -> None:
+    refused = run("secrets", "set", "providers/resend/api_key", "--env", "production", stdin=KEY)
+    assert refused.code == 4
+    assert production.values() == {}
+    done = run("secrets", "set", "providers/resend/api_key", "--env", "production", "--yes", stdin=KEY)
+    assert done.code == 0
+    assert production.values() == {"providers/resend/api_key": KEY}
+
+
+def test_two_environments_are_compared_by_name_without_their_secrets(
+    run: Run, staging: Stored, production: Stored
+) -> None:
+    staging.put(providers__resend__api_key=KEY, senders__default__auth=SENDER, brands__acme='{"name": "Acme"}')
+    production.put(providers__resend__api_key=KEY, senders__default__auth='{"from": "a@example.com"}')
+    done = run("secrets", "diff", "staging", "production")
+    assert done.code == 1
+    said = done.said
+    assert "only in staging brands/acme" in said
+    assert "differs senders/default/auth" in said
+    assert "one secret in both" in done.said
+    assert KEY not in done.out + done.err
+    found = json.loads(run("secrets", "diff", "staging", "production", "--json").out)
+    assert {item["name"]: item["is"] for item in found} == {
+        "brands/acme": "only left",
+        "providers/resend/api_key": "same",
+        "senders/default/auth": "differs",
+    }
+    assert run("secrets", "diff", "staging", "staging").code == 0
+
+
+def test_what_was_tried_is_promoted_and_nothing_else(run: Run, staging: Stored, production: Stored) -> None:
+    staging.put(
+        senders__default__auth='{"from": "Acme <no-reply@auth.example.com>", "providers": ["ses", "resend"]}',
+        brands__default='{"name": "Acme"}',
+        providers__ses__region="eu-west-1",
+        providers__resend__api_key=KEY,
+        providers__resend__endpoint="http://127.0.0.1:4000/resend",
+        webhooks__logto__authorization="Bearer of-staging-alone",
+        ledger__address_key="0123456789abcdef",
+    )
+    production.put(brands__default='{"name": "Old"}', brands__other='{"name": "Other"}')
+    planned = run("promote", "staging", "production", "--dry-run")
+    assert planned.code == 0
+    assert "~ brands/default" in planned.out
+    assert "+ senders/default/auth" in planned.out
+    said = planned.said
+    assert "production still lacks:" in said
+    assert "providers/resend/api_key set it there" in said
+    assert "endpoint stays behind: points to the machine" in planned.said
+    assert run("promote", "staging", "production").code == 4
+    assert production.values()["brands/default"] == '{"name": "Old"}'
+    assert run("promote", "staging", "production", "--yes").code == 0
+    values = production.values()
+    assert json.loads(values["brands/default"]) == {"name": "Acme"}
+    assert set(values) == {"brands/default", "brands/other", "providers/ses/region", "senders/default/auth"}
+    assert "Nothing to change." in run("promote", "staging", "production").out
+
+
+def test_one_tenant_is_promoted_with_its_key(run: Run, staging: Stored, production: Stored) -> None:
+    staging.put(
+        senders__acme__auth='{"from": "hi@acme.example", "providers": ["resend.acme"]}',
+        senders__default__auth=SENDER,
+        brands__acme='{"name": "Acme"}',
+        **{"providers__resend.acme__api_key": KEY},
+    )
+    assert run("promote", "staging", "production", "--tenant", "acme", "--with-keys", "--yes").code == 0
+    assert set(production.values()) == {"senders/acme/auth", "brands/acme", "providers/resend.acme/api_key"}
+    nobody = run("promote", "staging", "production", "--tenant", "nobody")
+    assert nobody.code == 2
+
+
+def test_what_is_malformed_is_not_promoted(run: Run, staging: Stored, production: Stored) -> None:
+    staging.put(brands__acme="{", senders__default__auth=SENDER)
+    done = run("promote", "staging", "production", "--yes")
+    assert done.code == 0
+    assert "brands/acme stays behind: malformed" in done.said
+    assert set(production.values()) == {"senders/default/auth"}
