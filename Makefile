@@ -67,6 +67,7 @@ $(VENV): requirements-dev.txt
 		|| { echo "needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP) --require-hashes --requirement requirements-dev.txt
+	$(BIN)/python $(PIP) --no-build-isolation --editable .
 	@touch $@
 
 $(SAM): requirements-sam.txt
