@@ -72,7 +72,10 @@ class Running:
         path = "/webhooks/logto" if tenant == "default" else f"/webhooks/logto/{tenant}"
         content = body if isinstance(body, bytes | str) else json.dumps(body)
         return self.request(
-            "POST", path, content, {"authorization": TOKENS[tenant], "content-type": "application/json", **headers}
+            "POST",
+            path,
+            content,
+            {"authorization": TOKENS.get(tenant, TOKENS["default"]), "content-type": "application/json", **headers},
         )
 
     def inbox(self) -> list[dict[str, Any]]:

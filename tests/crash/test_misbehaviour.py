@@ -14,8 +14,6 @@ from tests.crash.conftest import Watched
         pytest.param(Fault(Kind.STATUS, status=503), "http_503", id="503"),
         pytest.param(Fault(Kind.REPLY, status=502, body="<html>Bad Gateway</html>"), "http_502", id="502-html"),
         pytest.param(Fault(Kind.GARBAGE), "garbage", id="garbage"),
-        pytest.param(Fault(Kind.HANG), "no_answer", id="hang"),
-        pytest.param(Fault(Kind.HANG_AFTER_ACCEPT), "no_answer", id="hang-after-it-took-the-mail"),
         pytest.param(Fault(Kind.RESET_BEFORE_BODY), "no_answer", id="reset-before-the-body"),
         pytest.param(Fault(Kind.RESET_AFTER_ACCEPT), "no_answer", id="reset-after-it-took-the-mail"),
     ],
@@ -35,6 +33,21 @@ def test_one_mail_comes_of_it_and_the_timeline_says_how(watched: Watched, fault:
         ("resend", "accepted"),
     ]
     assert end["status"] == "sent"
+
+
+def test_a_provider_that_never_answers_sends_one_mail_whether_it_took_it_or_not(watched: Watched) -> None:
+    readers = [watched.stack.address(), watched.stack.address()]
+    for kind in (Kind.HANG, Kind.HANG_AFTER_ACCEPT):
+        watched.stack.sandbox.faults.add("resend", kind)
+
+    ids = [
+        watched.post(readers[0]),
+        watched.post(readers[1], type_="OrganizationInvitation", link="https://example.com/"),
+    ]
+    rows = [watched.settled(message_id) for message_id in ids]
+
+    assert [len(watched.mails(to)) for to in readers] == [1, 1]
+    assert [[entry.get("answer") for entry in row["timeline"][:-1]] for row in rows] == [["no_answer", "accepted"]] * 2
 
 
 def test_several_failures_in_a_row_are_retried_until_it_goes(watched: Watched) -> None:

@@ -178,3 +178,19 @@ def test_the_token_of_the_readme_is_the_one_in_the_secrets(root: Path) -> None:
 
     assert f"webhooks/logto/authorization: {TOKENS['default']}\n" in text
     assert f"webhooks/logto/acme/authorization: {TOKENS['acme']}\n" in text
+
+
+def test_the_events_in_the_repository_are_understood(stack: Running, root: Path) -> None:
+    for file in sorted((root / "events").glob("*.json")):
+        name = file.name.partition("-")[0]
+        if name == "logto":
+            assert stack.logto(file.read_text()).status == 200, file.name
+            continue
+
+        outcome = stack.stack.invoke(name, file.read_bytes())
+
+        answer = json.loads(outcome.payload)
+        assert not outcome.failed, file.name
+        assert answer.get("statusCode", 200) == 200, file.name
+        assert answer.get("batchItemFailures", []) == [], file.name
+        assert answer.get("status") != "refused", file.name
