@@ -34,7 +34,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 class Unmade(dict[str, Any]):
-    """Attributes of resources that nobody made: the Arn of CodesQueue is `CodesQueue.Arn`, a reference to it its name."""
+    """Attributes of resources that nobody made: the Arn of CodesQueue is `CodesQueue.Arn`, a reference its name."""
 
     def __missing__(self, resource: str) -> dict[str, str]:
         return _Attributes(resource)
