@@ -74,7 +74,7 @@ class SendRequest(BaseModel):
     @property
     def said(self) -> str:
         """All that is asked for, in one writing, so that two requests can be told apart."""
-        return json.dumps(self.model_dump(exclude={"idempotency_key"}, exclude_none=True), sort_keys=True)
+        return json.dumps(self.model_dump(exclude_none=True), sort_keys=True)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,70 @@
+"""What docs/send.md and events/ show is what works."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import Running
+from tests.send.conftest import KEY, ROOT, Desk
+
+PAGE = (ROOT / "docs/send.md").read_text(encoding="utf-8")
+LOCAL = "http://127.0.0.1:3000"
+EVENTS = sorted((ROOT / "events").glob("send-*.json"), key=lambda path: path.name)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", blocks("json"), ids=["one", "many"])
+def test_each_request_of_the_page_is_accepted(desk: Desk, text: str) -> None:
+    answer = desk.invoke(json.loads(text))
+    assert {result["status"] for result in answer.get("results", [answer])} <= {"sent", "accepted"}
+
+
+def test_the_commands_of_the_page_send_a_mail(stack: Running) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("needs curl: install it with apt-get install curl")
+    to = stack.address()
+    command, _ = blocks("console")[0].removeprefix("$ ").split("\n{")
+    command = command.replace(LOCAL, stack.url).replace("reader@example.com", to)
+
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout)["message_id"] == stack.mail_to(to).message_id
+
+
+def test_the_program_of_the_page_sends_a_mail(stack: Running) -> None:
+    to = stack.address()
+    program = blocks("python")[0].replace(LOCAL, stack.url).replace("reader@example.com", to)
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == ""
+    assert stack.mail_to(to).locale == "de"
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+def test_each_event_in_the_repository_is_answered(desk: Desk, path: Path) -> None:
+    event: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if "routeKey" not in event:
+        answer = desk.invoke(event)
+        assert {result["status"] for result in answer.get("results", [answer])} <= {"sent", "accepted"}
+        return
+    desk.put("api/keys/shown", event["headers"]["authorization"].removeprefix("Bearer "))
+    assert desk.module.handler(event, desk)["statusCode"] == (404 if "{id}" in event["routeKey"] else 200)
+    event["headers"]["authorization"] = f"Bearer {KEY}x"
+    assert desk.module.handler(event, desk)["statusCode"] == 401
+
+
+def test_the_page_names_every_field_status_and_kind(root: Path) -> None:
+    described = json.loads((root / "docs/openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
+    kinds = described["SendRequest"]["properties"]["kind"]["description"].split(", or ")[0].split(", ")
+    words = [*described["SendRequest"]["properties"], *described["Answer"]["properties"]["status"]["enum"], *kinds]
+    assert [word for word in words if f"`{word}`" not in PAGE] == []
