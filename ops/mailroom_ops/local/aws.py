@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from mailroom_ops.local.children import Children
 from mailroom_ops.local.logs import Logs
+from mailroom_ops.sandbox import moto_ses
 
 __all__ = ["ACCOUNT", "CREDENTIALS", "Aws"]
 
@@ -76,6 +77,7 @@ class Aws:
 def serve() -> None:
     from moto.server import ThreadedMotoServer
 
+    moto_ses.extend()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

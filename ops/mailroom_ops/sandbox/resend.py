@@ -10,9 +10,11 @@ from typing import Any
 
 from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
 from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.sandbox.resend_domains import Domains
 
 __all__ = ["Resend"]
 
+SENDING_ONLY = "_sending"  # the end of a key that may only send
 TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 NAMES = {401: "missing_api_key", 403: "invalid_api_key", 404: "not_found", 405: "method_not_allowed",
          409: "resource_locked", 422: "validation_error", 429: "rate_limit_exceeded", 500: "application_error",
@@ -26,6 +28,7 @@ class Resend:
 
     def __init__(self, api_key: str = "re_sandbox") -> None:
         self.api_key = api_key
+        self._domains = Domains()
         self._seen: dict[str, tuple[str, Reply | None]] = {}
         self._lock = threading.Lock()
 
@@ -33,6 +36,8 @@ class Resend:
         return {"api_key": self.api_key, "endpoint": url}
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
+        if request.path.partition("?")[0].startswith("/domains"):
+            return self._unauthorized(request) or self._not_for_sending(request) or self._domains.answer(request)
         if request.path not in ("/emails", "/emails/batch"):
             return self.error(404)
         if request.method != "POST":
@@ -80,7 +85,13 @@ class Resend:
         given = request.headers.get("Authorization", "")
         if not given:
             return _refusal(401, "missing_api_key", "Missing API Key")
-        return None if given == f"Bearer {self.api_key}" else _refusal(403, "invalid_api_key", "API key is invalid")
+        known = (f"Bearer {self.api_key}", f"Bearer {self.api_key}{SENDING_ONLY}")
+        return None if given in known else _refusal(403, "invalid_api_key", "API key is invalid")
+
+    def _not_for_sending(self, request: Request) -> Reply | None:
+        if not request.headers.get("Authorization", "").endswith(SENDING_ONLY):
+            return None
+        return _refusal(401, "restricted_api_key", "This API key is restricted to only send emails")
 
     def _read(self, request: Request) -> list[Captured] | Reply:
         body = request.json()

@@ -1,0 +1,91 @@
+"""Amazon SES: https://docs.aws.amazon.com/ses/latest/dg/send-email-authentication-dkim-easy.html"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailroom_ops.dns_records import Purpose, Record
+from mailroom_ops.domains import Domain, State
+from mailroom_ops.environment import Environment, aws_says
+
+__all__ = ["Ses"]
+
+BOUNCES = "bounce"  # Resend has `send`: both may serve one domain, and a return path has room for one
+STATES = {"FAILED": State.FAILED, "TEMPORARY_FAILURE": State.FAILED}
+
+
+class Ses:
+    """Speaks for this AWS account, in the region the account's settings name."""
+
+    def __init__(self, account: str, environment: Environment, values: Mapping[str, str]) -> None:
+        self.account = account
+        self.region = values.get("region", "").strip() or environment.region
+        self.client: Any = environment.client("sesv2", self.region)
+
+    def find(self, domain: str) -> Domain | None:
+        """Return the identity a mail from this domain is signed as: the domain itself, or the nearest one above."""
+        labels = domain.split(".")
+        for size in range(len(labels), 1, -1):
+            name = ".".join(labels[-size:])
+            if found := self._get(name):
+                return self._domain(name, found)
+        return None
+
+    def register(self, domain: str) -> Domain:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            if self._get(domain) is None:
+                strong = {"NextSigningKeyLength": "RSA_2048_BIT"}
+                self.client.create_email_identity(EmailIdentity=domain, DkimSigningAttributes=strong)
+            found = self._get(domain) or {}
+            if not found.get("MailFromAttributes", {}).get("MailFromDomain"):
+                self.client.put_email_identity_mail_from_attributes(
+                    EmailIdentity=domain,
+                    MailFromDomain=f"{BOUNCES}.{domain}",
+                    BehaviorOnMxFailure="USE_DEFAULT_VALUE",
+                )
+        except (BotoCoreError, ClientError) as error:
+            raise aws_says(error) from error
+        return self._domain(domain, self._get(domain) or {})
+
+    def verify(self, domain: Domain) -> Domain:
+        """SES looks at DNS by itself, for 72 hours: this only asks what it has seen."""
+        return self._domain(domain.name, self._get(domain.name) or {})
+
+    def forget(self, domain: Domain) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self.client.delete_email_identity(EmailIdentity=domain.name)
+        except (BotoCoreError, ClientError) as error:
+            raise aws_says(error) from error
+
+    def _get(self, name: str) -> dict[str, Any] | None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found: dict[str, Any] = self.client.get_email_identity(EmailIdentity=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NotFoundException":
+                return None
+            raise aws_says(error) from error
+        except BotoCoreError as error:
+            raise aws_says(error) from error
+        return found
+
+    def _domain(self, name: str, found: Mapping[str, Any]) -> Domain:
+        dkim, mail_from = found.get("DkimAttributes", {}), found.get("MailFromAttributes", {})
+        host = dkim.get("SigningHostedZone") or "dkim.amazonses.com"
+        # A key of one's own has no tokens but a selector, and its record is not SES's to name.
+        tokens = dkim.get("Tokens", ()) if dkim.get("SigningAttributesOrigin") != "EXTERNAL" else ()
+        records = [
+            Record(Purpose.DKIM, f"{token}._domainkey.{name}", "CNAME", f"{token}.{host}", self.account)
+            for token in tokens
+        ]
+        if bounces := mail_from.get("MailFromDomain"):
+            exchange = f"feedback-smtp.{self.region}.amazonses.com"
+            records.append(Record(Purpose.RETURN_PATH, bounces, "MX", exchange, self.account, 10))
+            records.append(Record(Purpose.SPF, bounces, "TXT", "v=spf1 include:amazonses.com ~all", self.account))
+        status = str(dkim.get("Status", ""))
+        state = State.VERIFIED if found.get("VerifiedForSendingStatus") else STATES.get(status, State.PENDING)
+        return Domain(name, self.account, state, status.lower() or "unknown", tuple(records))

@@ -1,0 +1,98 @@
+"""Resend's domains: https://resend.com/docs/api-reference/domains"""
+
+import secrets
+import threading
+import uuid
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from mailroom_ops.sandbox.desk import UNVERIFIED, Reply, Request, json_reply
+
+__all__ = ["Domains"]
+
+REGION = "eu-west-1"
+TAKEN = "taken.example"  # a domain that another account has
+
+
+class Domains:
+    """Registers, lists, verifies and deletes; a domain is verified when it is asked to be, but for UNVERIFIED."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a request for a path below `/domains`."""
+        url = urlsplit(request.path)
+        with self._lock:
+            match request.method, url.path.strip("/").split("/")[1:]:
+                case "POST", []:
+                    return self._create(request.json())
+                case "GET", []:
+                    return self._list({key: values[-1] for key, values in parse_qs(url.query).items()})
+                case "GET", [id_] if id_ in self._known:
+                    return json_reply(200, {"object": "domain", **self._known[id_]})
+                case "DELETE", [id_] if id_ in self._known:
+                    del self._known[id_]
+                    return json_reply(200, {"object": "domain", "id": id_, "deleted": True})
+                case "POST", [id_, "verify"] if id_ in self._known:
+                    self._verify(self._known[id_])
+                    return json_reply(200, {"object": "domain", "id": id_})
+                case "GET" | "DELETE" | "POST", _:
+                    return _refusal(404, "not_found", "Domain not found")
+        return _refusal(405, "method_not_allowed", "Method is not allowed for the requested path")
+
+    def _create(self, body: Any) -> Reply:
+        name = body.get("name") if isinstance(body, dict) else None
+        if not isinstance(name, str) or "." not in name or "@" in name or " " in name:
+            return _refusal(422, "validation_error", "Invalid `name` field.")
+        if name.endswith(TAKEN) or any(domain["name"] == name for domain in self._known.values()):
+            return _refusal(403, "validation_error", f"The {name} domain has been registered already.")
+        domain = {
+            "id": str(uuid.uuid4()),
+            "name": name,
+            "created_at": "2026-11-20 12:00:00.000000+00",
+            "status": "not_started",
+            "region": body.get("region", REGION),
+            "open_tracking": body.get("open_tracking", False),
+            "click_tracking": body.get("click_tracking", False),
+            "records": _records(name, body.get("custom_return_path", "send")),
+        }
+        self._known[domain["id"]] = domain
+        return json_reply(201, domain)
+
+    def _list(self, query: dict[str, str]) -> Reply:
+        all_ = list(self._known.values())
+        start = next((number for number, domain in enumerate(all_, 1) if domain["id"] == query.get("after")), 0)
+        size = int(query.get("limit", "20"))
+        page = [{key: value for key, value in item.items() if key != "records"} for item in all_[start : start + size]]
+        return json_reply(200, {"object": "list", "has_more": len(all_) > start + size, "data": page})
+
+    def _verify(self, domain: dict[str, Any]) -> None:
+        status = "failed" if domain["name"].endswith(UNVERIFIED) else "verified"
+        domain["status"] = status
+        for record in domain["records"]:
+            record["status"] = status
+
+
+def _records(name: str, return_path: str) -> list[dict[str, Any]]:
+    """Name the records as a form at a DNS host would: below the zone, which is taken to be the last two labels."""
+    below = "".join(f".{label}" for label in name.split(".")[:-2])
+    key = f"p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQ{secrets.token_hex(90)}IDAQAB"
+    shared = {"ttl": "Auto", "status": "not_started"}
+    exchange = f"feedback-smtp.{REGION}.amazonses.com"
+    return [
+        {"record": "SPF", "name": f"{return_path}{below}", "type": "MX", "value": exchange, "priority": 10, **shared},
+        {
+            "record": "SPF",
+            "name": f"{return_path}{below}",
+            "type": "TXT",
+            "value": '"v=spf1 include:amazonses.com ~all"',
+            **shared,
+        },
+        {"record": "DKIM", "name": f"resend._domainkey{below}", "type": "TXT", "value": key, **shared},
+    ]
+
+
+def _refusal(status: int, name: str, message: str) -> Reply:
+    return json_reply(status, {"statusCode": status, "name": name, "message": message})
