@@ -13,7 +13,7 @@ from mailroom.sender import Sender
 TEMPLATES = Path(__file__).parent.parent / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"), Mailbox("help@example.com"), ("resend",))
 LINK = "https://app.example.com/callback?token=a%2Fb&next=1"
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "a code": {"code": "048291"},
     "a link": {"link": LINK},
     "both": {"code": "048291", "link": LINK},
@@ -98,7 +98,7 @@ def test_a_code_tells_how_long_it_is_valid(renderer, locale, minutes, said):
 
 
 def test_an_invitation_names_who_invites_and_whereto(renderer):
-    logto = {
+    logto: dict[str, Any] = {
         "organization": {"id": "1", "name": "Acme GmbH & Söhne"},
         "inviter": {"name": None, "username": "zoe"},
         "link": LINK,
@@ -109,7 +109,7 @@ def test_an_invitation_names_who_invites_and_whereto(renderer):
 
 
 def test_a_notification_carries_what_the_caller_has_to_say(renderer):
-    data = {
+    data: dict[str, Any] = {
         "title": "Your booking is confirmed",
         "paragraphs": ["We look forward to your visit.", "Bring this mail."],
         "button": {"text": "View booking", "url": "https://example.com/b/1"},

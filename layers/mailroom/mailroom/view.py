@@ -43,9 +43,12 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
     def say_own(key: str) -> str:
         return fill(texts.own(kind, key) or texts.own(base, key), values)
 
+    def said_by_caller(text: str) -> str:
+        return foreign.isolate(text, rtl=rtl)
+
     is_free = base in FREE or kind not in KINDS
-    title = foreign.line(data.get("title"), 200) if is_free else ""
-    paragraphs = _paragraphs(data.get("paragraphs")) if is_free else []
+    title = said_by_caller(foreign.line(data.get("title"), 200)) if is_free else ""
+    paragraphs = list(map(said_by_caller, _paragraphs(data.get("paragraphs")))) if is_free else []
     if not paragraphs:
         said = say_own("invited_by" if names["inviter"] else "invited") or say_own("text")
         paragraphs = [said] if said else []
@@ -70,11 +73,16 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
         "paragraphs": paragraphs,
         "code": code and {"text": code, "label": say("code"), "spelled": " ".join(code), "long": len(code) > 10},
         "button": url
-        and {"url": url, "text": label or say("button"), "label": link_label, "plain_link": say("plain_link")},
+        and {
+            "url": url,
+            "text": said_by_caller(label) or say("button"),
+            "label": link_label,
+            "plain_link": say("plain_link"),
+        },
         "valid": valid,
         "notes": [note for note in (say("secret") if code else "", say_own("ignore")) if note],
-        "facts": _facts(data.get("facts")) if is_free else [],
-        "footer": [say("automatic"), *brand.company],
+        "facts": [tuple(map(said_by_caller, row)) for row in _facts(data.get("facts"))] if is_free else [],
+        "footer": [say("automatic"), *map(said_by_caller, brand.company)],
         "support": _support(brand, say("help")),
     }
 

@@ -1,0 +1,213 @@
+"""What a reader would see: every kind in every language, brand, mode and width, from the templates as they are now.
+
+python -m mailroom_ops.preview --out DIR            the gallery as files
+python -m mailroom_ops.preview --screenshots DIR    pictures of it, and a contact sheet
+"""
+
+import argparse
+import html
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mailroom.kinds import KINDS
+from mailroom.mailbox import Mailbox
+from mailroom.message import Message
+from mailroom.rendering import Rendered, Renderer
+from mailroom.sender import Sender
+
+__all__ = ["BRANDS", "FORMS", "Gallery", "in_scheme", "main"]
+
+TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
+LINK = "https://app.example.com/callback?token=7f3c9a51d2&next=%2Fhome"
+SENDER = Sender(Mailbox("no-reply@mail.example.com"), Mailbox("help@example.com"))
+BRANDS: Mapping[str, Mapping[str, str]] = {
+    "plain": {},
+    "acme": {
+        "name": "Acme",
+        "color": "#0b7a5c",
+        "company": "Acme GmbH\nHauptstraße 1, 10115 Berlin",
+        "support_email": "help@example.com",
+    },
+    "bright": {
+        "name": "Sunny Side",
+        "color": "#ffd60a",
+        "company": "Sunny Side Ltd\n1 High Street, London",
+        "support_url": "https://example.com/help",
+    },
+}
+FORMS: Mapping[str, Mapping[str, str]] = {
+    "code": {"code": "048291"},
+    "link": {"link": LINK},
+    "both": {"code": "048291", "link": LINK},
+    "neither": {},
+}
+USUAL_FORM = {"email-confirmation": "link", "organization-invitation": "link", "password-reset": "both"}
+ENGLISH: Mapping[str, Any] = {
+    "app": "Acme",
+    "organization": "Söhne & Töchter GmbH",
+    "inviter": "Zoë Weiß",
+    "title": "Your booking is confirmed",
+    "paragraphs": [
+        "Thank you, Zoë. We look forward to your visit.",
+        "You can change your booking until the day before.",
+    ],
+    "button": "View booking",
+    "facts": [["Arrival", "1 May 2026"], ["Nights", "3"], ["Guests", "2"], ["Total", "€ 342.00"]],
+    "notice": [["Time", "1 May 2026, 09:41 UTC"], ["Place", "Berlin, Germany"], ["Device", "Firefox, Linux"]],
+}
+SCREENSHOT_LOCALES = ("en", "de", "ar", "ja")
+WIDTHS = (360, 700)
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM_ARGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Renders samples; without a renderer to keep, each call reads the templates anew: an edit shows at once."""
+
+    templates: Path = TEMPLATES
+    renderer: Renderer | None = None
+
+    def options(self) -> dict[str, list[str]]:
+        """Return what there is to choose from."""
+        locales = sorted(Renderer(self.templates).locales, key=lambda tag: (tag != "en", tag))
+        return {"kinds": list(KINDS), "locales": locales, "brands": list(BRANDS), "forms": list(FORMS)}
+
+    def mail(self, kind: str, locale: str = "en", brand: str = "acme", form: str = "") -> Rendered:
+        """Return one sample; KeyError when there is no such brand or form."""
+        words = words_in(locale)
+        look = {**BRANDS[brand], **({"name": words["app"], "company": words["company"]} if "company" in words else {})}
+        renderer = self.renderer or Renderer(self.templates)
+        return renderer.compose(sample(kind, locale, form), SENDER, look if brand != "plain" else {})
+
+    def write(self, folder: Path, brand: str = "acme") -> int:
+        """Write every kind in every language as files, and a page to leaf through them; return how many mails."""
+        folder.mkdir(parents=True, exist_ok=True)
+        options, rows = self.options(), []
+        for kind in options["kinds"]:
+            for locale in options["locales"]:
+                email = self.mail(kind, locale, brand).email
+                stem = f"{kind}.{locale}"
+                for scheme in SCHEMES:
+                    (folder / f"{stem}.{scheme}.html").write_text(in_scheme(email.html, scheme), "utf-8")
+                (folder / f"{stem}.txt").write_text(f"Subject: {email.subject}\n\n{email.text}", "utf-8")
+                rows.append(
+                    {"kind": kind, "locale": locale, "subject": email.subject, "bytes": len(email.html.encode())}
+                )
+        page = (Path(__file__).with_name("preview.html")).read_text("utf-8")
+        data = json.dumps(rows, ensure_ascii=False).replace("<", "\\u003c")
+        (folder / "index.html").write_text(page.replace("[/* the mails */]", data), "utf-8")
+        return len(rows)
+
+
+def words_in(locale: str) -> Mapping[str, Any]:
+    """Return what the samples say in a language, English where nothing else is there."""
+    return {**ENGLISH, **tomllib.loads(Path(__file__).with_name("preview.toml").read_text("utf-8")).get(locale, {})}
+
+
+def sample(kind: str, locale: str = "en", form: str = "") -> Message:
+    """Return a message of a kind, as its source would hand it over."""
+    words = words_in(locale)
+    said: Mapping[str, Any] = {
+        "security-notice": {"facts": words["notice"]},
+        "notification": {
+            **{key: words[key] for key in ("title", "paragraphs", "facts")},
+            "button": {"text": words["button"], "url": "https://app.example.com/bookings/8131"},
+        },
+    }.get(kind, {})
+    names = {
+        "application": {"displayName": words["app"]},
+        "organization": {"name": words["organization"]},
+        "inviter": {"name": words["inviter"]},
+    }
+    data = {**names, **said, **FORMS[form or ("neither" if said else USUAL_FORM.get(kind, "code"))]}
+    now = 1_767_225_600.0
+    return Message(
+        "0123456789abcdef" * 2, "default", kind, "reader@example.com", data, now, now + 600, "preview", (locale,)
+    )
+
+
+def in_scheme(mail: str, scheme: str) -> str:
+    """Return a mail as a reader with a light or dark screen sees it, whatever the screen it is looked at on."""
+    condition = "(min-width: 0)" if scheme == "dark" else "(max-width: 0)"
+    forced = mail.replace("(prefers-color-scheme: dark)", condition)
+    return forced.replace("color-scheme: light dark", f"color-scheme: {scheme}").replace(
+        'content="light dark"', f'content="{scheme}"'
+    )
+
+
+def screenshots(folder: Path, gallery: Gallery) -> list[Path]:
+    """Take a picture of each kind in four languages, narrow and wide, light and dark, with a real browser."""
+    from playwright.sync_api import sync_playwright
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                page = browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme, offline=True)
+                for kind in KINDS:
+                    for locale in SCREENSHOT_LOCALES:
+                        page.set_content(gallery.mail(kind, locale).email.html, wait_until="load")
+                        picture = folder / f"{kind}.{locale}.{width}.{scheme}.png"
+                        page.screenshot(path=picture, full_page=True)
+                        pictures.append(picture)
+                page.close()
+        browser.close()
+    return pictures
+
+
+def contact_sheet(picture: Path, gallery: Gallery) -> None:
+    """Put a few mails side by side into one small picture, for the documentation."""
+    from playwright.sync_api import sync_playwright
+
+    chosen = [
+        ("sign-in-code", "en", "acme", "light"),
+        ("password-reset", "de", "acme", "dark"),
+        ("organization-invitation", "ar", "bright", "light"),
+        ("notification", "ja", "acme", "light"),
+        ("mfa-code", "ja", "bright", "dark"),
+        ("security-notice", "en", "plain", "dark"),
+    ]
+    cards = "".join(
+        f'<iframe srcdoc="{html.escape(in_scheme(gallery.mail(kind, locale, brand).email.html, scheme))}"></iframe>'
+        for kind, locale, brand, scheme in chosen
+    )
+    style = "body{margin:0;display:grid;grid-template-columns:repeat(3,400px);gap:16px;padding:16px;background:#c9ced8}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        page = browser.new_page(viewport={"width": 1264, "height": 1400}, offline=True)
+        page.set_content(f"<style>{style}iframe{{border:0;width:400px;height:660px;border-radius:8px}}</style>{cards}")
+        page.screenshot(path=picture, type="jpeg", quality=70, full_page=True)
+        browser.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the gallery, the pictures, or both."""
+    parser = argparse.ArgumentParser(prog="python -m mailroom_ops.preview", description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write every mail as a file")
+    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="write pictures and a contact sheet")
+    parser.add_argument("--brand", choices=BRANDS, default="acme")
+    chosen = parser.parse_args(arguments)
+    gallery = Gallery(renderer=Renderer(TEMPLATES))
+    if chosen.out:
+        print(f"{gallery.write(chosen.out, chosen.brand)} mails, and {chosen.out / 'index.html'} to leaf through them")
+    if chosen.screenshots:
+        pictures = screenshots(chosen.screenshots, gallery)
+        contact_sheet(chosen.screenshots / "contact-sheet.jpg", gallery)
+        print(f"{len(pictures)} pictures and a contact sheet in {chosen.screenshots}")
+    if not (chosen.out or chosen.screenshots):
+        parser.error("say where to: --out DIR, --screenshots DIR")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
