@@ -123,6 +123,12 @@ def test_a_mail_larger_than_a_queue_should_carry_is_refused(desk: Desk) -> None:
     assert result["status"] == "refused"
 
 
+def test_its_size_is_what_travels_whatever_the_alphabet(desk: Desk) -> None:
+    fits, does_not = (notice(data={"title": "Ω", "own": "Ω" * number}) for number in (32_000, 33_000))
+    assert desk.http("POST", "/v1/emails", json.dumps(fits, ensure_ascii=False)).status == 200
+    assert desk.http("POST", "/v1/emails", json.dumps(does_not, ensure_ascii=False)).status == 413
+
+
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
@@ -173,6 +179,7 @@ def test_a_body_that_is_not_base64_as_announced_is_refused(desk: Desk) -> None:
         {"messages": [], "kind": "x"},
         {"requestContext": {}},
         {"version": "2.0"},
+        {"version": "2.0", "routeKey": ["POST /v1/emails"]},
         {"kind": {}, "to": [], "data": 1},
         {"kind": "\ud800", "to": "\ud800"},
         {"data": {"a": float("inf")}},
@@ -183,6 +190,11 @@ def test_no_event_crashes_an_invocation(desk: Desk, event: Any) -> None:
     answer = desk.invoke(event)
     assert answer["status"] == "refused"
     assert answer["errors"]
+
+
+@pytest.mark.parametrize("context", [{}, {"requestContext": None}, {"requestContext": {"http": []}}], ids=repr)
+def test_an_event_that_imitates_the_gateway_badly_is_refused_too(desk: Desk, context: dict[str, Any]) -> None:
+    assert desk.module.handler({"version": "2.0", "routeKey": "POST /v1/emails"} | context, desk)["statusCode"] == 400
 
 
 def test_an_event_nested_beyond_reason_is_refused(desk: Desk) -> None:

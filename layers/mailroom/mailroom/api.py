@@ -16,7 +16,7 @@ HEADER = "idempotency-key"
 
 def is_http(event: Any) -> bool:
     """Tell what API Gateway sends from what a caller says."""
-    return isinstance(event, dict) and event.get("version") == "2.0" and "routeKey" in event
+    return isinstance(event, dict) and event.get("version") == "2.0" and isinstance(event.get("routeKey"), str)
 
 
 def invoked(door: Door, event: Any, deadline: float) -> Reply:
@@ -33,12 +33,19 @@ def invoked(door: Door, event: Any, deadline: float) -> Reply:
 def requested(door: Door, event: Mapping[str, Any], deadline: float) -> Reply:
     """Answer a request over HTTP."""
     try:
-        request = Request.from_event(event)
+        request = _read(event)
         return _route(door, event["routeKey"], request, authenticate(request, door.delivery.settings), deadline)
     except Refused as refused:
         return Reply.refusal(refused)
     except SendError as error:
         return Reply.closed(error)
+
+
+def _read(event: Mapping[str, Any]) -> Request:
+    try:
+        return Request.from_event(event)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(400, "This looks like an event of an HTTP API and is none.") from error
 
 
 def _route(door: Door, route: str, request: Request, caller: Caller, deadline: float) -> Reply:

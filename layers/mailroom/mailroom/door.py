@@ -131,8 +131,6 @@ class Door:
             reply = self._queue(request, message) if request.mode == "queued" else act(request, message)
         except Refused as refused:
             reply = Reply.refusal(refused)
-        except SendError as error:
-            reply = self._interrupted(message, error) if message else Reply.closed(error)
         except Exception as error:  # noqa: BLE001 - whatever breaks, its caller hears of it, and the rest of a batch goes on
             reply = self._interrupted(message, error) if message else Reply.closed(error)
         return replace(reply, message=message, started=started)

@@ -116,7 +116,7 @@ def body_of(event: Any) -> Any:
 
 def parse(body: Any) -> SendRequest:
     """Read one request; raise Invalid with everything that is wrong with it."""
-    if len(json.dumps(body)) > BODY_LENGTH:
+    if len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")) > BODY_LENGTH:
         raise Invalid(413, ("body", "One mail may have 64 kB."))
     problems = dict(_silence(body))
     try:
