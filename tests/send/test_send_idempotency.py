@@ -163,6 +163,22 @@ def test_a_process_that_died_before_the_mail_left_loses_nothing(
     assert len(desk.mails()) == 1
 
 
+def test_what_a_dead_process_left_lying_is_not_sent_after_its_time(
+    desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = code(idempotency_key="order-1", expires_in=30)
+    with monkeypatch.context() as dying:
+        dying.setattr(desk.module.door.delivery.ledger, "claim", die)
+        with pytest.raises(SystemExit):
+            desk.invoke(request)
+    clock.ahead = 31
+
+    answer = desk.send(**request)
+
+    assert (answer.status, answer.body["status"], answer.body["reason"]) == (200, "skipped", "expired")
+    assert desk.mails() == []
+
+
 def test_without_a_key_the_same_words_within_a_minute_are_one_mail(desk: Desk, clock: Clock) -> None:
     first = desk.send(**code())
     second = desk.send(**code(locale="de"))

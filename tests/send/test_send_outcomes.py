@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from mailroom.kinds import Lane
+from mailroom.ledger import keyed_hash
+from mailroom.mailbox import canonical
 from mailroom.message import Message
+from mailroom.suppression import Cause, Suppressions
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 from tests.send.conftest import Desk, code, notice
@@ -75,6 +79,17 @@ def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_wa
 
     assert "onboarding@resend.dev" in desk.mails()[0].from_
     assert any("looks like spam" in line["message"] and line["level"] == "WARNING" for line in desk.logged())
+
+
+def test_to_a_suppressed_reader_nothing_is_sent_and_the_caller_gets_success(desk: Desk) -> None:
+    hash_ = keyed_hash(desk.module.door.delivery.settings.address_key(), canonical("reader@reader.example"))
+    Suppressions(desk.aws, "ledger").add("default", hash_, "", Cause.BOUNCE, dict.fromkeys(Lane, 1), "test")
+
+    answer = desk.send(**notice())
+
+    assert (answer.status, answer.body["status"], answer.body["reason"]) == (200, "skipped", "suppressed")
+    assert desk.logged("Email skipped")[0]["reason"] == "suppressed"
+    assert desk.mails() == []
 
 
 def test_a_notification_has_a_sender_of_its_own_and_a_tenants_code_falls_back_to_the_default(desk: Desk) -> None:
