@@ -15,7 +15,7 @@ from mailroom.request import answer
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
 door = Door(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
-# The second look is for whoever sets the variable by hand.
+# The template says so for development only; a variable can be set by hand.
 records_codes = os.environ.get("RECORD_CODE_ON_FAILURE") == "true" and os.environ["ENVIRONMENT"] == "development"
 
 

@@ -45,6 +45,7 @@ def test_the_key_may_come_as_a_header(desk: Desk) -> None:
 
     assert desk.send(**code(idempotency_key="order-1")).body == first.body
     assert desk.http("POST", "/v1/emails", code(idempotency_key="order-1"), idempotency_key="order-1") == first
+    assert desk.http("POST", "/v1/emails", code(idempotency_key=None), idempotency_key="order-1") == first
     both = desk.http("POST", "/v1/emails", code(idempotency_key="order-1"), idempotency_key="order-2")
     assert (both.status, both.body["errors"][0]["field"]) == (422, "idempotency-key")
 

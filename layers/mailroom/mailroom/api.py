@@ -62,6 +62,6 @@ def _route(door: Door, route: str, request: Request, caller: Caller, deadline: f
 def _with_header(body: Any, key: str | None) -> Any:
     if key is None or not isinstance(body, dict):
         return body
-    if body.get("idempotency_key", key) != key:
+    if body.get("idempotency_key") not in (None, key):
         raise Invalid(422, (HEADER, "The header and the field idempotency_key differ: give one of them."))
     return body | {"idempotency_key": key}

@@ -29,7 +29,7 @@ HTTP: Mapping[str, int] = {
     Status.UNKNOWN: 504,  # ... or never said
 }
 LATER = (Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED)  # what a provider tells of a mail that was sent
-FIELDS = frozenset(SendRequest.model_fields) | {"authorization", "body", "id", "messages"}
+FIELDS = frozenset(SendRequest.model_fields) | {"authorization", "body", "id", "idempotency-key", "messages"}
 TOLD = ("status", "event", "reason", "provider", "answer", "detail")
 
 
