@@ -1,0 +1,179 @@
+"""Logto's own email templates, made a tenant's: what `PUT /api/email-templates` takes, and what connectors keep.
+
+    {"templates": [{"languageTag": "de", "templateType": "SignIn", "details": {"subject", "content", …}}, …]}
+    {"templates": [{"usageType": "SignIn", "subject": …, "content": …}, …]}          SMTP, SES, SendGrid, Aliyun
+    {"deliveries": {"SignIn": {"html": …, "text": …, "subject": …}, …}}              Mailgun
+
+Logto's `{{a.b}}` becomes `{{ payload["a.b"] }}`, escaped on its way into HTML as Logto does not; everything else in
+braces is text to Logto, and stays text. A variable that was not sent is left out, and not mailed as `{{a.b}}`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from mailroom.own import Own
+from mailroom.sources.logto import TYPES
+from mailroom_ops.problem import BadInput
+
+__all__ = ["Imported", "read"]
+
+VARIABLE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}", re.ASCII)
+TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
+OPENING = re.compile(r"\{(?=[{%#]|$)")
+PLACEHOLDER_LIKE = re.compile(r"\{(?=[\w.]+\})")
+# What Logto sends with a type: always, and when it knows it (core 1.42.0). With an invitation comes what its caller
+# puts into messagePayload, so nothing there can be called unknown.
+ALWAYS = frozenset({"code"})
+USUAL = frozenset({"locale", "uiLocales", "application"})
+SOMETIMES: Mapping[str, frozenset[str]] = {
+    "SignIn": USUAL | {"organization"},
+    "Register": USUAL | {"organization"},
+    "ForgotPassword": USUAL | {"organization"},
+    "MfaVerification": USUAL | {"organization"},
+    "BindMfa": USUAL | {"organization", "user"},
+    "UserPermissionValidation": USUAL | {"user"},
+    "BindNewIdentifier": USUAL | {"user"},
+    "Generic": frozenset({"locale", "uiLocales"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The tenant's files by name, as mailroom.own reads them, and what a person should know about them."""
+
+    files: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One of Logto's: `tag` is empty where it serves every language."""
+
+    type: str
+    tag: str
+    subject: str
+    html: str
+    text: str
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.type} ({self.tag})" if self.tag else self.type
+
+
+def read(document: Any) -> Imported:
+    """Turn Logto's JSON into a tenant's files; BadInput when it holds no template at all."""
+    files: dict[str, str] = {}
+    subjects: dict[str, dict[str, str]] = {}
+    notes: list[str] = []
+    for template in _templates(document, notes):
+        kind, suffix = TYPES[template.type], f".{template.tag}" if template.tag else ""
+        notes += _notes(template)
+        if template.subject:
+            subjects.setdefault(template.tag, {})[kind] = _sentence(template.subject)
+        if template.html:
+            files[f"emails/{kind}{suffix}.html"] = _template(template.html)
+        elif template.text:
+            files[f"emails/{kind}{suffix}.html"] = _in_our_layout(template.text)
+        if template.text:
+            files[f"emails/{kind}{suffix}.txt"] = _template(template.text)
+    for tag, sentences in subjects.items():
+        tables = (f"[{kind}]\nsubject = {_toml(said)}\n" for kind, said in sorted(sentences.items()))
+        files[f"locales/{tag}.toml" if tag else "texts.toml"] = "\n".join(tables)
+    if not files:
+        raise BadInput("there is no template in this file", "give what Logto's API or a connector's JSON shows", notes)
+    return Imported(files, (*notes, *(f"cannot be used: {problem}" for problem in Own.of(files).problems)))
+
+
+def _templates(document: Any, notes: list[str]) -> Iterator[Template]:
+    for entry in _entries(document):
+        type_, tag = entry.get("templateType", entry.get("usageType")), entry.get("languageTag", "")
+        details = entry["details"] if isinstance(entry.get("details"), dict) else entry
+        if not isinstance(type_, str) or type_ not in TYPES:
+            notes.append(f"left out: {type_!r} is none of Logto's types")
+        elif not isinstance(tag, str) or (tag and not TAG.fullmatch(tag)):
+            notes.append(f"left out: {type_} in {tag!r}, which is no language tag")
+        elif details.get("template") or details.get("templateAlias"):
+            notes.append(f"left out: {type_} lies at the provider under a name; bring its HTML as `content`")
+        else:
+            yield _read_one(type_, tag, details)
+
+
+def _entries(document: Any) -> list[dict[str, Any]]:
+    if isinstance(document, dict) and isinstance(document.get("config"), dict):
+        document = document["config"]
+    if not isinstance(document, dict):
+        document = {"templates": document}
+    deliveries, templates = document.get("deliveries"), document.get("templates")
+    by_type = deliveries.items() if isinstance(deliveries, dict) else ()
+    found = [{"usageType": type_, **said} for type_, said in by_type if isinstance(said, dict)]
+    return found + [entry for entry in templates if isinstance(entry, dict)] if isinstance(templates, list) else found
+
+
+def _read_one(type_: str, tag: str, details: Mapping[str, Any]) -> Template:
+    def text(key: str) -> str:
+        value = details.get(key)
+        return value if isinstance(value, str) else ""
+
+    content, is_plain = text("content"), "text/plain" in (text("contentType"), text("type"))
+    return Template(
+        type_,
+        tag,
+        subject=text("subject"),
+        html=text("html") or ("" if is_plain else content),
+        text=text("text") or (content if is_plain else ""),
+        ignored=tuple(key for key in ("replyTo", "sendFrom") if details.get(key)),
+    )
+
+
+def _notes(template: Template) -> Iterator[str]:
+    for key in template.ignored:
+        yield f"{template.name}: {key} is not taken over; who mails are from is a setting of the tenant's sender"
+    used = {path: None for part in (template.subject, template.html, template.text) for path in VARIABLE.findall(part)}
+    for path in used:
+        root = path.partition(".")[0]
+        if template.type == "OrganizationInvitation":
+            yield f"{template.name}: {{{{{path}}}}} is empty unless Logto or your messagePayload has it"
+        elif root in ALWAYS:
+            continue
+        elif root in SOMETIMES[template.type]:
+            yield f"{template.name}: {{{{{path}}}}} is not always sent; empty then"
+        else:
+            yield f"{template.name}: {{{{{path}}}}} is never sent with this type: unresolved, always empty"
+    for part, kind in ((template.html, "HTML"), (template.text, "text")):
+        if part and template.type != "OrganizationInvitation" and "code" not in VARIABLE.findall(part):
+            yield f"{template.name}: its {kind} shows no {{{{code}}}}, so ours will be sent in its place"
+
+
+def _converted(source: str, variable: Callable[[str], str], literal: Callable[[str], str]) -> str:
+    pieces = VARIABLE.split(source)
+    return "".join(variable(piece) if at % 2 else literal(piece) for at, piece in enumerate(pieces))
+
+
+def _template(source: str) -> str:
+    return _converted(source, lambda path: f'{{{{ payload["{path}"] }}}}', lambda text: OPENING.sub('{{ "{" }}', text))
+
+
+def _sentence(source: str) -> str:
+    # An invisible joiner parts what would look like a placeholder of ours.
+    return _converted(
+        " ".join(source.split()),
+        lambda path: f"{{payload.{path}}}",
+        lambda text: PLACEHOLDER_LIKE.sub("{\u2060", text),
+    )
+
+
+def _in_our_layout(text: str) -> str:
+    style = "margin:0 0 16px;font-family:{{ brand.font }};font-size:16px;line-height:24px;color:{{ brand.light.text }}"
+    said = (_template(escape(paragraph.strip())) for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip())
+    lines = (paragraph.replace("\n", "<br>\n") for paragraph in said)
+    body = "".join(f'<p class="text" style="{style}">{paragraph}</p>\n' for paragraph in lines)
+    return f'{{% extends "layout.html" %}}\n{{% block body %}}\n{body}{{% endblock %}}\n'
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
