@@ -69,7 +69,7 @@ class Logs:
             record = None
         if not isinstance(record, dict):
             level = "ERROR" if line.startswith(("[ERROR]", "Traceback")) else "INFO"
-            return self._write(source, line, level)
+            return self._write(source, line.removeprefix("[ERROR] "), level)
         if "_aws" in record:
             return None  # a metric in CloudWatch's embedded format
         return self._write(source, condense(record), str(record.get("level", "INFO")))
