@@ -139,11 +139,10 @@ def test_nothing_is_left_even_when_it_is_killed(root: Path) -> None:
         family = command.family()
 
         command.process.kill()
-        command.end()
 
         end = time.monotonic() + PATIENCE
-        while alive(family):
-            assert time.monotonic() < end
+        while left := alive(family):
+            assert time.monotonic() < end, f"{len(left)} processes are left"
             time.sleep(0.02)
 
 

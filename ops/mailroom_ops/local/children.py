@@ -20,8 +20,9 @@ class Children:
     """Starts processes and, on `close`, ends every one that is left."""
 
     def __init__(self) -> None:
+        command = [sys.executable, "-I", "-S", "-c", GUARD]
         self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", GUARD], stdin=subprocess.PIPE, process_group=0
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
         )
 
     def start(
