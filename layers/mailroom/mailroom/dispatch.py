@@ -18,7 +18,7 @@ __all__ = ["Dispatch"]
 
 BACKOFF = (1, 3, 10, 30, 60, 120, 300, 600, 900)  # seconds; someone waits, so the first ones come soon
 HOLD_BACK = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
-LONGEST_TRY = 9.0  # what one call to a provider may take
+LONGEST_TRY = 10.0  # connecting, shaking hands and reading, each at its slowest
 PATIENCE = 3  # so often a notice waits for its first provider before the next one is asked
 # How many copies a reader may get when providers go silent: a lost code is worse than a second copy, a notice is not.
 COPIES: Mapping[Lane, int] = {Lane.CODES: 2, Lane.NOTICES: 1}
