@@ -1,17 +1,23 @@
-"""One AWS endpoint for all tests of a run: moto in a process of its own, so that it takes no time from what is tested."""
+"""One AWS endpoint for all tests of a run: moto in a process of its own, which takes no time from what is tested."""
 
 import atexit
+import os
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 __all__ = ["moto_url"]
+
+OPS = Path(__file__).parent.parent / "ops"
 
 # It ends when its standard input does: no process is left behind, however the run ends.
 SERVER = """
 import sys
 import moto.sesv2.urls  # else its first request waits for it
 from moto.server import ThreadedMotoServer
+from mailroom_ops.sandbox import moto_ses
+moto_ses.extend()
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print("http://%s:%d" % server.get_host_and_port(), flush=True)
@@ -27,6 +33,7 @@ def moto_url() -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, "PYTHONPATH": str(OPS)},
     )
     assert process.stdin
     assert process.stdout

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from mailroom_ops.dns_client import Dns
 from mailroom_ops.dns_records import LOWEST_POLICY, Purpose, Record
-from mailroom_ops.finding import Finding, Level, failed, ok, warning
+from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["Policy", "Spf", "alignment", "check_dmarc", "check_record", "check_records", "policy_of", "spf_of"]
 
+AGAIN = "Ask again later, or another resolver with --resolver."
 MOST_LOOKUPS = 10  # RFC 7208, 4.6.4: one more, and receivers see an error instead of a policy
 TAGS = re.compile(r"\s*([a-z]+)\s*=\s*([^;]*?)\s*(?:;|$)", re.IGNORECASE)
 
@@ -24,8 +25,7 @@ def check_record(dns: Dns, record: Record) -> Finding:
     subject = f"{record.purpose} {record.name} {record.type}"
     answer = dns.ask(record.name, record.type)
     if answer.problem:
-        level = Level.WARNING if answer.problem == "DNS does not answer" else Level.FAILED
-        return Finding(level, subject, answer.problem, "Ask again later, or another resolver with --resolver.")
+        return failed(subject, answer.problem, AGAIN)
     if record.purpose is Purpose.SPF:
         return _spf(dns, record, subject)
     if record.purpose is Purpose.DMARC:
@@ -194,7 +194,7 @@ def check_dmarc(dns: Dns, domain: str) -> Finding:
     policy = policy_of(dns, domain)
     least = f"The least: _dmarc.{domain} TXT {LOWEST_POLICY}"
     if policy.problem:
-        return warning(subject, policy.problem, "Ask again later, or another resolver with --resolver.")
+        return failed(subject, policy.problem, AGAIN)
     if policy.fault:
         return failed(subject, f"{policy.where}: {policy.fault}" if policy.where else policy.fault, least)
     if not policy.where:

@@ -12,6 +12,7 @@ __all__ = ["Answer", "Dns"]
 
 PATIENCE = 5.0  # seconds for one question, all servers and tries together
 LONGEST_CHAIN = 8
+SILENT = "DNS does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,13 @@ class Dns:
     def __init__(self, servers: Sequence[str] = ()) -> None:
         self._servers = [_address(server) for server in servers]
         self._known: dict[tuple[str, str], Answer] = {}
+        self._silent = False
 
     def ask(self, name: str, kind: str) -> Answer:
         """Return the records of a name; text whole, host names in lower case and without the dot at the end."""
         if (name, kind) not in self._known:
-            self._known[name, kind] = self._ask(name, kind)
+            # One that has not answered once is not waited for again.
+            self._known[name, kind] = Answer(problem=SILENT) if self._silent else self._ask(name, kind)
         return self._known[name, kind]
 
     @cached_property
@@ -61,7 +64,8 @@ class Dns:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return Answer()
         except dns.resolver.LifetimeTimeout:
-            return Answer(problem="DNS does not answer")
+            self._silent = True
+            return Answer(problem=SILENT)
         except dns.resolver.NoNameservers:
             looping = kind != "CNAME" and self._loops(name)
             return Answer(problem="its CNAME leads in a circle" if looping else "DNS cannot resolve it (SERVFAIL)")
@@ -91,7 +95,8 @@ def _text(item: Any, kind: str) -> str:
 
 def _address(server: str) -> tuple[str, int]:
     host, _, port = server.rpartition(":") if "]" in server or server.count(":") == 1 else (server, "", "53")
-    host = host.strip("[]")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
     try:
         ipaddress.ip_address(host)
         if not 0 < int(port) < 65536:

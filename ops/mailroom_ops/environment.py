@@ -124,6 +124,20 @@ class Environment:
         return {item["OutputKey"]: item["OutputValue"] for item in self.stack.get("Outputs", [])}
 
     @cached_property
+    def chain(self) -> tuple[str, ...]:
+        """The provider chain of whoever names none: what the stack was deployed with, or would be."""
+        if self.is_local:
+            said = self.about["provider"]
+        else:
+            try:
+                parameters = self.stack.get("Parameters", [])
+            except Refusal:
+                parameters = []
+            found = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
+            said = found.get("Providers", "resend")
+        return tuple(name.strip() for name in said.split(",") if name.strip() not in ("", "none"))
+
+    @cached_property
     def stack(self) -> Mapping[str, Any]:
         """The deployed stack as CloudFormation describes it."""
         from botocore.exceptions import BotoCoreError, ClientError

@@ -18,6 +18,7 @@ from mailroom_ops import catalog, secrets_dotenv, secrets_yaml
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.problem import BadInput
 from mailroom_ops.secrets_yaml import Scalar, Tree
+from mailroom_ops.tenants import account_values
 
 __all__ = ["LARGEST", "Form", "Takeover", "form_of", "read", "settings_of"]
 
@@ -188,11 +189,7 @@ def settings_of(takeover: Takeover, current: Mapping[str, str]) -> tuple[dict[st
     if any(name.startswith("providers/smtp/") for name in wanted) and not smtp and "providers/smtp/host" not in current:
         raise BadInput("The file has SMTP settings but no host.", "Add smtpHost, such as smtp.example.com.")
     for account in sorted({name.split("/")[1] for name in wanted}):
-        before = f"providers/{account}/"
-        merged = {
-            key.removeprefix(before): text for key, text in {**current, **wanted}.items() if key.startswith(before)
-        }
-        if fault := catalog.account_fault(account, merged):
+        if fault := catalog.account_fault(account, account_values({**current, **wanted}, account)):
             raise BadInput(f"What the file says about {account} does not add up: {fault}.")
     auth = dict(_json(current.get(AUTH)))
     from_ = said.get(AUTH_FROM) or said.get(SMTP_FROM)

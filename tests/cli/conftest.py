@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from mailroom_ops.cli.main import main
 from mailroom_ops.environment import Environment
 from mailroom_ops.parameters import Parameters
+from mailroom_ops.sandbox.server import Sandbox
+from tests.cli.nameserver import nameserver
+from tests.moto_server import moto_url
+
+__all__ = ["Result", "Run", "Stored", "nameserver"]
 
 REGION = "eu-west-1"
 
@@ -33,19 +37,10 @@ class Result:
 Run = Callable[..., Result]
 
 
-@pytest.fixture(scope="session")
-def cloud_url() -> Iterator[str]:
-    """An AWS that several accounts' worth of tests share."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def cloud(cloud_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def cloud(monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty AWS, which boto3 takes for the real one."""
+    cloud_url = moto_url()
     urllib.request.urlopen(urllib.request.Request(f"{cloud_url}/moto-api/reset", method="POST")).close()
     for name, value in {
         "AWS_ENDPOINT_URL": cloud_url,
@@ -107,3 +102,18 @@ def staging(cloud: str) -> Stored:
 @pytest.fixture
 def production(cloud: str) -> Stored:
     return Stored("production")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Every provider's other side."""
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def resend(sandbox: Sandbox, staging: Stored) -> Sandbox:
+    """Resend, with its key in staging."""
+    for name, value in sandbox.settings("resend").items():
+        staging.put(**{f"providers__resend__{name}": value})
+    return sandbox

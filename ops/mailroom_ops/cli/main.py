@@ -17,6 +17,7 @@ EXIT_CODES: dict[type[Problem], int] = {BadInput: 2, Refusal: 3, Unconfirmed: 4}
 SECTIONS: dict[str, dict[str, str]] = {
     "Set up": {
         "secrets": "Take over, list, set, rotate and compare secrets and settings.",
+        "tenant": "Add, list, verify and remove tenants, with their domains and DNS.",
         "promote": "Take what was tried in one environment to the next.",
     },
     "And": {

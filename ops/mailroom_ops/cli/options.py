@@ -3,6 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,7 +11,18 @@ import click
 from mailroom_ops.environment import LABELS, LOCAL, Environment
 from mailroom_ops.problem import Unconfirmed
 
-__all__ = ["Command", "Group", "as_json", "confirm", "confirm_production", "in_environment", "yes"]
+__all__ = [
+    "Command",
+    "Group",
+    "as_json",
+    "confirm",
+    "confirm_production",
+    "in_environment",
+    "key_file",
+    "key_in",
+    "resolver",
+    "yes",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -70,8 +82,26 @@ def in_environment(function: Function) -> Function:
     return with_environment  # type: ignore[return-value]
 
 
+resolver = click.option(
+    "--resolver",
+    "servers",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Ask this DNS server, such as 9.9.9.9; else this machine's.",
+)
+key_file = click.option(
+    "--key-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A Resend key with full access, if the stored one may only send. It is not kept.",
+)
+
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; for CI.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a machine.")
+
+
+def key_in(file: str | None) -> str:
+    """Return the key that a --key-file holds."""
+    return Path(file).read_text(encoding="utf-8").strip() if file else ""
 
 
 def confirm_production(environment: Environment, question: str, agreed: bool) -> None:

@@ -12,7 +12,7 @@ import click
 from mailroom_ops.plan import Act, Change
 from mailroom_ops.problem import Problem
 
-__all__ = ["colored", "complain", "emit", "note", "plan", "say", "table", "warn", "width"]
+__all__ = ["colored", "complain", "cut", "emit", "hanging", "note", "plan", "room", "say", "table", "warn", "width"]
 
 NARROWEST = 20
 DETAILS = 20  # lines of one problem; who has more of them begins with these
@@ -51,6 +51,12 @@ def note(text: str) -> None:
     say(f"  {text}")
 
 
+def hanging(first: str, text: str, indent: int) -> None:
+    """Print a text beside a word of up to `indent` cells, its further lines below its first."""
+    lines = textwrap.wrap(text, width() - indent, break_on_hyphens=False)
+    click.echo(first + f"\n{'':{indent}}".join(lines))
+
+
 def warn(text: str) -> None:
     """Say what an operator should know on stderr, so that stdout stays what was asked for."""
     lines = textwrap.wrap(text, width() - 9, break_long_words=False, break_on_hyphens=False)
@@ -75,15 +81,30 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not rows:
         return
     sizes = [max(map(_cells, column)) for column in zip(header, *rows, strict=True)]
-    rest = width() - len(GAP) - sum(sizes[:-1]) - len(GAP) * (len(sizes) - 1)
-    sizes[-1] = max(NARROWEST, min(sizes[-1], rest))
+    sizes[-1] = min(sizes[-1], room(header, rows))
     _row([colored(word, "bright_black") for word in header], sizes, header)
     for row in rows:
         _row(row, sizes, row)
 
 
+def room(header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    """Return how many cells the last column of a table may have; `rows` may say more than the header names."""
+    columns = list(zip(header[:-1], *(row[: len(header) - 1] for row in rows), strict=True))
+    taken = sum(max(_cells(str(cell)) for cell in column) for column in columns)
+    return max(NARROWEST, width() - len(GAP) * len(header) - taken)
+
+
+def cut(text: str, cells: int) -> str:
+    """Leave out the middle of a text that is too long."""
+    return text if len(text) <= cells else f"{text[: cells // 2]}…{text[len(text) - cells + cells // 2 + 1 :]}"
+
+
 def _row(shown: Sequence[str], sizes: Sequence[int], plain: Sequence[str]) -> None:
-    lines = textwrap.wrap(plain[-1], sizes[-1], break_on_hyphens=False) or [""]
+    lines = [
+        line
+        for part in plain[-1].split("\n")
+        for line in textwrap.wrap(part, sizes[-1], break_on_hyphens=False) or [""]
+    ]
     if len(lines) == 1:
         lines = [shown[-1]]
     first = [text + " " * (size - _cells(bare)) for text, bare, size in zip(shown, plain, sizes, strict=True)][:-1]
@@ -94,7 +115,10 @@ def _row(shown: Sequence[str], sizes: Sequence[int], plain: Sequence[str]) -> No
 
 
 def _cells(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    """Return how wide the widest line of a text is."""
+    return max(
+        sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line) for line in text.split("\n")
+    )
 
 
 def plan(changes: Sequence[Change]) -> None:

@@ -17,6 +17,7 @@ __all__ = ["Resend"]
 ENDPOINT = "https://api.resend.com"
 PAGE = 100
 TRIES = 4
+PATIENCE = 20.0
 LONGEST_WAIT = 10.0
 STATES = {
     "verified": State.VERIFIED,
@@ -34,11 +35,10 @@ class Resend:
         self.account = account
         try:
             self._key = key or secret("resend", values, "api_key")
-            url = endpoint("resend", values, ENDPOINT)
+            self._url = endpoint("resend", values, ENDPOINT)
         except Misconfigured as error:
             setting = f"providers/{account}/api_key"
             raise BadInput(f"{error.detail}.", f"Set it: mailroom secrets set {setting}") from error
-        self._client = httpx.Client(base_url=url, timeout=20, headers={"Authorization": f"Bearer {self._key}"})
 
     def find(self, domain: str) -> Domain | None:
         after = ""
@@ -80,9 +80,10 @@ class Resend:
         return found
 
     def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._key}"}
         for attempt in range(TRIES):
             try:
-                answer = self._client.request(method, path, **how)
+                answer = httpx.request(method, self._url + path, headers=headers, timeout=PATIENCE, **how)
             except httpx.HTTPError as error:
                 raise Refusal(f"Resend does not answer: {type(error).__name__}.", "Try again.") from error
             if answer.status_code != 429 or attempt == TRIES - 1:

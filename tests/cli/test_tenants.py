@@ -1,0 +1,333 @@
+"""Tenants from their first command to their last: registered, live, set aside, back again, gone."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from mailroom_ops.domains import Domain, State, load
+from mailroom_ops.environment import Environment
+from mailroom_ops.problem import BadInput
+from mailroom_ops.sandbox.server import Sandbox
+from tests.cli.conftest import Run, Stored
+from tests.cli.nameserver import Zones
+
+ADD = ("tenant", "add", "acme", "--from", "Acme <no-reply@auth.acme.example>", "--env", "staging")
+
+
+def test_a_tenant_is_set_up_with_its_domain_at_both_providers(run: Run, resend: Sandbox, staging: Stored) -> None:
+    done = run(*ADD, "--providers", "ses,resend", "--reply-to", "help@acme.example", "--brand", "color=#0f766e")
+    assert done.code == 0, done.err
+    values = staging.values()
+    assert json.loads(values["senders/acme/auth"]) == {
+        "from": "Acme <no-reply@auth.acme.example>",
+        "reply_to": "help@acme.example",
+        "providers": ["ses", "resend"],
+    }
+    assert json.loads(values["brands/acme"]) == {"color": "#0f766e", "name": "Acme"}
+    for account in ("ses", "resend"):
+        assert known(account, values) is not None
+    for name in ("send.auth", "bounce.auth", "resend._domainkey.auth", "_dmarc.auth"):
+        assert f"\n{name}.acme.example. 300 IN " in done.out
+    assert done.out.count("dkim.amazonses.com.\n") == 3
+    assert "mailroom tenant verify acme --env staging" in done.out
+    assert all(len(line) <= 80 for line in done.out.splitlines() if " IN " not in line)
+
+
+def known(account: str, values: dict[str, str], domain: str = "auth.acme.example") -> Domain | None:
+    before = f"providers/{account}/"
+    held = {name.removeprefix(before): value for name, value in values.items() if name.startswith(before)}
+    registrar = load(account, Environment("staging"), held)
+    assert registrar
+    return registrar.find(domain)
+
+
+def test_adding_twice_changes_nothing_twice(run: Run, resend: Sandbox, staging: Stored) -> None:
+    first = run(*ADD, "--providers", "ses,resend")
+    values = staging.values()
+    again = run(*ADD, "--providers", "ses,resend")
+    assert again.code == 0
+    assert first.out.partition("zone file:")[2] == again.out.partition("zone file:")[2]
+    assert "= senders/acme/auth" in again.out
+    assert staging.values() == values
+
+
+def test_what_is_not_given_stays(run: Run, resend: Sandbox, staging: Stored) -> None:
+    run(*ADD, "--providers", "resend", "--reply-to", "help@acme.example")
+    assert run("tenant", "add", "acme", "--providers", "ses,resend", "--env", "staging").code == 0
+    sender = json.loads(staging.values()["senders/acme/auth"])
+    assert sender["from"] == "Acme <no-reply@auth.acme.example>"
+    assert sender["reply_to"] == "help@acme.example"
+    assert sender["providers"] == ["ses", "resend"]
+
+
+def test_its_records_are_live_once_the_printed_lines_are_in_the_zone(
+    run: Run, resend: Sandbox, nameserver: Zones
+) -> None:
+    report = json.loads(run(*ADD, "--providers", "ses,resend", "--json").out)
+    empty = nameserver({"acme.example": "", "amazonses.com": ""})
+    missing = run("tenant", "verify", "acme", "--env", "staging", "--resolver", empty)
+    assert missing.code == 1
+    assert missing.out.count("is not there") == 9
+    assert "resend auth.acme.example: is not verified: not_started" in missing.said
+    amazon = '@ TXT "v=spf1 ip4:192.0.2.0/24 -all"\n'
+    full = nameserver({"acme.example": report["zone"] + "\n", "amazonses.com": amazon})
+    live = run("tenant", "verify", "acme", "--env", "staging", "--resolver", full, "--json")
+    found = json.loads(live.out)
+    assert [one for one in found if one["level"] != "ok"] == []
+    assert live.code == 0
+    assert {"resend auth.acme.example", "ses auth.acme.example"} <= {one["subject"] for one in found}
+    assert sum(one["subject"].startswith("alignment") for one in found) == 2
+
+
+def test_a_provider_that_does_not_find_the_records_is_heard(run: Run, resend: Sandbox, nameserver: Zones) -> None:
+    add = ("tenant", "add", "acme", "--from", "hi@unverified.example", "--providers", "resend", "--env", "staging")
+    report = json.loads(run(*add, "--json").out)
+    zones = {"unverified.example": report["zone"] + "\n", "amazonses.com": '@ TXT "v=spf1 -all"\n'}
+    done = run("tenant", "verify", "acme", "--env", "staging", "--resolver", nameserver(zones))
+    assert done.code == 1
+    assert "is not verified yet: failed" in done.said
+
+
+def test_a_domain_nobody_registered_is_named(run: Run, resend: Sandbox, nameserver: Zones) -> None:
+    assert run(*ADD, "--providers", "resend", "--no-domain").code == 0
+    address = nameserver({"acme.example": ""})
+    done = run("tenant", "verify", "acme", "--env", "staging", "--resolver", address)
+    assert done.code == 1
+    assert "resend auth.acme.example: is not registered there" in done.said
+
+
+def test_a_key_that_may_only_send_asks_for_another_one_for_this_once(
+    run: Run, resend: Sandbox, staging: Stored, tmp_path: Path
+) -> None:
+    staging.put(providers__resend__api_key="re_sandbox_sending")
+    refused = run(*ADD, "--providers", "resend")
+    assert refused.code == 3
+    assert "may only send" in refused.said
+    assert "--key-file" in refused.said
+    assert "senders/acme/auth" not in staging.values()
+    path = tmp_path / "key"
+    path.write_text("re_sandbox\n")
+    assert run(*ADD, "--providers", "resend", "--key-file", str(path)).code == 0
+    assert staging.values()["providers/resend/api_key"] == "re_sandbox_sending"
+
+
+def test_a_key_nobody_knows_and_a_domain_somebody_has_are_sentences(run: Run, resend: Sandbox, staging: Stored) -> None:
+    taken = run("tenant", "add", "x", "--from", "hi@taken.example", "--providers", "resend", "--env", "staging")
+    assert taken.code == 3
+    assert "has been registered already" in taken.said
+    staging.put(providers__resend__api_key="re_somebody_elses")
+    wrong = run(*ADD, "--providers", "resend")
+    assert wrong.code == 3
+    assert "does not know the key" in wrong.said
+    assert "re_somebody" not in wrong.said
+
+
+def test_a_provider_that_is_busy_is_waited_for(run: Run, resend: Sandbox) -> None:
+    from mailroom_ops.sandbox.faults import Fault, Kind
+
+    resend.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=0.01), 1)
+    assert run(*ADD, "--providers", "resend").code == 0
+
+
+def test_a_provider_that_does_not_answer_is_a_sentence(run: Run, resend: Sandbox, staging: Stored) -> None:
+    staging.put(providers__resend__endpoint="http://127.0.0.1:1")
+    done = run(*ADD, "--providers", "resend")
+    assert done.code == 3
+    assert "Resend does not answer" in done.said
+
+
+def test_more_domains_than_a_page_holds_are_all_looked_through(resend: Sandbox, cloud: str) -> None:
+    registrar = load("resend", Environment("staging"), resend.settings("resend"))
+    assert registrar
+    for number in range(103):
+        registrar._call("POST", "/domains", json={"name": f"d{number}.example.com"})  # type: ignore[attr-defined]
+    assert registrar.find("d102.example.com")
+    assert registrar.find("d103.example.com") is None
+
+
+def test_what_resend_is_asked_and_answers_is_what_its_document_says(
+    resend: Sandbox, cloud: str, contracts: Path
+) -> None:
+    document = json.loads((contracts / "resend" / "resend.json").read_text())
+    registrar = load("resend", Environment("staging"), resend.settings("resend"))
+    assert registrar
+
+    def check(name: str, value: object) -> None:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        jsonschema.validate(value, schema)
+        assert isinstance(value, dict)
+        assert set(value) <= set(document["components"]["schemas"][name]["properties"])
+
+    body = {"name": "auth.acme.example", "open_tracking": False, "click_tracking": False}
+    check("CreateDomainRequest", body)
+    call = registrar._call  # type: ignore[attr-defined]
+    made = call("POST", "/domains", json=body)
+    check("CreateDomainResponse", made)
+    check("ListDomainsResponse", call("GET", "/domains"))
+    check("VerifyDomainResponse", call("POST", f"/domains/{made['id']}/verify"))
+    check("Domain", call("GET", f"/domains/{made['id']}"))
+    check("DeleteDomainResponse", call("DELETE", f"/domains/{made['id']}"))
+
+
+def test_ses_finds_the_identity_a_subdomain_is_signed_as(run: Run, cloud: str, staging: Stored) -> None:
+    run("tenant", "add", "acme", "--from", "hi@acme.example", "--providers", "ses", "--env", "staging")
+    found = known("ses", staging.values(), "auth.acme.example")
+    assert found is not None
+    assert (found.name, found.state) == ("acme.example", State.VERIFIED)
+
+
+def test_an_account_of_its_own_is_used_and_named(run: Run, sandbox: Sandbox, staging: Stored) -> None:
+    own = ("--providers", "resend", "--own", "resend")
+    refused = run(*ADD, *own)
+    assert refused.code == 2
+    assert "providers/resend.acme/api_key is not set" in refused.said
+    for name, value in sandbox.settings("resend").items():
+        run("secrets", "set", f"providers/resend.acme/{name}", "--env", "staging", stdin=value)
+    done = run(*ADD, *own)
+    assert done.code == 0
+    assert json.loads(staging.values()["senders/acme/auth"])["providers"] == ["resend.acme"]
+    assert "at resend.acme: pending" in done.out
+    listed = json.loads(run("tenant", "list", "--env", "staging", "--json").out)
+    assert [(tenant["name"], tenant["accounts"]) for tenant in listed] == [("acme", ["resend.acme"])]
+
+
+def test_a_mail_server_of_its_own_takes_settings_but_no_secrets(run: Run, staging: Stored) -> None:
+    own = ("--providers", "smtp", "--own", "smtp", "--set", "smtp.host=smtp.acme.example")
+    done = run(*ADD, *own, "--set", "smtp.port=465")
+    assert done.code == 0, done.said
+    values = staging.values()
+    assert values["providers/smtp.acme/host"] == "smtp.acme.example"
+    assert values["providers/smtp.acme/port"] == "465"
+    assert "its operator tells what SPF and DKIM need" in done.said
+    refused = run(*ADD, *own, "--set", "smtp.password=hunter2hunter2")
+    assert refused.code == 2
+    assert "hunter2" not in refused.said
+
+
+def test_its_logto_gets_a_secret_of_its_own_in_a_file(
+    run: Run, resend: Sandbox, staging: Stored, tmp_path: Path
+) -> None:
+    path = tmp_path / "hook.txt"
+    done = run(*ADD, "--providers", "resend", "--webhook", str(path))
+    made = path.read_text().strip()
+    assert staging.values()["webhooks/logto/acme/authorization"] == made
+    assert made not in done.said
+    again = run(*ADD, "--providers", "resend", "--webhook", str(tmp_path / "other.txt"))
+    assert again.code == 0
+    assert "is set already and stays" in again.said
+    assert not (tmp_path / "other.txt").exists()
+    assert staging.values()["webhooks/logto/acme/authorization"] == made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("Acme!", "--from", "a@example.com"), "cannot be the name of a tenant"),
+        (("acme",), "needs --from"),
+        (("acme", "--from", "nobody"), "--from is not a mailbox"),
+        (("acme", "--from", "a@example.com, b@example.com"), "--from is not a mailbox"),
+        (("acme", "--from", "a@example.com", "--reply-to", "x"), "--reply-to is not a mailbox"),
+        (("acme", "--from", "a@example.com", "--providers", "sendgird"), "no provider 'sendgird'"),
+        (("acme", "--from", "a@example.com", "--own", "resend"), "not in --providers"),
+        (("acme", "--from", "a@example.com", "--set", "smtp.host=x"), "not a setting of an --own provider"),
+        (("acme", "--from", "a@example.com", "--set", "smtp.host"), "KEY=VALUE"),
+        (("acme", "--from", "a@example.com", "--brand", "colour=red"), "does not know colour"),
+        (("default", "--from", "a@example.com", "--providers", "smtp", "--own", "smtp"), "are everybody's"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(
+    run: Run, staging: Stored, arguments: tuple[str, ...], said: str
+) -> None:
+    refused = run("tenant", "add", *arguments, "--env", "staging")
+    assert refused.code == 2
+    assert said in refused.said
+    assert staging.values() == {}
+
+
+def test_a_removed_tenant_comes_back_as_it_was(run: Run, staging: Stored) -> None:
+    staging.put(
+        senders__acme__auth='{"from": "hi@acme.example", "providers": ["smtp.acme"]}',
+        brands__acme='{"name": "Acme"}',
+        webhooks__logto__acme__authorization="Bearer of-acme-alone",
+        senders__other__auth='{"from": "hi@other.example"}',
+        api__keys__billing='{"key": "0123456789abcdef", "tenants": ["acme"]}',
+        **{"providers__smtp.acme__host": "smtp.acme.example"},
+    )
+    before = staging.values()
+    assert run("tenant", "remove", "acme", "--env", "staging").code == 4
+    assert staging.values() == before
+    removed = run("tenant", "remove", "acme", "--env", "staging", "--yes")
+    assert removed.code == 0
+    assert "api/keys/billing may still send for acme" in removed.said
+    assert {name for name in staging.values() if not name.startswith("removed/")} == {
+        "api/keys/billing",
+        "senders/other/auth",
+    }
+    assert "set aside" in run("tenant", "list", "--env", "staging").out
+    occupied = run("tenant", "add", "acme", "--from", "hi@acme.example", "--env", "staging")
+    assert occupied.code == 2
+    assert "mailroom tenant restore acme" in occupied.said
+    assert run("tenant", "restore", "acme", "--env", "staging").code == 0
+    assert staging.values() == before
+
+
+def test_a_tenant_is_deleted_only_after_it_was_set_aside(run: Run, staging: Stored) -> None:
+    staging.put(senders__acme__auth='{"from": "hi@acme.example"}')
+    assert run("tenant", "purge", "acme", "--env", "staging", "--yes").code == 2
+    run("tenant", "remove", "acme", "--env", "staging", "--yes")
+    assert run("tenant", "purge", "acme", "--env", "staging").code == 4
+    assert run("tenant", "purge", "acme", "--env", "staging", "--yes").code == 0
+    assert staging.values() == {}
+    assert run("tenant", "restore", "acme", "--env", "staging").code == 2
+
+
+def test_its_domain_is_forgotten_only_when_asked_and_nobody_else_uses_it(
+    run: Run, resend: Sandbox, staging: Stored
+) -> None:
+    run(*ADD, "--providers", "resend")
+    shared = ("tenant", "add", "twin", "--from", "hi@auth.acme.example", "--providers", "resend", "--env", "staging")
+    run(*shared)
+    for tenant, left in (("acme", True), ("twin", False)):
+        run("tenant", "remove", tenant, "--env", "staging", "--yes")
+        done = run("tenant", "purge", tenant, "--forget-domain", "--env", "staging", "--yes")
+        assert done.code == 0, done.said
+        assert (known("resend", staging.values()) is not None) is left
+        assert ("twin sends from it" in done.said) is left
+
+
+def test_the_default_tenant_stays(run: Run, staging: Stored) -> None:
+    staging.put(senders__default__auth='{"from": "hi@acme.example"}')
+    assert run("tenant", "remove", "default", "--env", "staging", "--yes").code == 2
+    assert run("tenant", "remove", "nobody", "--env", "staging", "--yes").code == 2
+
+
+def test_production_is_asked_for(run: Run, production: Stored, sandbox: Sandbox) -> None:
+    for name, value in sandbox.settings("resend").items():
+        production.put(**{f"providers__resend__{name}": value})
+    held = production.values()
+    command = (
+        "tenant",
+        "add",
+        "acme",
+        "--from",
+        "hi@auth.acme.example",
+        "--providers",
+        "resend",
+        "--env",
+        "production",
+    )
+    assert run(*command).code == 4
+    assert production.values() == held
+    assert load("resend", Environment("production"), sandbox.settings("resend")).find("auth.acme.example") is None  # type: ignore[union-attr]
+    assert run(*command, "--yes").code == 0
+
+
+def test_the_list_is_empty_at_first(run: Run) -> None:
+    assert "has no tenant yet" in run("tenant", "list", "--env", "staging").out
+
+
+def test_a_registrar_without_a_key_says_which_to_set(cloud: str) -> None:
+    with pytest.raises(BadInput, match="api_key is not set"):
+        load("resend", Environment("staging"), {})
