@@ -38,6 +38,10 @@ def test_queues_and_table_are_made_as_the_template_says(small: Running) -> None:
     assert table.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["AttributeName"] == "ttl"
 
 
+def test_the_routes_are_throttled_as_the_template_says(small: Running) -> None:
+    assert small.stack.blueprint.throttle() == (1000, 1000)
+
+
 def test_a_function_is_told_what_it_would_be_told_on_aws(small: Running) -> None:
     told = environment(small)
 

@@ -109,6 +109,15 @@ def test_a_parcel_that_cannot_be_read_ends_in_the_dead_letter_queue_of_its_lane(
         assert [message["Body"] for message in buried] == ["not a parcel"]
 
 
+def test_it_runs_as_well_where_lambdas_own_runtime_client_cannot_be_installed() -> None:
+    with running(client="python") as own:
+        to = own.address()
+
+        assert own.logto(sign_in(to)).status == 200
+
+        assert own.mail_to(to).kind == "sign-in-code"
+
+
 @pytest.mark.parametrize("path", ["/", "/inbox.json", "/console/events", "/2015-03-31/functions/webhook/invocations"])
 def test_what_is_for_this_machine_does_not_answer_to_a_strangers_name(stack: Running, path: str) -> None:
     for host in ("evil.example", "127.0.0.1.evil.example", "", "[::1"):
@@ -189,8 +198,5 @@ def test_the_events_in_the_repository_are_understood(stack: Running, root: Path)
 
         outcome = stack.stack.invoke(name, file.read_bytes())
 
-        answer = json.loads(outcome.payload)
         assert not outcome.failed, file.name
-        assert answer.get("statusCode", 200) == 200, file.name
-        assert answer.get("batchItemFailures", []) == [], file.name
-        assert answer.get("status") != "refused", file.name
+        assert json.loads(outcome.payload).get("batchItemFailures", []) == [], file.name

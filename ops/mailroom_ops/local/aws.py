@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from mailroom_ops.local.children import Children
+import boto3
+from botocore.config import Config
+
+from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.sandbox import moto_ses
 
@@ -32,6 +35,8 @@ class Aws:
     def __init__(self, children: Children, region: str, logs: Logs) -> None:
         self.region = region
         self._logs = logs
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
         here = str(Path(__file__).parents[2])
         env = {
             "PATH": "/usr/bin:/bin",
@@ -43,30 +48,35 @@ class Aws:
         self.endpoint = ""
 
     def wait(self, proxy: Callable[[str], str] | None = None) -> None:
-        """Wait for its address, which is the first line it prints; raise RuntimeError with its words if it dies."""
+        """Wait for its address, which is the first line it prints; raise StartError with its words if it dies."""
         output: IO[bytes] = self._process.stdout  # type: ignore[assignment]
         line = output.readline().decode()
         if not line.startswith("http://"):
-            raise RuntimeError(f"moto did not start: {line}{output.read().decode()}".strip())
+            raise StartError(f"moto did not start: {line}{output.read().decode()}".strip())
         self.endpoint = proxy(line.strip()) if proxy else line.strip()
         threading.Thread(target=self._report, args=(output,), name="aws", daemon=True).start()
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of this server."""
-        import boto3
-
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=CREDENTIALS["AWS_SESSION_TOKEN"],
-        )
+        """Return the boto3 client of a service on this server; any thread may use it."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = boto3.client(
+                    service,  # type: ignore[call-overload]
+                    region_name=self.region,
+                    endpoint_url=self.endpoint,
+                    aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+                    aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+                    aws_session_token=CREDENTIALS["AWS_SESSION_TOKEN"],
+                    config=Config(retries={"total_max_attempts": 1}, max_pool_connections=32, read_timeout=60),
+                )
+            return self._clients[service]
 
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
 
     def _report(self, output: IO[bytes]) -> None:
         with output:

@@ -11,9 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Children"]
+__all__ = ["Children", "StartError"]
 
 GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(0, signal.SIGKILL)"
+
+
+class StartError(Exception):
+    """A part of the stack does not start; the message says which, and what it said."""
 
 
 class Children:

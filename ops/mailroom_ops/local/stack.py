@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from mailroom_ops.local.aws import Aws
-from mailroom_ops.local.children import Children
+from mailroom_ops.local.blueprint import Blueprint
+from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.console import Console
 from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.functions import Function
@@ -17,7 +18,7 @@ from mailroom_ops.local.gateway import Gateway
 from mailroom_ops.local.intrinsics import TemplateError
 from mailroom_ops.local.invoke_api import InvokeApi
 from mailroom_ops.local.logs import Logs
-from mailroom_ops.local.provision import Blueprint, load_secrets
+from mailroom_ops.local.provision import load_secrets, provision
 from mailroom_ops.local.queues import Poller
 from mailroom_ops.local.runtime_api import Outcome
 from mailroom_ops.local.samples import Samples
@@ -29,15 +30,11 @@ from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 
-__all__ = ["ROOT", "SECRETS", "Options", "Stack", "StartError"]
+__all__ = ["ROOT", "SECRETS", "Options", "Stack"]
 
 ROOT = Path(__file__).parents[3]
 SECRETS = Path(__file__).with_name("secrets.yaml")
 START_SECONDS = 60.0
-
-
-class StartError(Exception):
-    """The stack cannot start; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class Stack:
         self.aws.wait(options.proxy)
         self.sandbox.desks["ses"] = Ses(self.aws.endpoint)
         with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(self.blueprint.create, self.aws), pool.submit(self.load_secrets)]:
+            for done in [pool.submit(provision, self.blueprint, self.aws), pool.submit(self.load_secrets)]:
                 done.result()
         self._start_functions(children, opened)
         self._start_pollers(opened)

@@ -1,0 +1,196 @@
+"""What template.yaml says of the environment `development`: what to make, what to run, what leads where."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mailroom_ops import template as template_file
+from mailroom_ops.local.aws import ACCOUNT
+from mailroom_ops.local.environment import of_the_service
+from mailroom_ops.local.gateway import Route
+from mailroom_ops.local.intrinsics import Template
+from mailroom_ops.local.queues import Source
+from mailroom_ops.local.worker import Spec
+
+__all__ = ["ENVIRONMENT", "Blueprint"]
+
+ENVIRONMENT = "development"
+PROCESSES = 4  # of one function at most
+LANE_CONCURRENCY = 2  # batches of one queue at a time: two lanes fit into one function's processes
+
+
+class Blueprint:
+    """The template with its parameters fixed and its resources named; only where the queues are is told later."""
+
+    def __init__(
+        self, root: Path, region: str, parameters: Mapping[str, str], overrides: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self.root = root
+        self._overrides = overrides
+        config = _samconfig(root)
+        self.stack_name = config.get("stack_name") or f"mailroom-{ENVIRONMENT}"
+        pseudo = {
+            "AWS::Region": region,
+            "AWS::AccountId": ACCOUNT,
+            "AWS::Partition": "aws",
+            "AWS::StackName": self.stack_name,
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::StackId": f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{self.stack_name}/local",
+        }
+        given = {**config["parameters"], **parameters, "Environment": ENVIRONMENT}
+        self._template = Template.deploy(template_file.load(root / "template.yaml"), given, pseudo)
+        self._name_everything(region)
+
+    def specs(self, aws_endpoint: str, extra: Mapping[str, str]) -> dict[str, Spec]:
+        """Return the functions, by the names of their folders."""
+        found, region = {}, self._template.pseudo["AWS::Region"]
+        for logical_id, properties in self._functions().items():
+            folder = self.root / str(properties["CodeUri"])
+            handler = properties["Handler"]
+            layers = [path for path in properties.get("Layers", []) if Path(path).is_dir()]
+            name, memory, timeout = (
+                properties["FunctionName"],
+                properties.get("MemorySize", 128),
+                properties.get("Timeout", 3),
+            )
+            variables = {key: self._localize(value) for key, value in properties["Environment"]["Variables"].items()}
+            environment = {
+                **of_the_service(region, name, str(memory), folder, handler),
+                "PYTHONPATH": ":".join(layers),
+                "PYTHONPYCACHEPREFIX": str(self.root / ".cache" / "pyc"),  # no bytecode where `sam build` would find it
+                **variables,
+                "AWS_ENDPOINT_URL": aws_endpoint,
+                **extra,
+            }
+            limit = min(PROCESSES, int(properties.get("ReservedConcurrentExecutions", PROCESSES)))
+            arn = self._template.attribute(logical_id, "Arn")
+            found[folder.name] = Spec(folder.name, name, arn, folder, handler, environment, float(timeout), limit)
+        return found
+
+    def routes(self) -> list[Route]:
+        """Return the routes of the HTTP API."""
+        return [
+            Route(event["Method"].upper(), event["Path"], function)
+            for function, kind, event in self._events()
+            if kind == "HttpApi"
+        ]
+
+    def throttle(self) -> tuple[float, float]:
+        """Return how many requests a second, and at once, each route takes."""
+        for properties in self._template.resources("AWS::Serverless::HttpApi").values():
+            limits = self._template.resolve(properties.get("DefaultRouteSettings", {}))
+            return float(limits.get("ThrottlingRateLimit", 0)), float(limits.get("ThrottlingBurstLimit", 0))
+        return 0, 0
+
+    def sources(self) -> list[Source]:
+        """Return the queues that feed functions."""
+        urls = {values["Arn"]: values["Ref"] for values in self._template.attributes.values() if "QueueName" in values}
+        return [
+            Source(
+                queue_url=urls[event["Queue"]],
+                queue_arn=event["Queue"],
+                function=function,
+                batch_size=min(10, int(event.get("BatchSize", 10))),
+                reports_failures="ReportBatchItemFailures" in event.get("FunctionResponseTypes", []),
+                concurrency=min(
+                    LANE_CONCURRENCY, int(event.get("ScalingConfig", {}).get("MaximumConcurrency", LANE_CONCURRENCY))
+                ),
+            )
+            for function, kind, event in self._events()
+            if kind == "SQS"
+        ]
+
+    def queues(self) -> dict[str, dict[str, Any]]:
+        """Return the properties of the queues, by logical id."""
+        raw = self._template.resources("AWS::SQS::Queue")
+        return {name: {**self._template.resolve(raw[name]), **self._overrides.get(name, {})} for name in raw}
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return the properties of the tables, by logical id."""
+        raw = self._template.resources("AWS::DynamoDB::Table")
+        return {name: self._template.resolve(properties) for name, properties in raw.items()}
+
+    def queue_name(self, logical_id: str) -> str:
+        return str(self._template.attribute(logical_id, "QueueName"))
+
+    def queue_url(self, logical_id: str) -> str:
+        return str(self._template.attribute(logical_id, "Ref"))
+
+    def table_name(self, logical_id: str) -> str:
+        return str(self._template.attribute(logical_id, "Ref"))
+
+    def _name_everything(self, region: str) -> None:
+        attributes = self._template.attributes
+        for logical_id, properties in self._template.resources("AWS::SQS::Queue").items():
+            name = self._named(properties, "QueueName", logical_id)
+            attributes[logical_id] = {"QueueName": name, "Arn": f"arn:aws:sqs:{region}:{ACCOUNT}:{name}"}
+        for logical_id, properties in self._template.resources("AWS::DynamoDB::Table").items():
+            name = self._named(properties, "TableName", logical_id)
+            attributes[logical_id] = {"Ref": name, "Arn": f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/{name}"}
+        for logical_id, properties in self._template.resources("AWS::Serverless::Function").items():
+            name = self._named(properties, "FunctionName", logical_id)
+            attributes[logical_id] = {"Ref": name, "Arn": f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}"}
+        for logical_id, properties in self._template.resources("AWS::Serverless::LayerVersion").items():
+            attributes[logical_id] = {"Ref": str(self.root / properties["ContentUri"])}  # its folder, instead of an ARN
+
+    def _named(self, properties: Mapping[str, Any], key: str, logical_id: str) -> str:
+        return str(self._template.resolve(properties.get(key, f"{self.stack_name}-{logical_id}")))
+
+    def locate_queues(self, endpoint: str) -> None:
+        """Say at which address the queues will be."""
+        for values in self._template.attributes.values():
+            if "QueueName" in values:
+                values["Ref"] = f"{endpoint}/{ACCOUNT}/{values['QueueName']}"
+
+    def _functions(self) -> dict[str, dict[str, Any]]:
+        shared = self._template.body.get("Globals", {}).get("Function", {})
+        wanted = (
+            "CodeUri",
+            "Handler",
+            "FunctionName",
+            "MemorySize",
+            "Timeout",
+            "Layers",
+            "ReservedConcurrentExecutions",
+        )
+        found = {}
+        for logical_id, own in self._template.resources("AWS::Serverless::Function").items():
+            merged = {key: value for key, value in {**shared, **own}.items() if key in wanted}
+            variables = [part.get("Environment", {}).get("Variables", {}) for part in (shared, own)]
+            resolved = self._template.resolve(merged)
+            resolved["FunctionName"] = self._template.attribute(logical_id, "Ref")
+            resolved["Environment"] = {"Variables": self._template.resolve({**variables[0], **variables[1]})}
+            found[logical_id] = resolved
+        return found
+
+    def _events(self) -> list[tuple[str, str, dict[str, Any]]]:
+        return [
+            (
+                Path(function["CodeUri"]).name,
+                event["Type"],
+                self._template.resolve(_without_api(event.get("Properties", {}))),
+            )
+            for function in self._template.resources("AWS::Serverless::Function").values()
+            for event in function.get("Events", {}).values()
+        ]
+
+    def _localize(self, value: Any) -> str:
+        # On Lambda the layers are laid over /opt.
+        text = str(value)
+        return f"{self.root}/layers/{text.removeprefix('/opt/')}" if text.startswith("/opt/") else text
+
+
+def _samconfig(root: Path) -> dict[str, Any]:
+    path = root / "samconfig.toml"
+    config = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    commands = config.get(ENVIRONMENT, {})
+    settings = {**commands.get("global", {}).get("parameters", {}), **commands.get("deploy", {}).get("parameters", {})}
+    pairs = settings.get("parameter_overrides", [])
+    pairs = pairs.split() if isinstance(pairs, str) else pairs
+    given = {name: value.strip("\"'") for name, _, value in (pair.partition("=") for pair in pairs)}
+    return {"stack_name": settings.get("stack_name"), "parameters": given}
+
+
+def _without_api(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key != "ApiId"}
