@@ -1,4 +1,4 @@
-"""One AWS endpoint for all tests of a run: moto in a process of its own, which takes no time from what is tested."""
+"""One AWS endpoint for all tests of a run: moto in a process of its own, so that it takes no time from them."""
 
 import atexit
 import os

@@ -52,7 +52,7 @@ class Queue:
         try:
             self._aws.call("sqs", "ChangeMessageVisibility", {"QueueUrl": self._url(source_arn), **timeout})
         except SendError:
-            pass  # its handle is stale, or SQS is down: it comes back by itself, only later, and its batch is not spoilt
+            pass  # its handle is stale, or SQS is down: it comes back by itself, only later
 
     def receive(self, source_arn: str) -> list[dict[str, Any]]:
         """Take up to ten more from a queue, without waiting, as Lambda would hand them over."""
