@@ -10,7 +10,7 @@ from mailroom.message import Message
 from mailroom.rendering import Rendered, Renderer
 from mailroom.sender import Sender
 from mailroom_ops.problem import BadInput
-from mailroom_ops.template_import import Imported, read
+from mailroom_ops.template_import import Imported, read, write
 
 RENDERER = Renderer(Path(__file__).parent.parent / "layers" / "templates")
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))
@@ -177,3 +177,16 @@ def test_what_is_too_long_is_said_and_not_used():
 def test_what_holds_no_template_is_refused_in_one_sentence(document):
     with pytest.raises(BadInput, match="there is no template in this file"):
         read(document)
+
+
+def test_the_files_are_written_and_nothing_is_written_over(tmp_path):
+    first = read(api(("SignIn", "de", {"subject": "A", "content": "<p>{{code}}</p>"})))
+    second = read(api(("SignIn", "de", {"subject": "B", "content": "<p>{{code}}</p>"})))
+    assert {path.relative_to(tmp_path).as_posix() for path in write(first, tmp_path)} == set(first.files)
+    write(first, tmp_path)
+    with pytest.raises(BadInput) as refused:
+        write(second, tmp_path)
+    assert refused.value.details == ("locales/de.toml",)
+    assert (tmp_path / "locales/de.toml").read_text() == '[sign-in-code]\nsubject = "A"\n'
+    write(second, tmp_path, replace=True)
+    assert '"B"' in (tmp_path / "locales/de.toml").read_text()

@@ -1,5 +1,6 @@
 """A tenant's own templates and texts: what they can do, and what they cannot do to us."""
 
+import re
 import resource
 import time
 from pathlib import Path
@@ -207,3 +208,23 @@ def test_many_tenants_do_not_fill_the_memory(renderer):
     for n in range(200):
         renderer.render(message(), SENDER, {}, {"texts.toml": f'[sign-in-code]\nheading = "{n}"'})
     assert len(renderer._owned) <= 16
+
+
+def test_the_examples_of_the_documentation_work(renderer):
+    page = (TEMPLATES.parent.parent / "docs" / "mail.md").read_text("utf-8")
+    own = {
+        re.findall(r"tenants/acme/(\S+)", example)[0]: example
+        for example in re.findall(r"```(?:toml|html)\n(.*?)```", page, re.DOTALL)
+    }
+    made = renderer.compose(message("sign-in-code", "de"), SENDER, {}, own)
+    assert made.problems == ()
+    assert made.email.subject == "Hereinspaziert bei Acme & Co!"
+    assert "Welcome back to Acme &amp; Co. Your code:" in made.email.html
+    named = re.findall(
+        r"^\| ((?:`[^`]+` ?)+)\|", page[page.index("They know:") : page.index("A template that fails")], re.MULTILINE
+    )
+    shown = "".join(f"{{{{ {value} }}}}" for names in named for value in re.findall("`([^`]+)`", names))
+    own = {"emails/sign-in-code.html": f"{{% if button %}}{shown}{{% endif %}}"}
+    everything = message("sign-in-code", "en", code="1", link="https://example.com/")
+    look = {"support_email": "help@example.com"}
+    assert renderer.compose(everything, SENDER, look, own).problems == ()

@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from mailroom.own import Own
 from mailroom.sources.logto import TYPES
 from mailroom_ops.problem import BadInput
 
-__all__ = ["Imported", "read"]
+__all__ = ["Imported", "read", "write"]
 
 VARIABLE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}", re.ASCII)
 TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
@@ -87,6 +88,18 @@ def read(document: Any) -> Imported:
     if not files:
         raise BadInput("there is no template in this file", "give what Logto's API or a connector's JSON shows", notes)
     return Imported(files, (*notes, *(f"cannot be used: {problem}" for problem in Own.of(files).problems)))
+
+
+def write(imported: Imported, folder: Path, *, replace: bool = False) -> list[Path]:
+    """Write the files of a tenant into its folder; BadInput rather than write over what somebody made."""
+    paths = {folder / name: content for name, content in imported.files.items()}
+    if not replace and (there := [path for path in paths if path.exists() and path.read_text("utf-8") != paths[path]]):
+        names = [path.relative_to(folder).as_posix() for path in there]
+        raise BadInput(f"{folder} has templates of its own", "move them away, or replace them", names)
+    for path, content in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, "utf-8")
+    return list(paths)
 
 
 def _templates(document: Any, notes: list[str]) -> Iterator[Template]:

@@ -48,6 +48,11 @@ def test_a_mail_is_accessible_in_any_script_and_brand(page, gallery, locale, bra
         assert violations(page, gallery.mail(kind, locale, brand, "both").email.html) == {}
 
 
+def test_a_mail_with_a_logo_is_accessible_even_when_it_is_blocked(page, with_logo):
+    for _, email in with_logo:
+        assert violations(page, email.html) == {}
+
+
 def test_dark_is_dark_and_light_is_light(page, gallery):
     page.set_content(gallery.mail("sign-in-code").email.html)
     ground = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")

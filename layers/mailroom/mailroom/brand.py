@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from mailroom import foreign
@@ -71,14 +72,15 @@ class Brand:
 
 def _palette(neutral: Mapping[str, str], color: str) -> Palette:
     card = neutral["card"]
-    button = color if contrast(card, "#ffffff") < contrast(card, "#000000") else readable(color, card, VISIBLE)
+    # On white a button is exactly the brand's colour, with an edge if it needs one; on black it has to be seen first.
+    button = color if _ink_on(card) == "#000000" else readable(color, card, VISIBLE)
     return Palette(
         **neutral,
         link=readable(color, card),
         page_link=readable(color, neutral["page"]),
         button=button,
         button_edge=readable(button, card, VISIBLE),
-        button_text=max("#ffffff", "#000000", key=lambda ink: contrast(ink, button)),
+        button_text=_ink_on(button),
     )
 
 
@@ -96,14 +98,20 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+@lru_cache(maxsize=256)
 def readable(color: str, ground: str, enough: float = READABLE) -> str:
     """Return `color`, mixed with as little black or white as makes it stand out from `ground`."""
-    ink = max("#000000", "#ffffff", key=lambda ink: contrast(ink, ground))
+    ink = _ink_on(ground)
     for share in range(0, 101, 4):
         mixed = _mix(color, ink, share / 100)
         if contrast(mixed, ground) >= enough:
             return mixed
     return ink
+
+
+@lru_cache(maxsize=256)
+def _ink_on(ground: str) -> str:
+    return max("#ffffff", "#000000", key=lambda ink: contrast(ink, ground))
 
 
 def _channels(color: str) -> list[int]:
