@@ -14,6 +14,7 @@ import pytest
 from mailroom.aws import Aws
 from mailroom.ledger import Ledger, Outcome, Status, Try, decode_item
 from mailroom.message import Message, Parcel, new_id
+from mailroom.settings import Settings
 from mailroom_ops import template
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting
@@ -82,14 +83,7 @@ class Door:
 
     def key(self) -> str:
         """Return what this environment hashes addresses with."""
-        name = "/mailroom/development/ledger/address_key"
-        put = {"Name": name, "Value": KEY, "Type": "SecureString", "Overwrite": False}
-        found = self.stack.aws("ssm")
-        try:
-            found.put_parameter(**put)
-        except found.exceptions.ParameterAlreadyExists:
-            pass
-        return str(found.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+        return Settings(self.aws, "development").address_key()
 
     def post(self, posting: Posting, headers: Sequence[tuple[str, str]] | None = None, method: str = "POST") -> Answer:
         """Send a report; `headers` instead of its own, in this order, also twice the same."""

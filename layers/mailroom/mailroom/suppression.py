@@ -18,7 +18,7 @@ from mailroom.kinds import Lane
 from mailroom.ledger import decode_item, encode, suppression_of
 from mailroom.settings import Settings
 
-__all__ = ["Cause", "Policy", "Suppressions", "cause_of", "policy_of"]
+__all__ = ["DAY", "Cause", "Policy", "Suppressions", "cause_of", "entry", "policy_of"]
 
 DAY = 24 * 3600.0
 LONGEST = 36_500  # days
@@ -93,12 +93,19 @@ class Suppressions:
         self, tenant: str, recipient: str, address: str, cause: Cause, days: Mapping[Lane, float], source: str
     ) -> None:
         """Suppress the recipient of this hash, no shorter than it is already."""
-        now, pk = time.time(), suppression_of(tenant, recipient)
+        pk = suppression_of(tenant, recipient)
         get = {"TableName": self.table, "Key": {"pk": {"S": pk}}, "ConsistentRead": True}
         row = decode_item(self.aws.call("dynamodb", "GetItem", get).get("Item", {}))
-        until = {f"{lane}_until": max(now + days.get(lane, 0) * DAY, row.get(f"{lane}_until", 0)) for lane in Lane}
-        facts = {"tenant": tenant, "address": address or row.get("address", ""), "cause": cause, "source": source}
-        listed = {"since": now, "shard": "suppressed", "tenant_shard": f"{tenant}#suppressed"}
-        item = {"pk": pk, **facts, **listed, **until, "ttl": int(max(until.values()))}
+        item = {"pk": pk} | entry(row, tenant, address, cause, days, source, time.time())
         put = {"TableName": self.table, "Item": {name: encode(value) for name, value in item.items()}}
         self.aws.call("dynamodb", "PutItem", put)
+
+
+def entry(
+    row: Mapping[str, Any], tenant: str, address: str, cause: Cause, days: Mapping[Lane, float], source: str, now: float
+) -> dict[str, Any]:
+    """Return what the list holds of an address from now on, where it held `row` before: never a shorter time."""
+    until = {f"{lane}_until": max(now + days.get(lane, 0) * DAY, row.get(f"{lane}_until", 0)) for lane in Lane}
+    facts = {"tenant": tenant, "address": address or row.get("address", ""), "cause": cause, "source": source}
+    listed = {"since": now, "shard": "suppressed", "tenant_shard": f"{tenant}#suppressed"}
+    return {**facts, **listed, **until, "ttl": int(max(until.values()))}

@@ -1,0 +1,150 @@
+"""The list of who gets no more mail, by hand: look, add, remove, take over from elsewhere, take along."""
+
+import csv
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TextIO
+
+from mailroom.kinds import Lane
+from mailroom.ledger import decode_item, encode, keyed_hash, suppression_of
+from mailroom.mailbox import canonical, is_address
+from mailroom.suppression import DAY, Cause, entry
+from mailroom_ops.catalog import TENANT
+from mailroom_ops.ledger_queries import LedgerQueries, Row
+from mailroom_ops.problem import BadInput
+
+__all__ = ["Entry", "add", "apply", "entries", "read_csv", "remove", "write_csv"]
+
+COLUMNS = ("tenant", "address", "cause", "codes_until", "notices_until")
+FOREVER = timedelta(days=5 * 365)
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One address and why it gets nothing from a tenant, and until when on each lane; None is: it does get it."""
+
+    tenant: str
+    address: str
+    cause: str
+    codes_until: datetime | None
+    notices_until: datetime | None
+    since: datetime | None = None
+    source: str = ""
+
+    @classmethod
+    def of(cls, row: Row) -> "Entry":
+        now = time.time()
+        codes, notices = (_moment(row[f"{lane}_until"]) if row[f"{lane}_until"] > now else None for lane in Lane)
+        return cls(row["tenant"], row["address"], row["cause"], codes, notices, _moment(row["since"]), row["source"])
+
+    @property
+    def is_over(self) -> bool:
+        return self.codes_until is self.notices_until is None
+
+
+def entries(queries: LedgerQueries, tenant: str = "") -> Iterator[Entry]:
+    """Yield the list: a tenant's, or everybody's."""
+    found = map(Entry.of, queries.suppressions(tenant))
+    return (one for one in found if not one.is_over)
+
+
+def add(
+    queries: LedgerQueries, tenant: str, address: str, days: Mapping[Lane, float], cause: Cause = Cause.MANUAL
+) -> None:
+    """Suppress an address, no shorter than it is already."""
+    recipient = _recipient(queries, address)
+    pk = suppression_of(tenant, recipient)
+    found = queries.dynamodb.get_item(TableName=queries.table, Key={"pk": {"S": pk}}, ConsistentRead=True).get("Item")
+    wanted = entry(decode_item(found or {}), tenant, address, cause, days, OPERATOR, time.time())
+    item = {name: encode(value) for name, value in {"pk": pk, **wanted}.items()}
+    queries.dynamodb.put_item(TableName=queries.table, Item=item)
+
+
+def remove(queries: LedgerQueries, tenant: str, address: str) -> bool:
+    """Let an address have mail again; False if it did already. The provider may keep a list of its own."""
+    key = {"pk": {"S": suppression_of(tenant, _recipient(queries, address))}}
+    gone = queries.dynamodb.delete_item(TableName=queries.table, Key=key, ReturnValues="ALL_OLD")
+    return "Attributes" in gone
+
+
+def read_csv(file: TextIO, tenant: str = "") -> list[Entry]:
+    """Read a list: what `write_csv` wrote, or any with a column `address` or `email`; BadInput names each bad line."""
+    reader = csv.DictReader(file)
+    names = {name.strip().lower(): name for name in reader.fieldnames or ()}
+    address = names.get("address") or names.get("email")
+    if not address:
+        raise BadInput("There is no column `address`.", f"Begin the file with a line such as {','.join(COLUMNS)}.")
+    found, faults = [], []
+    for number, line in enumerate(reader, 2):
+        values = {name: (line.get(raw) or "").strip() for name, raw in names.items()}
+        try:
+            found.append(_entry(values, (line[address] or "").strip(), tenant))
+        except ValueError as error:
+            faults.append(f"line {number}: {error}")
+    if faults:
+        raise BadInput(
+            f"{len(faults)} of {len(faults) + len(found)} lines cannot be read; nothing was changed.", "", faults
+        )
+    return found
+
+
+def apply(queries: LedgerQueries, wanted: Iterable[Entry]) -> Iterator[Entry]:
+    """Add each that is not over, and yield it when that is done."""
+    now = time.time()
+    for one in wanted:
+        ends = {Lane.CODES: one.codes_until, Lane.NOTICES: one.notices_until}
+        days = {lane: (end.timestamp() - now) / DAY for lane, end in ends.items() if end and end.timestamp() > now}
+        if days:
+            add(queries, one.tenant, one.address, days, Cause(one.cause))
+        yield one
+
+
+def write_csv(found: Iterable[Entry], file: TextIO) -> int:
+    """Write a list with its addresses in the clear, which is what it is for; return how many."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    written = 0
+    for one in found:
+        ends = (end.date().isoformat() if end else "" for end in (one.codes_until, one.notices_until))
+        writer.writerow([one.tenant, one.address, one.cause, *ends])
+        written += 1
+    return written
+
+
+def _entry(values: Mapping[str, str], address: str, tenant: str) -> Entry:
+    tenant = values.get("tenant") or tenant
+    if not re.fullmatch(TENANT, tenant):
+        raise ValueError("it names no tenant")
+    if not is_address(address):
+        raise ValueError("its address is none")
+    cause = values.get("cause") or Cause.MANUAL
+    if cause not in list(Cause):
+        raise ValueError(f"its cause is none of {', '.join(Cause)}")
+    codes, notices = (_end(values.get(f"{lane}_until", "")) for lane in Lane)
+    if not codes and not notices:
+        codes = notices = datetime.now(UTC) + FOREVER
+    return Entry(tenant, address, cause, codes, notices)
+
+
+def _end(text: str) -> datetime | None:
+    try:
+        day = date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise ValueError("a date in it is not of the form 2027-01-31") from error
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
+
+
+def _recipient(queries: LedgerQueries, address: str) -> str:
+    if not is_address(address):
+        raise BadInput("That is not one address.", "Write it as name@example.com.")
+    if not queries.address_key:
+        raise BadInput("This environment has not sent a mail yet.", "Send one first: it makes the key of its ledger.")
+    return keyed_hash(queries.address_key, canonical(address))
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
