@@ -5,7 +5,6 @@ The indexes hold keys only, so each found row is one more read; reads cost half,
 
 import heapq
 import re
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ __all__ = ["LedgerQueries", "Row"]
 MESSAGE = re.compile(r"[0-9a-f]{32}")
 PAGE = 100  # keys: as many as BatchGetItem takes
 HOUR = 3600
+LATEST = 0xFFFFFFFFFFFF / 1000  # the last moment that a message id can begin with
 
 Row = dict[str, Any]
 
@@ -63,9 +63,8 @@ class LedgerQueries:
         """Yield what a provider knows by this name."""
         return self.rows(self._keys("by_provider_id", "provider_id", provider_id))
 
-    def find(self, since: float = 0, until: float | None = None, tenant: str = "") -> Iterator[Row]:
+    def find(self, since: float = 0, until: float = LATEST, tenant: str = "") -> Iterator[Row]:
         """Yield what was handed over in a time, newest first: of a tenant, or of all."""
-        until = time.time() + HOUR if until is None else until
         shards = [f"{shard:x}" for shard in range(self.shards)]
         if tenant:
             walk = partial(self._keys, "by_tenant", "tenant_shard", since=since, until=until)
