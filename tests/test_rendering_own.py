@@ -11,6 +11,7 @@ from mailroom.mailbox import Mailbox
 from mailroom.message import Message
 from mailroom.rendering import Renderer
 from mailroom.sender import Sender
+from mailroom.template_sandbox import NotAllowed, check
 
 TEMPLATES = Path(__file__).parent.parent / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))
@@ -131,6 +132,9 @@ def test_a_folder_of_the_tenant_is_found_by_its_name(tmp_path):
 
 HOSTILE = {
     "loops in loops": "{% for a in facts %}" * 3 + "xxxxxxxxxxxxxxxxxxxx" + "{% endfor %}" * 3,
+    "walks through a text": "{% for letter in payload['code'] %}" + "x" * 40_000 + "{% endfor %}",
+    "gives a text a list's name": "{% for facts in paragraphs %}{% for x in facts %}.{% endfor %}{% endfor %}",
+    "closes a tag with another's end": "{{ 1 %} {{ 2 }}",
     "counts to a billion": "{% for i in range(1000000000) %}x{% endfor %}",
     "includes itself": '{% include "emails/sign-in-code.html" %}',
     "extends itself": '{% extends "emails/sign-in-code.html" %}',
@@ -163,6 +167,21 @@ HOSTILE = {
     "asks for what is not there": "{{ code.text }}{{ cdoe.text }}",
     "is noise": "{{{{%}}#}{%%}{#{{",
 }
+
+
+# These are only found out when they run, or by what they made.
+RUNS = {"reads by subscript", "reads a setting", "misses an end", "hides the code", "asks for what is not there"}
+
+
+@pytest.mark.parametrize("what", sorted(HOSTILE.keys() - RUNS))
+def test_a_template_that_asks_for_too_much_is_refused_before_it_runs(what):
+    with pytest.raises(NotAllowed):
+        check(HOSTILE[what])
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("emails/*.*")), ids=lambda path: path.name)
+def test_our_own_bodies_keep_to_what_tenants_may_do(path):
+    check(path.read_text("utf-8"))
 
 
 @pytest.mark.parametrize(

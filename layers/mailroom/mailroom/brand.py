@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from mailroom import foreign
+from mailroom.mailbox import is_address
 
 __all__ = ["Brand", "Palette", "contrast", "readable"]
 
 READABLE = 4.5  # WCAG 2.2 AA for text, https://www.w3.org/TR/WCAG22/#contrast-minimum
 VISIBLE = 3.0  # and for what is not text
+COMPANY_LINES = 10
 COLOR = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 
 
@@ -56,14 +58,15 @@ class Brand:
         if not logo:
             logo, dark_logo = (foreign.image(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
         color = _color(settings.get("color")) or _color(defaults["color"]) or "#000000"
+        email = settings.get("support_email") or defaults["support_email"]
         company = str(settings.get("company") or defaults["company"])
         return cls(
             name=foreign.line(settings.get("name"), foreign.NAME_LENGTH) or foreign.name(hints.get("name")) or fallback,
             logo_url=logo,
             dark_logo_url=dark_logo,
-            company=tuple(filter(None, map(foreign.line, company.splitlines()))),
+            company=tuple(filter(None, map(foreign.line, company.splitlines()[:COMPANY_LINES]))),
             support_url=foreign.link(settings.get("support_url") or defaults["support_url"]),
-            support_email=foreign.line(settings.get("support_email") or defaults["support_email"], 254),
+            support_email=email if isinstance(email, str) and is_address(email) else "",
             font=defaults["font"],
             light=_palette(defaults["light"], color),
             dark=_palette(defaults["dark"], color),

@@ -64,7 +64,7 @@ class Own:
 
     @classmethod
     def read(cls, folder: Path) -> "Own":
-        paths = [path for path in folder.rglob("*") if path.is_file()]
+        paths = [path for path in folder.rglob("*") if path.suffix in (".html", ".txt", ".toml") and path.is_file()]
         return cls.of({path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in paths})
 
     def locales(self, kind: str) -> set[str]:

@@ -29,6 +29,7 @@ EMPTY_LINES = re.compile(r"\n\s*\n")
 TEMPLATE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?\.(html|txt)")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 TENANTS_KEPT = 16
+NOTHING_OWN = Own()
 HTML_LENGTH = 100_000  # Gmail cuts a mail off at 102 kB
 
 
@@ -123,15 +124,16 @@ class Renderer:
         return self._templates.render_template(ours, **view)
 
     def _own(self, tenant: str, overrides: Mapping[str, str] | None) -> tuple[Own, Environment]:
-        key = tenant if overrides is None else frozenset(overrides.items())
+        folder = self._folder / "tenants" / tenant
+        has_folder = overrides is None and TENANT_NAME.fullmatch(tenant) is not None and folder.is_dir()
+        if not (has_folder or overrides):
+            return NOTHING_OWN, self._templates
+        key = frozenset(overrides.items()) if overrides else tenant
         if key not in self._owned:
-            if len(self._owned) >= TENANTS_KEPT:
-                self._owned.clear()
-            folder = self._folder / "tenants" / tenant
-            if overrides is None and not (TENANT_NAME.fullmatch(tenant) and folder.is_dir()):
-                overrides = {}
-            own = Own.read(folder) if overrides is None else Own.of(overrides)
+            own = Own.of(overrides) if overrides else Own.read(folder)
             engine = template_sandbox.environment(lambda name: own.templates.get(name) or self._load(name))
+            if len(self._owned) >= TENANTS_KEPT:
+                del self._owned[next(iter(self._owned))]
             self._owned[key] = own, engine
         return self._owned[key]
 

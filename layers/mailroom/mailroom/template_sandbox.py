@@ -16,10 +16,13 @@ SOURCE_LENGTH = 64 * 1024
 TAG_TOKENS = 40
 DEPTH = 10
 FUEL = 20_000
-LIST_LENGTH = 50  # no list in a view is longer, and no value either than:
+BRANCHES = 100
+LISTS = frozenset({"facts", "footer", "notes", "paragraphs"})
+LIST_LENGTH = 50  # no list of a view is longer, and no value longer than:
 VALUE_LENGTH = 2000
 OUTPUT_LENGTH = 2 * 1024 * 1024  # what a template could write at worst, were every list full
 
+CLOSE = {"{{": "}}", "{%": "%}"}
 OPEN = re.compile(r"\{[{%#]")
 TOKEN = re.compile(
     r"""\s*(?:(?P<end>[-+]?[%}]\})
@@ -56,7 +59,7 @@ def check(source: str, *, may_include: bool = True) -> None:
     """Raise NotAllowed if a template holds anything but what is listed here."""
     if len(source) > SOURCE_LENGTH:
         raise NotAllowed(f"longer than {SOURCE_LENGTH} characters")
-    worst, loops, open_blocks = 0, 0, 0
+    worst, loops, open_blocks, branches = 0, 0, 0, 0
     for literal, tag, tokens, line in _parts(source):
         cost, repeated = len(literal), LIST_LENGTH ** max(0, loops)
         try:
@@ -68,9 +71,12 @@ def check(source: str, *, may_include: bool = True) -> None:
                 if (verb == "include" and not may_include) or (loops and verb in ("include", "block")):
                     raise NotAllowed(f"`{verb}` may not stand here")
                 loops += (verb == "for") - (verb == "endfor")
+                branches += verb == "elif"
                 open_blocks += (verb in ("if", "for", "block")) - (verb in ("endif", "endfor", "endblock"))
         except NotAllowed as error:
             raise NotAllowed(f"line {line}: {error}") from None
+        if branches > BRANCHES:
+            raise NotAllowed(f"line {line}: more than {BRANCHES} times `elif`")
         if not 0 <= open_blocks <= DEPTH:
             raise NotAllowed(f"line {line}: blocks nested deeper than {DEPTH}, or closed before they were opened")
         worst += cost * repeated
@@ -98,6 +104,8 @@ def _parts(source: str) -> Iterator[tuple[str, str, list[tuple[str, str]], int]]
                     raise NotAllowed(f"line {line}: a tag of more than {TAG_TOKENS} words")
                 at = token.end()
                 if token["end"]:
+                    if token["end"][-2:] != CLOSE[tag]:
+                        raise NotAllowed(f"line {line}: `{tag}` closed by `{token['end']}`")
                     break
                 tokens.append((str(token.lastgroup), token[str(token.lastgroup)]))
         yield literal, tag, tokens, line
@@ -111,10 +119,11 @@ def _check_statement(tokens: list[tuple[str, str]]) -> str:
         case "if" | "elif":
             _check_expression(rest)
         case "for":
-            places = [at for at, word in enumerate(words) if word == "in"]
-            if not places or "if" in words or "recursive" in words:
-                raise NotAllowed("write a loop as `for item in list`")
-            _check_expression(rest[places[0] + 1 :])
+            # A text can be walked through too, letter by letter; only what is known to be a short list may be.
+            if len(words) < 3 or words[-2] != "in" or words[-1] not in LISTS or LISTS & set(words[:-2]):
+                raise NotAllowed(
+                    f"write a loop as `for item in list`, where the list is one of {', '.join(sorted(LISTS))}"
+                )
         case "else" | "endif" | "endfor" | "block" | "endblock" if all(kind == "name" for kind, _ in rest):
             pass
         case "extends" if len(rest) == 1 and EXTENDABLE.fullmatch(words[0]):

@@ -18,6 +18,7 @@ __all__ = ["base_kind", "view_of"]
 FREE = ("security-notice", "notification")  # the caller brings the words
 PARAGRAPHS = 20
 FACTS = 50
+SUBJECT_LENGTH = 300
 
 
 def base_kind(message: Message) -> str:
@@ -56,7 +57,7 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
     if not (code or url or is_free):
         paragraphs.append(say("none"))
     valid = _validity(message, texts) if code or url else ""
-    subject = title or say_own("subject")
+    subject = " ".join((title or say_own("subject")).splitlines())[:SUBJECT_LENGTH]
     heading = title or say_own("heading") or subject
     link_label = say("or_link") if code else say_own("link") or ("" if paragraphs or is_free else say("link"))
     return {
@@ -68,7 +69,9 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
         "names": names,
         "payload": payload,
         "subject": subject,
-        "preheader": f"{code} · {valid}".rstrip(" ·") if code else next(iter([*paragraphs, link_label, heading])),
+        "preheader": f"{code} · {valid}".rstrip(" ·")
+        if code
+        else next(filter(None, [*paragraphs, link_label]), heading),
         "heading": heading,
         "paragraphs": paragraphs,
         "code": code and {"text": code, "label": say("code"), "spelled": " ".join(code), "long": len(code) > 10},
