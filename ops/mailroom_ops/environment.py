@@ -104,7 +104,8 @@ class Environment:
             from botocore.exceptions import BotoCoreError
 
             quick = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
-            endpoint = self.about["aws"] if self.is_local else None
+            # The local stack runs its functions itself, and answers Lambda's Invoke API.
+            endpoint = (self.local_url if service == "lambda" else self.about["aws"]) if self.is_local else None
             try:
                 self._clients[key] = self.session.client(
                     service,  # type: ignore[call-overload]

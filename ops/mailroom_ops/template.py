@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["Unmade", "load"]
+__all__ = ["Unmade", "load", "parse"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,7 +29,12 @@ _Loader.add_multi_constructor("!", _write_out)
 
 def load(path: Path) -> dict[str, Any]:
     """Return the template with every short function in its long form: `!Ref x` is `{"Ref": "x"}`."""
-    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    return parse(path.read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Read a template that is not a file, such as the one a stack was deployed from."""
+    template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     return template
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "check_wish",
     "domain_of",
     "domains_of",
+    "from_of",
     "missing_secrets",
     "names_of",
     "plan",
@@ -116,6 +117,11 @@ def domains_of(values: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
             if not tenant.removed and (domain := domain_of(str(sender.get("from", "")))):
                 found.setdefault(domain, []).append((tenant.name, purpose))
     return found
+
+
+def from_of(sender: str) -> str:
+    """Return the from-address of a sender as the parameter store has it."""
+    return str(_object(sender).get("from") or "")
 
 
 def domain_of(mailbox: str) -> str:

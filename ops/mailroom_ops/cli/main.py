@@ -20,6 +20,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "tenant": "Add, list, verify and remove tenants, with their domains and DNS.",
         "promote": "Take what was tried in one environment to the next.",
     },
+    "Look after": {
+        "doctor": "Check all that has to be right for mail to arrive.",
+    },
     "And": {
         "completion": "Let your shell complete commands and options.",
     },

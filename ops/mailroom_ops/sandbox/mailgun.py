@@ -30,6 +30,8 @@ class Mailgun:
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
         version, _, rest = request.path.removeprefix("/").partition("/")
         domain, _, verb = unquote(rest).partition("/")
+        if (version, domain, request.method) == ("v4", "domains", "GET"):
+            return self._domain(request, verb)
         if version != "v3" or verb != "messages" or request.method != "POST":
             return Reply(200, b"Mailgun Magnificent API", {"content-type": "text/html"})
         expected = b64encode(f"api:{self.api_key}".encode()).decode()
@@ -66,6 +68,15 @@ class Mailgun:
             headers={name.removeprefix("h:"): value for name, value in form.items() if name.startswith("h:")},
         )
         return json_reply(200, {"id": f"<{id_}>", "message": "Queued. Thank you."}, mail)
+
+    def _domain(self, request: Request, name: str) -> Reply:
+        expected = b64encode(f"api:{self.api_key}".encode()).decode()
+        if request.headers.get("Authorization") != f"Basic {expected}":
+            return self.error(401)
+        if name == UNKNOWN:
+            return _refusal(404, "Domain not found")
+        state = "unverified" if name == UNVERIFIED else "active"
+        return json_reply(200, {"domain": {"name": name, "state": state, "type": "custom"}})
 
     def error(self, status: int) -> Reply:
         if status == 401:

@@ -32,6 +32,10 @@ class Postmark:
         return {"server_token": self.server_token, "endpoint": url}
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
+        if request.path == "/server" and request.method == "GET":
+            known = request.headers.get("X-Postmark-Server-Token") == self.server_token
+            server = {"ID": 1, "Name": "Sandbox", "DeliveryType": "Live", "TrackOpens": False, "TrackLinks": "None"}
+            return json_reply(200, server) if known else self.error(401)
         if request.path != "/email" or request.method != "POST":
             return self.error(404)
         if request.headers.get("X-Postmark-Server-Token") != self.server_token:

@@ -11,6 +11,7 @@ from mailroom_ops.sandbox.desk import UNVERIFIED, Reply, Request, json_reply
 __all__ = ["Domains"]
 
 REGION = "eu-west-1"
+HERE = "mailroom.example"  # what the local stack sends from: verified from the start
 TAKEN = "taken.example"  # a domain that another account has
 
 
@@ -20,6 +21,9 @@ class Domains:
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+        self._create({"name": HERE})
+        for domain in self._known.values():
+            self._verify(domain)
 
     def answer(self, request: Request) -> Reply:
         """Answer a request for a path below `/domains`."""

@@ -31,6 +31,9 @@ class SendGrid:
         return {"api_key": self.api_key, "endpoint": url}
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
+        if request.path == "/v3/scopes" and request.method == "GET":
+            known = request.headers.get("Authorization") == f"Bearer {self.api_key}"
+            return json_reply(200, {"scopes": ["mail.send"]}) if known else self.error(401)
         if request.path != "/v3/mail/send":
             return self.error(404)
         if request.method != "POST":

@@ -1,0 +1,22 @@
+"""Whether the provider accounts in use can send."""
+
+from collections.abc import Iterator
+
+from mailroom_ops import accounts, catalog, tenants
+from mailroom_ops.doctor import Case
+from mailroom_ops.doctor.settings import chains
+from mailroom_ops.finding import Finding, failed
+from mailroom_ops.problem import Problem
+
+__all__ = ["check"]
+
+
+def check(case: Case) -> Iterator[Finding]:
+    for account, domains in chains(case).items():
+        held = tenants.account_values(case.values, account)
+        if catalog.account_fault(account, held):
+            continue  # told of under settings
+        try:
+            yield from accounts.check(account, case.environment, held, domains)
+        except Problem as problem:
+            yield failed(account, problem.sentence, problem.todo)
