@@ -1,0 +1,90 @@
+"""Alarms listen to what is really counted, and each has its page in the runbook."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroom.telemetry import COUNTED_AS, REPORTED_AS
+from mailroom_ops import template
+
+ROOT = Path(__file__).parents[2]
+RESOURCES = template.load(ROOT / "template.yaml")["Resources"]
+ALARMS = {name: body["Properties"] for name, body in RESOURCES.items() if body["Type"] == "AWS::CloudWatch::Alarm"}
+OURS = {"Ref": "AWS::StackName"}
+SERVICES = ("webhook", "send", "deliver", "feedback")
+
+
+def counted() -> set[str]:
+    """Return the name of every metric that the functions write."""
+    names = {*COUNTED_AS.values(), *REPORTED_AS.values(), "SoftBounced", "UnknownEvents", "RepeatedEvents"}
+    for path in (*(ROOT / "layers/mailroom/mailroom").rglob("*.py"), *(ROOT / "functions").rglob("*.py")):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            if called in ("add_metric", "_count"):
+                names |= {
+                    arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+                }
+    # An error is counted under the name of its branch.
+    return names | {"Misconfigured", "Unavailable", "Rejected", "Ambiguous"}
+
+
+def listened_to() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name, alarm in ALARMS.items():
+        for query in alarm.get("Metrics", []):
+            metric = query.get("MetricStat", {}).get("Metric")
+            if metric and metric["Namespace"] == OURS:
+                found.append((name, metric))
+    return found
+
+
+def test_an_alarm_listens_to_what_is_counted() -> None:
+    assert len(listened_to()) > 20
+    for name, metric in listened_to():
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+        assert metric["MetricName"] in counted(), name
+        assert dimensions["service"] in SERVICES, name
+        assert set(dimensions) <= {"service", "reason"}, name
+
+
+@pytest.mark.parametrize("name", [name for name, alarm in ALARMS.items() if "Metrics" in alarm])
+def test_an_alarm_computes_from_what_it_gathers_and_is_silent_where_nothing_happens(name: str) -> None:
+    (first, *others) = ALARMS[name]["Metrics"]
+    assert set(re.findall(r"\b[a-z]\d\b", first["Expression"])) == {query["Id"] for query in others}
+    assert all(query["ReturnData"] is False for query in others)
+    assert ALARMS[name]["TreatMissingData"] == "notBreaching"
+
+
+def test_these_are_the_alarms() -> None:
+    assert set(ALARMS) == {
+        *("CodesDeadLetterAlarm", "NoticesDeadLetterAlarm", "CodesAgeAlarm", "FailureRateAlarm", "BounceRateAlarm"),
+        *("ComplaintRateAlarm", "MisconfiguredAlarm", "NotConfiguredAlarm", "UnavailableAlarm"),
+        *("WebhookRefusalAlarm", "FeedbackRefusalAlarm", "ErrorAlarm"),
+    }
+    assert RESOURCES["NotConfiguredAlarm"]["Condition"] == "IsProduction"
+
+
+def test_each_alarm_has_its_part_of_the_runbook() -> None:
+    runbook = (ROOT / "docs/operations.md").read_text()
+    for name, alarm in ALARMS.items():
+        slug = alarm["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
+        assert f"### {slug}\n" in runbook, name
+
+
+def test_the_dashboard_is_what_cloudwatch_reads_and_shows_what_is_counted() -> None:
+    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(text)["widgets"]
+    places = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(set(places)) == len(places)
+    shown = set(re.findall(r'MetricName=\\"(\w+)\\"', text)) | {
+        metric[1]
+        for widget in widgets
+        for metric in widget["properties"]["metrics"]
+        if len(metric) > 1 and metric[0] == "${AWS::StackName}"
+    }
+    assert len(shown) > 12
+    assert shown <= counted()
