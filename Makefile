@@ -42,6 +42,8 @@ build: $(SAM) ## build what Lambda runs (ARCHITECTURE=x86_64 for the other proce
 		$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 deploy: build ## build, and deploy to your AWS account (ENVIRONMENT=development|staging|production)
+	@case "$(ARCHITECTURE) $(ARGS)" in arm64*|*Architecture=$(ARCHITECTURE)*) ;; *) echo "the stack has to know too:" \
+		"ARGS='--parameter-overrides Environment=$(ENVIRONMENT) Architecture=$(ARCHITECTURE)'" >&2; exit 1;; esac
 	$(SAM) deploy --config-env $(ENVIRONMENT) $(ARGS)
 
 bench: setup ## measure cold start, warm time and memory (WHAT=providers: what an adapter costs)
