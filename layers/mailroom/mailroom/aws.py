@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,13 +67,13 @@ class Credentials:
 
 
 class Aws:
-    """One per process: keeps a connection per service and signs each call."""
+    """One per process: keeps a connection per service and thread, and signs each call."""
 
     def __init__(self, region: str, endpoint: str = "") -> None:
         self._region = region
         self._endpoint = endpoint
         self._tls = ssl.create_default_context() if not endpoint.startswith("http:") else None
-        self._connections: dict[str, http.client.HTTPConnection] = {}
+        self._connections: dict[tuple[str, int], http.client.HTTPConnection] = {}
         self._credentials = Credentials("", "", expires_at=0)
 
     @classmethod
@@ -100,11 +101,11 @@ class Aws:
         raise failure
 
     def close(self) -> None:
-        for service in list(self._connections):
-            self._drop(service)
+        while self._connections:
+            self._connections.popitem()[1].close()
 
     def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        connection = self._connections.get(service) or self._connect(service)
+        connection = self._connections.get((service, get_ident())) or self._connect(service)
         name, version = TARGETS[service]
         host = connection.host if connection.port in (80, 443) else f"{connection.host}:{connection.port}"
         headers = {
@@ -124,11 +125,11 @@ class Aws:
             connection = http.client.HTTPConnection(url.netloc, timeout=TIMEOUT)
         else:
             connection = http.client.HTTPSConnection(url.netloc, timeout=TIMEOUT, context=self._tls)
-        return self._connections.setdefault(service, connection)
+        return self._connections.setdefault((service, get_ident()), connection)
 
     def _drop(self, service: str) -> None:
         # Lambda freezes a process between calls; a kept connection may be long dead when it wakes up.
-        if connection := self._connections.pop(service, None):
+        if connection := self._connections.pop((service, get_ident()), None):
             connection.close()
 
     def _fresh_credentials(self) -> Credentials:

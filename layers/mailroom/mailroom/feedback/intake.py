@@ -3,8 +3,9 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from mailroom.aws import Aws
@@ -18,6 +19,9 @@ from mailroom.suppression import Suppressions, cause_of, policy_of
 __all__ = ["Intake"]
 
 MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
+AT_ONCE = 8  # writes: SendGrid posts up to some two thousand events, and waits
+
+Taken = tuple[Event, Heard, dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -28,26 +32,42 @@ class Intake:
     ledger: Ledger
     suppressions: Suppressions
     clock: Callable[[], float] = time.time
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))  # of threads that start late
 
     @classmethod
     def from_env(cls, aws: Aws) -> "Intake":
         return cls(Settings.from_env(aws), Ledger.from_env(aws), Suppressions(aws, os.environ["TABLE_NAME"]))
 
-    def take(self, report: Report) -> Iterator[tuple[Event, Heard, dict[str, Any]]]:
+    def take(self, report: Report) -> Iterator[Taken]:
         """Take in each event, and yield what it was to us and the row of its message."""
         now = self.clock()
         if report.token and not self.ledger.spend(report.token, report.body, now + 2 * TOLERANCE, now):
             raise unproven("it has been sent before, with other words")
-        for event in report.events:
-            message_id = event.message_id if MESSAGE_ID.fullmatch(event.message_id) else ""
-            if not message_id and event.provider_id:
-                message_id = self.ledger.find(event.provider_id)
-            heard, row = self.ledger.record(message_id, event) if message_id else (Heard.UNKNOWN, {})
+        for event, heard, row in self._record(report.events):
             if heard is Heard.NEWS:
                 self.ledger.tally.count(row["tenant"], event.what, event.provider)
             if row:  # also what comes again: the first time may have ended between its row and here
                 self._suppress(event, row)
             yield event, heard, row
+
+    def _record(self, events: Sequence[Event]) -> Iterator[Taken]:
+        """Write each event down: those of one mail in their order, those of different mails at the same time."""
+        mails: dict[str, list[Event]] = {}
+        for event in events:
+            mails.setdefault(event.message_id or event.provider_id, []).append(event)
+        walk = self.pool.map if len(mails) > 1 else map
+        for taken in walk(self._record_of_one, mails.values()):
+            yield from taken
+
+    def _record_of_one(self, events: list[Event]) -> list[Taken]:
+        (first, *_), taken = events, []
+        message_id = first.message_id if MESSAGE_ID.fullmatch(first.message_id) else ""
+        if not message_id and first.provider_id:
+            message_id = self.ledger.find(first.provider_id)
+        for event in events:
+            heard, row = self.ledger.record(message_id, event) if message_id else (Heard.UNKNOWN, {})
+            taken.append((event, heard, row))
+        return taken
 
     def _suppress(self, event: Event, row: dict[str, Any]) -> None:
         cause = cause_of(event)
