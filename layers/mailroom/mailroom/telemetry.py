@@ -65,6 +65,11 @@ def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcom
     log(HEADLINES[outcome.status], extra={name: value for name, value in facts.items() if value not in ("", None, [])})
     for warning in outcome.warnings:
         logger.warning(WARNINGS[warning], extra={"message_id": message.id, "tenant": message.tenant})
+    for problem in outcome.problems:
+        logger.error(
+            "The tenant's own template was not used, ours was", extra={"tenant": message.tenant, "why": problem}
+        )
+        _count(metrics, "Misconfigured", {"reason": "template"})
     _count(metrics, COUNTED_AS[outcome.status], _dimension(outcome))
     for tried in outcome.tries:
         if tried.error == "misconfigured":
@@ -91,6 +96,7 @@ def _count(metrics: Metrics, name: str, by: Mapping[str, str], number: int = 1) 
 
 def heard(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, Heard, Mapping[str, Any]]]) -> int:
     """Log what went wrong with single mails and count everything; return how many events there were."""
+    metrics.add_metric("Reports", MetricUnit.Count, 1)
     counts: Counter[tuple[str, str]] = Counter()
     for event, what, row in taken:
         news = what is Heard.NEWS

@@ -1,0 +1,234 @@
+"""The function by its face: whatever comes gets an answer of ours, and no log or metric tells what is private."""
+
+import importlib
+import io
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailroom.aws import Aws
+from mailroom.event import What
+from mailroom.ledger import Ledger
+from mailroom.message import Message
+from mailroom_ops.sandbox import reports
+from mailroom_ops.sandbox.inbox import Captured
+from tests import moto_server
+from tests.feedback.conftest import KEY, message, sent
+
+FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ODD = st.text(max_size=40) | st.integers() | st.floats(allow_nan=False) | st.none() | st.booleans()
+JSON = st.recursive(
+    ODD, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+)
+
+
+HEADERS = (
+    *("svix-id", "svix-timestamp", "svix-signature", "authorization", "content-type"),
+    *("x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp"),
+)
+
+
+@pytest.fixture
+def feedback(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    environment = {
+        "ENVIRONMENT": "staging",
+        "TABLE_NAME": "ledger",
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": moto_server.moto_url(),
+        "POWERTOOLS_METRICS_NAMESPACE": "mailroom-staging",
+        "POWERTOOLS_SERVICE_NAME": "feedback",
+    }
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    for name, value in {**reports.settings(), "ledger/address_key": KEY}.items():
+        parameter = {"Name": f"/mailroom/staging/{name}", "Value": value, "Type": "SecureString"}
+        aws.call("ssm", "PutParameter", parameter)
+    module = importlib.reload(importlib.import_module("functions.feedback.app"))
+    monkeypatch.setattr(module, "log", io.StringIO(), raising=False)
+    monkeypatch.setattr(module, "logger", Logger(service=f"feedback-{uuid.uuid4()}", stream=module.log))
+    yield module
+    module.aws.close()
+
+
+def mail(said: Message, provider: str = "resend") -> Captured:
+    return Captured(said.id, said.to, "a@example.com", "", "Hello", "", "", {}, provider, said.tenant, said.kind)
+
+
+def request(posting: reports.Posting, method: str = "POST") -> dict[str, Any]:
+    _, _, provider, *secret = posting.path.split("/")
+    return {
+        "requestContext": {"http": {"method": method, "sourceIp": "192.0.2.1"}, "timeEpoch": time.time() * 1000},
+        "pathParameters": {"provider": provider, **({"secret": secret[0]} if secret else {})},
+        "headers": dict(posting.headers),
+        "body": posting.body.decode("utf-8", "surrogateescape"),
+    }
+
+
+def report(said: Message, what: What, provider: str = "resend") -> dict[str, Any]:
+    posting = reports.report(mail(said, provider), what)
+    assert posting
+    return request(posting)
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], float]:
+    """Return each metric with its dimensions, and how much was counted."""
+    found: dict[tuple[str, ...], float] = {}
+    for line in filter(None, capsys.readouterr().out.splitlines()):
+        written = json.loads(line)
+        for group in written["_aws"]["CloudWatchMetrics"]:
+            assert group["Namespace"] == "mailroom-staging"
+            for dimensions in group["Dimensions"]:
+                for metric in group["Metrics"]:
+                    key = (metric["Name"], *(written[name] for name in sorted(dimensions)))
+                    found[key] = found.get(key, 0) + sum(written[metric["Name"]])
+    return found
+
+
+def logged(feedback: ModuleType) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in feedback.log.getvalue().splitlines()]
+
+
+def test_what_is_heard_is_counted_by_provider_and_logged_where_it_matters(
+    feedback: ModuleType, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mails = [sent(ledger, message(to=f"canary{n}@example.com")) for n in range(4)]
+    whats = (What.DELIVERED, What.DELIVERED, What.BOUNCED, What.COMPLAINED)
+    for said, what in zip(mails, whats, strict=True):
+        assert feedback.handler(report(said, what), None)["statusCode"] == 200
+    feedback.handler(report(message(), What.BOUNCED), None)
+    found = metrics(capsys)
+    for name, number in {"Delivered": 2, "Bounced": 1, "Complained": 1, "UnknownEvents": 1}.items():
+        assert found[name, "feedback"] == found[name, "resend", "feedback"] == number
+    lines = {line["event"]: line for line in logged(feedback) if "event" in line}
+    assert set(lines) == {"bounced", "complained"}, "what went well is in the ledger"
+    assert lines["complained"]["message_id"] == mails[3].id
+    assert [line["message"] for line in logged(feedback)][-1] == "Reported by its provider: unknown"
+
+
+def test_a_repeated_event_and_a_soft_bounce_are_counted_apart(
+    feedback: ModuleType, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = sent(ledger, message())
+    event = report(said, What.DELIVERED)
+    feedback.handler(event, None)
+    feedback.handler(event, None)
+    soft = {"RecordType": "Bounce", "Type": "SoftBounce", "Metadata": {"message_id": said.id}}
+    feedback.handler(
+        request(reports.Posting("/feedback/postmark/local-feedback-secret", json.dumps(soft).encode())), None
+    )
+    found = metrics(capsys)
+    assert (found["Delivered", "feedback"], found["RepeatedEvents", "feedback"]) == (1, 1)
+    assert found["SoftBounced", "postmark", "feedback"] == 1
+    assert ("Bounced", "feedback") not in found
+
+
+def test_neither_log_nor_metric_nor_answer_tells_anything_private(
+    feedback: ModuleType, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canaries = (
+        "canary-reader@example.com",
+        "canary-code-482913",
+        "https://example.com/canary-link",
+        "whsec_",
+        "local-",
+    )
+    answers = []
+    for provider in ("resend", "sendgrid", "mailgun", "postmark", "aliyun"):
+        for said in (sent(ledger, message(to=canaries[0]), provider), message(to=canaries[0])):
+            event = report(said, What.BOUNCED, provider)
+            answers.append(feedback.handler(event, None))
+            event["body"] = event["body"].replace("user unknown", f"your {canaries[1]} at {canaries[2]}")
+            answers.append(feedback.handler(event, None))
+            event["headers"] = {}
+            answers.append(feedback.handler(event, None))
+    written = feedback.log.getvalue() + capsys.readouterr().out + json.dumps(answers)
+    for canary in canaries:
+        assert canary not in written
+
+
+def test_when_the_table_is_out_of_reach_the_provider_is_asked_to_come_again(
+    feedback: ModuleType, aws: Aws, ledger: Ledger
+) -> None:
+    said = sent(ledger, message())
+    event = report(said, What.BOUNCED)
+    aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
+    answer = feedback.handler(event, None)
+    assert (answer["statusCode"], answer["headers"]["content-type"]) == (503, "text/plain; charset=utf-8")
+    assert "Traceback" not in answer["body"]
+    assert logged(feedback)[-1]["level"] == "ERROR"
+
+
+def test_a_malformed_secret_is_ours_to_mend_and_says_so_in_the_log(
+    feedback: ModuleType, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for provider in ("resend", "sendgrid"):
+        parameter = {"Name": f"/mailroom/staging/feedback/{provider}/secret", "Value": "not base64!", "Overwrite": True}
+        aws.call("ssm", "PutParameter", parameter)
+        said = sent(ledger, message(), provider)
+        assert feedback.handler(report(said, What.DELIVERED, provider), None)["statusCode"] == 503
+        assert f"feedback/{provider}/secret" in logged(feedback)[-1]["detail"]
+    assert metrics(capsys)["Misconfigured", "feedback"] == 2
+
+
+def test_a_provider_that_was_not_set_up_is_told_so(feedback: ModuleType, aws: Aws) -> None:
+    aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/staging/feedback/postmark/secret"})
+    answer = feedback.handler(request(reports.Posting("/feedback/postmark/anything", b"{}")), None)
+    assert (answer["statusCode"], answer["body"]) == (404, "Reports of this provider are not set up.")
+
+
+@FUZZ
+@given(
+    provider=st.sampled_from(["resend", "sendgrid", "mailgun", "postmark", "aliyun", "ses", "nobody"]),
+    body=st.text(max_size=300),
+    headers=st.dictionaries(st.sampled_from(HEADERS), st.text(max_size=60)),
+    secret=st.none() | st.text(max_size=30),
+    encoded=st.booleans(),
+)
+def test_a_stranger_gets_a_4xx_whatever_he_says(
+    feedback: ModuleType, provider: str, body: str, headers: dict[str, str], secret: str | None, encoded: bool
+) -> None:
+    path = {"provider": provider, **({"secret": secret} if secret else {})}
+    context = {"http": {"method": "POST", "sourceIp": "192.0.2.1"}, "timeEpoch": time.time() * 1000}
+    event = {"requestContext": context, "pathParameters": path, "headers": headers, "body": body}
+    answer = feedback.handler({**event, "isBase64Encoded": encoded}, None)
+    assert 400 <= answer["statusCode"] < 500
+
+
+@FUZZ
+@given(said=JSON, data=JSON, kind=st.sampled_from(["email.bounced", "email.failed", "email.suppressed", "other"]))
+def test_what_is_proven_is_taken_in_however_odd_it_is(feedback: ModuleType, said: Any, data: Any, kind: str) -> None:
+    told = (
+        ("/feedback/resend", said),
+        ("/feedback/resend", {"type": kind, "created_at": said, "data": data}),
+        ("/feedback/resend", {"type": kind, "data": {"bounce": data, "to": [said], "tags": data, "email_id": said}}),
+        ("/feedback/sendgrid", [{"event": "bounce", "timestamp": said, "reason": data, "message_id": data}, said]),
+        ("/feedback/postmark", {"RecordType": "Bounce", "Type": said, "Details": data, "Metadata": said}),
+        ("/feedback/aliyun", {"type": "dm:Deliver:Fail", "time": said, "data": data}),
+    )
+    for path, body in told:
+        text, now = json.dumps(body).encode(), time.time()
+        match path.rpartition("/")[2]:
+            case "resend":
+                posting = reports.sign_resend(text, now)
+            case "sendgrid":
+                posting = reports.sign_sendgrid(text, now)
+            case _:
+                posting = reports.Posting(f"{path}/local-feedback-secret", text)
+        assert feedback.handler(request(posting), None)["statusCode"] in (200, 400)
+
+
+@FUZZ
+@given(mail=JSON, bounce=JSON, kind=st.sampled_from(["Bounce", "Complaint", "Delivery", "Open", "Reject"]))
+def test_whatever_ses_says_of_a_mail_is_taken_in(feedback: ModuleType, mail: Any, bounce: Any, kind: str) -> None:
+    particulars = {"Bounce": "bounce", "Complaint": "complaint"}.get(kind, "delivery")
+    event = {"eventType": kind, "mail": mail, particulars: {"bouncedRecipients": bounce, "timestamp": mail}}
+    assert feedback.handler({"source": "aws.ses", "detail": event}, None)["events"] >= 1
+    assert feedback.handler({"source": "aws.ses", "detail": mail}, None)["events"] == 0
