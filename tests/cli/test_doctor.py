@@ -96,11 +96,11 @@ def test_a_test_mail_that_does_not_go_is_named(examine: Examine, at_home: Runnin
     assert "was refused: to:" in found.of("test mail")
 
 
-def test_dead_letters_are_found(examine: Examine, at_home: Running) -> None:
+def test_dead_letters_are_found(run: Run, examine: Examine, at_home: Running) -> None:
     queue = at_home.aws("sqs").get_queue_url(QueueName="mailroom-development-notices-dead-letters")["QueueUrl"]
     at_home.aws("sqs").send_message(QueueUrl=queue, MessageBody="{}")
     code, found = examine("--only", "queues", env="local")
-    at_home.aws("sqs").purge_queue(QueueUrl=queue)
+    assert run("dlq", "drop", "--lane", "notices", "--yes").code == 0
     assert code == 1
     assert found.of("dead letters notices") == "failed 1 could not be sent"
     assert found.of("dead letters codes") == "ok none"

@@ -22,6 +22,15 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Look after": {
         "doctor": "Check all that has to be right for mail to arrive.",
+        "log": "Show the newest mails, or follow them as they come.",
+        "trace": "Tell what became of a mail.",
+        "stats": "Show how much was sent, and what became of it.",
+        "dlq": "List, show, replay and drop mail that could not be sent.",
+        "suppressions": "Addresses that get no more mail: list, add, remove, import, export.",
+    },
+    "Words and looks": {
+        "preview": "Write every kind of mail in every language, to look at.",
+        "templates": "Take over templates from Logto.",
     },
     "And": {
         "completion": "Let your shell complete commands and options.",
@@ -87,6 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "botocore":
+            raise
+        from mailroom_ops.environment import aws_says
+
+        return _show(aws_says(error))
     return code if isinstance(code, int) else 0
 
 

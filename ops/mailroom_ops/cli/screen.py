@@ -5,15 +5,32 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 import click
 
 from mailroom_ops.plan import Act, Change
 from mailroom_ops.problem import Problem
 
-__all__ = ["colored", "complain", "cut", "emit", "hanging", "note", "plan", "room", "say", "table", "warn", "width"]
+__all__ = [
+    "colored",
+    "complain",
+    "cut",
+    "emit",
+    "hanging",
+    "note",
+    "plan",
+    "progress",
+    "room",
+    "say",
+    "table",
+    "warn",
+    "width",
+]
 
+T = TypeVar("T")
 NARROWEST = 20
 DETAILS = 20  # lines of one problem; who has more of them begins with these
 GAP = "  "
@@ -73,6 +90,13 @@ def complain(problem: Problem) -> None:
         click.echo(f"  and {len(problem.details) - DETAILS} more", err=True)
     if problem.todo:
         click.echo(textwrap.fill(problem.todo, width(), break_on_hyphens=False), err=True)
+
+
+@contextmanager
+def progress(items: Iterable[T], length: int, label: str) -> Iterator[Iterable[T]]:
+    """Show on stderr how far a long work has come, where somebody looks."""
+    with click.progressbar(items, length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        yield bar
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,0 +1,35 @@
+"""`mailroom preview`"""
+
+from pathlib import Path
+
+import click
+
+from mailroom_ops.cli.options import Command
+
+
+@click.command(
+    cls=Command,
+    examples=(("write them, and open the page to leaf through", "mailroom preview --out preview"),),
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write every mail there, as files.")
+@click.option("--screenshots", type=click.Path(file_okay=False, path_type=Path), help="Take pictures, with Chromium.")
+@click.option(
+    "--brand", default="acme", show_default=True, type=click.Choice(["plain", "acme", "bright"]), help="In which look."
+)
+def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
+    """Write every kind of mail in every language, from the templates as they are now."""
+    from mailroom.rendering import Renderer
+    from mailroom_ops import preview
+    from mailroom_ops.cli import screen
+    from mailroom_ops.problem import BadInput
+
+    if not (out or screenshots):
+        raise BadInput("Where to?", "Say --out DIR for files, or --screenshots DIR for pictures.")
+    gallery = preview.Gallery(renderer=Renderer(preview.TEMPLATES))
+    if out:
+        count = gallery.write(out, brand)
+        screen.say(f"{count} mails are in {out}; open {out / 'index.html'} to leaf through them.")
+    if screenshots:
+        pictures = preview.screenshots(screenshots, gallery)
+        preview.contact_sheet(screenshots / "contact-sheet.jpg", gallery)
+        screen.say(f"{len(pictures)} pictures and a contact sheet are in {screenshots}.")
