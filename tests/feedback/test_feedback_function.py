@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +31,7 @@ JSON = st.recursive(
 )
 
 
+EVENTS = Path(__file__).parents[2] / "events"
 HEADERS = (
     *("svix-id", "svix-timestamp", "svix-signature", "authorization", "content-type"),
     *("x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp"),
@@ -232,3 +234,13 @@ def test_whatever_ses_says_of_a_mail_is_taken_in(feedback: ModuleType, mail: Any
     event = {"eventType": kind, "mail": mail, particulars: {"bouncedRecipients": bounce, "timestamp": mail}}
     assert feedback.handler({"source": "aws.ses", "detail": event}, None)["events"] >= 1
     assert feedback.handler({"source": "aws.ses", "detail": mail}, None)["events"] == 0
+
+
+@pytest.mark.parametrize("path", sorted(EVENTS.glob("feedback-*.json")), ids=lambda path: path.stem)
+def test_the_events_that_come_with_the_project_are_taken_in(feedback: ModuleType, ledger: Ledger, path: Path) -> None:
+    said = sent(ledger, message(id="01a1fad716a3febae9f7600d82e2dad8"))
+    answer = feedback.handler(json.loads(path.read_text()), None)
+    assert (json.loads(answer["body"]) if "body" in answer else answer) == {"events": 1}
+    row = ledger.read(said.id)
+    assert row
+    assert row["status"] in ("delivered", "bounced")
