@@ -16,11 +16,27 @@ from mailroom.message import new_id
 from mailroom.providers._mime import compose
 from mailroom_ops.problem import Refusal
 
-__all__ = ["LIMIT", "Craft", "Spam", "crafts", "spam", "tool_for_crafts", "tool_for_spam"]
+__all__ = ["FALLBACKS", "LIMIT", "Craft", "Spam", "crafts", "spam", "tool_for_crafts", "tool_for_spam"]
 
 TOOLS = Path(__file__).parents[2] / "tests" / "mail"
 LIMIT = 30_000  # bytes of HTML; Gmail cuts at 102 kB, a phone on the road much earlier
 PATIENCE = 600
+# What one of Gmail, Outlook and Apple Mail does not do at all, and what its reader gets instead.
+FALLBACKS = {
+    "@media": "Outlook for Windows and Gmail's oldest page stay light and wide; the layout is fluid without it",
+    "Attribute selector": "they address outlook.com alone, [data-ogsc]",
+    "Class selector": "only used by the dark and narrow rules",
+    "Descendant combinator": "only used by the dark rules for outlook.com",
+    "<style> element": "every rule a mail cannot do without is inline",
+    "<body> element": "the same background stands on the div inside it",
+    "border-radius": "corners are square in Outlook for Windows",
+    "color-scheme CSS property": "clients that do not know it darken a mail as they please",
+    "color-scheme meta tag": "clients that do not know it darken a mail as they please",
+    "display:none": "the preheader is the first line of the text in Gmail's oldest page",
+    "aria-label attribute": "Windows Mail reads a code as a number",
+    "role attribute": "Windows Mail reads tables as tables",
+    "word-break": "Windows Mail lets a long address run wide",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,27 +8,11 @@ import html5lib
 import pytest
 
 from mailroom.brand import Brand, contrast
-from mailroom_ops.mail_checks import Craft, crafts, tool_for_crafts
+from mailroom_ops.mail_checks import FALLBACKS, Craft, crafts, tool_for_crafts
 from tests.mail.conftest import Sample
 
 ADDRESS = re.compile(r"""(?:src|href|background|action)\s*=\s*["']([^"']*)|url\(([^)]*)""", re.IGNORECASE)
 
-# What one of the three does not do at all, and what its reader gets instead.
-FALLBACKS = {
-    "@media": "Outlook for Windows and Gmail's oldest page stay light and wide; the layout is fluid without it",
-    "Attribute selector": "they address outlook.com alone, [data-ogsc]",
-    "Class selector": "only used by the dark and narrow rules",
-    "Descendant combinator": "only used by the dark rules for outlook.com",
-    "<style> element": "every rule a mail cannot do without is inline",
-    "<body> element": "the same background stands on the div inside it",
-    "border-radius": "corners are square in Outlook for Windows",
-    "color-scheme CSS property": "clients that do not know it darken a mail as they please",
-    "color-scheme meta tag": "clients that do not know it darken a mail as they please",
-    "display:none": "the preheader is the first line of the text in Gmail's oldest page",
-    "aria-label attribute": "Windows Mail reads a code as a number",
-    "role attribute": "Windows Mail reads tables as tables",
-    "word-break": "Windows Mail lets a long address run wide",
-}
 # What they do in part: we use the part they do, or lose nothing but a little looks.
 IN_PART = {
     "!important keyword", "<body> element", "<style> element", "@media", "align attribute", "Attribute selector",

@@ -50,7 +50,7 @@ class FrontDoor:
 def is_ours(request: Request) -> bool:
     """Tell whether a path belongs to the stack itself and not to the template."""
     path = request.path
-    return path in ("/", "/inbox.json") or path.startswith(("/console/", "/2015-03-31/"))
+    return path in ("/", "/gallery", "/inbox.json") or path.startswith(("/console/", "/gallery/", "/2015-03-31/"))
 
 
 def _name(host: str) -> str | None:

@@ -14,6 +14,7 @@ from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.console import Console
 from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.functions import Function
+from mailroom_ops.local.gallery import GalleryPage
 from mailroom_ops.local.gateway import Gateway
 from mailroom_ops.local.intrinsics import TemplateError
 from mailroom_ops.local.invoke_api import InvokeApi
@@ -138,7 +139,8 @@ class Stack:
         samples = Samples(self.options.root, address, self.options.secrets)
         console = Console(self.sandbox.inbox, samples, self._about)
         gateway = Gateway(self.blueprint.routes(), self.blueprint.throttle(), self.invoke, self._report)
-        self._front_door = FrontDoor([invoke_api.answer, console.answer], gateway.answer, self.logs)
+        gallery = GalleryPage(self.options.root / "layers" / "templates")
+        self._front_door = FrontDoor([invoke_api.answer, gallery.answer, console.answer], gateway.answer, self.logs)
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="front door", daemon=True)
         thread.start()
         opened.callback(self._server.shutdown)
