@@ -368,3 +368,21 @@ def test_basic_credentials_are_as_good_as_a_secret_in_the_address(door: Door) ->
     for headers in ({"authorization": f"Basic {basic}"}, {"x-mailroom-secret": PATH_SECRET}):
         assert door.post(Posting("/feedback/postmark", json.dumps(said).encode(), headers)).status == 200
     assert [told(entry) for entry in door.events(mail.message_id)] == [("delivered", "", "")]
+
+
+@pytest.mark.parametrize("provider", ["resend", "ses"])
+def test_a_mail_that_went_through_a_relay_is_known_by_our_header(door: Door, provider: str) -> None:
+    mail = door.mail("smtp")
+    headers = [{"name": "Subject", "value": "x"}, {"name": "X-Mailroom-Message-Id", "value": mail.message_id}]
+    if provider == "resend":
+        data = {"email_id": "unknown", "to": [mail.to], "headers": headers}
+        posting = sign_resend(json.dumps({"type": "email.delivered", "data": data}).encode(), time.time())
+    else:
+        event = {
+            "eventType": "Delivery",
+            "mail": {"messageId": "unknown", "headers": headers, "tags": {}},
+            "delivery": {},
+        }
+        posting = Posting("/2015-03-31/functions/feedback/invocations", json.dumps(wrapped(event, "SNS")).encode())
+    assert door.post(posting).status == 200
+    assert [told(entry) for entry in door.events(mail.message_id)] == [("delivered", "", "")]

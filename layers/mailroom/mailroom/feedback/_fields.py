@@ -7,7 +7,7 @@ from typing import Any
 from mailroom.errors import Refused
 from mailroom.request import Request, parse_json
 
-__all__ = ["address_in", "body_of", "dig", "moment", "seconds", "text"]
+__all__ = ["address_in", "body_of", "dig", "header_of_ours", "moment", "seconds", "text"]
 
 LONGEST_TEXT = 320  # an address takes 254
 LATEST = 253402300799.0  # the end of the year 9999
@@ -32,6 +32,12 @@ def text(value: Any, *path: str) -> str:
     """Return a short text at the end of a path; empty for anything else."""
     found = dig(value, *path)
     return found if isinstance(found, str) and len(found) <= LONGEST_TEXT else ""
+
+
+def header_of_ours(value: Any, name: str) -> str:
+    """Return our own header from a list of a mail's: mails that went through an SMTP relay carry our ids there."""
+    headers = value if isinstance(value, list) else []
+    return next((text(one, "value") for one in headers if text(one, "name").lower() == f"x-mailroom-{name}"), "")
 
 
 def moment(value: Any, *path: str, default: float) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mailroom.event import Event, Reason, Report, What, replies
 from mailroom.feedback._amazon import bounce
-from mailroom.feedback._fields import address_in, body_of, dig, moment, text
+from mailroom.feedback._fields import address_in, body_of, dig, header_of_ours, moment, text
 from mailroom.feedback._proof import require_standard_webhook
 from mailroom.request import Request
 
@@ -51,17 +51,17 @@ def parse(body: Mapping[str, Any], account: str, id_: str, now: float) -> list[E
         reason = SUPPRESSIONS.get(text(body, "data", "suppressed", "reason"), Reason.OTHER)
     elif what is What.FAILED:
         reason = FAILURES.get(text(body, "data", "failed", "reason"), Reason.OTHER)
-    recipients = dig(body, "data", "to")
+    recipients, headers = dig(body, "data", "to"), dig(body, "data", "headers")
     event = Event(
         what,
         account,
         id_,
         moment(body, "created_at", default=now),
-        message_id=text(body, "data", "tags", "message_id"),
+        message_id=text(body, "data", "tags", "message_id") or header_of_ours(headers, "message-id"),
         provider_id=text(body, "data", "email_id"),
         # With several recipients it is not said which one it is about; ours has one.
         recipient=address_in(str(recipients[0])) if isinstance(recipients, list) and len(recipients) == 1 else "",
-        tenant=text(body, "data", "tags", "tenant"),
+        tenant=text(body, "data", "tags", "tenant") or header_of_ours(headers, "tenant"),
         permanent=text(said, "type") == "Permanent",
         reason=reason,
         detail=codes,

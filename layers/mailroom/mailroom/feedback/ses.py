@@ -9,7 +9,7 @@ from typing import Any
 from mailroom.errors import Refused
 from mailroom.event import Event, Reason, What, replies
 from mailroom.feedback._amazon import bounce
-from mailroom.feedback._fields import address_in, dig, moment, text
+from mailroom.feedback._fields import address_in, dig, header_of_ours, moment, text
 from mailroom.request import parse_json
 
 __all__ = ["from_aws", "parse"]
@@ -102,4 +102,6 @@ def _recipients(said: Any, mail: Any) -> Iterator[Mapping[str, Any]]:
 
 def _tag(mail: Any, name: str) -> str:
     values = dig(mail, "tags", name)
-    return values[0] if isinstance(values, list) and values and isinstance(values[0], str) else ""
+    if isinstance(values, list) and values and isinstance(values[0], str):
+        return values[0]
+    return header_of_ours(dig(mail, "headers"), name.replace("_", "-"))
