@@ -3,6 +3,7 @@
 import importlib
 import io
 import json
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from aws_lambda_powertools import Logger
 from mailroom.aws import Aws
 from mailroom.ledger import decode
 from mailroom.message import Message, Parcel, content_identity, new_id
+from mailroom.rendering import Renderer
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 
@@ -262,3 +264,20 @@ def test_no_log_line_and_no_row_holds_anything_private(
     written = deliver.log.getvalue() + capsys.readouterr().out + json.dumps([row(aws, m) for m in messages])
     for canary in ("987654", "876543", "765432", "reader@reader.example", sandbox.settings("resend")["api_key"]):
         assert canary not in written
+
+
+def test_a_broken_template_of_a_tenant_is_reported_and_the_mail_goes_out_in_ours(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    templates = tmp_path / "templates"
+    shutil.copytree(ROOT / "layers/templates", templates)
+    own = templates / "tenants" / "acme" / "emails"
+    own.mkdir(parents=True)
+    (own / "sign-in-code.html").write_text("<p>{{ code }")
+    deliver.delivery.renderer = Renderer(templates)
+    message = code(tenant="acme")
+    assert hand(deliver, Parcel.of(message)) == []
+    assert "424242" in sandbox.inbox.all()[0].html
+    (line,) = logged(deliver, "The tenant's own template was not used, ours was")
+    assert (line["tenant"], "sign-in-code.html" in line["why"]) == ("acme", True)
+    assert '"reason":"template"' in capsys.readouterr().out

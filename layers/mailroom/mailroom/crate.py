@@ -135,7 +135,7 @@ class Packing:
 
     def _sent(self, provider: str, receipt: Receipt, ready: Ready) -> Outcome:
         tries = (Try(self.delivery.clock(), provider, "accepted"),)
-        return Outcome(Status.SENT, "", provider, receipt.id, tries, warnings=ready.warnings)
+        return Outcome(Status.SENT, "", provider, receipt.id, tries, warnings=ready.warnings, problems=ready.problems)
 
     def _later(self, crate: Crate, error: SendError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
         """Put the crate on the queue once more. Where the provider may have it, it knows it by the crate's id only."""

@@ -29,6 +29,7 @@ class Ready:
 
     email: Email
     chain: tuple[str, ...]
+    problems: tuple[str, ...] = ()  # what of the tenant's own templates could not be used
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -92,7 +93,10 @@ class Delivery:
             return Outcome(Status.ACCEPTED, error.code, tries=(Try.of(error, self.clock()),), retry_in=BACKOFF[4])
         if not chain:
             return Outcome(Status.SKIPPED, "email_not_configured")
-        return Ready(parcel.email or self.renderer.render(message, sender, brand), chain)
+        if parcel.email:
+            return Ready(parcel.email, chain)
+        rendered = self.renderer.compose(message, sender, brand)
+        return Ready(rendered.email, chain, rendered.problems)
 
     def settle(self, token: str, outcome: Outcome, again: Parcel, *, last: bool = False) -> Outcome:
         """Record an outcome; or, where it is none yet, put `again` on the queue as long as its message lives."""
@@ -113,7 +117,8 @@ class Delivery:
     def offer(self, parcel: Parcel, ready: Ready, deadline: float) -> tuple[Outcome, Parcel]:
         """Offer a parcel along its chain; return what came of it, and the parcel for a next try."""
         outcome, doubts = self.dispatch.send(parcel, ready.email, ready.chain, deadline)
-        return replace(outcome, warnings=ready.warnings), parcel.again(ready.email, doubts)
+        noted = replace(outcome, warnings=ready.warnings, problems=ready.problems)
+        return noted, parcel.again(ready.email, doubts)
 
     def _try(self, parcel: Parcel, deadline: float) -> tuple[Outcome, Parcel]:
         seen = self.look(parcel)

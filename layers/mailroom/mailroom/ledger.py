@@ -116,6 +116,7 @@ class Outcome:
     tries: tuple[Try, ...] = ()
     retry_in: float | None = None
     warnings: tuple[str, ...] = ()  # it went, but an operator should know
+    problems: tuple[str, ...] = ()  # it went, but not with the tenant's own templates
 
 
 @dataclass(frozen=True, slots=True)
