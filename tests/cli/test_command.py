@@ -54,10 +54,10 @@ def test_every_example_is_a_command_there_is(path: tuple[str, ...]) -> None:
                 asked = tuple(word for word in words[1:3] if (word,) in ALL or (words[1], word) in ALL)
                 assert asked in ALL
                 options = {word for word in words if word.startswith("--")}
-                assert options <= _options(asked)
+                assert options <= options_of(asked)
 
 
-def _options(path: tuple[str, ...]) -> set[str]:
+def options_of(path: tuple[str, ...]) -> set[str]:
     command: click.Command = root
     for name in path:
         assert isinstance(command, click.Group)

@@ -326,9 +326,12 @@ def test_a_key_is_good_or_it_is_named(
     assert examine("--only", "providers")[1][0]["says"].startswith(("the key is good", "the token is good"))
     staging.put(**{f"providers__{provider}__{KEYS[provider]}": OTHERS.get(provider, "re_nobodys_key_0123")})
     code, found = examine("--only", "providers")
+    assert "nobodys" not in json.dumps(found)
+    if provider == "mailgun":
+        assert found[0]["says"] == "does not let this key look: it is a sending key, or a wrong one"
+        return
     assert code == 1
     assert f"does not know the key in providers/{provider}/{KEYS[provider]}" in found[0]["says"]
-    assert "nobodys" not in json.dumps(found)
 
 
 @pytest.mark.parametrize("provider", KEYS)

@@ -20,6 +20,10 @@ def check(account: str, values: Mapping[str, str], domains: Sequence[str]) -> It
         if answer.status_code == 404:
             todo = "Add it there. A domain in the EU needs providers/mailgun/endpoint https://api.eu.mailgun.net."
             yield failed(subject, "is not registered there", todo)
+        elif answer.status_code in (401, 403):
+            # A sending key may only send; whether one that may not look is such a key or a wrong one, nobody says.
+            why = "does not let this key look: it is a sending key, or a wrong one"
+            yield warning(subject, why, "Add --send-test-to with an address of yours.")
         elif not answer.is_success:
             yield refused(account, answer, "api_key")
             return

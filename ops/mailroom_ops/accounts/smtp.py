@@ -5,7 +5,6 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailroom.providers._smtp_relay import Relay, Tls
-
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]

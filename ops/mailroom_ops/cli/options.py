@@ -87,7 +87,9 @@ resolver = click.option(
     "servers",
     multiple=True,
     metavar="ADDRESS",
-    help="Ask this DNS server, such as 9.9.9.9; else this machine's.",
+    envvar="MAILROOM_RESOLVER",
+    show_envvar=True,
+    help="Ask this DNS server, such as 9.9.9.9.",
 )
 key_file = click.option(
     "--key-file",

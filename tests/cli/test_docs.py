@@ -1,0 +1,117 @@
+"""The pages about the command, typed as they stand: each command runs, and says what the page says it says."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mailroom_ops.sandbox.server import Sandbox
+from tests.cli.conftest import Stored, store
+from tests.cli.nameserver import Zones
+from tests.cli.test_command import ALL, environment, options_of
+from tests.running import Running, running
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("cli", "secrets", "tenants")
+FENCE = re.compile(r"^```(?P<kind>\w+)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FAILS = "   # exits with 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A file to write, or a command to type and what it says; `…` stands for anything."""
+
+    file: str
+    text: str
+    said: tuple[str, ...] = ()
+
+
+def steps(page: str) -> Iterator[Step]:
+    for block in FENCE.finditer((ROOT / "docs" / f"{page}.md").read_text()):
+        if block["file"]:
+            yield Step(block["file"], block["text"])
+        elif block["kind"] == "console":
+            for part in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
+                typed, *said = part.splitlines()
+                yield Step("", typed, tuple(said))
+
+
+@pytest.fixture
+def local() -> Iterator[Running]:
+    """A local stack nobody has used."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def desk(
+    cloud: str, local: Running, sandbox: Sandbox, staging: Stored, nameserver: Zones, tmp_path: Path
+) -> dict[str, str]:
+    """What an operator's shell knows: AWS, the local stack, a DNS server, and the command."""
+    for name, value in sandbox.settings("resend").items():
+        staging.put(**{f"providers__resend__{name}": value})
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    command = folder / "mailroom"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mailroom_ops.cli "$@"\n')
+    command.chmod(0o755)
+    return environment(
+        {
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "AWS_ENDPOINT_URL": cloud,
+            "COLUMNS": "80",
+            "MAILROOM_URL": local.url,
+            "MAILROOM_RESOLVER": nameserver({"acme.example": "", "amazonses.com": ""}),
+            "RESEND_KEY": "re_5cVb7NmQ_staging_Hp4Xw6Lz",
+        }
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_says_what_happens(page: str, desk: dict[str, str], staging: Stored, tmp_path: Path) -> None:
+    if page == "secrets":
+        store(staging.environment).delete(staging.values())  # it begins with nothing
+    if page != "tenants":
+        del desk["MAILROOM_RESOLVER"]
+    for step in steps(page):
+        if step.file:
+            (tmp_path / step.file).write_text(step.text)
+            continue
+        command = ["sh", "-c", step.text]
+        done = subprocess.run(command, env=desk, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        printed = (done.stdout + done.stderr).splitlines()
+        assert done.returncode == (1 if step.text.endswith(FAILS) else 0), (step.text, printed)
+        assert follows(step.said, [line.rstrip() for line in printed]), (step.text, printed)
+
+
+def follows(expected: tuple[str, ...], printed: list[str]) -> bool:
+    """Tell whether lines say what they should: a line of `…` is any lines, one within a line any text."""
+    pattern = "".join(
+        r"(?:[^\n]*\n)*?" if line.strip() == "…" else re.escape(line.rstrip()).replace("…", r"[^\n]*") + r"\n"
+        for line in expected
+    )
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in printed)) is not None
+
+
+def test_every_page_has_commands_and_every_command_is_on_a_page() -> None:
+    from mailroom_ops.cli.main import SECTIONS
+
+    whole = "".join((ROOT / "docs" / f"{page}.md").read_text() for page in PAGES)
+    for commands in SECTIONS.values():
+        for name in commands:
+            assert f"mailroom {name}" in whole or f"`{name}`" in whole, name
+
+
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda page: page.name)
+def test_every_command_on_any_page_is_one_there_is(page: Path) -> None:
+    for typed in re.findall(r"(?:^\s*\$ |`|\| )mailroom ([a-z][^`\n|]*)", page.read_text(), re.MULTILINE):
+        words = typed.split()
+        path = tuple(words[:1]) if tuple(words[:2]) not in ALL else tuple(words[:2])
+        assert path in ALL, typed
+        options = {word for word in words if word.startswith("--")}
+        assert options <= options_of(path), typed
