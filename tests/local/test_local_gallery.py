@@ -273,7 +273,8 @@ def test_an_edit_shows_without_a_reload(page: Page, desk: Desk) -> None:
     desk.edit("emails/sign-in-code.html", "Fresh from the editor</p>", "</p>\n{% if %}")
     expect(page.get_by_role("alert")).to_contain_text("emails/sign-in-code.html, line")
     expect(page.get_by_role("alert")).to_contain_text("{% if %}")
-    expect(page.locator("#frame")).to_be_hidden()
+    for stale in ("#frame", "#notes"):
+        expect(page.locator(stale)).to_be_hidden()
 
     desk.mend()
     expect(mail).to_contain_text("048291")
@@ -289,6 +290,14 @@ def test_a_new_language_can_be_chosen_as_soon_as_it_is_there(page: Page, desk: D
         expect(page.frame_locator("#frame").locator("html")).to_have_attribute("lang", "ca")
     finally:
         (desk.templates / "locales" / "ca.toml").unlink()
+
+
+def test_spamassassins_verdict_joins_the_checks(page: Page) -> None:
+    if missing := tool_for_spam():
+        pytest.skip(missing)
+    page.get_by_role("button", name="Ask SpamAssassin").click()
+    verdict = page.locator("#checks .good", has_text="SpamAssassin: 0 points")
+    expect(verdict).to_be_visible(timeout=30_000)
 
 
 def test_all_kinds_are_shown_at_once_and_each_leads_to_itself(page: Page, desk: Desk) -> None:

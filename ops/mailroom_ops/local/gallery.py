@@ -65,7 +65,7 @@ class GalleryPage:
             return Response(422, wrong["message"].encode(), headers("text/plain; charset=utf-8"))
         if form == "mail.html":
             return mail_page(email.html, wanted)
-        sender = f"{email.from_.name} <{email.from_.address}>".strip()
+        sender = f"{email.from_.name} <{email.from_.address}>" if email.from_.name else email.from_.address
         size = {"html": len(email.html.encode()), "text": len(email.text.encode())}
         said = {"subject": email.subject, "from": sender, "locale": email.locale, "text": email.text}
         return json_answer({**said, "size": size, "problems": problems})

@@ -2,7 +2,7 @@
 import { byId, element, json } from "/console/page.js";
 
 const KNOWN = ["kind", "locale", "brand", "form"];
-const WITH = { "": "what is usual", code: "a code", link: "a link", both: "code and link", neither: "neither" };
+const WITH = { "": "as usual", code: "a code", link: "a link", both: "code and link", neither: "neither" };
 const QUIET = 300; // ms before checks start: who leafs through kinds does not want each one judged
 
 const frame = byId("frame");
@@ -100,7 +100,7 @@ async function ask(name) {
 function showError(error) {
   byId("broken").hidden = !error;
   frame.hidden = Boolean(error);
-  byId("notes").classList.toggle("stale", Boolean(error));
+  byId("notes").hidden = Boolean(error);
   if (!error) return;
   byId("broken-what").textContent = error.message;
   byId("broken-where").textContent = error.line ? `${error.file}, line ${error.line}` : error.file;
@@ -170,7 +170,15 @@ async function draw() {
   byId("all").hidden = !all;
   byId("all").classList.toggle("wide", !isOn("narrow"));
   byId("kind").disabled = all;
-  await (all ? drawAll(mine) : drawOne(mine));
+  try {
+    if (!options.locales.length) throw new Error("There is no language: the templates have no locales/<tag>.toml.");
+    await (all ? drawAll(mine) : drawOne(mine));
+  } catch (error) {
+    if (mine !== edition) return;
+    byId("one").hidden = false;
+    byId("all").hidden = true;
+    showError({ message: error.message, file: "", line: 0, source: "" });
+  }
 }
 
 byId("choosers").addEventListener("change", draw);
@@ -192,10 +200,11 @@ byId("spam").addEventListener("click", async () => {
   byId("spam").disabled = false;
   const rules = Object.entries(verdict.rules ?? {}).map(([rule, points]) => `${rule} ${points}`).join(", ");
   line.className = verdict.error ? "" : verdict.points <= 0.5 ? "good" : "bad";
-  line.textContent = verdict.error ? verdict.error.message : `SpamAssassin: ${verdict.points} points${rules && ` (${rules})`}`;
+  line.textContent = verdict.error ? verdict.error.message : `SpamAssassin: ${Math.round(verdict.points * 10) / 10} points${rules && ` (${rules})`}`;
 });
 
 await loadOptions();
+if (options.brands.includes("acme")) byId("brand").value = "acme";
 restore();
 
 const state = byId("state");
