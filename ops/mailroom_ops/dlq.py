@@ -5,6 +5,7 @@ carried out on what is still there: what came later is left alone.
 """
 
 import json
+import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from mailroom.ledger import Status, encode
 from mailroom.mailbox import mask
 from mailroom.message import Parcel
 from mailroom_ops.ledger_queries import LedgerQueries, Row
-from mailroom_ops.problem import BadInput
+from mailroom_ops.problem import BadInput, Refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -29,6 +30,7 @@ __all__ = ["DeadLetters", "Letter", "Mail", "Verdict"]
 HELD = 120  # seconds that a letter is out of sight while it is looked at
 SETTLED = (Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.SKIPPED)
 HEAVIEST = 200_000  # bytes that leave in one request
+NAME = re.compile(r"#\w+")
 
 
 class Verdict(StrEnum):
@@ -169,8 +171,8 @@ class DeadLetters:
         for parcel in found.parcels:
             self._update(
                 parcel,
-                "SET #status = :accepted, lease = :none, timeline = list_append(timeline, :entry) "
-                "REMOVE ended, #reason",
+                "SET #status = :accepted, #lease = :none, #timeline = list_append(#timeline, :entry) "
+                "REMOVE #ended, #reason",
                 {":accepted": Status.ACCEPTED, ":none": 0, ":entry": [{"at": time.time(), "status": "replayed"}]},
                 {":failed": Status.FAILED, ":unknown": Status.UNKNOWN},
             )
@@ -181,7 +183,7 @@ class DeadLetters:
         for parcel in found.parcels:
             self._update(
                 parcel,
-                "SET #status = :status, #reason = :reason, ended = :now, timeline = list_append(timeline, :entry)",
+                "SET #status = :status, #reason = :reason, #ended = :now, #timeline = list_append(#timeline, :entry)",
                 {
                     ":status": status,
                     ":reason": reason,
@@ -198,7 +200,7 @@ class DeadLetters:
                 Key={"pk": {"S": f"message#{parcel.message.id}"}},
                 UpdateExpression=change,
                 ConditionExpression=f"#status IN ({', '.join(only)})",
-                ExpressionAttributeNames={"#status": "status", "#reason": "reason"},
+                ExpressionAttributeNames={name: name[1:] for name in dict.fromkeys(NAME.findall(change))},
                 ExpressionAttributeValues={name: encode(value) for name, value in {**values, **only}.items()},
             )
         except self.queries.dynamodb.exceptions.ConditionalCheckFailedException:
@@ -290,4 +292,6 @@ def _light(letters: list[_Found]) -> Iterator[list[_Found]]:
 
 def _all_done(answer: Any) -> None:
     if failed := answer.get("Failed"):
-        raise RuntimeError(f"SQS refused {len(failed)} of a batch: {failed[0].get('Code')}")
+        raise Refusal(
+            f"SQS refused {len(failed)} of a batch: {failed[0].get('Code')}.", "Run this again: what is done stays so."
+        )

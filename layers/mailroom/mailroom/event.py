@@ -95,7 +95,7 @@ class Event:
     def mark(self) -> str:
         """What it leaves on a message's row, so that it is written down once."""
         said = self.what if self.what in ONCE else self.id
-        return hashlib.sha256(f"{self.provider} {said}".encode()).hexdigest()[:10]
+        return hashlib.sha256(f"{self.provider} {said}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 @dataclass(frozen=True, slots=True)

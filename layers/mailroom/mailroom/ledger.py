@@ -240,7 +240,7 @@ class Ledger:
             )
         except AwsRefusal as refusal:
             row = _old_item(refusal)
-            if row["claim"] != token:
+            if row.get("claim") != token:
                 raise
             if "ended" not in row:  # the provider's report was quicker than we are, and tells more than we know
                 self._update(pk, facts, append=append, condition="#claim = :claim", values={":claim": token})

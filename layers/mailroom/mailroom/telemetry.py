@@ -112,7 +112,7 @@ def heard(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, Heard, 
             "event": event.what,
             "reason": event.reason,
             "detail": event.detail,
-            "tenant": row.get("tenant"),
+            "tenant": row.get("tenant", event.tenant),
             "kind": row.get("kind"),
         }
         headline = "Reported by its provider" if news else f"Reported by its provider: {what}"
