@@ -25,6 +25,7 @@ __all__ = [
 TENANT = r"[a-z0-9][a-z0-9-]{0,62}"
 # `resend`, or an account of its own at the same provider: `resend.acme`.
 ACCOUNT = rf"(?:{'|'.join(NEEDS)})(?:\.{TENANT})?"
+ASIDE = re.compile(rf"removed/{TENANT}/")
 LONGEST = 4096  # bytes, of a parameter in the standard tier
 SECRET_KEYS = frozenset({"api_key", "server_token", "access_key_secret", "password", "secret"})
 SHORTEST_SECRET = 12
@@ -218,7 +219,8 @@ SETTINGS: tuple[Setting, ...] = (
 
 
 def find(name: str) -> Setting | None:
-    """Return what kind of parameter a name stands for."""
+    """Return what kind of parameter a name stands for; what is set aside stays what it was."""
+    name = ASIDE.sub("", name)
     return next((setting for setting in SETTINGS if setting.pattern.fullmatch(name)), None)
 
 

@@ -158,7 +158,9 @@ class Environment:
 
     def _local_outputs(self) -> dict[str, str]:
         """The names that template.yaml gives, with the addresses of the local stack."""
-        stack, queues = self.stack_name, f"{self.about['aws']}/123456789012/{self.stack_name}"
+        from mailroom_ops.local.aws import ACCOUNT
+
+        stack, queues = self.stack_name, f"{self.about['aws']}/{ACCOUNT}/{self.stack_name}"
         return {
             "WebhookUrl": f"{self.local_url}/webhooks/logto",
             "SendUrl": f"{self.local_url}/v1/emails",

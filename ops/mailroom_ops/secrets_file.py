@@ -36,6 +36,7 @@ KEYS: Mapping[str, str] = {
         ("resendfromemail", "resendfrom", "resendfromaddress", "resendfromappauth", "resendfromauth"), AUTH_FROM
     ),
     **dict.fromkeys(("resendfromnotifications", "resendfromnotification", "resendfromplatform"), NOTIFICATION_FROM),
+    **dict.fromkeys(("resendwebhooksecret", "resendsigningsecret"), "feedback/resend/secret"),
     **dict.fromkeys(("smtphost", "smtpserver", "smtphostname"), "providers/smtp/host"),
     "smtpport": "providers/smtp/port",
     **dict.fromkeys(("smtpusername", "smtpuser", "smtplogin"), "providers/smtp/username"),
@@ -48,6 +49,7 @@ KEYS: Mapping[str, str] = {
     **dict.fromkeys(("smtpfrom", "smtpfromemail", "smtpfromaddress", "smtpsender"), SMTP_FROM),
 }
 OURS = re.compile(r"resend|smtp")
+NEARLY = 0.8  # how like a key another one is that was meant to be it
 YES, NO = frozenset({"true", "yes", "on", "1", "y"}), frozenset({"false", "no", "off", "0", "n"})
 IMPLICIT, STARTTLS = frozenset({"ssl", "smtps", "implicit", "ssl/tls"}), frozenset({"starttls", "required"})
 NEVER, MAYBE = frozenset({"none", "plain"}), frozenset({"opportunistic", "optional"})
@@ -127,14 +129,14 @@ def _takeover(pairs: Iterable[tuple[str, Scalar]], name: str) -> Takeover:
     written: dict[str, str] = {}
     faults, notes, others = [], [], 0
     for key, scalar in pairs:
-        plain = re.sub(r"[^a-z0-9]", "", key.lower())
+        plain = _plain(key)
         sets = KEYS.get(plain)
         if sets is None and not OURS.match(plain):
             others += 1
+        elif sets is None and (near := difflib.get_close_matches(plain, KEYS, n=1, cutoff=NEARLY)):
+            faults.append(f"line {scalar.line}: {key} is not known: did you mean the one for {KEYS[near[0]]}?")
         elif sets is None:
-            near = difflib.get_close_matches(plain, KEYS, n=1)
-            hint = f": did you mean the one for {KEYS[near[0]]}?" if near else ", and Mailroom has no setting for it"
-            faults.append(f"line {scalar.line}: {key} is not known{hint}")
+            notes.append(f"line {scalar.line}: Mailroom has no setting for {key}: left alone")
         elif sets in entries:
             faults.append(
                 f"line {scalar.line}: {key} says again what {written[sets]} says in line {entries[sets].line}"
@@ -150,6 +152,13 @@ def _takeover(pairs: Iterable[tuple[str, Scalar]], name: str) -> Takeover:
     if others:
         notes.append(f"{others} other {'key is' if others == 1 else 'keys are'} not about mail: left alone")
     return Takeover(entries, tuple(notes))
+
+
+def _plain(key: str) -> str:
+    """Return how we know a key, whatever blocks it stands in: `email.smtp.host` is `smtphost`."""
+    parts = [re.sub(r"[^a-z0-9]", "", part) for part in key.lower().split(".")]
+    ours = next((at for at, part in enumerate(parts) if OURS.match(part)), 0)
+    return "".join(parts[ours:])
 
 
 def _fault(sets: str, scalar: Scalar) -> str:
@@ -181,14 +190,14 @@ def _fault(sets: str, scalar: Scalar) -> str:
 def settings_of(takeover: Takeover, current: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return the parameters that a takeover amounts to on top of what is set, senders last, and what to know of it."""
     said = {sets: scalar.text.strip() for sets, scalar in takeover.entries.items()}
-    wanted = {sets: text for sets, text in said.items() if sets.startswith("providers/")}
+    wanted = {sets: text for sets, text in said.items() if "/" in sets}
     notes = list(takeover.notes)
     if tls := _tls(said.get(SMTP_TLS, ""), said.get("providers/smtp/port", "")):
         wanted["providers/smtp/tls"] = tls
     resend, smtp = "providers/resend/api_key" in wanted, "providers/smtp/host" in wanted
     if any(name.startswith("providers/smtp/") for name in wanted) and not smtp and "providers/smtp/host" not in current:
         raise BadInput("The file has SMTP settings but no host.", "Add smtpHost, such as smtp.example.com.")
-    for account in sorted({name.split("/")[1] for name in wanted}):
+    for account in sorted({name.split("/")[1] for name in wanted if name.startswith("providers/")}):
         if fault := catalog.account_fault(account, account_values({**current, **wanted}, account)):
             raise BadInput(f"What the file says about {account} does not add up: {fault}.")
     auth = dict(_json(current.get(AUTH)))

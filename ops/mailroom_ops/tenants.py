@@ -253,7 +253,7 @@ def restore(store: Parameters, tenant: str, values: Mapping[str, str]) -> list[s
     aside = {name.removeprefix(before): value for name, value in values.items() if name.startswith(before)}
     if not aside:
         raise BadInput(f"No tenant {tenant} is set aside.", "`mailroom tenant list` tells which are.")
-    if taken := [name for name in aside if name in values]:
+    if taken := [name for name, value in aside.items() if values.get(name, value) != value]:
         raise BadInput(
             f"{tenant} exists: {taken[0]} is set.", f"Set it aside or purge the old one: mailroom tenant purge {tenant}"
         )

@@ -11,8 +11,9 @@ from pexpect import EOF, TIMEOUT
 from mailroom.kinds import Lane
 from mailroom.ledger import Status
 from mailroom.message import Message, Parcel, new_id
-from mailroom_ops.cli import dlq, log
+from mailroom_ops.cli import dlq, doctor, log
 from mailroom_ops.dlq import Verdict
+from mailroom_ops.doctor import AREAS
 from tests.cli.conftest import Run, Stored
 from tests.cli.test_command import Terminal, terminal
 from tests.running import Running
@@ -168,6 +169,7 @@ def test_a_letter_that_is_not_there_is_a_sentence(run: Run, dead: list[str]) -> 
 def test_what_the_commands_know_is_all_there_is() -> None:
     assert log.STATUSES == tuple(Status)
     assert dlq.LANES == tuple(Lane)
+    assert doctor.AREAS == AREAS
     assert set(dlq.MEANS) == set(Verdict)
 
 

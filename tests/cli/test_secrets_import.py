@@ -144,6 +144,7 @@ def test_one_key_in_two_environments_is_pointed_out(run: Run, tmp_path: Path) ->
         pytest.param("staging:\n  RESEND_API_KEY: {key}", id="upper"),
         pytest.param("staging:\n  resend-api-key: '{key}'", id="dashes"),
         pytest.param("staging:\n  resend:\n    apiKey: {key}", id="nested"),
+        pytest.param("staging:\n  email:\n    resend: {{apiKey: {key}}}", id="nested-deeply"),
         pytest.param("\ufeffstaging:\r\n  resendApiKey: {key}\r\n", id="windows"),
         pytest.param('{{"staging": {{"resendApiKey": "{key}"}}}}', id="json"),
     ],
@@ -311,3 +312,14 @@ def test_a_file_that_is_not_there_is_a_sentence(run: Run, tmp_path: Path) -> Non
     refused = run("secrets", "import", str(tmp_path / "none.yaml"), "--env", "staging")
     assert refused.code == 2
     assert "No such file" in refused.said
+
+
+def test_what_resend_has_beside_is_taken_where_there_is_a_place_for_it(
+    run: Run, tmp_path: Path, staging: Stored
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text("RESEND_WEBHOOK_SECRET=whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQ=\nRESEND_AUDIENCE_ID=78261eea\n")
+    done = run("secrets", "import", str(path), "--env", "staging", "--yes")
+    assert done.code == 0
+    assert set(staging.values()) == {"feedback/resend/secret"}
+    assert "line 2: Mailroom has no setting for RESEND_AUDIENCE_ID: left alone" in done.said

@@ -12,6 +12,7 @@ from mailroom_ops.problem import BadInput
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cli.conftest import Run, Stored
 from tests.cli.nameserver import Zones
+from tests.running import Running
 
 ADD = ("tenant", "add", "acme", "--from", "Acme <no-reply@auth.acme.example>", "--env", "staging")
 
@@ -191,6 +192,46 @@ def test_an_account_of_its_own_is_used_and_named(run: Run, sandbox: Sandbox, sta
     assert "at resend.acme: pending" in done.out
     listed = json.loads(run("tenant", "list", "--env", "staging", "--json").out)
     assert [(tenant["name"], tenant["accounts"]) for tenant in listed] == [("acme", ["resend.acme"])]
+
+
+def test_mail_of_such_a_tenant_leaves_through_its_own_account(
+    run: Run, stack: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILROOM_URL", stack.url)
+    for name, value in stack.sandbox.settings("resend").items():
+        assert run("secrets", "set", f"providers/resend.owner/{name}", stdin=value).code == 0
+    own = ("--providers", "resend,smtp", "--own", "resend", "--from", "Owner <hi@owner.example>")
+    assert run("tenant", "add", "owner", *own).code == 0
+    reader = stack.address()
+    body = json.dumps({"kind": "sign-in-code", "tenant": "owner", "to": reader, "data": {"code": "482910"}})
+    headers = {"authorization": "Bearer local-api-key", "content-type": "application/json"}
+    said = stack.request("POST", "/v1/emails", body, headers).json()
+    assert (said["status"], said["provider"]) == ("sent", "resend.owner")
+    assert stack.mail_to(reader).from_ == "Owner <hi@owner.example>"
+    assert "through resend.owner" in run("trace", said["message_id"]).said
+
+
+def test_a_removal_that_was_cut_off_can_be_undone(run: Run, staging: Stored) -> None:
+    staging.put(brands__acme='{"name": "Acme"}', senders__acme__auth='{"from": "hi@acme.example"}')
+    before = staging.values()
+    run("tenant", "remove", "acme", "--env", "staging", "--yes")
+    staging.put(senders__acme__auth='{"from": "hi@acme.example"}')  # as if it had not come to delete this one
+    assert run("tenant", "restore", "acme", "--env", "staging").code == 0
+    assert staging.values() == before
+
+
+def test_what_is_set_aside_is_listed_as_what_it_was(run: Run, staging: Stored) -> None:
+    staging.put(
+        senders__acme__auth='{"from": "hi@acme.example"}', webhooks__logto__acme__authorization="Bearer of-acme"
+    )
+    run("tenant", "remove", "acme", "--env", "staging", "--yes")
+    listed = run("secrets", "list", "--env", "staging")
+    assert "from: hi@acme.example" in listed.said
+    assert "secret, 14 characters" in listed.said
+    assert staging.types() == {
+        "removed/acme/senders/acme/auth": False,
+        "removed/acme/webhooks/logto/acme/authorization": True,
+    }
 
 
 def test_a_mail_server_of_its_own_takes_settings_but_no_secrets(run: Run, staging: Stored) -> None:
