@@ -191,7 +191,9 @@ def test_what_is_wrong_with_a_template_is_said_with_file_and_line(
     assert (error["file"], error["line"]) == (file, line)
     assert message in error["message"]
     assert error["source"] == (text.splitlines()[line - 1] if line else "")
-    assert desk.stack.request("GET", "/gallery/mail.html?kind=sign-in-code").status == 422
+    shown = desk.stack.request("GET", "/gallery/mail.html?kind=sign-in-code")
+    assert shown.status == 200
+    assert f"{file}, line {line}: " in shown.text
     assert desk.stack.request("POST", "/gallery/spam?kind=sign-in-code").status == 200
 
 

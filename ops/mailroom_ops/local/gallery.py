@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,15 @@ class GalleryPage:
             wrong = self._what_is_wrong(error, wanted)
             if form == "mail.json":
                 return json_answer({"error": wrong})
-            return Response(422, wrong["message"].encode(), headers("text/plain; charset=utf-8"))
+            # In place of the mail: a file may break after a page asked for the mail and before its frame does.
+            said = "{file}, line {line}: {message}".format_map(wrong)
+            return mail_page(f"<pre>{escape(said, quote=False)}</pre>", {})
         if form == "mail.html":
             return mail_page(email.html, wanted)
         sender = f"{email.from_.name} <{email.from_.address}>" if email.from_.name else email.from_.address
         size = {"html": len(email.html.encode()), "text": len(email.text.encode())}
-        said = {"subject": email.subject, "from": sender, "locale": email.locale, "text": email.text}
-        return json_answer({**said, "size": size, "problems": problems})
+        shown = {"subject": email.subject, "from": sender, "locale": email.locale, "text": email.text}
+        return json_answer({**shown, "size": size, "problems": problems})
 
     def _check(self, check: str, wanted: dict[str, str]) -> Response:
         if missing := tool_for_crafts() if check == "crafts" else tool_for_spam():
