@@ -101,13 +101,13 @@ def test_a_hundred_mails_go_in_one_request(desk: Desk) -> None:
 
 def test_a_mail_that_breaks_something_does_not_hold_up_the_next(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     renderer = type(desk.module.door.delivery.renderer)
-    render = renderer.render
+    compose = renderer.compose
 
     def fragile(self: Any, message: Any, *rest: Any) -> Any:
         if message.data["code"] == "424242":
             raise ZeroDivisionError
-        return render(self, message, *rest)
+        return compose(self, message, *rest)
 
-    monkeypatch.setattr(renderer, "render", fragile)
+    monkeypatch.setattr(renderer, "compose", fragile)
     results = desk.invoke([code(), code(value="535353")])["results"]
     assert [result["status"] for result in results] == ["unknown", "sent"]

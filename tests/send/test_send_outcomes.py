@@ -233,7 +233,7 @@ def test_what_breaks_on_the_way_is_told_without_a_word_of_the_mail(desk: Desk, m
     def broken(_: Any, message: Message, *__: Any) -> Any:
         raise ZeroDivisionError(f"{message.data} for {message.to}")
 
-    monkeypatch.setattr(type(desk.module.door.delivery.renderer), "render", broken)
+    monkeypatch.setattr(type(desk.module.door.delivery.renderer), "compose", broken)
     answer = desk.send(**code())
 
     assert (answer.status, answer.body["status"], answer.body["reason"]) == (500, "unknown", "crashed")
