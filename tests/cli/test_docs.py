@@ -44,7 +44,7 @@ def steps(page: str) -> Iterator[Step]:
 @pytest.fixture
 def local() -> Iterator[Running]:
     """A local stack nobody has used."""
-    with running() as started:
+    with running(reports=True) as started:
         yield started
 
 

@@ -80,9 +80,10 @@ def test_warnings_count_where_it_is_strict(examine: Examine, at_home: Running) -
 
 def test_a_test_mail_is_followed_to_the_provider(examine: Examine, at_home: Running) -> None:
     reader = at_home.address()
-    code, found = examine("--only", "queues", "--send-test-to", reader, env="local")
+    code, found = examine("--only", "queues", "--send-test-to", reader, "--wait", "1", env="local")
     assert code == 0
     assert "resend took it" in found.of("test mail")
+    assert "resend has not reported its delivery within 1 s" in found.of("test mail")
     assert "000000" in at_home.mail_to(reader).text
 
 

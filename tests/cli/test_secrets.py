@@ -2,11 +2,15 @@
 
 import json
 import stat
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, Stored
+from mailroom_ops import catalog
+from mailroom_ops.problem import Refusal
+from tests.cli.conftest import Run, Stored, store
 
 HOOK = "webhooks/logto/authorization"
 KEY = "re_0123456789abcdef"
@@ -304,3 +308,61 @@ def test_what_is_malformed_is_not_promoted(run: Run, staging: Stored, production
     assert done.code == 0
     assert "brands/acme stays behind: malformed" in done.said
     assert set(production.values()) == {"senders/default/auth"}
+
+
+CANARY = "canary-9d41c7e05ab2"
+
+
+def test_no_command_ever_shows_a_secret(run: Run, staging: Stored, production: Stored, tmp_path: Path) -> None:
+    secrets = [setting for setting in catalog.SETTINGS if setting.is_secret]
+    names = [
+        setting.shape.replace("[/<tenant>]", "")
+        .replace("[.<tenant>]", ".acme")
+        .replace("<name>", "billing")
+        .replace("<provider>", "resend")
+        for setting in secrets
+    ]
+    assert all(catalog.find(name) for name in names)
+    for name in names:
+        staging.put(**{name.replace("/", "__"): f"{CANARY}-{name}"})
+    staging.put(senders__acme__auth='{"from": "hi@acme.example", "providers": ["resend.acme"]}')
+    production.put(**{names[0].replace("/", "__"): f"{CANARY}-of-production"})
+    path = tmp_path / "passwords.yaml"
+    path.write_text(f"staging:\n  resendApiKey: {CANARY}-file\n  smtpPasword: {CANARY}-file\n")
+    commands = [
+        ("secrets", "list", "--env", "staging"),
+        ("secrets", "diff", "staging", "production"),
+        ("promote", "staging", "production", "--with-keys", "--dry-run"),
+        ("tenant", "list", "--env", "staging"),
+        ("doctor", "--env", "staging", "--only", "settings", "--only", "stack"),
+        ("secrets", "import", str(path), "--env", "staging", "--dry-run"),
+    ]
+    for command in commands:
+        for form in ((), ("--json",)):
+            done = run(*command, *form)
+            assert done.code in (0, 1, 2), done.said
+            assert CANARY not in done.out + done.err, command
+    for command in (("secrets", "remove", names[0]), ("tenant", "remove", "acme")):
+        assert CANARY not in run(*command, "--env", "staging", "--yes").said
+
+
+@pytest.fixture
+def allowance(cloud: str) -> Iterator[Callable[[float], None]]:
+    """Let AWS take so many more calls, and none after them."""
+
+    def allow(calls: float) -> None:
+        plain = {"content-type": "text/plain"}
+        request = urllib.request.Request(f"{cloud}/moto-api/reset-auth", str(calls).encode(), plain, method="POST")
+        urllib.request.urlopen(request).close()
+
+    yield allow
+    allow(float("inf"))
+
+
+def test_what_stops_half_way_says_how_far_it_came(allowance: Callable[[float], None]) -> None:
+    allowance(1)
+    with pytest.raises(Refusal) as caught:
+        store("staging").write({"brands/acme": "{}", "brands/other": "{}", "brands/third": "{}"})
+    allowance(float("inf"))
+    assert caught.value.details == ("1 of 3 are written; the same command again writes the rest.",)
+    assert store("staging").values() == {"brands/acme": "{}"}
