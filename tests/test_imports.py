@@ -55,6 +55,13 @@ def test_a_function_imports_only_what_it_needs(function: str) -> None:
     assert FORBIDDEN[function] & loaded == set()
 
 
+@pytest.mark.parametrize("function", ["send", "deliver"])
+def test_the_adapters_of_the_chain_are_there_before_the_first_mail_and_no_others(function: str) -> None:
+    loaded = modules_after(f"import functions.{function}.app")
+    adapters = {name.rpartition(".")[2] for name in loaded if name.startswith("mailroom.providers.")}
+    assert {name for name in adapters if not name.startswith("_")} == {"resend", "smtp"}
+
+
 @pytest.mark.parametrize("name", ["resend", "smtp", "sendgrid", "mailgun", "postmark", "aliyun", "http"])
 def test_a_provider_other_than_ses_needs_no_aws_library(name: str) -> None:
     assert {"boto3", "botocore.session", "asyncio"} & modules_after(f"import mailroom.providers.{name}") == set()

@@ -81,15 +81,27 @@ def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_wa
     assert any("looks like spam" in line["message"] and line["level"] == "WARNING" for line in desk.logged())
 
 
-def test_to_a_suppressed_reader_nothing_is_sent_and_the_caller_gets_success(desk: Desk) -> None:
+def test_to_a_suppressed_reader_nothing_is_sent_and_the_caller_cannot_tell(desk: Desk) -> None:
     hash_ = keyed_hash(desk.module.door.delivery.settings.address_key(), canonical("reader@reader.example"))
     Suppressions(desk.aws, "ledger").add("default", hash_, "", Cause.BOUNCE, dict.fromkeys(Lane, 1), "test")
 
-    answer = desk.send(**notice())
+    request = notice(idempotency_key="order-1")
+    answers = [desk.send(**request), desk.send(**request), desk.send(**code())]
 
-    assert (answer.status, answer.body["status"], answer.body["reason"]) == (200, "skipped", "suppressed")
+    assert [(answer.status, set(answer.body), answer.body["status"]) for answer in answers] == [
+        (202, {"message_id", "status"}, "accepted")
+    ] * 3
     assert desk.logged("Email skipped")[0]["reason"] == "suppressed"
     assert desk.mails() == []
+
+
+def test_who_looks_a_mail_up_hears_that_its_reader_is_suppressed(desk: Desk) -> None:
+    hash_ = keyed_hash(desk.module.door.delivery.settings.address_key(), canonical("reader@reader.example"))
+    Suppressions(desk.aws, "ledger").add("default", hash_, "", Cause.BOUNCE, dict.fromkeys(Lane, 1), "test")
+
+    found = desk.http("GET", f"/v1/emails/{desk.send(**notice()).body['message_id']}")
+
+    assert (found.body["status"], found.body["reason"]) == ("skipped", "suppressed")
 
 
 def test_a_notification_has_a_sender_of_its_own_and_a_tenants_code_falls_back_to_the_default(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from mailroom.email import Email
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.ledger import LEASE, Claim, Ledger, Outcome, Standing, Status, Try
 from mailroom.message import Parcel
-from mailroom.providers import is_configured
+from mailroom.providers import is_configured, warm_up
 from mailroom.queue import Queue
 from mailroom.rendering import Renderer
 from mailroom.settings import SHARED_TEST_SENDER, Settings
@@ -50,6 +50,7 @@ class Delivery:
     @classmethod
     def from_env(cls, aws: Aws) -> "Delivery":
         settings, ledger = Settings.from_env(aws), Ledger.from_env(aws)
+        warm_up(settings.chain)
         renderer = Renderer(Path(os.environ["TEMPLATES_DIR"]))
         return cls(settings, ledger, Queue.from_env(aws), renderer, Dispatch(settings))
 

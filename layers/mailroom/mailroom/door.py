@@ -29,6 +29,7 @@ HTTP: Mapping[str, int] = {
     Status.UNKNOWN: 504,  # ... or never said
 }
 LATER = (Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED)  # what a provider tells of a mail that was sent
+UNTOLD = "suppressed"  # a caller would pass on that somebody's mailbox bounced; who looks the mail up may know
 FIELDS = frozenset(SendRequest.model_fields) | {"authorization", "body", "id", "idempotency-key", "messages"}
 TOLD = ("status", "event", "reason", "provider", "answer", "detail")
 
@@ -68,6 +69,8 @@ class Reply:
 
     @classmethod
     def of(cls, message: Message, status: str, reason: str = "", provider: str = "", provider_id: str = "") -> "Reply":
+        if reason == UNTOLD:
+            status, reason, provider, provider_id = Status.ACCEPTED, "", "", ""
         said = {"reason": reason, "provider": provider, "provider_id": provider_id}
         body = {"message_id": message.id, "status": status} | {name: value for name, value in said.items() if value}
         return cls(HTTP[status], body)

@@ -1,13 +1,25 @@
 """The ways out: one file each, a class that takes an Email and either returns a Receipt or raises a SendError."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol, runtime_checkable
 
 from mailroom.email import Email
 from mailroom.errors import Misconfigured
 
-__all__ = ["NEEDS", "BatchProvider", "Needs", "Provider", "Receipt", "is_configured", "kind_of", "load", "needs"]
+__all__ = [
+    "NEEDS",
+    "BatchProvider",
+    "Needs",
+    "Provider",
+    "Receipt",
+    "is_configured",
+    "kind_of",
+    "load",
+    "needs",
+    "warm_up",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,13 @@ def needs(name: str) -> Needs:
     if kind_of(name) not in NEEDS:
         raise Misconfigured("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")
     return NEEDS[kind_of(name)]
+
+
+def warm_up(chain: Iterable[str]) -> None:
+    """Import the adapters of a chain while the process starts, and not while the reader of its first mail waits."""
+    for name in chain:
+        if kind_of(name) in NEEDS:
+            import_module(f"{__name__}.{kind_of(name)}")
 
 
 def load(name: str, values: Mapping[str, str]) -> Provider:
