@@ -101,7 +101,8 @@ class Dispatch:
         wait = gate.wait(self.clock())
         if wait > HOLD_BACK:
             raise Unavailable(name, "holding_back", retry_after=wait)
-        self.sleep(wait)
+        if wait:
+            self.sleep(wait)
         try:
             try:
                 receipts = send(self._provider(name))
