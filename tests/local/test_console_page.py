@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from mailroom_ops.local.server import Request, Response, Server
+from mailroom_ops.console.server import Request, Response, Server
 from mailroom_ops.sandbox.inbox import Captured
 from tests.running import Running
 

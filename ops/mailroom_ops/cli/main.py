@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "promote": "Take what was tried in one environment to the next.",
     },
     "Look after": {
+        "console": "Show an environment in the browser: its deliveries, and what became of each.",
         "doctor": "Check all that has to be right for mail to arrive.",
         "log": "Show the newest mails, or follow them as they come.",
         "trace": "Tell what became of a mail.",

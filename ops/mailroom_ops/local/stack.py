@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from mailroom_ops.console.console import Console
+from mailroom_ops.console.frame import Link
+from mailroom_ops.console.server import Server
+from mailroom_ops.environment import Environment
 from mailroom_ops.local.aws import Aws
 from mailroom_ops.local.blueprint import Blueprint
 from mailroom_ops.local.children import Children, StartError
-from mailroom_ops.local.console import Console
 from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.functions import Function
-from mailroom_ops.local.gallery import GalleryPage
 from mailroom_ops.local.gateway import Gateway
+from mailroom_ops.local.inbox_page import FOLDER, InboxPage
 from mailroom_ops.local.intrinsics import TemplateError
 from mailroom_ops.local.invoke_api import InvokeApi
 from mailroom_ops.local.logs import Logs
@@ -23,13 +26,12 @@ from mailroom_ops.local.provision import load_secrets, provision
 from mailroom_ops.local.queues import Poller
 from mailroom_ops.local.runtime_api import Outcome
 from mailroom_ops.local.samples import Samples
-from mailroom_ops.local.server import Server
-from mailroom_ops.local.watch import Watcher
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.reporter import Reporter
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses
 from mailroom_ops.sandbox.smtp import SmtpSandbox
+from mailroom_ops.watch import Watcher
 
 __all__ = ["ROOT", "SECRETS", "Options", "Stack"]
 
@@ -137,15 +139,21 @@ class Stack:
         invoke_api = InvokeApi(self.functions)
         opened.callback(invoke_api.stop)
         samples = Samples(self.options.root, address, self.options.secrets)
-        console = Console(self.sandbox.inbox, samples, self._about)
+        ours = Environment("local", stack_name=self.blueprint.stack_name, local_url=self.url)
+        templates = self.options.root / "layers" / "templates"
+        console = Console(ours, templates, before=[Link("Inbox", "/")], folders=[FOLDER], complain=self._complain)
+        inbox = InboxPage(console.frame, self.sandbox.inbox, samples, self._about)
         gateway = Gateway(self.blueprint.routes(), self.blueprint.throttle(), self.invoke, self._report)
-        gallery = GalleryPage(self.options.root / "layers" / "templates")
-        self._front_door = FrontDoor([invoke_api.answer, gallery.answer, console.answer], gateway.answer, self.logs)
+        own = [invoke_api.answer, inbox.answer, console.answer]
+        self._front_door = FrontDoor(own, gateway.answer, self.logs)
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="front door", daemon=True)
         thread.start()
         opened.callback(self._server.shutdown)
         if self.options.reports:
             opened.callback(Reporter(self.sandbox.inbox, self.url).stop)
+
+    def _complain(self, trace: str) -> None:
+        self.logs.say(trace, "ERROR", "console")
 
     def _about(self) -> dict[str, str]:
         return {

@@ -1,4 +1,4 @@
-"""What the pages of the console are served with: their files, their policies, and a mail in a page of its own."""
+"""What every page is served with: its files, its policies, and a mail in a page of its own."""
 
 import json
 import re
@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from mailroom_ops.local.server import Response
+from mailroom_ops.console.server import Response
 
-__all__ = ["asset", "headers", "is_asset", "json_answer", "last_values", "mail_page"]
+__all__ = ["asset", "headers", "json_answer", "last_values", "mail_page"]
 
-ASSETS = Path(__file__).with_name("console")
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+STATIC = Path(__file__).with_name("static")
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 # The mail gets a page and a policy of its own: in a srcdoc it would inherit ours, which forbids its inline styles.
 MAIL_POLICY = (
@@ -25,14 +25,12 @@ PREFERENCE = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re
 HEAD = re.compile(r"<head[^>]*>", re.IGNORECASE)
 
 
-def is_asset(name: str) -> bool:
-    """Tell whether there is such a file."""
-    return (ASSETS / name).is_file() and Path(name).suffix in TYPES
-
-
-def asset(name: str) -> Response:
-    """Return a file of the pages."""
-    return Response(200, (ASSETS / name).read_bytes(), headers(f"{TYPES[Path(name).suffix]}; charset=utf-8"))
+def asset(name: str, folder: Path = STATIC) -> Response | None:
+    """Return a file of the pages, if there is one of this name."""
+    path = folder / name
+    if path.suffix not in TYPES or path.parent != folder or not path.is_file():
+        return None
+    return Response(200, path.read_bytes(), headers(f"{TYPES[path.suffix]}; charset=utf-8"))
 
 
 def json_answer(value: Any) -> Response:

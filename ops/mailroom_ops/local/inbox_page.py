@@ -4,22 +4,27 @@ import json
 import queue
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from mailroom_ops.local.pages import asset, headers, is_asset, json_answer, last_values, mail_page
+from mailroom_ops.console.frame import Frame
+from mailroom_ops.console.pages import asset, headers, json_answer, last_values, mail_page
+from mailroom_ops.console.server import Request, Response, refusal
 from mailroom_ops.local.samples import Samples
-from mailroom_ops.local.server import Request, Response, refusal
 from mailroom_ops.sandbox.inbox import Captured, Inbox
 
-__all__ = ["Console"]
+__all__ = ["FOLDER", "InboxPage"]
+
+FOLDER = Path(__file__).with_name("inbox")  # its template, scripts and looks
 
 HEARTBEAT_SECONDS = 15.0
 
 
 @dataclass
-class Console:
+class InboxPage:
     """Answers the page, its data and its buttons; None for what is not its own."""
 
+    frame: Frame
     inbox: Inbox
     samples: Samples
     about: Callable[[], dict[str, str]]
@@ -29,7 +34,7 @@ class Console:
         method = "GET" if request.method == "HEAD" else request.method
         match method, request.path.strip("/").split("/"):
             case "GET", [""]:
-                return asset("index.html")
+                return self.frame.page("inbox")
             case "GET", ["inbox.json"]:
                 return json_answer([mail.to_json() for mail in self.inbox.all()])
             case "DELETE", ["inbox.json"]:
@@ -46,10 +51,8 @@ class Console:
                 return Response(200, self._events(), headers("text/event-stream"))
             case "POST", ["console", "samples"]:
                 return self._send(request)
-            case "GET", ["console", name] if is_asset(name):
-                return asset(name)
-            case _, ["console", *_]:
-                return refusal(404, "Not Found")
+            case "GET", ["console", name]:
+                return asset(name, FOLDER)
         return None
 
     def _mail(self, name: str, query: str) -> Response:

@@ -13,12 +13,13 @@ from typing import Any
 from minijinja import TemplateError
 
 from mailroom.email import Email
-from mailroom_ops.local.pages import asset, headers, json_answer, last_values, mail_page
-from mailroom_ops.local.server import Request, Response, refusal
-from mailroom_ops.local.watch import Watcher
+from mailroom_ops.console.frame import Frame
+from mailroom_ops.console.pages import headers, json_answer, last_values, mail_page
+from mailroom_ops.console.server import Request, Response, refusal
 from mailroom_ops.mail_checks import FALLBACKS, LIMIT, crafts, spam, tool_for_crafts, tool_for_spam
 from mailroom_ops.preview import Gallery
 from mailroom_ops.problem import Refusal
+from mailroom_ops.watch import Watcher
 
 __all__ = ["GalleryPage"]
 
@@ -34,12 +35,13 @@ class GalleryPage:
     """Answers the page and its data; None for what is not its own."""
 
     templates: Path
+    frame: Frame
 
     def answer(self, request: Request) -> Response | None:
         method = "GET" if request.method == "HEAD" else request.method
         match method, request.path.strip("/").split("/"):
             case "GET", ["gallery"]:
-                return asset("gallery.html")
+                return self.frame.page("gallery")
             case "GET", ["gallery", "options.json"]:
                 tools = {"crafts": tool_for_crafts(), "spam": tool_for_spam()}
                 return json_answer({**Gallery(self.templates).options(), "needs": tools, "limit": LIMIT})

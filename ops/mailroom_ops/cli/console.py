@@ -1,0 +1,80 @@
+"""`mailroom console`"""
+
+import errno
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import click
+
+from mailroom_ops.cli.options import Command, in_environment
+from mailroom_ops.environment import Environment
+from mailroom_ops.problem import BadInput
+
+TEMPLATES = Path(__file__).parents[3] / "layers" / "templates"
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        ("look at production, in the browser", "mailroom console --env production"),
+        ("on another port", "mailroom console --env staging --port 8080"),
+    ),
+)
+@in_environment
+@click.option("--port", default=3001, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one.")
+@click.option(
+    "--open/--no-open", "opens", default=None, help="Open the browser; by default only where a terminal is watched."
+)
+def command(environment: Environment, port: int, opens: bool | None) -> None:
+    """Show an environment in the browser: its deliveries, and what else there is to look after.
+
+    It listens on 127.0.0.1 alone and uses your AWS credentials. The printed address opens one browser, once.
+    Ctrl-C ends it.
+    """
+    from mailroom_ops.cli import screen
+    from mailroom_ops.console.console import Console, Door
+    from mailroom_ops.console.key import Key
+    from mailroom_ops.console.server import Server
+
+    console, key = Console(environment, TEMPLATES), Key()
+    door = Door(console, key, lambda: server.server_port)
+    try:
+        server = Server(port, door.answer)
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        why = "is taken" if error.errno == errno.EADDRINUSE else "may not be used"
+        raise BadInput(f"Port {port} {why}.", "Stop what listens there, or choose another with --port.") from error
+    address = f"http://127.0.0.1:{server.server_port}/?key={key.once}"
+    wanted = sys.stdout.isatty() if opens is None else opens
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with server:
+        try:
+            screen.emit(f"ready {address}")
+            sys.stdout.flush()
+            click.echo(f"The console of {environment.label}. The address opens one browser; Ctrl-C ends it.", err=True)
+            with _opened(address) if wanted else nullcontext():
+                server.serve_forever(0.2)
+        except KeyboardInterrupt:
+            click.echo("ended", err=True)
+
+
+@contextmanager
+def _opened(address: str) -> Iterator[None]:
+    """Open the browser by way of a file: a process's arguments are for every user of this machine to read."""
+    import webbrowser
+
+    handle, name = tempfile.mkstemp(prefix="mailroom-console-", suffix=".html")
+    with os.fdopen(handle, "w") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}"><title>Mailroom</title>\n')
+    try:
+        if not webbrowser.open(Path(name).as_uri()):
+            click.echo("No browser was found: open the address yourself.", err=True)
+        yield
+    finally:
+        os.unlink(name)
