@@ -111,6 +111,7 @@ def _list(desk: Desk, wanted: Wanted) -> Response:
         "tenants": sorted({mail.tenant for mail in found.mails}),
         "older": wanted.query(found.after) if found.after else "",
         "newest": wanted.query(),
+        "is_filtered": bool(wanted.tenant or wanted.statuses or wanted.since != "all"),
         "is_whole": len(found.mails) == SHOWN or not found.after,
         "pause": 0 if wanted.before else pause,
         "what": "",
