@@ -1,17 +1,12 @@
-"""What a reader would see: every kind in every language, brand, mode and width, from the templates as they are now.
+"""What a reader would see: every kind in every language, brand, mode and width, from the templates as they are now."""
 
-python -m mailroom_ops.preview --out DIR            the gallery as files
-python -m mailroom_ops.preview --screenshots DIR    pictures of it, and a contact sheet
-"""
-
-import argparse
 import html
 import json
 import os
-import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +16,7 @@ from mailroom.message import Message
 from mailroom.rendering import Rendered, Renderer
 from mailroom.sender import Sender
 
-__all__ = ["BRANDS", "FORMS", "Gallery", "in_scheme", "main"]
+__all__ = ["BRANDS", "FORMS", "PICTURES", "Gallery", "contact_sheet", "in_scheme", "screenshots"]
 
 TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
 LINK = "https://app.example.com/callback?token=7f3c9a51d2&next=%2Fhome"
@@ -58,12 +53,14 @@ ENGLISH: Mapping[str, Any] = {
         "You can change your booking until the day before.",
     ],
     "button": "View booking",
-    "facts": [["Arrival", "1 May 2026"], ["Nights", "3"], ["Guests", "2"], ["Total", "€ 342.00"]],
+    "facts": [["Arrival", "1 May 2026"], ["Nights", "3"], ["Guests", "2"], ["Total", "€342.00"]],
     "notice": [["Time", "1 May 2026, 09:41 UTC"], ["Place", "Berlin, Germany"], ["Device", "Firefox, Linux"]],
 }
 SCREENSHOT_LOCALES = ("en", "de", "ar", "ja")
 WIDTHS = (360, 700)
-SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+PICTURES = len(KINDS) * len(SCREENSHOT_LOCALES) * len(WIDTHS) * len(SCHEMES)
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 CHROMIUM_ARGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -143,26 +140,23 @@ def in_scheme(mail: str, scheme: str) -> str:
     )
 
 
-def screenshots(folder: Path, gallery: Gallery) -> list[Path]:
+def screenshots(folder: Path, gallery: Gallery, brand: str) -> Iterator[Path]:
     """Take a picture of each kind in four languages, narrow and wide, light and dark, with a real browser."""
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-        for width in WIDTHS:
-            for scheme in SCHEMES:
-                page = browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme, offline=True)
-                for kind in KINDS:
-                    for locale in SCREENSHOT_LOCALES:
-                        page.set_content(gallery.mail(kind, locale).email.html, wait_until="load")
-                        picture = folder / f"{kind}.{locale}.{width}.{scheme}.png"
-                        page.screenshot(path=picture, full_page=True)
-                        pictures.append(picture)
-                page.close()
+        looks: Iterator[tuple[int, Scheme]] = product(WIDTHS, SCHEMES)
+        for width, scheme in looks:
+            page = browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme, offline=True)
+            for kind, locale in product(KINDS, SCREENSHOT_LOCALES):
+                page.set_content(gallery.mail(kind, locale, brand).email.html, wait_until="load")
+                picture = folder / f"{kind}.{locale}.{width}.{scheme}.png"
+                page.screenshot(path=picture, full_page=True)
+                yield picture
+            page.close()
         browser.close()
-    return pictures
 
 
 def contact_sheet(picture: Path, gallery: Gallery) -> None:
@@ -188,26 +182,3 @@ def contact_sheet(picture: Path, gallery: Gallery) -> None:
         page.set_content(f"<style>{style}iframe{{border:0;width:400px;height:660px;border-radius:8px}}</style>{cards}")
         page.screenshot(path=picture, type="jpeg", quality=70, full_page=True)
         browser.close()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the gallery, the pictures, or both."""
-    parser = argparse.ArgumentParser(prog="python -m mailroom_ops.preview", description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write every mail as a file")
-    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="write pictures and a contact sheet")
-    parser.add_argument("--brand", choices=BRANDS, default="acme")
-    chosen = parser.parse_args(arguments)
-    gallery = Gallery(renderer=Renderer(TEMPLATES))
-    if chosen.out:
-        print(f"{gallery.write(chosen.out, chosen.brand)} mails, and {chosen.out / 'index.html'} to leaf through them")
-    if chosen.screenshots:
-        pictures = screenshots(chosen.screenshots, gallery)
-        contact_sheet(chosen.screenshots / "contact-sheet.jpg", gallery)
-        print(f"{len(pictures)} pictures and a contact sheet in {chosen.screenshots}")
-    if not (chosen.out or chosen.screenshots):
-        parser.error("say where to: --out DIR, --screenshots DIR")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -170,7 +170,7 @@ def test_what_the_commands_know_is_all_there_is() -> None:
     assert log.STATUSES == tuple(Status)
     assert dlq.LANES == tuple(Lane)
     assert doctor.AREAS == AREAS
-    assert set(dlq.MEANS) == set(Verdict)
+    assert set(dlq.HINTS) <= set(Verdict)
 
 
 def test_a_table_that_is_not_there_is_a_sentence(run: Run, cloud: str, staging: Stored) -> None:
@@ -191,6 +191,12 @@ def test_the_gallery_is_written(run: Run, tmp_path: Path) -> None:
     assert done.code == 0
     assert (tmp_path / "gallery" / "index.html").is_file()
     assert run("preview").code == 2
+
+
+def test_pictures_without_a_browser_are_a_sentence(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailroom_ops.preview.CHROMIUM", str(tmp_path / "chromium"))
+    done = run("preview", "--screenshots", str(tmp_path))
+    assert (done.code, "There is no Chromium at" in done.said, "CHROMIUM=" in done.said) == (2, True, True)
 
 
 def test_logtos_templates_are_taken_over_with_what_is_wrong_with_them(run: Run, tmp_path: Path) -> None:

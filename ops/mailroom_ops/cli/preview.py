@@ -25,11 +25,15 @@ def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
 
     if not (out or screenshots):
         raise BadInput("Where to?", "Say --out DIR for files, or --screenshots DIR for pictures.")
+    if screenshots and not Path(preview.CHROMIUM).is_file():
+        raise BadInput(f"There is no Chromium at {preview.CHROMIUM}.", "Install it, or name it: CHROMIUM=/path/to/it.")
     gallery = preview.Gallery(renderer=Renderer(preview.TEMPLATES))
     if out:
         count = gallery.write(out, brand)
         screen.say(f"{count} mails are in {out}; open {out / 'index.html'} to leaf through them.")
     if screenshots:
-        pictures = preview.screenshots(screenshots, gallery)
+        taken = preview.screenshots(screenshots, gallery, brand)
+        with screen.progress(taken, preview.PICTURES, "pictures") as pictures:
+            count = len(list(pictures))
         preview.contact_sheet(screenshots / "contact-sheet.jpg", gallery)
-        screen.say(f"{len(pictures)} pictures and a contact sheet are in {screenshots}.")
+        screen.say(f"{count} pictures and a contact sheet are in {screenshots}.")
