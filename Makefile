@@ -2,6 +2,7 @@
 PYTHON       ?= python3
 ENVIRONMENT  ?= development
 ARCHITECTURE ?= arm64
+WORKERS      ?= 3
 ARGS         ?=
 
 BIN  := .venv/bin
@@ -27,7 +28,7 @@ run: $(VENV) ## start everything on this machine, with an inbox: http://127.0.0.
 	$(BIN)/python -m mailroom_ops.local $(ARGS)
 
 test: setup ## run the tests (ARGS="-k webhook" for some)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: static test ## run all that must pass before a change goes in
 
