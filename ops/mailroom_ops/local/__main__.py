@@ -18,6 +18,7 @@ environment:
 
 at http://127.0.0.1:PORT
   /                                         the inbox, as it fills, and buttons that send samples
+  /console/deliveries                       what became of each mail, as it happens
   /gallery                                  every kind of mail in every language and look, live from the templates
   /webhooks/logto, /webhooks/logto/acme     what to give Logto (Authorization: Bearer local-logto-token)
   /v1/emails, /feedback/{provider}          the template's other routes
