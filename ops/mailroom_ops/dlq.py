@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mailroom_ops.environment import Environment
 
-__all__ = ["DeadLetters", "Letter", "Mail", "Verdict"]
+__all__ = ["DeadLetters", "Letter", "Mail", "Verdict", "counted", "means"]
 
 HELD = 120  # seconds that a letter is out of sight while it is looked at
 SETTLED = (Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.SKIPPED)
@@ -41,6 +41,26 @@ class Verdict(StrEnum):
     EXPIRED = "expired"  # taken away, and the ledger says why
     DOUBTFUL = "doubtful"  # left, unless asked for: a provider may have it, so that the reader may get it twice
     UNREADABLE = "unreadable"  # left
+
+
+MEANS = {
+    Verdict.READY: "goes back to its lane",
+    Verdict.SETTLED: "is taken away: it has its outcome",
+    Verdict.EXPIRED: "is taken away: it is too late for it",
+    Verdict.DOUBTFUL: "stays: its reader may have it already",
+    Verdict.UNREADABLE: "stays: nobody can read it",
+}
+
+
+def means(verdict: Verdict, *, doubtful: bool = False) -> str:
+    """Say what a replay does with such a letter; with `doubtful`, one that takes those along."""
+    goes_all_the_same = doubtful and verdict is Verdict.DOUBTFUL
+    return f"{MEANS[Verdict.READY]} all the same" if goes_all_the_same else MEANS[verdict]
+
+
+def counted(number: int) -> str:
+    """Say how many letters."""
+    return f"{number:,} {'letter' if number == 1 else 'letters'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,11 @@ class Letter:
     mails: tuple[Mail, ...]
     waits_since: float
     size: int
+    doubted: bool  # a provider may have taken it and never said so
+
+    def given(self, more: float) -> "Letter":
+        """Return it as a replay sees it that gives so many seconds more."""
+        return replace(self, verdict=_verdict(self.mails, self.doubted, time.time() - more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +189,7 @@ class DeadLetters:
         for found in batch:
             mails = tuple(_mail(parcel, rows.get(parcel.message.id, {})) for parcel in found.parcels)
             verdict = _verdict(mails, found.doubted, now - extend)
-            yield Letter(found.id, self.lane, verdict, mails, found.sent_at, len(found.body))
+            yield Letter(found.id, self.lane, verdict, mails, found.sent_at, len(found.body), found.doubted)
 
     def _reopen(self, found: _Found) -> None:
         """Let mails that were given up be claimed again. Twice is once: who was sent meanwhile stays so."""

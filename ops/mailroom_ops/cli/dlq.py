@@ -14,13 +14,7 @@ if TYPE_CHECKING:
     from mailroom_ops.dlq import DeadLetters, Letter
 
 LANES = ("codes", "notices")
-MEANS = {
-    "ready": "goes back to its lane",
-    "settled": "is taken away: it has its outcome",
-    "expired": "is taken away: it is too late for it",
-    "doubtful": "stays: its reader may have it already (--doubtful sends it all the same)",
-    "unreadable": "stays: nobody can read it",
-}
+HINTS = {"doubtful": " (--doubtful sends it all the same)"}
 lanes_of = click.option(
     "--lane", "lanes", multiple=True, type=click.Choice(LANES), help="Only this lane; both, if none."
 )
@@ -65,13 +59,14 @@ def show(environment: Environment, id_: str, as_json: bool) -> None:
     Addresses are masked, and what a mail says is not shown.
     """
     from mailroom_ops.cli import screen
+    from mailroom_ops.dlq import means
 
     letter = _found(environment, (), (id_,))[0][1][0]
     if as_json:
         screen.emit(json.dumps(_to_json(letter), ensure_ascii=False))
         return
     screen.say(f"{letter.id}  {letter.lane}, {letter.size} bytes, since {_moment(letter.waits_since)}")
-    screen.note(f"A replay: it {MEANS[letter.verdict]}.")
+    screen.note(f"A replay: it {means(letter.verdict)}{HINTS.get(letter.verdict, '')}.")
     rows = []
     for mail in letter.mails:
         why = f" ({mail.reason})" if mail.reason else ""
@@ -102,7 +97,7 @@ def replay(
     def work(queue: "DeadLetters", letters: "Sequence[Letter]") -> "Iterator[Letter]":
         return queue.replay(letters, doubtful=doubtful, extend=extend)
 
-    _carry_out(environment, lanes, ids, "Replay", work, yes)
+    _carry_out(environment, lanes, ids, "Replay", work, yes, doubtful=doubtful, extend=extend)
 
 
 @command.command("drop")
@@ -122,23 +117,27 @@ def _carry_out(
     verb: str,
     work: "Callable[[DeadLetters, Sequence[Letter]], Iterator[Letter]]",
     agreed: bool,
+    *,
+    doubtful: bool = False,
+    extend: float = 0,
 ) -> None:
     from mailroom_ops.cli import screen
+    from mailroom_ops.dlq import counted
 
     found = _found(environment, lanes, ids)
     letters = [letter for _, some in found for letter in some]
     if verb == "Replay" or not letters:
-        _sum_up(letters)
+        _sum_up([letter.given(extend) for letter in letters], doubtful)
     if not letters:
         return
-    confirm(environment.label, f"{verb} {_count(len(letters))} in {environment.label}?", agreed)
+    confirm(environment.label, f"{verb} {counted(len(letters))} in {environment.label}?", agreed)
     done: list[Letter] = []
     for queue, some in found:
         with screen.progress(work(queue, some), len(some), str(queue.lane)) as working:
             done.extend(working)
     counts = Counter(str(letter.verdict) for letter in done)
     ended = ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) if verb == "Replay" else ""
-    screen.say(f"Done: {_count(len(done))}{f' ({ended})' if ended else ''}.")
+    screen.say(f"Done: {counted(len(done))}{f' ({ended})' if ended else ''}.")
 
 
 def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters]":
@@ -163,16 +162,18 @@ def _found(
     return [(queue, some) for queue, some in queues if some]
 
 
-def _sum_up(letters: "Sequence[Letter]") -> None:
+def _sum_up(letters: "Sequence[Letter]", doubtful: bool = False) -> None:
     from mailroom_ops.cli import screen
+    from mailroom_ops.dlq import counted, means
 
     if not letters:
         screen.say("There are no dead letters.")
         return
-    counts = Counter(str(letter.verdict) for letter in letters)
-    screen.say(f"A replay of {_count(len(letters))}:")
+    counts = Counter(letter.verdict for letter in letters)
+    screen.say(f"A replay of {counted(len(letters))}:")
     for verdict, number in counts.items():
-        screen.note(f"{number} {verdict}: {MEANS[verdict]}")
+        hint = "" if doubtful else HINTS.get(verdict, "")
+        screen.note(f"{number} {verdict}: {means(verdict, doubtful=doubtful)}{hint}")
 
 
 def _summary(letter: "Letter") -> str:
@@ -181,10 +182,6 @@ def _summary(letter: "Letter") -> str:
     first = letter.mails[0]
     more = f" and {len(letter.mails) - 1} more" if len(letter.mails) > 1 else ""
     return f"{first.tenant} {first.kind} {first.to}{more}"
-
-
-def _count(number: int) -> str:
-    return f"{number} {'letter' if number == 1 else 'letters'}"
 
 
 def _moment(seconds: float) -> str:
