@@ -88,7 +88,8 @@ const seconds = () => Math.min(...parts().map((part) => Number(part.dataset.live
 
 async function turn() {
   clearTimeout(timer);
-  if (isPaused() || document.hidden) return;
+  switcher.hidden = parts().length === 0; // what was waited for has ended
+  if (switcher.hidden || isPaused() || document.hidden) return;
   await look();
   clearTimeout(timer);
   timer = setTimeout(turn, seconds() * 1000);
