@@ -1,14 +1,37 @@
 """How much was sent and what became of it, by hour, from the tallies."""
 
+import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from mailroom.tally import EVERYONE
 from mailroom_ops.ledger_queries import LedgerQueries
 
-__all__ = ["Counts", "stats", "total"]
+__all__ = ["LIMITS", "REPORTED", "STAYED", "Counts", "Hours", "Limit", "stats", "total"]
+
+REPORTED = ("delivered", "deferred", "bounced", "complained")  # of what was sent, by its provider
+STAYED = ("skipped", "failed", "unknown")  # what was not sent, or not surely
+HOUR = timedelta(hours=1)
+# An hour is counted in while it lasts; a process that was about to write when it ended needs a moment more.
+SETTLED = timedelta(minutes=5)
+MOST_HOURS = 200_000  # held in memory: some 60 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """From which share on providers look closer, and our alarm rings: over so many hours, of no fewer than `least`."""
+
+    share: float
+    alarm: float
+    hours: int
+    least: int
+
+
+# https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-messages.html; the alarms are those of template.yaml.
+LIMITS: Mapping[str, Limit] = {"bounced": Limit(0.05, 0.04, 6, 100), "complained": Limit(0.001, 0.0008, 24, 1000)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +53,30 @@ class Counts:
     def providers(self) -> list[str]:
         return sorted({by for (name, by), _ in self.counts.items() if name == "sent"})
 
-    def rate(self, what: str, provider: str = "") -> float | None:
-        """Return what share of the mails that were sent has, say, `bounced`; None where none was sent."""
-        sent = self.of("sent", provider)
-        return self.of(what, provider) / sent if sent else None
+    @property
+    def reporting(self) -> list[str]:
+        """Those that told of any mail what became of it: some, such as a mail server, never do."""
+        return sorted({by for (name, by), number in self.counts.items() if name in REPORTED and number})
+
+    def rate(self, what: str, *providers: str) -> float | None:
+        """Return what share of the mails sent through these, or any, has, say, `bounced`; None where none was sent."""
+        among = providers or self.providers
+        sent = sum(self.of("sent", provider) for provider in among)
+        return sum(self.of(what, provider) for provider in among) / sent if sent else None
+
+    def is_over(self, what: str) -> bool:
+        """Tell whether more than providers put up with has, say, `bounced`, of enough mails to say so."""
+        share, limit = self.rate(what, *self.reporting), LIMITS.get(what)
+        if limit is None or share is None:
+            return False
+        return share >= limit.share and sum(self.of("sent", by) for by in self.reporting) >= limit.least
+
+    @property
+    def risk(self) -> float:
+        """Return how near this comes to what providers put up with: 1 is there. A few mails do not count as many."""
+        among = [(what, limit, self.reporting) for what, limit in LIMITS.items()]
+        sent = {what: max(sum(self.of("sent", by) for by in names), limit.least) for what, limit, names in among}
+        return max(self.of(what) / (sent[what] * limit.share) for what, limit, _ in among)
 
 
 def stats(queries: LedgerQueries, since: float, until: float, tenant: str = "") -> Iterator[Counts]:
@@ -44,6 +87,34 @@ def stats(queries: LedgerQueries, since: float, until: float, tenant: str = "") 
         yield Counts(moment, counts)
 
 
-def total(hours: list[Counts]) -> Counts:
+def total(hours: Sequence[Counts]) -> Counts:
     """Add hours up."""
-    return Counts(hours[0].hour, sum((hour.counts for hour in hours), Counter()))
+    counts: Counter[tuple[str, str]] = Counter()
+    for hour in hours:
+        counts.update(hour.counts)
+    return Counts(hours[0].hour, counts)
+
+
+@dataclass
+class Hours:
+    """Remembers the hours that are over, which nobody counts in any more; only the newest are read again."""
+
+    _known: dict[tuple[str, datetime], Counts] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def read(self, queries: LedgerQueries, since: datetime, until: datetime, tenant: str = "") -> list[Counts]:
+        """Return each hour of a time, of a tenant or of all."""
+        first = since.replace(minute=0, second=0, microsecond=0)
+        wanted = [first + number * HOUR for number in range(int((until - first) / HOUR) + 1)]
+        with self._lock:
+            found = {hour: known for hour in wanted if (known := self._known.get((tenant, hour)))}
+        for is_known, run in groupby(wanted, found.__contains__):
+            if not is_known:
+                hours = list(run)
+                fresh = stats(queries, hours[0].timestamp(), hours[-1].timestamp(), tenant)
+                found |= {counts.hour: counts for counts in fresh}
+        with self._lock:
+            if len(self._known) > MOST_HOURS:
+                self._known.clear()
+            self._known |= {(tenant, hour): found[hour] for hour in wanted if hour + HOUR + SETTLED <= until}
+        return [found[hour] for hour in wanted]

@@ -12,9 +12,6 @@ from mailroom_ops.environment import Environment
 if TYPE_CHECKING:
     from mailroom_ops.stats import Counts
 
-WENT = ("sent", "delivered", "deferred", "bounced", "complained")
-STAYED = ("skipped", "failed", "unknown")
-
 
 @click.command(
     cls=Command,
@@ -40,9 +37,10 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
         screen.emit(json.dumps(report))
         return
     whole = stats.total(hours)
-    rows = [(provider, *(_cell(whole, what, provider) for what in WENT)) for provider in whole.providers]
-    screen.table(("through", *WENT), rows)
-    for what in STAYED:
+    went = ("sent", *stats.REPORTED)
+    rows = [(provider, *(_cell(whole, what, provider) for what in went)) for provider in whole.providers]
+    screen.table(("through", *went), rows)
+    for what in stats.STAYED:
         for reason, number in whole.split(what).items():
             screen.note(f"{number} {what}" + (f": {reason}" if reason else ""))
     if not whole.counts:

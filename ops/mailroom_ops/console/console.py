@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mailroom_ops.console import deliveries
+from mailroom_ops.console import deliverability, deliveries
 from mailroom_ops.console.desk import Desk, SharedEnvironment, fields
 from mailroom_ops.console.frame import Frame, Link
 from mailroom_ops.console.gallery import GalleryPage
@@ -40,7 +40,10 @@ class Page:
 
 
 # In the order of the navigation.
-PAGES = (Page("Deliveries", "deliveries", deliveries.answer),)
+PAGES = (
+    Page("Deliveries", "deliveries", deliveries.answer),
+    Page("Deliverability", "deliverability", deliverability.answer),
+)
 
 
 class Console:

@@ -10,6 +10,7 @@ from mailroom_ops.console.frame import Frame
 from mailroom_ops.console.server import Request, Response
 from mailroom_ops.environment import Environment
 from mailroom_ops.ledger_queries import LedgerQueries
+from mailroom_ops.stats import Hours
 
 __all__ = ["Confirmation", "Desk", "SharedEnvironment", "fields"]
 
@@ -49,6 +50,7 @@ class Desk:
 
     frame: Frame
     environment: SharedEnvironment
+    hours: Hours = field(default_factory=Hours)
     _queries: LedgerQueries | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
