@@ -15,12 +15,8 @@ OPS = Path(__file__).parent.parent / "ops"
 SERVER = """
 import sys
 import moto.sesv2.urls  # else its first request waits for it
-from moto.server import ThreadedMotoServer
-from mailroom_ops.sandbox import moto_ses
-moto_ses.extend()
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print("http://%s:%d" % server.get_host_and_port(), flush=True)
+from mailroom_ops.sandbox import moto_server
+print(moto_server.start(), flush=True)
 sys.stdin.read()
 """
 

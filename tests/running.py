@@ -106,11 +106,13 @@ class Running:
         return self.stack.logs.wait(lambda line: word in line, function, timeout)
 
     @staticmethod
-    def until(holds: Callable[[], bool], timeout: float = PATIENCE) -> None:
-        """Look again and again until something holds that nobody tells us of."""
+    def until(
+        holds: Callable[[], bool], timeout: float = PATIENCE, *, instead: Callable[[], object] = lambda: ""
+    ) -> None:
+        """Look again and again until something holds that nobody tells us of; `instead` says what does."""
         end = time.monotonic() + timeout
         while not holds():
-            assert time.monotonic() < end, "it did not come about"
+            assert time.monotonic() < end, f"it did not come about: {instead()}"
             time.sleep(0.02)
 
     def clear(self) -> None:

@@ -103,7 +103,12 @@ class Environment:
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError
 
-            quick = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
+            quick = Config(
+                connect_timeout=5,
+                read_timeout=20,
+                retries={"mode": "standard"},
+                max_pool_connections=32,  # a walk over the ledger asks 16 partitions at once
+            )
             # The local stack runs its functions itself, and answers Lambda's Invoke API.
             endpoint = (self.local_url if service == "lambda" else self.about["aws"]) if self.is_local else None
             try:

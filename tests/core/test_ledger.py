@@ -1,6 +1,7 @@
 """The ledger on a real table: who may work on a message, and what is older than what."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,14 @@ def test_one_process_works_on_a_message_and_the_other_waits(ledger: Ledger) -> N
     parcel = Parcel.of(code("111111"))
     assert ledger.claim(parcel, KEY, "first", NOW) is Claim.OURS
     assert ledger.claim(parcel, KEY, "second", NOW + 1) is Claim.BUSY
+
+
+def test_of_many_processes_at_once_one_works_on_a_message(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as processes:
+        for number in range(40):
+            parcel = Parcel.of(code(f"{number:06}"))
+            claims = processes.map(lambda token, parcel=parcel: ledger.claim(parcel, KEY, token, NOW), "abcdefgh")
+            assert sorted(claims) == [Claim.BUSY] * 7 + [Claim.OURS]
 
 
 def test_a_claim_whose_answer_was_lost_can_be_made_again(ledger: Ledger) -> None:

@@ -53,7 +53,10 @@ def say(each: Running, aws: Aws, tenant: str, to: str, body: dict[str, Any], sta
     answer = each.logto({"to": to, **body}, tenant)
     assert (answer.status, set(answer.json())) == (200, {"message_id", "status"})
     pk, table = f"message#{answer.json()['message_id']}", each.stack.blueprint.table_name("LedgerTable")
-    each.until(lambda: row(aws, table, pk).get("status") == status)
+    each.until(
+        lambda: row(aws, table, pk).get("status") == status,
+        instead=lambda: (row(aws, table, pk), [line for line in each.logs() if '"ERROR"' in line or "WARN" in line]),
+    )
     return row(aws, table, pk)
 
 

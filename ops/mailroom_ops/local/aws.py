@@ -3,7 +3,6 @@
 Its own process, because moto keeps its state in module globals: a test that resets moto must not empty our queues.
 """
 
-import logging
 import signal
 import sys
 import threading
@@ -16,7 +15,6 @@ from botocore.config import Config
 
 from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.logs import Logs
-from mailroom_ops.sandbox import moto_ses
 
 __all__ = ["ACCOUNT", "CREDENTIALS", "Aws"]
 
@@ -85,14 +83,9 @@ class Aws:
 
 
 def serve() -> None:
-    from moto.server import ThreadedMotoServer
+    from mailroom_ops.sandbox import moto_server
 
-    moto_ses.extend()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    print(f"http://{host}:{port}", flush=True)
+    print(moto_server.start(), flush=True)
     signal.pause()
 
 
