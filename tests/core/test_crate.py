@@ -6,15 +6,22 @@ from typing import Any
 
 import pytest
 
+from mailroom import crate
 from mailroom.aws import Aws
 from mailroom.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
-from tests.core.test_deliver import Context, code, deliver, row, sandbox
+from tests.core.test_deliver import Context, code, deliver, row, sandbox, waiting
 
 __all__ = ["deliver", "sandbox"]
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the copy of a crate come at once, and not when who packed it must be dead."""
+    monkeypatch.setattr(crate, "LATER", 0)
 
 
 def messages(number: int) -> list[Message]:
@@ -61,18 +68,24 @@ def ids(sent: list[Message]) -> list[str]:
     return sorted(message.id for message in sent)
 
 
-def test_a_full_batch_and_what_waits_behind_it_leave_in_one_request(
+def test_a_full_batch_and_what_waits_behind_it_leave_at_once_in_one_request(
     deliver: ModuleType, aws: Aws, sandbox: Sandbox
 ) -> None:
     sent = messages(35)
     put(aws, deliver, sent[10:])
     assert burst(deliver, sent[:10]) == []
-    (crate,) = take(aws)
-    assert hand(deliver, [crate]) == []
     assert arrived(sandbox) == ids(sent)
     assert sandbox.requests["resend"] == 1
     assert {row(aws, message)["status"] for message in sent} == {"sent"}
     assert len({row(aws, message)["provider_id"] for message in sent}) == 35
+
+
+def test_the_copy_of_a_crate_that_has_gone_sends_nothing(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+    burst(deliver, [code(f"{n:06}", to=f"reader{n}@reader.example") for n in range(10)])
+    (copy,) = take(aws)
+    assert hand(deliver, [copy]) == []
+    assert sandbox.requests["resend"] == 1
+    assert take(aws) == []
 
 
 def test_few_mails_go_each_at_once(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
@@ -84,7 +97,8 @@ def test_few_mails_go_each_at_once(deliver: ModuleType, aws: Aws, sandbox: Sandb
 
 def test_more_than_a_crate_holds_goes_into_several(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
     sent = [code(f"{n:06}", identity=f"said {n}", data={"code": "1", "note": "x" * 30_000}) for n in range(10)]
-    burst(deliver, sent)
+    assert burst(deliver, sent) == []
+    assert sandbox.requests["resend"] == 2
     crates = take(aws)
     assert len(crates) == 2
     assert all(len(crate) < 256 * 1024 for crate in crates)
@@ -106,9 +120,8 @@ def test_a_crate_that_met_trouble_goes_again_as_a_whole(
 ) -> None:
     sent = messages(12)
     put(aws, deliver, sent[10:])
-    burst(deliver, sent[:10])
     sandbox.faults.add("resend", fault)
-    hand(deliver, take(aws))
+    burst(deliver, sent[:10])
     assert {row(aws, message)["status"] for message in sent} == {"accepted"}
     assert hand(deliver, take(aws)) == []
     assert arrived(sandbox) == ids(sent)
@@ -117,24 +130,23 @@ def test_a_crate_that_met_trouble_goes_again_as_a_whole(
 
 def test_one_bad_address_does_not_hold_up_the_others(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
     sent = messages(10)
-    burst(deliver, sent)
     body = {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field"}
     refusal = Fault(Kind.REPLY, 422, body=json.dumps(body))
     sandbox.faults.add("resend", refusal, 2)  # the crate, and the first mail of it
-    hand(deliver, take(aws))
+    burst(deliver, sent)
     assert [row(aws, message)["status"] for message in sent] == ["failed"] + ["sent"] * 9
     assert len(arrived(sandbox)) == 9
 
 
 def test_a_crash_after_packing_sends_no_mail_twice(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
     sent = messages(10)
-    burst(deliver, sent)
-    (crate,) = take(aws)
+    deliver.packing.pack([record(Parcel.of(message).to_json()) for message in sent])
+    (copy,) = take(aws)
     sandbox.faults.add("resend", Fault(Kind.RESET_AFTER_ACCEPT))
-    hand(deliver, [crate])
+    hand(deliver, [copy])
     for message in sent:  # their own copies come back, as they do when the acknowledgement was lost
         hand(deliver, [Parcel.of(message).to_json()])
-    hand(deliver, [crate])
+    hand(deliver, [copy])
     hand(deliver, take(aws))
     assert arrived(sandbox) == ids(sent)
     assert {row(aws, message)["status"] for message in sent} == {"sent"}
@@ -144,6 +156,50 @@ def test_expired_and_superseded_mails_are_left_out(deliver: ModuleType, aws: Aws
     sent = [code("000001", age=700), code("000003"), code("000002", age=3)]
     sent += messages(7)
     burst(deliver, sent)
-    hand(deliver, take(aws))
     assert [row(aws, message).get("reason") for message in sent[:3]] == ["expired", None, "superseded"]
     assert arrived(sandbox) == ids([sent[1], *sent[3:]])
+
+
+def test_a_crate_that_others_meet_while_they_pack_never_comes_to_the_dead_letters(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+) -> None:
+    limit_receipts(aws, 2)
+    sent = messages(40)
+    deliver.packing.pack([record(Parcel.of(message).to_json()) for message in sent[:10]])
+    for start in (10, 20, 30):
+        burst(deliver, sent[start : start + 10])
+    assert waiting(aws, "codes_dead_letter") == []
+    hand(deliver, take(aws))
+    assert arrived(sandbox) == ids(sent)
+
+
+def test_a_crate_for_which_no_time_is_left_goes_back_as_new(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+    sent = messages(10)
+    deliver.packing.pack([record(Parcel.of(message).to_json()) for message in sent])
+    (crate,) = take(aws)
+    assert deliver.handler({"Records": [record(crate)]}, AlmostOver()) == {"batchItemFailures": []}
+    assert take(aws) == [crate]
+    assert arrived(sandbox) == []
+
+
+def test_what_nobody_can_read_is_not_taken_off_the_queue_by_those_who_pack(
+    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+) -> None:
+    url = aws.call("sqs", "GetQueueUrl", {"QueueName": "codes"})["QueueUrl"]
+    aws.call("sqs", "SendMessage", {"QueueUrl": url, "MessageBody": "{}"})
+    sent = messages(10)
+    burst(deliver, sent)
+    assert "{}" in take(aws)
+    assert arrived(sandbox) == ids(sent)
+
+
+class AlmostOver(Context):
+    def get_remaining_time_in_millis(self) -> int:
+        return 5_000
+
+
+def limit_receipts(aws: Aws, most: int) -> None:
+    """Let the queue move to the dead letters what was handed over so often."""
+    url = aws.call("sqs", "GetQueueUrl", {"QueueName": "codes"})["QueueUrl"]
+    policy = {"deadLetterTargetArn": f"{ARN}_dead_letter", "maxReceiveCount": most}
+    aws.call("sqs", "SetQueueAttributes", {"QueueUrl": url, "Attributes": {"RedrivePolicy": json.dumps(policy)}})

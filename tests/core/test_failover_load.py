@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mailroom import crate
 from mailroom.aws import Aws
 from mailroom.message import Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
@@ -52,6 +53,7 @@ class Lane:
 
 @pytest.fixture
 def chain(deliver: ModuleType, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr(crate, "LATER", 1)
     monkeypatch.setattr(deliver.delivery.settings, "chain", ("resend", "sendgrid"))
     for name, value in sandbox.settings("sendgrid").items():
         put(aws, f"providers/sendgrid/{name}", value)
