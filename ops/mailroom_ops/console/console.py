@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mailroom_ops.console import deliverability, deliveries
+from mailroom_ops.console import deliverability, deliveries, queues
 from mailroom_ops.console.desk import Desk, SharedEnvironment, fields
 from mailroom_ops.console.frame import Frame, Link
 from mailroom_ops.console.gallery import GalleryPage
@@ -43,6 +43,7 @@ class Page:
 PAGES = (
     Page("Deliveries", "deliveries", deliveries.answer),
     Page("Deliverability", "deliverability", deliverability.answer),
+    Page("Queues", "queues", queues.answer),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from mailroom_ops.console.frame import Frame
+from mailroom_ops.console.jobs import Jobs
 from mailroom_ops.console.server import Request, Response
 from mailroom_ops.environment import Environment
 from mailroom_ops.ledger_queries import LedgerQueries
@@ -50,6 +51,7 @@ class Desk:
 
     frame: Frame
     environment: SharedEnvironment
+    jobs: Jobs = field(default_factory=Jobs)
     hours: Hours = field(default_factory=Hours)
     _queries: LedgerQueries | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
