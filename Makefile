@@ -47,10 +47,11 @@ deploy: build ## build, and deploy to your AWS account (ENVIRONMENT=development|
 		"ARGS='--parameter-overrides Environment=$(ENVIRONMENT) Architecture=$(ARCHITECTURE)'" >&2; exit 1;; esac
 	$(SAM) deploy --config-env $(ENVIRONMENT) $(ARGS)
 
-bench: setup ## measure cold start, warm time, memory; rendering; each provider; feedback
+bench: setup ## measure cold start, warm time, memory; rendering; each provider; a burst; feedback
 	$(BIN)/python -m bench $(ARGS)
 	$(BIN)/python -m bench.rendering
 	$(BIN)/python -m bench.providers
+	$(BIN)/python -m bench.burst
 	$(BIN)/python -m bench.feedback
 
 setup: $(VENV) $(SAM) $(NPM) ## install what development needs, all inside this folder

@@ -1,0 +1,226 @@
+"""A burst of sign-ups behind a provider's limit: how long until the last one has left, and what took that long.
+
+deliver runs as the local stack runs it: under AWS's runtime client, fed from the codes queue. Queue and ledger
+are bench/cloud.py, which answers as late as AWS does; moto takes 40 ms of CPU for a mail's calls (2026-11), and minutes
+for a burst. What deliver waits for is told apart. `python -m bench.burst` prints it.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from bench.cloud import LATENCY
+from mailroom.message import Message, Parcel, new_id
+from mailroom_ops.local.blueprint import Blueprint
+from mailroom_ops.local.children import Children
+from mailroom_ops.local.functions import Function
+from mailroom_ops.local.logs import Logs
+from mailroom_ops.local.queues import Poller
+from mailroom_ops.sandbox.desk import Pace, Reply
+from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.sandbox.resend import Resend
+from mailroom_ops.sandbox.server import Sandbox
+
+ROOT = Path(__file__).parents[1]
+REGION = "eu-west-1"
+RATE = 10  # requests a second: Resend's of 2026
+HANDLER = "bench.timed.handler"
+MARK = '{"bench": '
+PATIENCE = 90.0  # seconds without a mail: then those that are missing are lost
+
+
+class Desk(Resend):
+    """Resend's, that counts how often it was asked too soon."""
+
+    refused = 0
+
+    def throttled(self, pace: Pace) -> Reply:
+        self.refused += 1
+        return super().throttled(pace)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one burst."""
+
+    mails: int
+    requests: int
+    refused: int
+    copies: int
+    lost: int
+    seconds: float  # from the first mail at the provider to the last
+    stood_in: float  # seconds of CPU that stand-in for AWS took
+    spent: Mapping[str, float]  # seconds, by all invocations together
+
+
+class Stage:
+    """Everything that one burst needs, with deliver waiting for it."""
+
+    def __init__(self, children: Children, endpoint: str, sandbox: Sandbox, batch: int, processes: int) -> None:
+        self.logs = Logs(None)
+        self.arrived: list[tuple[float, str]] = []
+        sandbox.inbox.subscribe(self._note)
+        self._sqs = client("sqs", endpoint)
+        values = {f"providers/resend/{key}": value for key, value in sandbox.settings("resend").items()}
+        values |= {"senders/default/auth": json.dumps({"from": "Acme <no-reply@example.com>"})}
+        for name, value in values.items():
+            client("ssm", endpoint).put_parameter(Name=f"/mailroom/development/{name}", Value=value, Type="String")
+        blueprint = Blueprint(ROOT, REGION, {"Providers": "resend"}, {})
+        blueprint.locate_queues(endpoint)
+        spec = blueprint.specs(endpoint, {})["deliver"]
+        path = {"PYTHONPATH": f"{spec.environment['PYTHONPATH']}:{ROOT}", "_HANDLER": HANDLER}
+        watched = replace(spec, handler=HANDLER, environment={**spec.environment, **path}, concurrency=processes)
+        self.function = Function(watched, children, self.logs)
+        self.function.start()
+        if failure := self.function.wait(60):
+            raise SystemExit(f"deliver does not start: {failure.payload.decode()}")
+        (source,) = (source for source in blueprint.sources() if source.queue_arn.endswith("-codes"))
+        self._queue = source.queue_url
+        source = replace(source, batch_size=batch, concurrency=processes)
+        self.poller = Poller(source, self._sqs, lambda _, event: self.function.invoke(event), self.logs)
+        self.poller.start()
+
+    def feed(self, messages: Sequence[Message]) -> None:
+        """Put all on the queue."""
+        for start in range(0, len(messages), 10):
+            bodies = [Parcel.of(message).to_json() for message in messages[start : start + 10]]
+            entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+            self._sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
+
+    def drain(self) -> None:
+        """Wait until nothing is on the queue any more, or nothing moves."""
+        moved, seen = time.monotonic(), -1
+        while self._waiting() and time.monotonic() - moved < PATIENCE:
+            if len(self.arrived) != seen:
+                moved, seen = time.monotonic(), len(self.arrived)
+            time.sleep(0.5)
+
+    def _waiting(self) -> int:
+        counts = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["All"])["Attributes"]
+        return sum(int(count) for name, count in counts.items() if name.startswith("ApproximateNumberOfMessages"))
+
+    def _note(self, mail: Captured) -> None:
+        self.arrived.append((time.monotonic(), mail.message_id))
+
+    def spent(self) -> Counter[str]:
+        """Return what all invocations together waited for, in seconds."""
+        total: Counter[str] = Counter()
+        for line in self.logs.lines("deliver"):
+            if line.startswith(MARK):
+                total.update(json.loads(line)["bench"])
+        return total
+
+
+def sign_ups(number: int) -> list[Message]:
+    at = time.time()
+    return [
+        Message(new_id(), "default", "sign-up-code", f"reader{n}@example.org", {"code": f"{n:06}"}, at, at + 600,
+                "logto", ("de",), identity=f"said {n}")
+        for n in range(number)
+    ]  # fmt: skip
+
+
+def burst(mails: int, *, batch: int, processes: int) -> Result:
+    """Let so many people sign up at the same time."""
+    desk, children = Desk(), Children()
+    sandboxed = Sandbox(rates={"resend": RATE}, providers=[desk])
+    with sandboxed as sandbox, cloud() as (endpoint, pid), closing(children):
+        stage = Stage(children, endpoint, sandbox, batch, processes)
+        messages = sign_ups(mails)
+        before = cpu_of(pid)
+        stage.feed(messages)
+        stage.drain()
+        stood_in = cpu_of(pid) - before
+        stage.poller.stop()
+        stage.function.stop()
+        times, ids = [at for at, _ in stage.arrived], Counter(id_ for _, id_ in stage.arrived)
+        lost = {message.id for message in messages} - set(ids)
+        return Result(
+            mails,
+            sandbox.requests["resend"],
+            desk.refused,
+            ids.total() - len(ids),
+            len(lost),
+            max(times) - min(times),
+            stood_in,
+            stage.spent(),
+        )
+
+
+@contextmanager
+def cloud() -> Iterator[tuple[str, int]]:
+    command = [sys.executable, "-m", "bench.cloud"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().strip() if process.stdout else "", process.pid
+
+
+def client(service: str, endpoint: str) -> Any:
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        region_name=REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(max_pool_connections=32),
+    )
+
+
+def cpu_of(pid: int) -> float:
+    """Return the seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.burst", description=__doc__)
+    parser.add_argument("--mails", type=int, default=5000, help="how many sign up at the same time (default: 5000)")
+    parser.add_argument("--singly", type=int, default=100, help="and how many for the contrast (default: 100)")
+    parser.add_argument("--processes", type=int, default=20, help="deliver's, as CodesConcurrency (default: 20)")
+    args = parser.parse_args()
+    packed = burst(args.mails, batch=10, processes=args.processes)
+    singly = burst(args.singly, batch=1, processes=args.processes)
+    print(
+        f"{args.processes} processes of deliver, {RATE} requests a second, {LATENCY * 1000:.0f} ms for a call to AWS\n"
+    )
+    print(f"{'':34}{'in crates':>12}{'one by one':>12}")
+    for label, which in ROWS.items():
+        print(f"{label:34}{which(packed):>12}{which(singly):>12}")
+    print(f"\nOne by one, {args.mails} mails would take {args.mails / RATE:.0f} s at this limit (computed, not run).")
+    print("CPU is this machine's, shared by all processes and the sandbox; waiting for AWS includes waiting for CPU.")
+
+
+ROWS: Mapping[str, Callable[[Result], str]] = {
+    "mails": lambda result: str(result.mails),
+    "requests at the provider": lambda result: str(result.requests),
+    "of these refused with a 429": lambda result: str(result.refused),
+    "copies": lambda result: str(result.copies),
+    "lost": lambda result: str(result.lost),
+    "first to last mail, s": lambda result: f"{result.seconds:.1f}",
+    "least that the limit allows, s": lambda result: f"{(result.requests - result.refused) / RATE:.1f}",
+    "deliver's CPU, all processes, s": lambda result: f"{result.spent['cpu']:.1f}",
+    "  a mail, ms": lambda result: f"{result.spent['cpu'] / result.mails * 1000:.1f}",
+    "the stand-in's CPU, s": lambda result: f"{result.stood_in:.1f}",
+    "share of waiting for AWS": lambda result: share(result, "aws"),
+    "share of waiting for the provider": lambda result: share(result, "provider"),
+    "share of holding back": lambda result: share(result, "held back"),
+}
+
+
+def share(result: Result, what: str) -> str:
+    return f"{result.spent[what] / result.spent['wall']:.0%}"
+
+
+if __name__ == "__main__":
+    main()

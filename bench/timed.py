@@ -1,0 +1,40 @@
+"""The deliver function with a watch on what it waits for: the handler that bench/burst.py lets the runtime run."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import app  # type: ignore[import-not-found]  # functions/deliver/app.py: the runtime starts in its folder
+import httpx
+
+Result = TypeVar("Result")
+
+spent: defaultdict[str, float] = defaultdict(float)
+
+
+def timed(name: str, work: Callable[..., Result]) -> Callable[..., Result]:
+    def watched(*args: Any, **kwargs: Any) -> Result:
+        began = time.perf_counter()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            spent[name] += time.perf_counter() - began
+
+    return watched
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    spent.clear()
+    cpu = time.process_time()
+    answer = work(event, context)
+    spent["cpu"] += time.process_time() - cpu
+    print(json.dumps({"bench": spent}), flush=True)
+    return answer
+
+
+app.aws.call = timed("aws", app.aws.call)
+app.delivery.dispatch.sleep = timed("held back", app.delivery.dispatch.sleep)
+httpx.HTTPTransport.handle_request = timed("provider", httpx.HTTPTransport.handle_request)  # type: ignore[method-assign]
+work = timed("wall", app.handler)
