@@ -1,23 +1,37 @@
 """Hold what DNS says of a sending domain against what it should say."""
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from mailroom_ops.dns_client import Dns
 from mailroom_ops.dns_records import LOWEST_POLICY, Purpose, Record
-from mailroom_ops.finding import Finding, failed, ok, warning
+from mailroom_ops.finding import Finding, Level, failed, ok, warning
 
-__all__ = ["Policy", "Spf", "alignment", "check_dmarc", "check_record", "check_records", "policy_of", "spf_of"]
+__all__ = ["Policy", "Spf", "Standing", "alignment", "check_dmarc", "check_record", "policy_of", "spf_of", "standing"]
 
+NOT_THERE = "is not there"
 AGAIN = "Ask again later, or another resolver with --resolver."
 MOST_LOOKUPS = 10  # RFC 7208, 4.6.4: one more, and receivers see an error instead of a policy
 TAGS = re.compile(r"\s*([a-z]+)\s*=\s*([^;]*?)\s*(?:;|$)", re.IGNORECASE)
 
 
-def check_records(dns: Dns, records: Iterable[Record]) -> Iterator[Finding]:
-    for record in records:
-        yield check_record(dns, record)
+class Standing(StrEnum):
+    """How a record stands, in a word."""
+
+    LIVE = "live"
+    MISSING = "missing"
+    WRONG = "wrong"
+    UNKNOWN = "not known"
+
+
+def standing(found: Finding) -> Standing:
+    """Sum up what was found of a record."""
+    if found.level is Level.OK:
+        return Standing.LIVE
+    if found.says == NOT_THERE:
+        return Standing.MISSING
+    return Standing.UNKNOWN if found.todo == AGAIN else Standing.WRONG
 
 
 def check_record(dns: Dns, record: Record) -> Finding:
@@ -52,7 +66,7 @@ def _missing(dns: Dns, record: Record) -> tuple[str, str]:
     other = {"CNAME": "TXT", "TXT": "CNAME"}.get(record.type)
     if other and (found := dns.ask(record.name, other).values):
         return f"is not there; a {other} is: {found[0][:60]}", f"Replace it by the {record.type}."
-    return "is not there", todo
+    return NOT_THERE, todo
 
 
 def _is_it(record: Record, right: bool, found: str, subject: str) -> Finding:
@@ -198,7 +212,7 @@ def check_dmarc(dns: Dns, domain: str) -> Finding:
     if policy.fault:
         return failed(subject, f"{policy.where}: {policy.fault}" if policy.where else policy.fault, least)
     if not policy.where:
-        return failed(subject, "is not there", least)
+        return failed(subject, NOT_THERE, least)
     asked = policy.asks_for(domain)
     inherited = "" if policy.where == f"_dmarc.{domain}" else f", from {policy.where}"
     if asked == "none":

@@ -12,7 +12,7 @@ from mailroom_ops.finding import Finding, Level, failed, ok, warning
 from mailroom_ops.problem import Problem
 from mailroom_ops.tenants import account_values
 
-__all__ = ["Place", "check", "places", "records_of"]
+__all__ = ["Look", "Place", "check", "look", "places", "records_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +49,46 @@ def records_of(domain: str, known: Sequence[Domain]) -> list[Record]:
     return [record for one in known for record in one.records] + [dmarc(domain)]
 
 
-def check(dns: Dns, domain: str, where: Sequence[Place], *, ask: bool = False) -> Iterator[Finding]:
-    """Look at one domain; with `ask`, have the providers look again."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a domain stands at one account, and how each record stands that this one wants."""
+
+    account: str
+    state: Finding
+    records: tuple[tuple[Record, Finding], ...] = ()
+    alignment: Finding | None = None
+
+
+def look(dns: Dns, domain: str, place: Place, *, ask: bool = False) -> Look:
+    """Look at one domain for one account; with `ask`, have its provider look again."""
+    subject = f"{place.account} {domain}"
+    if place.registrar is None:
+        return Look(place.account, warning(subject, place.hint))
+    try:
+        known = place.registrar.find(domain)
+        if known is None:
+            return Look(place.account, failed(subject, "is not registered there", "Register it: mailroom tenant add"))
+        found = tuple((record, dns_check.check_record(dns, record)) for record in known.records)
+        levels = {one.level for _, one in found}
+        if ask and known.state is not State.VERIFIED and Level.FAILED not in levels:
+            known = place.registrar.verify(known)
+    except Problem as problem:
+        return Look(place.account, failed(subject, problem.sentence, problem.todo))
     policy = dns_check.policy_of(dns, domain)
+    aligned = None
+    if policy.where and not policy.fault and not policy.problem:
+        aligned = dns_check.alignment(policy, domain, signs_as=known.name, return_path=known.return_path)
+    return Look(place.account, _state(known, domain, live=levels <= {Level.OK}), found, aligned)
+
+
+def check(dns: Dns, domain: str, where: Sequence[Place], *, ask: bool = False) -> Iterator[Finding]:
+    """Look at one domain for a whole chain, line by line."""
     for place in where:
-        if place.registrar is None:
-            yield warning(f"{place.account} {domain}", place.hint)
-            continue
-        try:
-            known = place.registrar.find(domain)
-            if known is None:
-                todo = "Register it: mailroom tenant add"
-                yield failed(f"{place.account} {domain}", "is not registered there", todo)
-                continue
-            found = list(dns_check.check_records(dns, known.records))
-            if ask and known.state is not State.VERIFIED and all(one.level is not Level.FAILED for one in found):
-                known = place.registrar.verify(known)
-        except Problem as problem:
-            yield failed(f"{place.account} {domain}", problem.sentence, problem.todo)
-            continue
-        yield _state(known, domain, live=all(one.level is Level.OK for one in found))
-        yield from found
-        if policy.where and not policy.fault and not policy.problem:
-            yield dns_check.alignment(policy, domain, signs_as=known.name, return_path=known.return_path)
+        found = look(dns, domain, place, ask=ask)
+        yield found.state
+        yield from (one for _, one in found.records)
+        if found.alignment:
+            yield found.alignment
     yield dns_check.check_dmarc(dns, domain)
 
 

@@ -23,16 +23,20 @@ __all__ = [
     "Wish",
     "account_values",
     "all_of",
+    "brand_of",
     "chain_of",
     "check_wish",
     "domain_of",
     "domains_of",
+    "faults_of",
     "from_of",
     "missing_secrets",
     "names_of",
+    "own_domains",
     "plan",
     "purge",
     "restore",
+    "sender_of",
     "set_aside",
 ]
 
@@ -101,12 +105,30 @@ def _tenant(name: str, values: Mapping[str, str], removed: bool = False) -> Tena
     return Tenant(name, senders, hook in values, accounts, removed)
 
 
+def sender_of(values: Mapping[str, str], tenant: str, purpose: str) -> dict[str, tuple[object, str]]:
+    """Return what the sender of a tenant and purpose says, completed as the functions do it, and where each stands."""
+    names = dict.fromkeys(f"senders/{t}/{p}" for t in (DEFAULT, tenant) for p in ("auth", purpose))
+    return {key: (said, name) for name in names for key, said in _object(values.get(name, "{}")).items()}
+
+
 def chain_of(values: Mapping[str, str], tenant: str, purpose: str, fallback: Sequence[str]) -> tuple[str, ...]:
     """Return the provider chain of a tenant's mail, as the functions read it; `fallback` is the stack's own."""
-    chain: object = None
-    for name in (f"senders/{t}/{p}" for t in (DEFAULT, tenant) for p in ("auth", purpose)):
-        chain = _object(values.get(name, "{}")).get("providers") or chain
-    return tuple(map(str, chain)) if isinstance(chain, list) else tuple(fallback)
+    chain, _ = sender_of(values, tenant, purpose).get("providers", (None, ""))
+    return tuple(map(str, chain)) if isinstance(chain, list) and chain else tuple(fallback)
+
+
+def brand_of(values: Mapping[str, str], tenant: str) -> dict[str, str]:
+    """Return the brand of a tenant, completed by the default's."""
+    found = {**_object(values.get(f"brands/{DEFAULT}", "{}")), **_object(values.get(f"brands/{tenant}", "{}"))}
+    return {key: text for key, text in found.items() if isinstance(text, str)}
+
+
+def faults_of(values: Mapping[str, str], tenant: Tenant) -> dict[str, str]:
+    """Return what is malformed of a tenant's sender, brand and own accounts, each by its name."""
+    names = [f"senders/{tenant.name}/auth", f"senders/{tenant.name}/notification", f"brands/{tenant.name}"]
+    found = {name: catalog.fault(name, values[name]) for name in names if name in values}
+    found |= {account: catalog.account_fault(account, account_values(values, account)) for account in tenant.accounts}
+    return {name: fault for name, fault in found.items() if fault}
 
 
 def domains_of(values: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
@@ -117,6 +139,14 @@ def domains_of(values: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
             if not tenant.removed and (domain := domain_of(str(sender.get("from", "")))):
                 found.setdefault(domain, []).append((tenant.name, purpose))
     return found
+
+
+def own_domains(values: Mapping[str, str], tenant: str) -> dict[str, list[str]]:
+    """Return the domains that a tenant's own senders send from, each with their purposes."""
+    found = {
+        domain: [purpose for name, purpose in uses if name == tenant] for domain, uses in domains_of(values).items()
+    }
+    return {domain: purposes for domain, purposes in found.items() if purposes}
 
 
 def from_of(sender: str) -> str:

@@ -82,12 +82,8 @@ def _checked(
     from mailroom_ops.dns_client import Dns
     from mailroom_ops.problem import BadInput
 
-    own = {
-        domain: [purpose for tenant, purpose in uses if tenant == name]
-        for domain, uses in tenants.domains_of(values).items()
-    }
     dns = Dns(servers)
-    domains = {domain: purposes for domain, purposes in own.items() if purposes}
+    domains = tenants.own_domains(values, name)
     if not domains:
         raise BadInput(f"{name} has no from-address of its own.", "`mailroom tenant list` tells who has.")
     for domain, purposes in domains.items():
