@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mailroom_ops.console import deliverability, deliveries, queues
+from mailroom_ops.console import deliverability, deliveries, queues, senders
 from mailroom_ops.console.desk import Desk, SharedEnvironment, fields
 from mailroom_ops.console.frame import Frame, Link
 from mailroom_ops.console.gallery import GalleryPage
@@ -44,6 +44,7 @@ PAGES = (
     Page("Deliveries", "deliveries", deliveries.answer),
     Page("Deliverability", "deliverability", deliverability.answer),
     Page("Queues", "queues", queues.answer),
+    Page("Senders", "senders", senders.answer),
 )
 
 
