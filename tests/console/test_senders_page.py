@@ -15,6 +15,7 @@ from mailroom_ops.domains import Domain, load
 from mailroom_ops.environment import Environment
 from mailroom_ops.parameters import Parameters
 from mailroom_ops.sandbox.server import Sandbox
+from mailroom_ops.tenants import account_values
 from tests.cli.nameserver import Zones, nameserver
 from tests.console.conftest import AXE, Look, Served
 
@@ -30,6 +31,10 @@ def put(**values: object) -> None:
     """Write parameters of staging; `__` stands for a slash, and what is not text becomes JSON."""
     texts = {name: text if isinstance(text, str) else json.dumps(text) for name, text in values.items()}
     Parameters(Environment("staging")).write({name.replace("__", "/"): text for name, text in texts.items()})
+
+
+def settings_of(account: str) -> dict[str, str]:
+    return account_values(Parameters(Environment("staging")).values(), account)
 
 
 def text(served: Served, below: str = "") -> str:
@@ -148,7 +153,24 @@ def test_once_its_lines_are_in_the_zone_all_is_live(
     html = served.get(f"{PATH}/acme?check=1").text
     zone = unescape(re.findall(r"<pre[^>]*>(.*?)</pre>", html, re.DOTALL)[0])
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": f"{zone}\n", **AMAZON}))
-    assert "All 4 records are live" in text(served, "/acme?check=1")
+    said = text(served, "/acme?check=1")
+    assert "All records are live, but it is not ready" in said
+    assert "resend is not verified yet: not_started" in said
+    registrar = load("resend", Environment("staging"), settings_of("resend"))
+    assert registrar
+    registrar.verify(resend)
+    assert "Ready: all records are live" in text(served, "/acme?check=1")
+
+
+def test_a_domain_that_a_provider_of_the_chain_does_not_know_is_not_ready(
+    resend: Domain, served: Served, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(senders__acme__auth={"from": f"Acme <login@{DOMAIN}>", "providers": ["ses"]})
+    live = dns_records.zone([dns_records.dmarc(DOMAIN)])
+    monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": f"{live}\n"}))
+    said = text(served, "/acme?check=1")
+    assert "it is not ready" in said
+    assert "ses is not registered there." in said
 
 
 def test_a_provider_that_refuses_is_a_sentence(

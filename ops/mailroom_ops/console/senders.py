@@ -15,7 +15,7 @@ from mailroom_ops.console.server import Request, Response
 from mailroom_ops.dns_check import Standing, check_record, standing
 from mailroom_ops.dns_client import Dns
 from mailroom_ops.dns_records import Record
-from mailroom_ops.finding import Finding, failed, warning
+from mailroom_ops.finding import Finding, Level, failed, warning
 from mailroom_ops.parameters import Parameters
 from mailroom_ops.sending import Look, Place
 from mailroom_ops.tenants import Tenant
@@ -140,6 +140,10 @@ class Domain:
     @property
     def not_live(self) -> int:
         return sum(line.standing != Standing.LIVE for line in self.lines)
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.not_live and Level.FAILED not in {one.level for one in (*self.accounts, *self.notes)}
 
     @property
     def zone(self) -> str:
