@@ -195,7 +195,7 @@ def test_a_month_is_told_day_by_day(count: Count, served: Served) -> None:
     count(24 * 40, sent__resend=50)
     said = text(served, "?since=month")
     assert "sent 100 +100 %" in said
-    assert "The most: 70, " in said
+    assert "The most were 70: " in said
 
 
 @pytest.mark.parametrize("query", ["?since=year", "?tenant=A+B", "?tenant=%3Cb%3E"])

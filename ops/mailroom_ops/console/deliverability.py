@@ -238,11 +238,11 @@ def _volume(period: Period, series: Sequence[Series]) -> Chart:
     rows = [(label, [f"{number:,}" for number in parts]) for label, parts in zip(labels, values, strict=True)]
     most = max(range(len(values)), key=lambda index: sum(values[index]))
     each = {1: "an hour", 6: "in six hours", 24: "a day"}[period.span.hours]
-    about = f"Mails {each}, by provider, over {period.span.name}. The most: {sum(values[most]):,}, {labels[most]} UTC."
+    peak = f"The most were {sum(values[most]):,}: {labels[most]} (UTC)."
     return Chart(
         "volume",
         f"Mails {each}",
-        about,
+        f"Mails {each}, by provider, over {period.span.name}. {peak}",
         names,
         [Tick(scale.y(tick), f"{tick:,.0f}") for tick in scale.ticks],
         list(period.span.ticks(period.starts)),
