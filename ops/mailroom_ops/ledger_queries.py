@@ -90,11 +90,12 @@ class LedgerQueries:
                             counts[name] = counts.get(name, 0) + number
         yield from counted.items()
 
-    def suppressions(self, tenant: str = "") -> Iterator[Row]:
-        """Yield who gets no more mail: from a tenant, or from any."""
-        if tenant:
-            return self.rows(self._keys("by_tenant", "tenant_shard", f"{tenant}#suppressed", prefix="suppressed#"))
-        return self.rows(self._keys("by_time", "shard", "suppressed", prefix="suppressed#"))
+    def suppressions(self, tenant: str = "", *, before: str = "", address: str = "") -> Iterator[Row]:
+        """Yield who gets no more mail: from a tenant or from any; after a key of the list, or one address only."""
+        one = ("by_tenant", "tenant_shard", f"{tenant}#suppressed")
+        found = self._keys(*(one if tenant else ("by_time", "shard", "suppressed")), before=before)
+        recipient = f"#{keyed_hash(self.address_key, canonical(address))}" if address else ""
+        return self.rows(key for key in found if key.endswith(recipient))
 
     def rows(self, keys: Iterable[str]) -> Iterator[Row]:
         for chunk in _chunks(keys):
@@ -112,7 +113,15 @@ class LedgerQueries:
         return found
 
     def _keys(
-        self, index: str, name: str, value: str, *, since: float = 0, until: float = 0, prefix: str = "message#"
+        self,
+        index: str,
+        name: str,
+        value: str,
+        *,
+        since: float = 0,
+        until: float = 0,
+        prefix: str = "message#",
+        before: str = "",
     ) -> Iterator[str]:
         """Yield the keys of one partition of an index, newest first."""
         query: dict[str, Any] = {
@@ -128,6 +137,9 @@ class LedgerQueries:
             query["KeyConditionExpression"] += " AND pk BETWEEN :since AND :until"
             bounds = {":since": {"S": f"{prefix}{_hex(since)}"}, ":until": {"S": f"{prefix}{_hex(until)}g"}}
             query["ExpressionAttributeValues"] |= bounds
+        if before:
+            query["KeyConditionExpression"] += " AND pk < :before"
+            query["ExpressionAttributeValues"][":before"] = {"S": before}
         while True:
             answer = self.dynamodb.query(**query)
             yield from (item["pk"]["S"] for item in answer["Items"])

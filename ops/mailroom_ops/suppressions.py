@@ -6,18 +6,44 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TextIO
+from itertools import islice
+from typing import TYPE_CHECKING, TextIO
 
+from mailroom.aws import Aws
+from mailroom.errors import Misconfigured
 from mailroom.kinds import Lane
 from mailroom.ledger import decode_item, encode, keyed_hash, suppression_of
 from mailroom.mailbox import canonical, is_address
-from mailroom.suppression import DAY, Cause, entry
+from mailroom.settings import Settings
+from mailroom.suppression import DAY, LONGEST, Cause, entry, policy_of
 from mailroom_ops.catalog import TENANT
 from mailroom_ops.ledger_queries import LedgerQueries, Row
-from mailroom_ops.problem import BadInput
+from mailroom_ops.parameters import Parameters
+from mailroom_ops.problem import BadInput, Refusal
 
-__all__ = ["Entry", "add", "apply", "entries", "read_csv", "remove", "write_csv"]
+if TYPE_CHECKING:
+    from mailroom_ops.environment import Environment
 
+__all__ = [
+    "COLUMNS",
+    "KEY",
+    "LONGEST",
+    "Entry",
+    "Portion",
+    "add",
+    "apply",
+    "checked",
+    "days_for",
+    "entries",
+    "find",
+    "portion",
+    "read_csv",
+    "remove",
+    "write_csv",
+]
+
+KEY = re.compile(rf"suppressed#{TENANT}#[0-9a-f]{{32}}")
+MANUAL_DAYS = 365.0
 COLUMNS = ("tenant", "address", "cause", "codes_until", "notices_until")
 FOREVER = timedelta(days=5 * 365)
 OPERATOR = "operator"
@@ -50,6 +76,60 @@ def entries(queries: LedgerQueries, tenant: str = "") -> Iterator[Entry]:
     """Yield the list: a tenant's, or everybody's."""
     found = map(Entry.of, queries.suppressions(tenant))
     return (one for one in found if not one.is_over)
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Some of the list, newest first among themselves, and the key to go on from; empty when there is no more."""
+
+    entries: list[Entry]
+    after: str
+
+
+def portion(queries: LedgerQueries, tenant: str = "", after: str = "", most: int = 1000) -> Portion:
+    """Look at some rows of the list. It is kept in no order of time, so only what was read can be put into one."""
+    rows = list(islice(queries.suppressions(tenant, before=after), most + 1))
+    found = sorted(map(Entry.of, rows[:most]), key=lambda one: one.since or datetime.min, reverse=True)
+    return Portion([one for one in found if not one.is_over], rows[most - 1]["pk"] if len(rows) > most else "")
+
+
+def find(queries: LedgerQueries, address: str) -> Iterator[Entry]:
+    """Yield each tenant from which an address gets no more mail."""
+    _recipient(queries, address)
+    found = map(Entry.of, queries.suppressions(address=address))
+    return (one for one in found if not one.is_over)
+
+
+def checked(tenant: str, address: str, cause: str = Cause.MANUAL) -> Cause:
+    """Refuse what cannot be an entry."""
+    if not is_address(address):
+        raise BadInput("That is not one address.", "Write it as name@example.com.")
+    if not re.fullmatch(TENANT, tenant):
+        raise BadInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
+    if cause not in list(Cause):
+        raise BadInput(f"There is no cause {cause!r}.", f"There are {', '.join(Cause)}.")
+    return Cause(cause)
+
+
+def days_for(environment: "Environment", tenant: str, cause: Cause) -> Mapping[Lane, float]:
+    """Return for how long a cause keeps mail back, by the tenant's policy."""
+    if cause is Cause.MANUAL:
+        return dict.fromkeys(Lane, MANUAL_DAYS)
+    try:
+        return policy_of(_Read(Parameters(environment).values("suppression"), environment), tenant)[cause]
+    except Misconfigured as error:
+        raise Refusal(str(error)) from error
+
+
+class _Read(Settings):
+    """Settings that the operator's own credentials have read."""
+
+    def __init__(self, found: Mapping[str, str], environment: "Environment") -> None:
+        super().__init__(Aws(environment.region), environment.name)
+        self._found = found
+
+    def values(self, *names: str) -> dict[str, str]:
+        return {name: self._found[name] for name in names if name in self._found}
 
 
 def add(
@@ -139,8 +219,7 @@ def _end(text: str) -> datetime | None:
 
 
 def _recipient(queries: LedgerQueries, address: str) -> str:
-    if not is_address(address):
-        raise BadInput("That is not one address.", "Write it as name@example.com.")
+    checked("default", address)
     if not queries.address_key:
         raise BadInput("This environment has not sent a mail yet.", "Send one first: it makes the key of its ledger.")
     return keyed_hash(queries.address_key, canonical(address))

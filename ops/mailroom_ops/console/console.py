@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mailroom_ops.console import deliverability, deliveries, queues, senders
+from mailroom_ops.console import deliverability, deliveries, queues, senders, suppressions
 from mailroom_ops.console.desk import Desk, SharedEnvironment, fields
 from mailroom_ops.console.frame import Frame, Link
 from mailroom_ops.console.gallery import GalleryPage
@@ -43,6 +43,7 @@ class Page:
 PAGES = (
     Page("Deliveries", "deliveries", deliveries.answer),
     Page("Deliverability", "deliverability", deliverability.answer),
+    Page("Suppressions", "suppressions", suppressions.answer),
     Page("Queues", "queues", queues.answer),
     Page("Senders", "senders", senders.answer),
 )

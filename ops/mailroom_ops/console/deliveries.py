@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from mailroom.kinds import KINDS, NAME
 from mailroom.ledger import Status
 from mailroom.mailbox import is_address
-from mailroom_ops.console.desk import Desk, fields
+from mailroom_ops.console.desk import Desk, away, fields
 from mailroom_ops.console.server import Request, Response
 from mailroom_ops.ledger_queries import LATEST, MESSAGE, LedgerQueries
 from mailroom_ops.problem import BadInput
@@ -122,10 +122,10 @@ def _list(desk: Desk, wanted: Wanted) -> Response:
 def _search(desk: Desk, what: str) -> Response:
     """Show what an address or an id stands for. It is posted: an address is nothing for a URL or a history."""
     if not what:
-        return _away("/console/deliveries")
+        return away("/console/deliveries")
     mails = list(islice(trace(desk.queries, what), FOUND + 1))
     if len(mails) == 1 and not is_address(what):
-        return _away(f"/console/deliveries/{mails[0].id}")
+        return away(f"/console/deliveries/{mails[0].id}")
     values = {"what": what, "mails": mails[:FOUND], "is_cut": len(mails) > FOUND, "most": FOUND}
     return desk.page("search", values | {"now": datetime.now(UTC)})
 
@@ -149,7 +149,3 @@ def _offset(seconds: float) -> str:
     if minutes < 60:
         return f"{sign}{minutes:.0f} min"
     return f"{sign}{hours:.0f} h" if hours < 48 else f"{sign}{hours / 24:.0f} days"
-
-
-def _away(path: str) -> Response:
-    return Response(303, headers=(("location", path), ("cache-control", "no-store")))

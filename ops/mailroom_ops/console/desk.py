@@ -13,7 +13,7 @@ from mailroom_ops.environment import Environment
 from mailroom_ops.ledger_queries import LedgerQueries
 from mailroom_ops.stats import Hours
 
-__all__ = ["Confirmation", "Desk", "SharedEnvironment", "fields"]
+__all__ = ["Confirmation", "Desk", "SharedEnvironment", "away", "fields"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +87,8 @@ def fields(request: Request) -> dict[str, list[str]]:
 
     said = request.body.decode("utf-8", "replace") if request.method == "POST" else request.query
     return parse_qs(said)
+
+
+def away(path: str) -> Response:
+    """Lead to another page, such as the one that shows what was done."""
+    return Response(303, headers=(("location", path), ("cache-control", "no-store")))

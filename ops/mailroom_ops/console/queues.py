@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom.kinds import Lane
 from mailroom.ledger import Status
-from mailroom_ops.console.desk import Confirmation, Desk, SharedEnvironment, fields
+from mailroom_ops.console.desk import Confirmation, Desk, SharedEnvironment, away, fields
 from mailroom_ops.console.jobs import Job
 from mailroom_ops.console.server import Request, Response
 from mailroom_ops.dlq import DeadLetters, Letter, Verdict, counted, means
@@ -181,7 +181,7 @@ def _begin(desk: Desk, lane: Lane, job: Job[Letter]) -> Response:
     """Start a job, and lead to the page that shows how far it is."""
     if not desk.jobs.start(lane, job):
         return _letters(desk, lane, "Something else has begun meanwhile.")
-    return Response(303, headers=(("location", f"/console/queues/{lane}"), ("cache-control", "no-store")))
+    return away(f"/console/queues/{lane}")
 
 
 def _told(job: Job[Letter] | None) -> str:
