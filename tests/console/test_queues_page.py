@@ -198,6 +198,17 @@ def test_a_look_shows_what_a_replay_would_do_and_nothing_that_only_a_reader_may_
     assert looked(served).count('name="letter"') == 7, "all were put back"
 
 
+def test_a_look_at_very_many_ends_and_puts_all_back(
+    post: Post, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailroom_ops.console.queues.MOST", 3)
+    post.bury(*post.given_up(12))
+    page = looked(served)
+    assert "Looked at 3 letters" in text(page)
+    assert "There may be more: these come first." in text(page)
+    assert len(post.left("NoticesDeadLetter")) == 12
+
+
 def test_those_ticked_are_replayed_after_a_yes_and_the_others_stay(post: Post, served: Served) -> None:
     parcels = post.given_up(3)
     post.bury(*parcels)
