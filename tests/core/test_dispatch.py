@@ -128,7 +128,7 @@ def test_tries_come_soon_first_and_then_more_slowly() -> None:
 
 def test_a_provider_that_says_when_is_asked_then() -> None:
     assert send(parcel(), Speaker("only", down(42.0)))[0].retry_in == 42.0
-    assert send(parcel(attempt=3), Speaker("only", down(2.0)))[0].retry_in == 30
+    assert [send(parcel(attempt=n), Speaker("only", down(2.0)))[0].retry_in for n in (0, 1, 3, 50)] == [2, 3, 10, 10]
 
 
 def test_the_soonest_of_several_waits_counts() -> None:

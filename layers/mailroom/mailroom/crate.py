@@ -68,13 +68,13 @@ class Packing:
         fresh = [record for record in records if _fresh(record)]
         if len(records) < FULL or not fresh or not chain or not self.delivery.dispatch.takes_many(chain[0]):
             return list(records)
-        pulled = self._pull(records[0]["eventSourceARN"])
+        source = records[0]["eventSourceARN"]
+        pulled = self._pull(source)
         parcels = [parcel for record in (*fresh, *pulled) if (parcel := _fresh(record))]
         crates = list(_crates(parcels))
         for number, crate in enumerate(crates):
             queue.put(crate, LATER if number < len(fresh) else 0)
-        for record in pulled:
-            self._release(record)
+        queue.delete(source, [record["receiptHandle"] for record in pulled if _fresh(record) or self._renew(record)])
         # Each crate travels on as one of the records that were packed: should it fail, that is the one that stays.
         packed = [{**record, "body": crate.to_json()} for record, crate in zip(fresh, crates, strict=False)]
         return packed + [record for record in records if not _fresh(record)]
@@ -87,16 +87,15 @@ class Packing:
                 break  # what is fresh comes to an end
         return pulled
 
-    def _release(self, record: Mapping[str, Any]) -> None:
-        """Take a record that we pulled off the queue: it is packed, or goes back as a new one."""
-        queue, place = self.delivery.queue, (record["eventSourceARN"], record["receiptHandle"])
-        if not _fresh(record):
-            try:
-                queue.put(Crate.from_json(record["body"]) or Parcel.from_json(record["body"]))
-            except (ValueError, KeyError, TypeError):
-                queue.postpone(*place, 0)  # nobody can read it: let it count
-                return
-        queue.delete(*place)
+    def _renew(self, record: Mapping[str, Any]) -> bool:
+        """Put what we pulled and cannot pack back as a new message of its queue; False if nobody can read it."""
+        queue = self.delivery.queue
+        try:
+            queue.put(Crate.from_json(record["body"]) or Parcel.from_json(record["body"]))
+        except (ValueError, KeyError, TypeError):
+            queue.postpone(record["eventSourceARN"], record["receiptHandle"], 0)  # let it count
+            return False
+        return True
 
     def deliver(self, body: str, deadline: float) -> Iterator[tuple[Message, Outcome | None]]:
         """Deliver what one record of a queue holds: a parcel, or a crate of them."""

@@ -17,6 +17,7 @@ from mailroom.settings import Settings
 __all__ = ["Dispatch"]
 
 BACKOFF = (1, 3, 10, 30, 60, 120, 300, 600, 900)  # seconds; someone waits, so the first ones come soon
+BACKOFF_TOLD = BACKOFF[:3]  # where each provider said when it is free again, so that nobody waits much longer
 HOLD_BACK = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
 LONGEST_TRY = 10.0  # connecting, shaking hands and reading, each at its slowest
 PATIENCE = 3  # so often a notice waits for its first provider before the next one is asked
@@ -63,7 +64,8 @@ class Dispatch:
         reason = tries[-1].answer if tries else "no_time_left"
         if not self._may_ask_again(doubts, chain, parcel.lane):
             return Outcome(Status.UNKNOWN, reason, doubts[-1], tries=tuple(tries)), tuple(doubts)
-        delay = max(BACKOFF[min(parcel.attempt, len(BACKOFF) - 1)], min(waits, default=0.0))
+        ladder = BACKOFF_TOLD if waits and all(waits) else BACKOFF
+        delay = max(ladder[min(parcel.attempt, len(ladder) - 1)], min(waits, default=0.0))
         return Outcome(Status.ACCEPTED, reason, tries=tuple(tries), retry_in=delay), tuple(doubts)
 
     def takes_many(self, name: str) -> bool:

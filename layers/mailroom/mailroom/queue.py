@@ -1,7 +1,7 @@
 """The two lanes and their dead-letter queues, on SQS."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from mailroom.kinds import Lane
 __all__ = ["Queue", "Queued"]
 
 LONGEST_DELAY = 900  # SQS: a message can be delayed by at most 15 minutes
+MOST_AT_ONCE = 10  # SQS: messages in one call
 
 
 class Queued(Protocol):
@@ -56,15 +57,18 @@ class Queue:
 
     def receive(self, source_arn: str) -> list[dict[str, Any]]:
         """Take up to ten more from a queue, without waiting, as Lambda would hand them over."""
-        query = {"QueueUrl": self._url(source_arn), "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0}
+        query = {"QueueUrl": self._url(source_arn), "MaxNumberOfMessages": MOST_AT_ONCE, "WaitTimeSeconds": 0}
         found = self._aws.call("sqs", "ReceiveMessage", query).get("Messages", [])
         return [
             {"body": one["Body"], "receiptHandle": one["ReceiptHandle"], "eventSourceARN": source_arn} for one in found
         ]
 
-    def delete(self, source_arn: str, receipt_handle: str) -> None:
-        """Take off a queue what `receive` gave and what is now safe elsewhere."""
-        self._aws.call("sqs", "DeleteMessage", {"QueueUrl": self._url(source_arn), "ReceiptHandle": receipt_handle})
+    def delete(self, source_arn: str, receipt_handles: Sequence[str]) -> None:
+        """Take off a queue what `receive` gave and what is now safe elsewhere; what stays comes back, and is known."""
+        for start in range(0, len(receipt_handles), MOST_AT_ONCE):
+            handles = receipt_handles[start : start + MOST_AT_ONCE]
+            entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
+            self._aws.call("sqs", "DeleteMessageBatch", {"QueueUrl": self._url(source_arn), "Entries": entries})
 
     def _url(self, source_arn: str) -> str:
         name = source_arn.rpartition(":")[2]

@@ -1,0 +1,59 @@
+"""The gate before a provider: closed for as long as it asks, and a little longer by chance."""
+
+import random
+
+from mailroom.pace import CLOSED_FOR, FAILURES_IN_A_ROW, WIDEST, Gate
+
+NOW = 1_800_000_000.0
+
+
+def test_one_process_alone_waits_no_longer_than_it_is_told() -> None:
+    gate = Gate(chance=lambda: 1.0)
+    gate.took(NOW, 2.5)
+    assert gate.wait(NOW) == 2.5
+
+
+def test_who_was_refused_comes_back_later_by_chance_and_later_each_time() -> None:
+    gate = Gate(chance=lambda: 1.0)
+    waits = []
+    for _ in range(6):
+        gate.refused(NOW, 1.0)
+        waits.append(gate.wait(NOW))
+    assert waits == [2.0, 3.0, 5.0, 9.0, 9.0, 9.0]
+    assert waits[-1] == 1.0 + WIDEST
+
+
+def test_it_never_comes_back_before_it_may() -> None:
+    gate = Gate(chance=lambda: 0.0)
+    for _ in range(3):
+        gate.refused(NOW, 1.0)
+        assert gate.wait(NOW) == 1.0
+
+
+def test_with_each_mail_that_goes_it_comes_back_sooner() -> None:
+    gate = Gate(chance=lambda: 1.0)
+    for _ in range(4):
+        gate.refused(NOW, 1.0)
+    waits = []
+    for _ in range(4):
+        gate.took(NOW, 1.0)
+        waits.append(gate.wait(NOW))
+    assert waits == [5.0, 3.0, 2.0, 1.5]
+
+
+def test_twenty_processes_that_were_refused_together_do_not_come_back_together() -> None:
+    chance = random.Random(20)  # noqa: S311 - a spread is no secret
+    gates = [Gate(chance=chance.random) for _ in range(20)]
+    for gate in gates:
+        gate.refused(NOW, 1.0)
+        gate.refused(NOW, 1.0)
+    back = sorted(gate.wait(NOW) for gate in gates)
+    assert max(sum(1 for other in back if at <= other < at + 0.2) for at in back) < 10
+
+
+def test_after_some_failures_in_a_row_nobody_pays_for_the_next_one() -> None:
+    gate = Gate()
+    for number in range(FAILURES_IN_A_ROW):
+        assert gate.wait(NOW) == 0.0, number
+        gate.refused(NOW, None)
+    assert gate.wait(NOW) == CLOSED_FOR
