@@ -9,7 +9,7 @@ from email.charset import BASE64, QP, Charset
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from email.policy import compat32
+from email.policy import Compat32
 from email.utils import format_datetime
 
 from mailroom.email import Email
@@ -17,8 +17,20 @@ from mailroom.mailbox import Mailbox
 
 __all__ = ["compose", "encoded", "written"]
 
+LINE = 78  # characters
+
+
+class Wire(Compat32):
+    """Folds a header only where it has to be: a third of what an SMTP mail cost was folding what fits (2026-11)."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if len(name) + len(value) + 2 <= LINE and value.isascii() and value.isprintable():
+            return f"{name}: {value}\r\n".encode()
+        return super().fold_binary(name, value)
+
+
 # Not EmailMessage: it breaks a long token, as in List-Unsubscribe, into encoded words (seen in Python 3.11, 2026-11).
-WIRE = compat32.clone(linesep="\r\n", max_line_length=78)
+WIRE = Wire(linesep="\r\n", max_line_length=LINE)
 OUR_ID = re.compile(r"[0-9a-f]{32}")
 LATEST = 4102444800.0  # the year 2100: what lies beyond is no time
 
