@@ -47,12 +47,13 @@ deploy: build ## build, and deploy to your AWS account (ENVIRONMENT=development|
 		"ARGS='--parameter-overrides Environment=$(ENVIRONMENT) Architecture=$(ARCHITECTURE)'" >&2; exit 1;; esac
 	$(SAM) deploy --config-env $(ENVIRONMENT) $(ARGS)
 
-bench: setup ## measure cold start, warm time, memory; rendering; each provider; a burst; feedback
+bench: setup ## measure cold start, warm time, memory; rendering; each provider; a burst; feedback; the console
 	$(BIN)/python -m bench $(ARGS)
 	$(BIN)/python -m bench.rendering
 	$(BIN)/python -m bench.providers
 	$(BIN)/python -m bench.burst
 	$(BIN)/python -m bench.feedback
+	$(BIN)/python -m bench.console
 
 setup: $(VENV) $(SAM) $(NPM) ## install what development needs, all inside this folder
 

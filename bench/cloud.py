@@ -1,7 +1,8 @@
-"""SQS, DynamoDB and SSM as one mail sees them, light enough to stand behind a burst, each answer a little late.
+"""AWS as a mail and the console see it, light enough to stand behind a burst or a full ledger, answers a little late.
 
-moto needs 40 ms of CPU for a mail's calls, which are what a burst would then be measuring. This does what deliver asks
-for and no more: conditional updates, visibility, delay, receive counts and the move to the dead-letter queue.
+moto needs 40 ms of CPU for a mail's calls, and walks every row for each Query: that would then be what is measured.
+This does what deliver asks for, conditional updates, visibility, delay, receive counts and the move to the dead-letter
+queue, and what the console reads, and no more.
 `python -m bench.cloud` prints its address, and serves until its standard input ends.
 """
 
@@ -13,17 +14,24 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
 
-__all__ = ["LATENCY"]
+from bench.indexes import Indexes
+
+__all__ = ["LATENCY", "Cloud", "serving"]
 
 LATENCY = 0.005  # seconds: what SQS and DynamoDB take to answer within their region
 MOST_RECEIVED = 10  # template.yaml: maxReceiveCount
 VISIBILITY = 120.0  # and VisibilityTimeout
+MOST_KEYS = 100  # of one BatchGetItem
+PAGE = 10  # parameters: the most that one answer holds
 
 Row = dict[str, Any]
 
@@ -83,20 +91,34 @@ class Queue:
 
 
 class Cloud:
-    """All three services; every operation that deliver and its poller use."""
+    """Every operation that deliver, its poller and the console's pages use; `calls` are those there were."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: Mapping[str, str] = {}) -> None:
+        self.outputs = outputs  # of the stack
+        self.calls: list[str] = []
         self.queues: defaultdict[str, Queue] = defaultdict(Queue)
         self.rows: dict[str, Row] = {}
         self.parameters: dict[str, str] = {}
         self.lock = threading.Lock()
 
+    @cached_property
+    def indexes(self) -> Indexes:
+        """Made at the first Query: what is written after that is not in them."""
+        return Indexes(self.rows)
+
     def answer(self, operation: str, asked: Row) -> tuple[int, Row]:
+        self.calls.append(operation)
+        if operation in ("Query", "BatchGetItem"):
+            return self._batch(asked) if operation == "BatchGetItem" else (200, self.indexes.query(asked))
         if operation in ("UpdateItem", "GetItem"):
             with self.lock:
                 return self._update(asked) if operation == "UpdateItem" else (200, self._get(asked))
         if operation in ("PutParameter", "GetParameters"):
             return 200, self._put(asked) if operation == "PutParameter" else self._named(asked["Names"])
+        if operation == "GetParametersByPath":
+            return 200, self._below(asked["Path"].rstrip("/") + "/", int(asked.get("NextToken", 0)))
+        if operation == "GetMetricData":
+            return 200, {"MetricDataResults": []}
         return 200, self._queue(operation, asked)
 
     def _queue(self, operation: str, asked: Row) -> Row:
@@ -130,11 +152,25 @@ class Cloud:
         return {"Version": 1}
 
     def _named(self, names: list[str]) -> Row:
-        return {"Parameters": [{"Name": n, "Value": self.parameters[n]} for n in names if n in self.parameters]}
+        about = {"Type": "SecureString", "Version": 1, "LastModifiedDate": 0}
+        found = [{"Name": name, "Value": self.parameters[name], **about} for name in names if name in self.parameters]
+        return {"Parameters": found}
+
+    def _below(self, path: str, start: int) -> Row:
+        names = sorted(name for name in self.parameters if name.startswith(path))
+        end = start + PAGE
+        return self._named(names[start:end]) | ({"NextToken": str(end)} if end < len(names) else {})
 
     def _get(self, asked: Row) -> Row:
         row = self.rows.get(asked["Key"]["pk"]["S"])
         return {"Item": row} if row else {}
+
+    def _batch(self, asked: Row) -> tuple[int, Row]:
+        ((table, wanted),) = asked["RequestItems"].items()
+        keys = [key["pk"]["S"] for key in wanted["Keys"]]
+        if not 0 < len(set(keys)) == len(keys) <= MOST_KEYS:
+            return 400, {"__type": "dynamodb#ValidationException", "message": "too many keys, none, or one twice"}
+        return 200, {"Responses": {table: [self.rows[pk] for pk in keys if pk in self.rows]}, "UnprocessedKeys": {}}
 
     def _update(self, asked: Row) -> tuple[int, Row]:
         pk = asked["Key"]["pk"]["S"]
@@ -183,15 +219,21 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    cloud = Cloud()
+    server: "Server"
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        time.sleep(LATENCY)
-        status, said = self.cloud.answer(self.headers["X-Amz-Target"].rpartition(".")[2], asked)
-        content = json.dumps(said).encode()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        cloud, target = self.server.cloud, self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        time.sleep(self.server.latency)
+        if target:
+            status, said = cloud.answer(target, json.loads(body))
+            return self._write(status, json.dumps(said).encode(), "application/x-amz-json-1.0")
+        cloud.calls.append(dict(parse_qsl(body.decode()))["Action"])  # CloudFormation's, which knows no JSON
+        return self._write(200, _stack(cloud.outputs), "text/xml")
+
+    def _write(self, status: int, content: bytes, kind: str) -> None:
         self.send_response_only(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -199,15 +241,39 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
 
+def _stack(outputs: Mapping[str, str]) -> bytes:
+    """Write what CloudFormation says of a stack."""
+    members = "".join(
+        f"<member><OutputKey>{name}</OutputKey><OutputValue>{escape(value)}</OutputValue></member>"
+        for name, value in outputs.items()
+    )
+    inner = f"<Stacks><member><StackName>mailroom</StackName><Outputs>{members}</Outputs></member></Stacks>"
+    result = f"<DescribeStacksResult>{inner}</DescribeStacksResult>"
+    return f"<DescribeStacksResponse>{result}</DescribeStacksResponse>".encode()
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    block_on_close = False
     request_queue_size = 256
+
+    def __init__(self, cloud: Cloud, latency: float) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.cloud, self.latency = cloud, latency
+
+
+@contextmanager
+def serving(cloud: Cloud, latency: float) -> Iterator[str]:
+    """Serve at the address that this yields."""
+    with Server(cloud, latency) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def main() -> None:
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    with serving(Cloud(), LATENCY) as address:
+        print(address, flush=True)
         sys.stdin.read()
 
 
