@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.ledger import decode_item, keyed_hash, shards_of
 from mailroom.mailbox import canonical
-from mailroom.tally import EVERYONE, hour_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,10 +24,10 @@ __all__ = ["LedgerQueries", "Row"]
 
 MESSAGE = re.compile(r"[0-9a-f]{32}")
 PAGE = 100  # keys: as many as BatchGetItem takes
-HOUR = 3600
 LATEST = 0xFFFFFFFFFFFF / 1000  # the last moment that a message id can begin with
 
 Row = dict[str, Any]
+Tally = tuple[str, str]  # a tenant, or everyone, and an hour as tally.py names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +73,19 @@ class LedgerQueries:
             walks = [walk(shard) for shard in shards]
         return self.rows(heapq.merge(*_started(walks), reverse=True))
 
-    def tallies(self, since: float, until: float, tenant: str = EVERYONE) -> Iterator[tuple[str, dict[str, float]]]:
-        """Yield each hour of a time and what was counted in it, such as `sent/resend`: of a tenant, or of all."""
-        hours = [hour_of(moment) for moment in range(int(since), int(until) + HOUR, HOUR)]
-        last = hour_of(until)
-        hours = [hour for hour in dict.fromkeys(hours) if hour <= last]
-        keys = [f"tally#{tenant}#{hour}#{shard:x}" for hour in hours for shard in range(self.shards)]
-        counted: dict[str, dict[str, float]] = {hour: {} for hour in hours}
+    def tallies(self, wanted: Iterable[Tally]) -> dict[Tally, dict[str, float]]:
+        """Return what was counted in hours, such as `sent/resend`: of tenants, or of everyone."""
+        counted: dict[Tally, dict[str, float]] = {one: {} for one in wanted}
+        keys = [f"tally#{tenant}#{hour}#{shard:x}" for tenant, hour in counted for shard in range(self.shards)]
         with ThreadPoolExecutor(8) as pool:
             for rows in pool.map(self._batch, _chunks(keys)):
                 for pk, row in rows.items():
-                    counts = counted[pk.split("#")[2]]
+                    _, tenant, hour, _ = pk.split("#")
+                    counts = counted[tenant, hour]
                     for name, number in row.items():
                         if "/" in name:
                             counts[name] = counts.get(name, 0) + number
-        yield from counted.items()
+        return counted
 
     def suppressions(self, tenant: str = "", *, before: str = "", address: str = "") -> Iterator[Row]:
         """Yield who gets no more mail: from a tenant or from any; after a key of the list, or one address only."""

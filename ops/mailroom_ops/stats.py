@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
-from mailroom.tally import EVERYONE
+from mailroom.tally import EVERYONE, hour_of
 from mailroom_ops.ledger_queries import LedgerQueries
 
 __all__ = ["LIMITS", "REPORTED", "STAYED", "Counts", "Hours", "Limit", "stats", "total"]
@@ -18,6 +17,8 @@ HOUR = timedelta(hours=1)
 # An hour is counted in while it lasts; a process that was about to write when it ended needs a moment more.
 SETTLED = timedelta(minutes=5)
 MOST_HOURS = 200_000  # held in memory: some 60 MB
+
+Scope = tuple[str, datetime]  # a tenant, or "" for all, and an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,8 @@ class Counts:
 
 def stats(queries: LedgerQueries, since: float, until: float, tenant: str = "") -> Iterator[Counts]:
     """Yield each hour of a time, of a tenant or of all."""
-    for hour, counted in queries.tallies(since, until, tenant or EVERYONE):
-        moment = datetime.strptime(hour, "%Y%m%d%H").replace(tzinfo=UTC)
-        counts = Counter({(name.partition("/")[0], name.partition("/")[2]): int(n) for name, n in counted.items()})
-        yield Counts(moment, counts)
+    hours = _hours(datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC))
+    yield from _read(queries, [(tenant, hour) for hour in hours]).values()
 
 
 def total(hours: Sequence[Counts]) -> Counts:
@@ -99,22 +98,39 @@ def total(hours: Sequence[Counts]) -> Counts:
 class Hours:
     """Remembers the hours that are over, which nobody counts in any more; only the newest are read again."""
 
-    _known: dict[tuple[str, datetime], Counts] = field(default_factory=dict, repr=False)
+    _known: dict[Scope, Counts] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def read(self, queries: LedgerQueries, since: datetime, until: datetime, tenant: str = "") -> list[Counts]:
         """Return each hour of a time, of a tenant or of all."""
-        first = since.replace(minute=0, second=0, microsecond=0)
-        wanted = [first + number * HOUR for number in range(int((until - first) / HOUR) + 1)]
+        return self.read_each(queries, since, until, [tenant])[tenant]
+
+    def read_each(
+        self, queries: LedgerQueries, since: datetime, until: datetime, tenants: Sequence[str]
+    ) -> dict[str, list[Counts]]:
+        """Return each hour of a time, of several tenants: what is not known yet is read in one go."""
+        hours = _hours(since, until)
+        wanted = [(tenant, hour) for tenant in tenants for hour in hours]
         with self._lock:
-            found = {hour: known for hour in wanted if (known := self._known.get((tenant, hour)))}
-        for is_known, run in groupby(wanted, found.__contains__):
-            if not is_known:
-                hours = list(run)
-                fresh = stats(queries, hours[0].timestamp(), hours[-1].timestamp(), tenant)
-                found |= {counts.hour: counts for counts in fresh}
+            found = {one: known for one in wanted if (known := self._known.get(one))}
+        found |= _read(queries, [one for one in wanted if one not in found])
         with self._lock:
             if len(self._known) > MOST_HOURS:
                 self._known.clear()
-            self._known |= {(tenant, hour): found[hour] for hour in wanted if hour + HOUR + SETTLED <= until}
-        return [found[hour] for hour in wanted]
+            self._known |= {one: found[one] for one in wanted if one[1] + HOUR + SETTLED <= until}
+        return {tenant: [found[tenant, hour] for hour in hours] for tenant in tenants}
+
+
+def _hours(since: datetime, until: datetime) -> list[datetime]:
+    first = since.replace(minute=0, second=0, microsecond=0)
+    return [first + number * HOUR for number in range(int((until - first) / HOUR) + 1)]
+
+
+def _read(queries: LedgerQueries, wanted: Sequence[Scope]) -> dict[Scope, Counts]:
+    names = {one: (one[0] or EVERYONE, hour_of(one[1].timestamp())) for one in wanted}
+    counted = queries.tallies(names.values())
+    return {one: Counts(one[1], _counter(counted[name])) for one, name in names.items()}
+
+
+def _counter(counted: Mapping[str, float]) -> Counter[tuple[str, str]]:
+    return Counter({(name.partition("/")[0], name.partition("/")[2]): int(n) for name, n in counted.items()})

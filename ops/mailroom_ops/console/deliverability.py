@@ -375,7 +375,8 @@ def _tenants(desk: Desk, period: Period, tenant: str, since: str) -> dict[str, o
     hours = min(len(period.hours), max(1, ROWS // (len(shown) * desk.queries.shards)))
     asked = [hour.hour for hour in period.hours[-hours:]]
     now = datetime.now(UTC)
-    counted = {name: total(desk.hours.read(desk.queries, asked[0], now, name)) for name in shown}
+    read = desk.hours.read_each(desk.queries, asked[0], now, shown)
+    counted = {name: total(hours_of_one) for name, hours_of_one in read.items()}
     active = sorted((name for name in shown if counted[name].counts), key=lambda name: _rank(counted[name]))
     rows = [(_row(name, counted[name]), _query(name, since)) for name in active]
     cut = 0 if hours == len(period.hours) else hours
