@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-pytest_plugins = ["tests.running"]  # the fixture `stack`
+pytest_plugins = ["tests.browser", "tests.running"]  # the fixtures `browser` and `stack`
 
 ROOT = Path(__file__).parent.parent
 NO_SKIPS = os.environ.get("MAILROOM_NO_SKIPS") == "1"

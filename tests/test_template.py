@@ -143,7 +143,7 @@ def test_each_call_to_aws_that_the_package_makes_is_granted() -> None:
     }
     granted = {action for function in FUNCTIONS for action in Stack().permissions(function)}
     assert "sqs:SendMessage" in made
-    assert made <= granted
+    assert {action.replace("MessageBatch", "Message") for action in made} <= granted  # one right is for both
 
 
 def test_only_lambda_may_take_the_roles() -> None:

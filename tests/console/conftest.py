@@ -10,13 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from shutil import which
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 import boto3
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from mailroom.aws import Aws
 from mailroom.ledger import Ledger, Outcome, Status, Try
@@ -30,13 +29,7 @@ from tests.moto_server import moto_url
 from tests.running import Answer
 
 ROOT = Path(__file__).parents[2]
-AXE = ROOT / "tests" / "mail" / "node_modules" / "axe-core" / "axe.min.js"
 TABLE = template.load(ROOT / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
-CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 WANTED = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
 LEDGER = {"TableName": "ledger", **{name: TABLE[name] for name in WANTED}}
 STACK = {
@@ -185,16 +178,6 @@ def served(cloud: str, one_for_all: Served) -> Iterator[Served]:
     """The console of staging, entered."""
     yield one_for_all
     one_for_all.complaints.clear()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("needs a browser: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
 
 
 Look = Callable[..., Page]

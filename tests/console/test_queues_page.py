@@ -12,14 +12,15 @@ from typing import Any
 
 import boto3
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from mailroom.crate import Crate
 from mailroom.kinds import Lane
 from mailroom.ledger import Status
 from mailroom.message import Parcel, new_id
 from mailroom_ops.dlq import DeadLetters
-from tests.console.conftest import AXE, KEY, Look, Mails, Serve, Served
+from tests.browser import accessible
+from tests.console.conftest import KEY, Look, Mails, Serve, Served
 from tests.gate import AwsCall, AwsGate, Refusal
 from tests.running import Running
 
@@ -130,18 +131,6 @@ def look_of(html: str) -> str:
 
 def letters(html: str) -> list[str]:
     return re.findall(r'name="letter" value="([^"]+)"', html)
-
-
-def accessible(page: Page) -> None:
-    """Hold a page against axe-core in light and dark, and against the width of a window and of a phone."""
-    for width in (1280, 360):
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.add_script_tag(path=AXE)
-    for scheme, rules in (("light", "{}"), ("dark", '{runOnly: ["color-contrast"]}')):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        found = page.evaluate(f"axe.run({rules})")
-        assert {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in found["violations"]} == {}
 
 
 def test_both_lanes_are_shown_and_nothing_is_received(post: Post, served: Served) -> None:
@@ -347,8 +336,6 @@ def test_what_cannot_be_done_is_a_sentence(post: Post, served: Served) -> None:
 def test_an_operator_replays_in_the_browser_without_a_reload(
     post: Post, gate: AwsGate, served: Served, look: Look
 ) -> None:
-    if not AXE.is_file():
-        pytest.skip("needs axe-core: `npm ci` in tests/mail (`make test` does)")
     post.bury(*post.given_up(12), *post.given_up(1, Status.SENT), "{")
     page = look(served, 360, bypass_csp=True)
     page.get_by_role("link", name="Queues").click()

@@ -12,8 +12,9 @@ from mailroom.kinds import Lane
 from mailroom.suppression import Cause
 from mailroom_ops import suppressions
 from mailroom_ops.ledger_queries import LedgerQueries
-from tests.console.conftest import AXE, KEY, Look, Served, aws
-from tests.console.test_queues_page import accessible, text
+from tests.browser import accessible
+from tests.console.conftest import KEY, Look, Served, aws
+from tests.console.test_queues_page import text
 
 HERE = "/console/suppressions"
 
@@ -171,8 +172,6 @@ def test_a_list_is_pasted_and_a_fault_in_it_is_named_by_line(queries: LedgerQuer
 
 
 def test_an_operator_adds_and_removes_one_in_the_browser(queries: LedgerQueries, served: Served, look: Look) -> None:
-    if not AXE.is_file():
-        pytest.skip("needs axe-core: `npm ci` in tests/mail (`make test` does)")
     add(queries, f"{'a' * 60}@{'long-' * 10}domain.example.com", "northwind-traders")
     page = look(served, 360, bypass_csp=True)
     page.get_by_role("link", name="Suppressions").click()

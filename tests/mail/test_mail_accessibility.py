@@ -1,39 +1,25 @@
 """axe-core looks at the mails in a real browser, light and dark."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from shutil import which
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from mailroom.kinds import KINDS
-
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
-FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium"),
-    pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: `npm ci` in tests/mail (`make test` does)"),
-]
+from tests import browser as looking
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
-def page(request: pytest.FixtureRequest) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_page(viewport={"width": 360, "height": 800}, color_scheme=request.param, offline=True)
-        browser.close()
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 360, "height": 800}, color_scheme=request.param, offline=True)
+    yield opened
+    opened.close()
 
 
 def violations(page: Page, html: str) -> dict[str, Any]:
     page.set_content(html, wait_until="load")
-    page.add_script_tag(path=AXE)
-    found = page.evaluate("axe.run()")
-    assert len(found["passes"]) > 10  # it did look
-    return {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in found["violations"]}
+    return looking.violations(page)
 
 
 @pytest.mark.parametrize("kind", KINDS)

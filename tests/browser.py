@@ -1,0 +1,48 @@
+"""A real browser for every test that wants one, started once: two at a time cannot be driven from one process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+__all__ = ["accessible", "browser", "violations"]
+
+AXE = Path(__file__).parent / "mail" / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+SEEN: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1280, "light"), (360, "dark"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+def violations(page: Page, options: str = "") -> dict[str, Any]:
+    """Return what axe-core finds wrong with a page, by rule."""
+    if not AXE.is_file():
+        pytest.skip("needs axe-core: `npm ci` in tests/mail (`make test` does)")
+    page.add_script_tag(path=AXE)
+    found = page.evaluate(f"axe.run(document, {{{options}}})")
+    assert len(found["passes"]) > 10  # it did look
+    return {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in found["violations"]}
+
+
+def accessible(page: Page) -> None:
+    """Hold a page against axe-core and its window's width: on a desk in light, on a phone in dark."""
+    for width, scheme in SEEN:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
+        assert violations(page) == {}, page.url
