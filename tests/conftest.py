@@ -1,11 +1,13 @@
 """What every test may use, and the rule that a complete machine skips nothing."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from botocore.loaders import create_loader
 
 pytest_plugins = ["tests.browser", "tests.running"]  # the fixtures `browser` and `stack`
 
@@ -29,6 +31,14 @@ def contracts() -> Path:
     if not Path(CONTRACTS).is_dir():
         pytest.skip(NO_CONTRACTS)
     return Path(CONTRACTS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """Let botocore read each service's description once a run: a third of the commands' tests was reading it anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(create_loader))
+        yield
 
 
 @pytest.fixture(autouse=True)
