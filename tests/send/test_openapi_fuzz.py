@@ -10,11 +10,12 @@ from mailroom.openapi import document
 from tests.running import Running
 
 load_all_checks()
-BATCH = "/v1/emails/batch"
 # For a method that a route does not have, an HTTP API answers 404 by itself, before anything of ours.
 NOT_OURS = [unsupported_method]
-api = schemathesis.openapi.from_dict(document())
-of_one, of_many = api.exclude(path=BATCH), schemathesis.openapi.from_dict(document()).include(path=BATCH)
+of_one, of_many, looked_up = (
+    schemathesis.openapi.from_dict(document()).include(path=path)
+    for path in ("/v1/emails", "/v1/emails/batch", "/v1/emails/{id}")
+)
 of_many.config.phases.coverage.enabled = False  # hundreds of requests about the fields of a mail, which of_one has made
 fuzzed = settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -27,8 +28,12 @@ class Key:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-of_one.auth()(Key)
-of_many.auth()(Key)
+for api in (of_one, of_many, looked_up):
+    api.auth()(Key)
+
+
+def test_each_operation_of_the_document_is_asked() -> None:
+    assert set(document()["paths"]) == {"/v1/emails", "/v1/emails/batch", "/v1/emails/{id}"}
 
 
 @of_one.parametrize()
@@ -50,3 +55,9 @@ def test_every_answer_is_one_of_the_document(case: schemathesis.Case[Any], stack
 def test_every_answer_to_a_batch_is_one_of_the_document(case: schemathesis.Case[Any], stack: Running) -> None:
     # Each mail of a batch is refused by itself, within a 200.
     case.call_and_validate(base_url=stack.url, excluded_checks=[*NOT_OURS, negative_data_rejection])
+
+
+@looked_up.parametrize()
+@fuzzed
+def test_every_answer_to_a_look_up_is_one_of_the_document(case: schemathesis.Case[Any], stack: Running) -> None:
+    case.call_and_validate(base_url=stack.url, excluded_checks=NOT_OURS)
