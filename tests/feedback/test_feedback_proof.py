@@ -167,13 +167,15 @@ def mailgun_changed(posting: Posting, **changes: Any) -> Posting:
         {"token": ["a"]},
         {"token": "\ud800"},
         {"timestamp": "1"},
-        {"timestamp": str(int(time.time()) + 1)},
+        {"timestamp": "a second later"},
         {"timestamp": 1.5},
         {"timestamp": None},
     ],
     ids=str,
 )
 def test_what_mailgun_signs_cannot_be_changed(door: Door, changes: Mapping[str, Any]) -> None:
+    if changes == {"timestamp": "a second later"}:
+        changes = {"timestamp": str(int(time.time()) + 1)}
     answer = door.post(mailgun_changed(bounce(door.mail("mailgun")), **changes))
     assert answer.status in (400, 401)
 
