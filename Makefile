@@ -17,6 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPATH        := $(CURDIR)/ops:$(CURDIR)/layers/mailroom
 # Bytecode beside the sources would make `sam build` believe that a layer has changed.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: setup run test check static build bench deploy lock clean help
