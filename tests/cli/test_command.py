@@ -152,7 +152,10 @@ def test_completion_knows_commands_options_and_names() -> None:
 
 def environment(more: Mapping[str, str] = {}) -> dict[str, str]:
     here = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "PATH", "HOME", "LANG"))}
-    python = {"PYTHONPATH": f"{ROOT / 'ops'}:{ROOT / 'layers' / 'mailroom'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    python = {
+        "PYTHONPATH": f"{ROOT / 'ops'}:{ROOT / 'layers' / 'mailroom'}",
+        "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "pycache"),
+    }
     return {**here, **python, "TERM": "xterm-256color", **more}
 
 

@@ -14,10 +14,11 @@ from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.core.test_crate import ids, messages
 from tests.core.test_deliver import Context, deliver, put, row, sandbox
+from tests.thorough import times
 
 __all__ = ["deliver", "sandbox"]
 
-MAILS = int(os.environ.get("MAILROOM_LOAD", "300"))
+MAILS = int(os.environ.get("MAILROOM_LOAD") or times(120, 300))
 AT_ONCE = 200  # moto counts the whole queue for every message it hands out
 ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
 

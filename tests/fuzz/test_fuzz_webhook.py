@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.running import TOKENS, Running
+from tests.thorough import times
 
 ADDRESS, CODE, LINK, KEY = "canary-reader@canary.example", "canary739154", "https://canary.example/x?t=1", "canary-key"
 
 door = settings(
     derandomize="CI" in os.environ,
     deadline=None,
-    max_examples=150,
+    max_examples=times(50, 150),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
