@@ -69,6 +69,14 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return _no_skip((yield))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the tables that tests have made: what they print themselves is lost where they run side by side."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "table" and report.when == "call":
+                terminalreporter.write_line(f"\n{value}")
+
+
 def _no_skip(report: Report) -> Report:
     """With MAILROOM_NO_SKIPS=1, make a skipped test a failed one: the machine was said to have every tool."""
     if NO_SKIPS and report.skipped and isinstance(report.longrepr, tuple) and not _is_agreed(report.longrepr[2]):

@@ -49,12 +49,17 @@ def aws(each: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 def say(each: Running, aws: Aws, tenant: str, to: str, body: dict[str, Any], status: str) -> dict[str, Any]:
-    """Hand a mail over as Logto does; return its row once it has come to `status`."""
+    """Hand a mail over as Logto does; return its row once it has come to `status`, and we have written our part."""
     answer = each.logto({"to": to, **body}, tenant)
     assert (answer.status, set(answer.json())) == (200, {"message_id", "status"})
     pk, table = f"message#{answer.json()['message_id']}", each.stack.blueprint.table_name("LedgerTable")
+
+    def is_there() -> bool:
+        found = row(aws, table, pk)
+        return found.get("status") == status and "ended" in found
+
     each.until(
-        lambda: row(aws, table, pk).get("status") == status,
+        is_there,
         instead=lambda: (row(aws, table, pk), [line for line in each.logs() if '"ERROR"' in line or "WARN" in line]),
     )
     return row(aws, table, pk)
