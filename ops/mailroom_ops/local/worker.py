@@ -84,7 +84,6 @@ class Worker:
     def run(self, event: bytes) -> Outcome:
         """Run one event through the process; a timeout or a crash is an outcome too."""
         invocation = Invocation(event, self._spec.arn, self._spec.timeout)
-        self._tail.clear()
         self._mark(f"START RequestId: {invocation.id}")
         with self._lock:
             self._current = invocation
@@ -158,9 +157,13 @@ class Worker:
         with open(self._output, encoding="utf-8", errors="backslashreplace") as output:
             for raw in output:
                 line, mark = _split(raw.rstrip("\n"))
-                self._tail.extend(part for part in (line, mark) if part)
                 if line:
+                    self._tail.append(line)
                     self._logs.add(self._spec.name, line)
+                if mark.startswith("START"):
+                    self._tail.clear()  # here and not where it was sent: what was printed before may only now be read
+                if mark:
+                    self._tail.append(mark)
                 if mark.startswith("END"):
                     self._drained.set()
         self._drained.set()
