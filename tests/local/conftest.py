@@ -99,8 +99,8 @@ Resources:
   WorkFunction:
     Type: AWS::Serverless::Function
     Properties:
-      CodeUri: functions/work
-      FunctionName: !Sub ${AWS::StackName}-work
+      CodeUri: functions/chores
+      FunctionName: !Sub ${AWS::StackName}-chores
       Events:
         Codes:
           Type: SQS
@@ -154,7 +154,7 @@ class Workshop:
             "LAMBDA_TASK_ROOT": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        arn = "arn:aws:lambda:eu-west-1:123456789012:function:workshop"
+        arn = "arn:aws:lambda:eu-west-1:123456789012:function:choresshop"
         spec = Spec("workshop", "workshop", arn, self.folder, "app.handler", environment, timeout, concurrency)
         self._made.append(Function(spec, self._children, self.logs, self._client))
         self._made[-1].start()
@@ -183,7 +183,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     for name, text in {
         "template.yaml": TEMPLATE,
         "functions/echo/app.py": ECHO,
-        "functions/work/app.py": WORK,
+        "functions/chores/app.py": WORK,
         "layers/shared/shared.py": "WORD = 'shared'\n",
         "secrets.yaml": "webhooks/logto/authorization: Bearer small\nsenders/default/auth: {from: a@example.com}\n",
     }.items():

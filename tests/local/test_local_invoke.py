@@ -42,11 +42,11 @@ def records(**said: Any) -> bytes:
 @pytest.mark.parametrize(
     "name",
     [
-        "work",
-        "mailroom-development-work",
-        "arn:aws:lambda:eu-west-1:123456789012:function:mailroom-development-work",
-        "123456789012:function:mailroom-development-work",
-        "work:$LATEST",
+        "chores",
+        "mailroom-development-chores",
+        "arn:aws:lambda:eu-west-1:123456789012:function:mailroom-development-chores",
+        "123456789012:function:mailroom-development-chores",
+        "chores:$LATEST",
     ],
 )
 def test_a_function_answers_to_each_of_its_names(functions: Any, name: str) -> None:
@@ -58,14 +58,14 @@ def test_a_function_answers_to_each_of_its_names(functions: Any, name: str) -> N
 
 
 def test_an_error_of_the_function_is_marked_as_such(functions: Any) -> None:
-    answer = functions.invoke(FunctionName="work", Payload=records(do="raise"))
+    answer = functions.invoke(FunctionName="chores", Payload=records(do="raise"))
 
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
     assert json.loads(answer["Payload"].read())["errorType"] == "ValueError"
 
 
 def test_the_tail_of_the_log_comes_along_when_asked_for(functions: Any) -> None:
-    answer = functions.invoke(FunctionName="work", Payload=records(), LogType="Tail")
+    answer = functions.invoke(FunctionName="chores", Payload=records(), LogType="Tail")
 
     log = base64.b64decode(answer["LogResult"]).decode()
     assert '"worked": "direct"' in log
@@ -77,35 +77,35 @@ def test_an_unknown_function_is_a_resource_not_found(functions: Any) -> None:
         functions.invoke(FunctionName="nobody", Payload=b"{}")
 
     assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
-    assert "echo, mailroom-development-EchoFunction, work" in caught.value.response["Error"]["Message"]
+    assert "echo, mailroom-development-EchoFunction, chores" in caught.value.response["Error"]["Message"]
 
 
 def test_a_dry_run_runs_nothing(functions: Any, small: Running) -> None:
-    before = len(small.logs("work"))
+    before = len(small.logs("chores"))
 
-    assert functions.invoke(FunctionName="work", InvocationType="DryRun", Payload=records())["StatusCode"] == 204
-    functions.invoke(FunctionName="work", Payload=records())
+    assert functions.invoke(FunctionName="chores", InvocationType="DryRun", Payload=records())["StatusCode"] == 204
+    functions.invoke(FunctionName="chores", Payload=records())
 
-    assert len(small.logs("work")) == before + 1
+    assert len(small.logs("chores")) == before + 1
 
 
 def test_an_asynchronous_event_is_taken_at_once_and_run(functions: Any, small: Running) -> None:
     payload = json.dumps({"Records": [{**RECORD, "body": '{"id": "later"}'}]}).encode()
 
-    assert functions.invoke(FunctionName="work", InvocationType="Event", Payload=payload)["StatusCode"] == 202
+    assert functions.invoke(FunctionName="chores", InvocationType="Event", Payload=payload)["StatusCode"] == 202
 
-    small.line_with("later", "work")
+    small.line_with("later", "chores")
 
 
 def test_a_payload_that_is_not_json_is_refused(functions: Any) -> None:
     with pytest.raises(ClientError) as caught:
-        functions.invoke(FunctionName="work", Payload=b"{")
+        functions.invoke(FunctionName="chores", Payload=b"{")
 
     assert caught.value.response["Error"]["Code"] == "InvalidRequestContentException"
 
 
 def test_an_event_may_have_six_megabytes(functions: Any) -> None:
     with pytest.raises(ClientError) as caught:
-        functions.invoke(FunctionName="work", Payload=b'"' + b"x" * 6 * 1024 * 1024 + b'"')
+        functions.invoke(FunctionName="chores", Payload=b'"' + b"x" * 6 * 1024 * 1024 + b'"')
 
     assert caught.value.response["Error"]["Code"] == "RequestEntityTooLargeException"

@@ -21,8 +21,8 @@ def put(small: Running, queue: str, *bodies: dict[str, Any]) -> list[str]:
 
 def tries(small: Running, id_: str, count: int = 1) -> list[dict[str, Any]]:
     """Return how the function was given a message, once that happened so often."""
-    small.until(lambda: len([line for line in small.logs("work") if id_ in line]) >= count)
-    return [json.loads(line) for line in small.logs("work") if id_ in line]
+    small.until(lambda: len([line for line in small.logs("chores") if id_ in line]) >= count)
+    return [json.loads(line) for line in small.logs("chores") if id_ in line]
 
 
 def buried(small: Running, id_: str) -> bool:
