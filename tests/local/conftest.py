@@ -154,7 +154,7 @@ class Workshop:
             "LAMBDA_TASK_ROOT": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        arn = "arn:aws:lambda:eu-west-1:123456789012:function:choresshop"
+        arn = "arn:aws:lambda:eu-west-1:123456789012:function:workshop"
         spec = Spec("workshop", "workshop", arn, self.folder, "app.handler", environment, timeout, concurrency)
         self._made.append(Function(spec, self._children, self.logs, self._client))
         self._made[-1].start()
