@@ -2,29 +2,25 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from mailroom_ops import chromium
+
 __all__ = ["accessible", "browser", "violations"]
 
 AXE = Path(__file__).parent / "mail" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--in-process-gpu"),  # the last one makes a page a third cheaper
-]
 SEEN: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1280, "light"), (360, "dark"))
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("needs a browser: apt-get install chromium")
+    if not chromium.program():
+        pytest.skip("needs a browser: apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        started = playwright.chromium.launch(executable_path=chromium.program(), args=chromium.FLAGS)
         yield started
         started.close()
 

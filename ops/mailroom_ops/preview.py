@@ -2,7 +2,6 @@
 
 import html
 import json
-import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from mailroom.mailbox import Mailbox
 from mailroom.message import Message
 from mailroom.rendering import Rendered, Renderer
 from mailroom.sender import Sender
+from mailroom_ops import chromium
 
 __all__ = ["BRANDS", "FORMS", "PICTURES", "Gallery", "contact_sheet", "in_scheme", "screenshots"]
 
@@ -61,8 +61,6 @@ WIDTHS = (360, 700)
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 PICTURES = len(KINDS) * len(SCREENSHOT_LOCALES) * len(WIDTHS) * len(SCHEMES)
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-CHROMIUM_ARGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ def screenshots(folder: Path, gallery: Gallery, brand: str) -> Iterator[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        browser = playwright.chromium.launch(executable_path=chromium.program(), args=chromium.FLAGS)
         looks: Iterator[tuple[int, Scheme]] = product(WIDTHS, SCHEMES)
         for width, scheme in looks:
             page = browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme, offline=True)
@@ -177,7 +175,7 @@ def contact_sheet(picture: Path, gallery: Gallery) -> None:
     )
     style = "body{margin:0;display:grid;grid-template-columns:repeat(3,400px);gap:16px;padding:16px;background:#c9ced8}"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        browser = playwright.chromium.launch(executable_path=chromium.program(), args=chromium.FLAGS)
         page = browser.new_page(viewport={"width": 1264, "height": 1400}, offline=True)
         page.set_content(f"<style>{style}iframe{{border:0;width:400px;height:660px;border-radius:8px}}</style>{cards}")
         page.screenshot(path=picture, type="jpeg", quality=70, full_page=True)

@@ -19,14 +19,14 @@ from mailroom_ops.cli.options import Command
 def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
     """Write every kind of mail in every language, from the templates as they are now."""
     from mailroom.rendering import Renderer
-    from mailroom_ops import preview
+    from mailroom_ops import chromium, preview
     from mailroom_ops.cli import screen
     from mailroom_ops.problem import BadInput
 
     if not (out or screenshots):
         raise BadInput("Where to?", "Say --out DIR for files, or --screenshots DIR for pictures.")
-    if screenshots and not Path(preview.CHROMIUM).is_file():
-        raise BadInput(f"There is no Chromium at {preview.CHROMIUM}.", "Install it, or name it: CHROMIUM=/path/to/it.")
+    if screenshots and not chromium.program():
+        raise BadInput("There is no Chromium to take pictures with.", "Install it, or name it: CHROMIUM=/path/to/it.")
     gallery = preview.Gallery(renderer=Renderer(preview.TEMPLATES))
     if out:
         count = gallery.write(out, brand)
