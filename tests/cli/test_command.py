@@ -127,6 +127,14 @@ def test_what_aws_needs_is_said_without_a_traceback(
     assert "Traceback" not in refused.said
 
 
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_region_is_taken_from_either_variable(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for known in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(known)
+    monkeypatch.setenv(name, "eu-north-1")
+    assert "in eu-north-1" in run("trace", "0" * 32, "--env", "staging").said
+
+
 def test_nothing_is_coloured_where_nobody_looks(run: Run, staging: Stored) -> None:
     staging.put(brands__acme='{"name": "Acme"}')
     assert "\x1b" not in run("secrets", "list", "--env", "staging").out

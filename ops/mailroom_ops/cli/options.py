@@ -71,7 +71,10 @@ def in_environment(function: Function) -> Function:
         help="Which environment; `local` is what `make run` runs.",
     )
     @click.option("--profile", metavar="NAME", help="AWS profile; else AWS_PROFILE.")
-    @click.option("--region", metavar="NAME", help="AWS region; else the profile's.")
+    # boto3 knows AWS_DEFAULT_REGION alone; AWS_REGION is what the AWS CLI and every other SDK go by.
+    @click.option(
+        "--region", metavar="NAME", envvar="AWS_REGION", help="AWS region; else AWS_REGION, or the profile's."
+    )
     @click.option("--stack", metavar="NAME", default="", help="Stack, if not mailroom-ENV.")
     @functools.wraps(function)
     def with_environment(
