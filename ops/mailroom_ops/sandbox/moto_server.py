@@ -4,8 +4,10 @@ import logging
 import pickle
 import threading
 import time
-from functools import lru_cache
+from functools import cache, lru_cache
 
+import botocore.session
+from botocore.loaders import create_loader
 from moto.server import ThreadedMotoServer
 
 from mailroom_ops.sandbox import moto_ses
@@ -58,6 +60,7 @@ def make_quick() -> None:
         (parser, "make", lru_cache(parser.make)),
         (walk, "nodes_to_be_processed", lru_cache(walk.nodes_to_be_processed)),
         (moto.backends, "list_of_moto_modules", lambda: modules),
+        (botocore.session, "create_loader", cache(create_loader)),  # else three sessions read the same descriptions
         (sqs, "unix_time", time.time),
         (sqs, "unix_time_millis", lambda: time.time() * 1000),
     )
