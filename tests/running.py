@@ -16,7 +16,7 @@ from mailroom_ops.local.stack import Options, Stack
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.server import Sandbox
 
-__all__ = ["Answer", "Running", "running", "stack"]
+__all__ = ["Answer", "Running", "one_stack", "running", "stack"]
 
 ROOT = Path(__file__).parent.parent
 TOKENS = {"default": "Bearer local-logto-token", "acme": "Bearer local-acme-token"}
@@ -115,6 +115,11 @@ class Running:
             assert time.monotonic() < end, f"it did not come about: {instead()}"
             time.sleep(0.02)
 
+    def settings(self) -> dict[str, str]:
+        """Return what its parameter store holds."""
+        pages = self.aws("ssm").get_paginator("get_parameters_by_path").paginate(Path="/", Recursive=True)
+        return {found["Name"]: found["Value"] for page in pages for found in page["Parameters"]}
+
     def clear(self) -> None:
         """Forget mails, logs and faults."""
         self.sandbox.faults.clear()
@@ -135,7 +140,16 @@ def running(**options: Any) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Running]:
-    """The running stack, with Resend's sandbox behind it."""
+def one_stack() -> Iterator[Running]:
     with running() as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def stack(one_stack: Running) -> Iterator[Running]:
+    """The running stack, with Resend's sandbox behind it, and the settings that it began with."""
+    before = one_stack.settings()
+    yield one_stack
+    for name in one_stack.settings().keys() - before.keys():
+        one_stack.aws("ssm").delete_parameter(Name=name)
+    assert one_stack.settings() == before

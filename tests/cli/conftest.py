@@ -14,6 +14,7 @@ from mailroom_ops.parameters import Parameters
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cli.nameserver import nameserver
 from tests.moto_server import moto_url
+from tests.running import Running
 
 __all__ = ["Result", "Run", "Stored", "nameserver"]
 
@@ -117,3 +118,11 @@ def resend(sandbox: Sandbox, staging: Stored) -> Sandbox:
     for name, value in sandbox.settings("resend").items():
         staging.put(**{f"providers__resend__{name}": value})
     return sandbox
+
+
+@pytest.fixture
+def at_home(stack: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """The local stack, as `--env local` finds it."""
+    monkeypatch.setenv("MAILROOM_URL", stack.url)
+    stack.clear()
+    return stack

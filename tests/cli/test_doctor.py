@@ -48,14 +48,6 @@ def examine(run: Run) -> Examine:
     return call
 
 
-@pytest.fixture
-def at_home(stack: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
-    """The local stack, as `--env local` finds it."""
-    monkeypatch.setenv("MAILROOM_URL", stack.url)
-    stack.clear()
-    return stack
-
-
 def test_the_local_stack_is_found_in_order(examine: Examine, at_home: Running) -> None:
     code, found = examine(env="local")
     assert [one for one in found if one["level"] == "failed"] == []

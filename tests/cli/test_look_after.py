@@ -24,13 +24,6 @@ CODE = "739105"
 
 
 @pytest.fixture
-def at_home(stack: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
-    monkeypatch.setenv("MAILROOM_URL", stack.url)
-    stack.clear()
-    return stack
-
-
-@pytest.fixture
 def sent(at_home: Running) -> tuple[str, str]:
     """A mail that has gone: to whom, and its id."""
     reader = at_home.address()

@@ -194,20 +194,17 @@ def test_an_account_of_its_own_is_used_and_named(run: Run, sandbox: Sandbox, sta
     assert [(tenant["name"], tenant["accounts"]) for tenant in listed] == [("acme", ["resend.acme"])]
 
 
-def test_mail_of_such_a_tenant_leaves_through_its_own_account(
-    run: Run, stack: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MAILROOM_URL", stack.url)
-    for name, value in stack.sandbox.settings("resend").items():
+def test_mail_of_such_a_tenant_leaves_through_its_own_account(run: Run, at_home: Running) -> None:
+    for name, value in at_home.sandbox.settings("resend").items():
         assert run("secrets", "set", f"providers/resend.owner/{name}", stdin=value).code == 0
     own = ("--providers", "resend,smtp", "--own", "resend", "--from", "Owner <hi@owner.example>")
     assert run("tenant", "add", "owner", *own).code == 0
-    reader = stack.address()
+    reader = at_home.address()
     body = json.dumps({"kind": "sign-in-code", "tenant": "owner", "to": reader, "data": {"code": "482910"}})
     headers = {"authorization": "Bearer local-api-key", "content-type": "application/json"}
-    said = stack.request("POST", "/v1/emails", body, headers).json()
+    said = at_home.request("POST", "/v1/emails", body, headers).json()
     assert (said["status"], said["provider"]) == ("sent", "resend.owner")
-    assert stack.mail_to(reader).from_ == "Owner <hi@owner.example>"
+    assert at_home.mail_to(reader).from_ == "Owner <hi@owner.example>"
     assert "through resend.owner" in run("trace", said["message_id"]).said
 
 

@@ -13,6 +13,7 @@ from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
 from mailroom.providers import Provider, Receipt, _client, load, ses
 from mailroom.providers.smtp import Smtp
+from mailroom_ops.certificates import believed
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.inbox import Inbox
 from mailroom_ops.sandbox.server import Sandbox
@@ -160,7 +161,11 @@ OVER_SMTP: Mapping[str, Fault] = {
 
 @contextmanager
 def over_http(name: str) -> Iterator[Rig]:
-    with Sandbox() as sandbox, httpx.HTTPTransport() as transport, pytest.MonkeyPatch.context() as patch:
+    with (
+        Sandbox() as sandbox,
+        httpx.HTTPTransport(verify=believed()) as transport,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(_client, "shared", lambda endpoint: transport)
         patience = _client.TIMEOUT
 

@@ -21,7 +21,7 @@ def post(stack: Running, body: Any, path: str = "/v1/emails", **headers: str) ->
     return stack.request("POST", path, json.dumps(body), HEADERS | headers)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def functions(stack: Running) -> Any:
     """Return the client an auth service has, of the local stack."""
     import boto3

@@ -7,6 +7,7 @@ import httpx
 
 from mailroom.providers._client import endpoint
 from mailroom_ops.catalog import split
+from mailroom_ops.certificates import believed
 from mailroom_ops.finding import Finding, failed, warning
 from mailroom_ops.problem import Refusal
 
@@ -19,7 +20,7 @@ def ask(account: str, values: Mapping[str, str], default: str, path: str, **how:
     """Get `path` from where the account's mail goes."""
     provider = split(account)[0]
     try:
-        return httpx.get(endpoint(provider, values, default) + path, timeout=PATIENCE, **how)
+        return httpx.get(endpoint(provider, values, default) + path, timeout=PATIENCE, verify=believed(), **how)
     except httpx.HTTPError as error:
         todo = "Look at its status page, and at the network of this machine."
         raise Refusal(f"{account} does not answer: {type(error).__name__}.", todo) from error

@@ -8,6 +8,7 @@ import httpx
 
 from mailroom.errors import Misconfigured
 from mailroom.providers._client import endpoint, hold_back, retry_after, secret
+from mailroom_ops.certificates import believed
 from mailroom_ops.dns_records import Purpose, Record, full_name
 from mailroom_ops.domains import Domain, State
 from mailroom_ops.problem import BadInput, Refusal
@@ -83,7 +84,9 @@ class Resend:
         headers = {"Authorization": f"Bearer {self._key}"}
         for attempt in range(TRIES):
             try:
-                answer = httpx.request(method, self._url + path, headers=headers, timeout=PATIENCE, **how)
+                answer = httpx.request(
+                    method, self._url + path, headers=headers, timeout=PATIENCE, verify=believed(), **how
+                )
             except httpx.HTTPError as error:
                 raise Refusal(f"Resend does not answer: {type(error).__name__}.", "Try again.") from error
             if answer.status_code != 429 or attempt == TRIES - 1:
