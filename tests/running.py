@@ -21,6 +21,7 @@ __all__ = ["Answer", "Running", "one_stack", "running", "stack"]
 ROOT = Path(__file__).parent.parent
 TOKENS = {"default": "Bearer local-logto-token", "acme": "Bearer local-acme-token"}
 PATIENCE = 30.0
+MADE_BY_THE_FIRST_MAIL = "/ledger/address_key"
 
 
 class Answer:
@@ -116,9 +117,10 @@ class Running:
             time.sleep(0.02)
 
     def settings(self) -> dict[str, str]:
-        """Return what its parameter store holds."""
+        """Return what the parameter store holds that somebody has put there."""
         pages = self.aws("ssm").get_paginator("get_parameters_by_path").paginate(Path="/", Recursive=True)
-        return {found["Name"]: found["Value"] for page in pages for found in page["Parameters"]}
+        found = {said["Name"]: said["Value"] for page in pages for said in page["Parameters"]}
+        return {name: value for name, value in found.items() if not name.endswith(MADE_BY_THE_FIRST_MAIL)}
 
     def clear(self) -> None:
         """Forget mails, logs and faults."""

@@ -1,8 +1,7 @@
 """The command as an operator runs it: in this process for speed, against a real AWS endpoint on loopback."""
 
 import io
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,12 +12,9 @@ from mailroom_ops.environment import Environment
 from mailroom_ops.parameters import Parameters
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cli.nameserver import nameserver
-from tests.moto_server import moto_url
 from tests.running import Running
 
 __all__ = ["Result", "Run", "Stored", "nameserver"]
-
-REGION = "eu-west-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +35,10 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty AWS, which boto3 takes for the real one."""
-    cloud_url = moto_url()
-    urllib.request.urlopen(urllib.request.Request(f"{cloud_url}/moto-api/reset", method="POST")).close()
-    for name, value in {
-        "AWS_ENDPOINT_URL": cloud_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "COLUMNS": "80",
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("MAILROOM_ENV", "MAILROOM_STACK", "MAILROOM_URL", "PORT"):
-        monkeypatch.delenv(name, raising=False)
-    return cloud_url
-
-
-@pytest.fixture
 def run(cloud: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command with these arguments, `stdin` piped in."""
+
+    monkeypatch.setenv("COLUMNS", "80")
 
     def call(*arguments: str, stdin: str = "") -> Result:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
@@ -103,13 +82,6 @@ def staging(cloud: str) -> Stored:
 @pytest.fixture
 def production(cloud: str) -> Stored:
     return Stored("production")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """Every provider's other side."""
-    with Sandbox() as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import http.client
 import json
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,45 +19,28 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from mailroom.aws import Aws
 from mailroom.ledger import Ledger, Outcome, Status, Try
 from mailroom.message import Message, Parcel, new_id
-from mailroom_ops import template
 from mailroom_ops.console.console import Console, Door
 from mailroom_ops.console.key import Key
 from mailroom_ops.console.server import Server
 from mailroom_ops.environment import Environment
-from tests.moto_server import moto_url
+from tests.cloud import LEDGER, REGION
 from tests.running import Answer
 
 ROOT = Path(__file__).parents[2]
-TABLE = template.load(ROOT / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
-WANTED = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-LEDGER = {"TableName": "ledger", **{name: TABLE[name] for name in WANTED}}
 STACK = {
     "Resources": {"LedgerTable": {"Type": "AWS::DynamoDB::Table", "Properties": LEDGER}},
     "Outputs": {"LedgerTableName": {"Value": {"Ref": "LedgerTable"}}},
 }
-REGION = "eu-west-1"
 KEY = "address key"
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> str:
-    """An AWS that boto3 takes for the real one, in which staging is deployed, as far as the console asks."""
-    url = moto_url()
-    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
-    for name, value in {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("MAILROOM_ENV", "MAILROOM_STACK", "MAILROOM_URL", "PORT"):
-        monkeypatch.delenv(name, raising=False)
-    ssm, cloudformation = aws("ssm", url), aws("cloudformation", url)
+def cloud(cloud: str) -> str:
+    """An AWS in which staging is deployed, as far as the console asks."""
+    ssm, cloudformation = aws("ssm", cloud), aws("cloudformation", cloud)
     ssm.put_parameter(Name="/mailroom/staging/ledger/address_key", Value=KEY, Type="SecureString")
     cloudformation.create_stack(StackName="mailroom-staging", TemplateBody=json.dumps(STACK))
-    return url
+    return cloud
 
 
 @cache

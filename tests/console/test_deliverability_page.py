@@ -16,7 +16,8 @@ from mailroom_ops.environment import Environment
 from mailroom_ops.parameters import Parameters
 from mailroom_ops.stats import LIMITS, Hours
 from tests.browser import accessible
-from tests.console.conftest import REGION, Look, Served, aws
+from tests.cloud import REGION
+from tests.console.conftest import Look, Served, aws
 
 PATH = "/console/deliverability"
 Count = Callable[..., None]

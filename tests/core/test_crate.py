@@ -11,9 +11,8 @@ from mailroom.aws import Aws
 from mailroom.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
-from tests.core.test_deliver import Context, code, deliver, row, sandbox, waiting
-
-__all__ = ["deliver", "sandbox"]
+from tests.cloud import waiting
+from tests.core.conftest import Context, code, row
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
 

@@ -1,121 +1,21 @@
 """The deliver function by its face: a parcel from a queue in, a mail at the provider and a truthful row out."""
 
-import importlib
-import io
 import json
 import shutil
-import time
-import uuid
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
 
 from mailroom.aws import Aws
-from mailroom.ledger import decode
-from mailroom.message import Message, Parcel, content_identity, new_id
+from mailroom.message import Parcel
 from mailroom.rendering import Renderer
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
+from tests.cloud import put, waiting
+from tests.core.conftest import Context, code, hand, logged, row
 
-QUEUES = ("CODES", "NOTICES", "CODES_DEAD_LETTER", "NOTICES_DEAD_LETTER")
 ROOT = Path(__file__).parents[2]
-
-
-class Context:
-    def get_remaining_time_in_millis(self) -> int:
-        return 20_000
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
-
-
-@pytest.fixture
-def deliver(aws: Aws, moto_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    environment = {
-        "ENVIRONMENT": "development",
-        "PROVIDERS": "resend",
-        "TABLE_NAME": "ledger",
-        "TEMPLATES_DIR": str(ROOT / "layers/templates"),
-        "AWS_REGION": "eu-west-1",
-        "AWS_ENDPOINT_URL": moto_url,
-        "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
-    }
-    for name in QUEUES:
-        environment[f"{name}_QUEUE_URL"] = aws.call("sqs", "CreateQueue", {"QueueName": name.lower()})["QueueUrl"]
-    for variable, value in environment.items():
-        monkeypatch.setenv(variable, value)
-    table = {
-        "TableName": "ledger",
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    aws.call("dynamodb", "CreateTable", table)
-    for name, value in sandbox.settings("resend").items():
-        put(aws, f"providers/resend/{name}", value)
-    put(aws, "senders/default/auth", '{"from": "Mailroom <no-reply@example.com>"}')
-    module = importlib.reload(importlib.import_module("functions.deliver.app"))
-    monkeypatch.setattr(module, "log", io.StringIO(), raising=False)
-    logger = Logger(service=f"deliver-{uuid.uuid4()}", stream=module.log)
-    monkeypatch.setattr(module, "logger", logger)
-    yield module
-    module.aws.close()
-
-
-def put(aws: Aws, name: str, value: str) -> None:
-    parameter = {"Name": f"/mailroom/development/{name}", "Value": value, "Type": "SecureString", "Overwrite": True}
-    aws.call("ssm", "PutParameter", parameter)
-
-
-def code(value: str = "424242", *, kind: str = "sign-in-code", age: float = 0, **changes: Any) -> Message:
-    data = {"code": value}
-    at = time.time() - age
-    identity = content_identity("default", "reader@reader.example", kind, data)
-    message = Message(new_id(), "default", kind, "reader@reader.example", data, at, at + 600, "logto", ("de",))
-    return replace(message, **({"identity": identity} | changes))
-
-
-def hand(deliver: ModuleType, *parcels: Parcel) -> list[str]:
-    """Give parcels to the handler as a queue would; return the ids of those that it left there."""
-    records = [
-        {
-            "messageId": f"{number}",
-            "receiptHandle": f"handle {number}",
-            "body": parcel.to_json(),
-            "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:codes",
-        }
-        for number, parcel in enumerate(parcels)
-    ]
-    return [item["itemIdentifier"] for item in deliver.handler({"Records": records}, Context())["batchItemFailures"]]
-
-
-def row(aws: Aws, message: Message) -> dict[str, Any]:
-    answer = aws.call("dynamodb", "GetItem", {"TableName": "ledger", "Key": {"pk": {"S": f"message#{message.id}"}}})
-    return {name: decode(value) for name, value in answer["Item"].items()}
-
-
-def waiting(aws: Aws, queue: str) -> list[Parcel]:
-    """Return what is on a queue, also what is delayed there."""
-    url = aws.call("sqs", "GetQueueUrl", {"QueueName": queue})["QueueUrl"]
-    counts = aws.call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})["Attributes"]
-    expected = int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"])
-    found: list[Parcel] = []
-    while len(found) < expected:
-        answer = aws.call("sqs", "ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 1})
-        found += [Parcel.from_json(message["Body"]) for message in answer.get("Messages", [])]
-    return found
-
-
-def logged(deliver: ModuleType, message: str) -> list[dict[str, Any]]:
-    return [line for line in map(json.loads, deliver.log.getvalue().splitlines()) if line["message"] == message]
 
 
 def test_a_code_reaches_the_reader_in_their_language_and_the_row_says_so(

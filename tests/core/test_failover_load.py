@@ -12,11 +12,10 @@ from mailroom.aws import Aws
 from mailroom.message import Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
+from tests.cloud import put
+from tests.core.conftest import Context, row
 from tests.core.test_crate import ids, messages
-from tests.core.test_deliver import Context, deliver, put, row, sandbox
 from tests.thorough import times
-
-__all__ = ["deliver", "sandbox"]
 
 MAILS = int(os.environ.get("MAILROOM_LOAD") or times(120, 300))
 AT_ONCE = 200  # moto counts the whole queue for every message it hands out

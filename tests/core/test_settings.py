@@ -74,7 +74,7 @@ def test_what_was_removed_is_gone_after_a_refresh(settings: Settings, aws: Aws) 
     assert settings.tree("webhooks/logto") == {}
 
 
-def test_stale_beats_down(clock: Clock, aws: Aws, moto_url: str) -> None:
+def test_stale_beats_down(clock: Clock, aws: Aws, cloud: str) -> None:
     put(aws, "webhooks/logto/authorization", "secret")
     put(aws, "providers/resend/api_key", "re_1")
     settings = Settings(aws, "staging", ("resend",), clock)
@@ -87,7 +87,7 @@ def test_stale_beats_down(clock: Clock, aws: Aws, moto_url: str) -> None:
     assert settings.provider("resend") == {"api_key": "re_1"}
     with pytest.raises(Unavailable):
         settings.tree("api/keys")
-    aws._endpoint = moto_url
+    aws._endpoint = cloud
 
 
 def test_a_tenant_that_says_nothing_sends_as_the_default(settings: Settings, aws: Aws) -> None:

@@ -16,38 +16,22 @@ from aws_lambda_powertools import Logger
 
 from mailroom.aws import Aws
 from mailroom.message import Parcel
+from tests.cloud import put
 
 TOKEN = "Bearer local-logto-token"
 QUEUES = {"CODES_QUEUE_URL": "codes", "NOTICES_QUEUE_URL": "notices"}
 
 
 @pytest.fixture
-def webhook(aws: Aws, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    environment = {
-        "ENVIRONMENT": "development",
-        "CODE_LIFETIME_MINUTES": "10",
-        "AWS_REGION": "eu-west-1",
-        "AWS_ENDPOINT_URL": moto_url,
-        "POWERTOOLS_SERVICE_NAME": "webhook",
-        "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
-    }
-    for variable, name in QUEUES.items():
-        environment[variable] = aws.call("sqs", "CreateQueue", {"QueueName": name})["QueueUrl"]
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+def webhook(aws: Aws, environment: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     put(aws, "webhooks/logto/authorization", f"{TOKEN}\nBearer the-next-one")
     put(aws, "webhooks/logto/acme/authorization", "Bearer local-acme-token")
     module = importlib.reload(importlib.import_module("functions.webhook.app"))
     log = io.StringIO()
-    monkeypatch.setattr(module, "log", log, raising=False)
-    monkeypatch.setattr(module, "logger", Logger(service=f"webhook-{uuid.uuid4()}", stream=log))
+    environment.setattr(module, "log", log, raising=False)
+    environment.setattr(module, "logger", Logger(service=f"webhook-{uuid.uuid4()}", stream=log))
     yield module
     module.aws.close()
-
-
-def put(aws: Aws, name: str, value: str) -> None:
-    parameter = {"Name": f"/mailroom/development/{name}", "Value": value, "Type": "SecureString", "Overwrite": True}
-    aws.call("ssm", "PutParameter", parameter)
 
 
 def event(

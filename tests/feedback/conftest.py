@@ -2,11 +2,9 @@
 
 import http.client
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +13,13 @@ from mailroom.aws import Aws
 from mailroom.ledger import Ledger, Outcome, Status, Try, decode_item
 from mailroom.message import Message, Parcel, new_id
 from mailroom.settings import Settings
-from mailroom_ops import template
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting
-from tests import moto_server
+from tests.cloud import LEDGER
 from tests.running import Answer, Running
 
 KEY = "address key"
 NOW = 1_800_000_000.0
-TABLE = template.load(Path(__file__).parents[2] / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
 
 
 def message(**changes: Any) -> Message:
@@ -47,16 +43,10 @@ def row(aws: Aws, table: str, pk: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """An AWS of its own for each test, with the ledger's table as the template describes it."""
-    url = moto_server.moto_url()
-    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    wanted = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-    with closing(Aws("eu-west-1", url)) as client:
-        client.call("dynamodb", "CreateTable", {"TableName": "ledger", **{name: TABLE[name] for name in wanted}})
-        yield client
+def aws(aws: Aws) -> Aws:
+    """An AWS that has a ledger."""
+    aws.call("dynamodb", "CreateTable", LEDGER)
+    return aws
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from mailroom.ledger import Ledger
 from mailroom.message import Message
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
-from tests import moto_server
+from tests.cloud import put
 from tests.feedback.conftest import KEY, message, sent
 
 FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -43,16 +43,13 @@ def feedback(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     environment = {
         "ENVIRONMENT": "staging",
         "TABLE_NAME": "ledger",
-        "AWS_REGION": "eu-west-1",
-        "AWS_ENDPOINT_URL": moto_server.moto_url(),
         "POWERTOOLS_METRICS_NAMESPACE": "mailroom-staging",
         "POWERTOOLS_SERVICE_NAME": "feedback",
     }
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     for name, value in {**reports.settings(), "ledger/address_key": KEY}.items():
-        parameter = {"Name": f"/mailroom/staging/{name}", "Value": value, "Type": "SecureString"}
-        aws.call("ssm", "PutParameter", parameter)
+        put(aws, name, value, "staging")
     module = importlib.reload(importlib.import_module("functions.feedback.app"))
     monkeypatch.setattr(module, "log", io.StringIO(), raising=False)
     monkeypatch.setattr(module, "logger", Logger(service=f"feedback-{uuid.uuid4()}", stream=module.log))

@@ -20,15 +20,14 @@ from mailroom.suppression import Cause
 from mailroom_ops import log, stats, suppressions, trace
 from mailroom_ops.ledger_queries import LedgerQueries
 from mailroom_ops.problem import BadInput
-from tests import moto_server
 from tests.feedback.conftest import KEY, NOW, message, sent
 
 HOUR = 3600.0
 
 
 @pytest.fixture
-def queries(aws: Aws) -> LedgerQueries:
-    client = boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=moto_server.moto_url())
+def queries(aws: Aws, cloud: str) -> LedgerQueries:
+    client = boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=cloud)
     return LedgerQueries(client, "ledger", 16, KEY)
 
 

@@ -17,6 +17,7 @@ from mailroom.mailbox import canonical
 from mailroom.message import Message
 from mailroom.settings import Settings
 from mailroom.suppression import DEFAULTS, Cause, Suppressions
+from tests.cloud import put
 from tests.feedback.conftest import KEY, message, row, sent
 
 DAY = 24 * 3600
@@ -27,11 +28,6 @@ BOTH = (Lane.CODES, Lane.NOTICES)
 def intake(aws: Aws, ledger: Ledger) -> Intake:
     put(aws, "ledger/address_key", KEY)
     return Intake(Settings(aws, "development"), ledger, Suppressions(aws, "ledger"))
-
-
-def put(aws: Aws, name: str, value: str) -> None:
-    parameter = {"Name": f"/mailroom/development/{name}", "Value": value, "Type": "SecureString", "Overwrite": True}
-    aws.call("ssm", "PutParameter", parameter)
 
 
 def event(said: Message, what: What = What.BOUNCED, **facts: Any) -> Event:

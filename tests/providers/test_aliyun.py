@@ -21,12 +21,6 @@ from mailroom_ops.sandbox.server import Sandbox
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as opened:
-        yield opened
-
-
-@pytest.fixture
 def provider(sandbox: Sandbox) -> Iterator[Aliyun]:
     settings = sandbox.settings("aliyun")
     with httpx.HTTPTransport() as transport:

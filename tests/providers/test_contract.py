@@ -19,7 +19,7 @@ from mailroom_ops.sandbox.inbox import Inbox
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses as Desk
 from mailroom_ops.sandbox.smtp import SmtpSandbox
-from tests.moto_server import moto_url
+from tests.cloud import moto_url
 
 IMPATIENT = 0.3  # seconds, for an answer that never comes
 

@@ -25,12 +25,6 @@ OVER_HTTP = ["resend", "sendgrid", "mailgun", "postmark", "http"]
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as opened:
-        yield opened
-
-
-@pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=sandbox.url, timeout=10.0) as opened:
         yield opened

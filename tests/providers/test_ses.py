@@ -23,7 +23,7 @@ from mailroom_ops.sandbox.desk import UNVERIFIED
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses as Desk
-from tests.moto_server import moto_url
+from tests.cloud import moto_url
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example", "AWS_REGION": "eu-west-1"}
 

@@ -14,12 +14,6 @@ from mailroom_ops.sandbox.server import Sandbox
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as opened:
-        yield opened
-
-
-@pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port that is taken, so that nobody else gets it, and at which nobody listens."""
     with socket.socket() as taken:

@@ -5,7 +5,6 @@ import io
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -19,12 +18,8 @@ from mailroom.message import Parcel
 from mailroom.openapi import document
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.smtp import SmtpSandbox
-from tests.core.conftest import aws, moto_url
+from tests.cloud import put, waiting
 
-__all__ = ["aws", "moto_url"]
-
-QUEUES = ("CODES", "NOTICES", "CODES_DEAD_LETTER", "NOTICES_DEAD_LETTER")
-ROOT = Path(__file__).parents[2]
 KEY = "a-key-for-tests"
 DOCUMENT = document()
 
@@ -96,8 +91,7 @@ class Desk:
         return self.http("POST", "/v1/emails", body)
 
     def put(self, name: str, value: str) -> None:
-        parameter = {"Name": f"/mailroom/development/{name}", "Value": value, "Type": "SecureString", "Overwrite": True}
-        self.aws.call("ssm", "PutParameter", parameter)
+        put(self.aws, name, value)
 
     def remove(self, name: str) -> None:
         self.aws.call("ssm", "DeleteParameter", {"Name": f"/mailroom/development/{name}"})
@@ -113,14 +107,7 @@ class Desk:
         return [decode_item(item) for item in self.aws.call("dynamodb", "Scan", {"TableName": "ledger"})["Items"]]
 
     def queued(self, lane: str) -> list[Parcel]:
-        url = self.aws.call("sqs", "GetQueueUrl", {"QueueName": lane})["QueueUrl"]
-        counts = self.aws.call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})["Attributes"]
-        expected = int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"])
-        found: list[Parcel] = []
-        while len(found) < expected:
-            answer = self.aws.call("sqs", "ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 1})
-            found += [Parcel.from_json(message["Body"]) for message in answer.get("Messages", [])]
-        return found
+        return waiting(self.aws, lane)
 
     def logged(self, message: str = "") -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
@@ -143,43 +130,9 @@ def notice(title: str = "Your booking", **fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
-
-
-@pytest.fixture
 def relay(sandbox: Sandbox) -> Iterator[SmtpSandbox]:
     with SmtpSandbox(sandbox.inbox, sandbox.faults) as running:
         yield running
-
-
-@pytest.fixture
-def environment(aws: Aws, moto_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Everything the function finds around itself; what a test sets afterwards wins."""
-    variables = {
-        "ENVIRONMENT": "development",
-        "PROVIDERS": "resend",
-        "TABLE_NAME": "ledger",
-        "TEMPLATES_DIR": str(ROOT / "layers/templates"),
-        "CODE_LIFETIME_MINUTES": "10",
-        "RECORD_CODE_ON_FAILURE": "false",
-        "AWS_REGION": "eu-west-1",
-        "AWS_ENDPOINT_URL": moto_url,
-        "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
-    }
-    for name in QUEUES:
-        variables[f"{name}_QUEUE_URL"] = aws.call("sqs", "CreateQueue", {"QueueName": name.lower()})["QueueUrl"]
-    for variable, value in variables.items():
-        monkeypatch.setenv(variable, value)
-    table = {
-        "TableName": "ledger",
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    aws.call("dynamodb", "CreateTable", table)
-    return monkeypatch
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.cloud import ROOT
 from tests.running import Running
-from tests.send.conftest import KEY, ROOT, Desk
+from tests.send.conftest import KEY, Desk
 
 PAGE = (ROOT / "docs/send.md").read_text(encoding="utf-8")
 LOCAL = "http://127.0.0.1:3000"

@@ -1,0 +1,127 @@
+"""What functions and commands talk to: a real AWS endpoint on loopback, emptied for each test, and the providers.
+
+moto has a process of its own, one for a run, so that it takes no time from the tests.
+"""
+
+import atexit
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mailroom.aws import Aws
+from mailroom.message import Parcel
+from mailroom_ops import template
+from mailroom_ops.sandbox.server import Sandbox
+
+__all__ = ["LEDGER", "REGION", "aws", "cloud", "environment", "moto_url", "put", "sandbox", "waiting"]
+
+ROOT = Path(__file__).parent.parent
+OPS = ROOT / "ops"
+REGION = "eu-west-1"
+QUEUES = ("CODES", "NOTICES", "CODES_DEAD_LETTER", "NOTICES_DEAD_LETTER")
+TABLE = template.load(ROOT / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
+WANTED = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+LEDGER = {"TableName": "ledger", **{name: TABLE[name] for name in WANTED}}
+
+# It ends when its standard input does: no process is left behind, however the run ends.
+SERVER = """
+import sys
+import moto.sesv2.urls  # else its first request waits for it
+from mailroom_ops.sandbox import moto_server
+print(moto_server.start(), flush=True)
+sys.stdin.read()
+"""
+
+
+@cache
+def moto_url() -> str:
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(OPS)},
+    )
+    assert process.stdin
+    assert process.stdout
+    atexit.register(process.wait)
+    atexit.register(process.stdin.close)  # runs before the wait
+    return process.stdout.readline().strip()
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty AWS, which boto3 takes for the real one."""
+    url = moto_url()
+    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("MAILROOM_ENV", "MAILROOM_STACK", "MAILROOM_URL", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return url
+
+
+@pytest.fixture
+def aws(cloud: str) -> Iterator[Aws]:
+    """The package's own client for it."""
+    with closing(Aws(REGION, cloud)) as client:
+        yield client
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Every provider's other side."""
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """All that deliver and send find around themselves; what a test sets afterwards wins."""
+    variables = {
+        "ENVIRONMENT": "development",
+        "PROVIDERS": "resend",
+        "TABLE_NAME": "ledger",
+        "TEMPLATES_DIR": str(ROOT / "layers" / "templates"),
+        "CODE_LIFETIME_MINUTES": "10",
+        "RECORD_CODE_ON_FAILURE": "false",
+        "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
+    }
+    for name in QUEUES:
+        variables[f"{name}_QUEUE_URL"] = aws.call("sqs", "CreateQueue", {"QueueName": name.lower()})["QueueUrl"]
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    aws.call("dynamodb", "CreateTable", LEDGER)
+    return monkeypatch
+
+
+def put(aws: Aws, name: str, value: str, environment: str = "development") -> None:
+    """Write a setting."""
+    parameter = {"Name": f"/mailroom/{environment}/{name}", "Value": value, "Type": "SecureString", "Overwrite": True}
+    aws.call("ssm", "PutParameter", parameter)
+
+
+def waiting(aws: Aws, queue: str) -> list[Parcel]:
+    """Return what is on a queue, also what is delayed there."""
+    url = aws.call("sqs", "GetQueueUrl", {"QueueName": queue})["QueueUrl"]
+    counts = aws.call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})["Attributes"]
+    expected = int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"])
+    found: list[Parcel] = []
+    while len(found) < expected:
+        answer = aws.call("sqs", "ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 1})
+        found += [Parcel.from_json(message["Body"]) for message in answer.get("Messages", [])]
+    return found
