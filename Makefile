@@ -2,7 +2,7 @@
 PYTHON       ?= python3
 ENVIRONMENT  ?= development
 ARCHITECTURE ?= arm64
-WORKERS      ?= 3
+WORKERS      ?= 4
 ARGS         ?=
 
 BIN  := .venv/bin
