@@ -5,6 +5,7 @@ The indexes hold keys only, so each found row is one more read; reads cost half,
 
 import heapq
 import re
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = ["LedgerQueries", "Row"]
 MESSAGE = re.compile(r"[0-9a-f]{32}")
 PAGE = 100  # keys: as many as BatchGetItem takes
 AT_ONCE = 16  # requests: with more, a look at 30 days could take reads from the functions (12,000 units a second)
+LONGEST_PAUSE = 2.0
 LATEST = 0xFFFFFFFFFFFF / 1000  # the last moment that a message id can begin with
 
 Row = dict[str, Any]
@@ -102,12 +104,14 @@ class LedgerQueries:
 
     def _batch(self, keys: list[str]) -> dict[str, Row]:
         wanted: Any = {self.table: {"Keys": [{"pk": {"S": key}} for key in keys]}}
-        found = {}
+        found, pause = {}, 0.05
         while wanted:
             answer = self.dynamodb.batch_get_item(RequestItems=wanted)
             rows = map(decode_item, answer["Responses"].get(self.table, []))
             found.update({row["pk"]: row for row in rows})
-            wanted = answer.get("UnprocessedKeys")
+            if wanted := answer.get("UnprocessedKeys"):  # the table is busy: mail goes first
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
         return found
 
     def _keys(

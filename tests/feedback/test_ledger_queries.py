@@ -75,6 +75,27 @@ def test_more_than_one_page_is_more_than_one_page(
     assert len(ids(queries.find_by_address("reader@example.com"))) == 23
 
 
+def test_a_busy_table_is_asked_ever_more_slowly_until_every_row_is_there(
+    ledger: Ledger, queries: LedgerQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("mailroom_ops.ledger_queries.time.sleep", pauses.append)
+    mails = [sent(ledger, at(NOW + n)) for n in range(8)]
+
+    def withhold(parsed: dict[str, Any], **_: Any) -> None:
+        """Answer as DynamoDB does when it is busy: with one row, and the other keys."""
+        late = parsed["Responses"]["ledger"][1:]
+        parsed["Responses"]["ledger"] = parsed["Responses"]["ledger"][:1]
+        if late:
+            parsed["UnprocessedKeys"] = {"ledger": {"Keys": [{"pk": row["pk"]} for row in late]}}
+
+    queries.dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", withhold)
+    assert ids(queries.find(NOW, NOW + HOUR, "default")) == [said.id for said in reversed(mails)]
+    assert len(pauses) == 7
+    assert pauses[-1] > 8 * pauses[0]
+    assert max(pauses) <= 2
+
+
 def test_a_burst_of_one_tenant_is_spread_evenly(ledger: Ledger, aws: Aws) -> None:
     for n in range(160):
         ledger.claim(Parcel.of(at(NOW + n / 1000)), KEY, "token", NOW)
