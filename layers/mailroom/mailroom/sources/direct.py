@@ -158,4 +158,6 @@ def _sentence(problem: ErrorDetails) -> str:
             return "There is no such field."
         case (("model_type" | "model_attributes_type"), _):
             return "Give a JSON object."
+        case "string_type", _:
+            return "Give a text."
     return problem["msg"].replace("Input should", "Must", 1).rstrip(".") + "."
