@@ -155,7 +155,7 @@ def test_tenants_come_worst_first_and_lead_to_their_own_figures(count: Count, se
 def test_many_tenants_are_looked_at_for_a_shorter_time_and_the_page_says_so(
     count: Count, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailroom_ops.console.deliverability.ROWS", 3 * 16 * 2)
+    monkeypatch.setattr("mailroom_ops.console.deliverability.tables.ROWS", 3 * 16 * 2)
     Parameters(Environment("staging")).write({f"senders/{name}/auth": '{"from": "a@b.example"}' for name in "ab"})
     count(0, "a", sent__resend=1)
     count(1, "a", sent__resend=10)

@@ -1,0 +1,80 @@
+"""The time that is looked at, hour by hour, and as long a time before it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from mailroom_ops.console.charts import Tick
+from mailroom_ops.stats import Counts, total
+
+__all__ = ["SPANS", "Period", "Span"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time that is looked at, in steps of so many hours."""
+
+    name: str
+    steps: int
+    hours: int
+    shares: int  # hours that a share is of, at least
+    rare: int  # and where it is of one mail in a thousand
+
+    def begins(self, now: datetime) -> datetime:
+        """Return when it begins: its last step, which is not over, is that of `now`."""
+        size = self.hours * 3600
+        last = now.timestamp() // size * size
+        return datetime.fromtimestamp(last - (self.steps - 1) * size, UTC)
+
+    def label(self, start: datetime) -> str:
+        if self.hours == 24:
+            return f"{start:%a} {start.day} {start:%b}"
+        end = start + timedelta(hours=self.hours)
+        return f"{start:%a} {start.day}, {start:%H}–{end:%H}:00"
+
+    def ticks(self, starts: Sequence[datetime]) -> Iterator[Tick]:
+        width = 100 / len(starts)
+        for index, start in enumerate(starts):
+            from_end = len(starts) - 1 - index
+            if self.hours == 24 and from_end % 7 == 0:
+                yield Tick((index + 0.5) * width, f"{start.day} {start:%b}", from_end % 14 == 7)
+            elif self.hours == 6 and start.hour == 0 and from_end >= 3:
+                yield Tick((index + 2) * width, f"{start:%a} {start.day}", start.day % 2 == 0)
+            elif self.hours == 1 and start.hour % 6 == 0:
+                yield Tick((index + 0.5) * width, f"{start:%H:%M}" if start.hour else f"{start:%a} {start.day}")
+
+
+SPANS = {
+    "day": Span("24 hours", 24, 1, 6, 24),
+    "week": Span("7 days", 28, 6, 24, 72),
+    "month": Span("30 days", 30, 24, 24, 7 * 24),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A span's hours, and as many before them."""
+
+    span: Span
+    hours: Sequence[Counts]
+    before: Sequence[Counts]
+
+    @property
+    def starts(self) -> list[datetime]:
+        return [hour.hour for hour in self.hours[:: self.span.hours]]
+
+    @property
+    def steps(self) -> list[Counts]:
+        size = self.span.hours
+        return [total(self.hours[at : at + size]) for at in range(0, len(self.hours), size)]
+
+    @property
+    def labels(self) -> list[str]:
+        said = [self.span.label(start) for start in self.starts]
+        return [*said[:-1], f"{said[-1]}, so far"]
+
+    def trailing(self, hours: int) -> list[Counts]:
+        """Return, for each step, what was counted in so many hours up to its end."""
+        every = [*self.before, *self.hours]
+        ends = [min(len(every), len(self.before) + (n + 1) * self.span.hours) for n in range(len(self.starts))]
+        return [total(every[max(0, end - hours) : end]) for end in ends]
