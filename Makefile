@@ -9,6 +9,9 @@ BIN  := .venv/bin
 SAM  := .cache/sam/bin/sam
 UV   := .cache/uv/bin/uv
 PIP  := -m pip install --quiet --disable-pip-version-check --no-deps
+# $(call INSTALL,python,requirements): by uv in a tenth of pip's time, by pip where only pip knows an index.
+INSTALL = $(UV) pip install --quiet --no-config --no-deps --require-hashes --python $(1) --requirement $(2) \
+	|| $(1) $(PIP) --require-hashes --requirement $(2)
 VENV := .venv/.made
 NPM  := $(patsubst %/package-lock.json,%/node_modules/.made,$(wildcard tests/*/package-lock.json))
 
@@ -64,28 +67,30 @@ lock: $(UV) ## pin the dependencies of pyproject.toml anew
 		--constraint requirements-dev.txt pyproject.toml -o layers/dependencies/requirements.txt
 	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
 		--constraint requirements-dev.txt --group signatures -o layers/signatures/requirements.txt
+	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group uv -o requirements-uv.txt
 	$(UV) pip compile $(LOCK) --universal --python-version 3.13 --group bench -o bench/naive/handler/requirements.txt
 LOCK := --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 clean: ## remove all that was installed or built
 	rm -rf .venv .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules
 
-$(VENV): requirements-dev.txt
+$(VENV): requirements-dev.txt | $(UV)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python $(PIP) --require-hashes --requirement requirements-dev.txt
+	$(call INSTALL,$(BIN)/python,requirements-dev.txt)
 	$(BIN)/python $(PIP) --no-build-isolation --editable .
 	@touch $@
 
-$(SAM): requirements-sam.txt
+$(SAM): requirements-sam.txt | $(UV)
 	$(PYTHON) -m venv .cache/sam
-	.cache/sam/bin/python $(PIP) --require-hashes --requirement requirements-sam.txt
+	$(call INSTALL,.cache/sam/bin/python,requirements-sam.txt)
 	@touch $@
 
-$(UV):
+$(UV): requirements-uv.txt
 	$(PYTHON) -m venv .cache/uv
-	.cache/uv/bin/python $(PIP) uv==0.13.8
+	.cache/uv/bin/python $(PIP) --require-hashes --requirement requirements-uv.txt
+	@touch $@
 
 %/node_modules/.made: %/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix $* --no-audit --no-fund --silent && touch $@; \

@@ -136,7 +136,10 @@ def test_layers_carry_what_the_repository_holds(here: Artifact) -> None:
 
 
 LAYER_LOCKS = ("layers/dependencies/requirements.txt", "layers/signatures/requirements.txt")
-LOCKS = (*LAYER_LOCKS, "requirements-dev.txt", "requirements-sam.txt", "bench/naive/handler/requirements.txt")
+LOCKS = (
+    *LAYER_LOCKS,
+    *("requirements-dev.txt", "requirements-sam.txt", "requirements-uv.txt", "bench/naive/handler/requirements.txt"),
+)
 
 
 @pytest.mark.parametrize("path", LAYER_LOCKS)

@@ -5,12 +5,12 @@ The indexes hold keys only, so each found row is one more read; reads cost half,
 
 import heapq
 import re
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from mailroom.ledger import decode_item, keyed_hash, shards_of
@@ -110,7 +110,7 @@ class LedgerQueries:
             rows = map(decode_item, answer["Responses"].get(self.table, []))
             found.update({row["pk"]: row for row in rows})
             if wanted := answer.get("UnprocessedKeys"):  # the table is busy: mail goes first
-                time.sleep(pause)
+                sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
         return found
 

@@ -11,6 +11,7 @@ import click
 import pexpect
 import pytest
 
+from mailroom_ops import bytecode
 from mailroom_ops.cli.main import SECTIONS, root
 from tests.cli.conftest import Run, Stored
 
@@ -160,11 +161,8 @@ def test_completion_knows_commands_options_and_names() -> None:
 
 def environment(more: Mapping[str, str] = {}) -> dict[str, str]:
     here = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "PATH", "HOME", "LANG"))}
-    python = {
-        "PYTHONPATH": f"{ROOT / 'ops'}:{ROOT / 'layers' / 'mailroom'}",
-        "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "pycache"),
-    }
-    return {**here, **python, "TERM": "xterm-256color", **more}
+    python = {"PYTHONPATH": f"{ROOT / 'ops'}:{ROOT / 'layers' / 'mailroom'}"}
+    return {**here, **python, **bytecode.VARIABLE, "TERM": "xterm-256color", **more}
 
 
 Terminal = Callable[..., "pexpect.spawn[str]"]

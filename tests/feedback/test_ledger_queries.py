@@ -79,7 +79,7 @@ def test_a_busy_table_is_asked_ever_more_slowly_until_every_row_is_there(
     ledger: Ledger, queries: LedgerQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("mailroom_ops.ledger_queries.time.sleep", pauses.append)
+    monkeypatch.setattr("mailroom_ops.ledger_queries.sleep", pauses.append)
     mails = [sent(ledger, at(NOW + n)) for n in range(8)]
 
     def withhold(parsed: dict[str, Any], **_: Any) -> None:

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from mailroom_ops import bytecode
 from tests.running import PATIENCE
 
 COMMAND = [sys.executable, "-m", "mailroom_ops.local"]
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": f"{root}/ops:{root}/layers/mailroom", "PORT": "0", **more}
+    path = f"{root}/ops:{root}/layers/mailroom"
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": path, **bytecode.VARIABLE, "PORT": "0", **more}
 
 
 def run(root: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -4,10 +4,10 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
+from mailroom_ops import bytecode
 from mailroom_ops.cli.options import Group
 from mailroom_ops.problem import BadInput, Problem, Refusal, Unconfirmed
 
@@ -76,7 +76,7 @@ def root() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     # Bytecode beside the sources would make `sam build` believe that a layer has changed.
-    sys.pycache_prefix = sys.pycache_prefix or str(Path(__file__).parents[3] / ".cache" / "pycache")
+    sys.pycache_prefix = sys.pycache_prefix or bytecode.FOLDER
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

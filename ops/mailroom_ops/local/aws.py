@@ -13,6 +13,7 @@ from typing import IO, Any
 import boto3
 from botocore.config import Config
 
+from mailroom_ops import bytecode
 from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.logs import Logs
 
@@ -41,6 +42,7 @@ class Aws:
             "PYTHONPATH": here,
             "AWS_DEFAULT_REGION": region,
             "MOTO_ALLOW_NONEXISTENT_REGION": "1",
+            **bytecode.VARIABLE,
         }
         self._process = children.start([sys.executable, "-m", "mailroom_ops.local.aws"], env | CREDENTIALS, Path(here))
         self.endpoint = ""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mailroom_ops import bytecode
 from mailroom_ops import template as template_file
 from mailroom_ops.local.aws import ACCOUNT
 from mailroom_ops.local.environment import of_the_service
@@ -58,7 +59,7 @@ class Blueprint:
             environment = {
                 **of_the_service(region, name, str(memory), folder, handler),
                 "PYTHONPATH": ":".join(layers),
-                "PYTHONPYCACHEPREFIX": str(self.root / ".cache" / "pyc"),  # no bytecode where `sam build` would find it
+                **bytecode.VARIABLE,
                 **variables,
                 "AWS_ENDPOINT_URL": aws_endpoint,
                 **extra,
