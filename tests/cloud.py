@@ -17,7 +17,7 @@ import pytest
 
 from mailroom.aws import Aws
 from mailroom.message import Parcel
-from mailroom_ops import template
+from mailroom_ops import bytecode, template
 from mailroom_ops.sandbox.server import Sandbox
 
 __all__ = ["LEDGER", "REGION", "aws", "cloud", "environment", "moto_url", "put", "sandbox", "waiting"]
@@ -48,7 +48,7 @@ def moto_url() -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(OPS)},
+        env={**os.environ, **bytecode.VARIABLE, "PYTHONPATH": str(OPS)},
     )
     assert process.stdin
     assert process.stdout

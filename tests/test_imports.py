@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mailroom_ops import bytecode
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "layers/mailroom/mailroom"
 # Where the outside begins: AWS, logs and metrics, providers' HTTP and SMTP.
@@ -72,7 +74,7 @@ def modules_after(statement: str) -> set[str]:
     path = os.pathsep.join([str(ROOT), str(PACKAGE.parent)])
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; {statement}; print(*sys.modules)"],
-        env=VARIABLES | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=VARIABLES | {"PYTHONPATH": path, **bytecode.VARIABLE},
         capture_output=True,
         text=True,
         check=False,

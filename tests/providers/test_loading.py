@@ -10,6 +10,7 @@ import pytest
 
 from mailroom.errors import Misconfigured
 from mailroom.providers import NEEDS, is_configured, load
+from mailroom_ops import bytecode
 
 SECRET = "whsec_" + b64encode(b"x" * 24).decode()
 SETTINGS = {
@@ -31,9 +32,8 @@ TABLES = {"smtp": "_smtp_replies"}  # of any other: in its own file
 def test_loading_one_provider_imports_no_other_and_no_sdk(name: str) -> None:
     package = Path(__file__).parents[2] / "layers" / "mailroom"
     code = f"import sys; from mailroom.providers import load; load({name!r}, {SETTINGS[name]!r}); print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(package)}, capture_output=True, text=True, check=True
-    )
+    env = {"PYTHONPATH": str(package), **bytecode.VARIABLE}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
 
     ours = {module.removeprefix("mailroom.providers.") for module in loaded if module.startswith("mailroom.providers.")}
