@@ -22,6 +22,10 @@ export PYTHONPATH        := $(CURDIR)/ops:$(CURDIR)/layers/mailroom
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
+ifeq ($(MAKELEVEL),0) # the makes below it share its jobs
+MAKEFLAGS += --jobs=3
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: setup run test check build bench deploy lock clean help
 
