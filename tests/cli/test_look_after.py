@@ -20,7 +20,7 @@ from tests.running import Running
 
 __all__ = ["terminal"]
 
-CODE = "739105"
+CODE = "KX7391"
 
 
 @pytest.fixture

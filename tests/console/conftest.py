@@ -71,7 +71,7 @@ class Mails:
             "tenant": "default",
             "kind": "sign-in-code",
             "to": "reader@example.com",
-            "data": {"code": "739105"},
+            "data": {"code": "KX7391"},
             "created_at": now,
             "expires_at": now + 600,
             "source": "logto",

@@ -13,7 +13,7 @@ from mailroom_ops.cli.main import main
 from mailroom_ops.local.stack import SECRETS
 from tests.running import Running, running
 
-CODE, LINK, BODY = "904417", "https://app.example.com/invite/canary-5512", "Canary of a paragraph"
+CODE, LINK, BODY = "KX9044", "https://app.example.com/invite/canary-5512", "Canary of a paragraph"
 READER, COMPLAINER = "reader-canary@example.com", "complained+canary@example.com"  # the second one is suppressed
 ADDRESSED = ("/console/suppressions", "suppressions")  # the only place that knows whole addresses, to act on them
 HREF = re.compile(r'(?:href|action)="(/console/[^"#]+)"')

@@ -24,7 +24,7 @@ from tests.console.conftest import KEY, Look, Mails, Serve, Served
 from tests.gate import AwsCall, AwsGate, Refusal
 from tests.running import Running
 
-CANARIES = ("739105", "https://example.com/once", "For your eyes only", "reader-canary")
+CANARIES = ("KX7391", "https://example.com/once", "For your eyes only", "reader-canary")
 NO = Refusal(400, b'{"__type": "AccessDenied", "message": "told to"}')
 
 
@@ -167,7 +167,7 @@ def test_a_look_shows_what_a_replay_would_do_and_nothing_that_only_a_reader_may_
         *post.given_up(1, life=-1),
     ]
     packed = post.given_up(5)
-    post.bury(*mixed, Crate(new_id(), tuple(packed), Lane.NOTICES), "{739105 reader-canary@example.com")
+    post.bury(*mixed, Crate(new_id(), tuple(packed), Lane.NOTICES), "{KX7391 reader-canary@example.com")
 
     page = looked(served)
 

@@ -145,13 +145,13 @@ def test_a_parcel_nobody_can_read_stays_and_does_not_hold_up_the_next(deliver: M
     good = Parcel.of(code())
     event = {
         "Records": [
-            {"messageId": "bad", "receiptHandle": "h", "body": '{"code": "987654', "eventSourceARN": "x:codes"},
+            {"messageId": "bad", "receiptHandle": "h", "body": '{"code": "KX9876', "eventSourceARN": "x:codes"},
             {"messageId": "good", "receiptHandle": "h", "body": good.to_json(), "eventSourceARN": "x:codes"},
         ]
     }
     assert deliver.handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert len(sandbox.inbox.all()) == 1
-    assert "987654" not in deliver.log.getvalue()
+    assert "KX9876" not in deliver.log.getvalue()
 
 
 def test_no_log_line_and_no_row_holds_anything_private(
@@ -159,10 +159,10 @@ def test_no_log_line_and_no_row_holds_anything_private(
 ) -> None:
     for fault in (Fault(Kind.STATUS, 422), Fault(Kind.STATUS, 500)):
         sandbox.faults.add("resend", fault)
-    messages = [code("987654"), code("876543", kind="mfa-code"), code("765432", kind="bind-mfa-code")]
+    messages = [code("KX9876"), code("KX8765", kind="mfa-code"), code("KX7654", kind="bind-mfa-code")]
     hand(deliver, *map(Parcel.of, messages))
     written = deliver.log.getvalue() + capsys.readouterr().out + json.dumps([row(aws, m) for m in messages])
-    for canary in ("987654", "876543", "765432", "reader@reader.example", sandbox.settings("resend")["api_key"]):
+    for canary in ("KX9876", "KX8765", "KX7654", "reader@reader.example", sandbox.settings("resend")["api_key"]):
         assert canary not in written
 
 

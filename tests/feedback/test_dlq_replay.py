@@ -94,7 +94,7 @@ def test_hundreds_of_letters_each_come_to_the_right_end(door: Door, letters: Dea
         outcomes[outcome] += made
         return made
 
-    bury(letters, ['{"message": "poison 482913"}'])
+    bury(letters, ['{"message": "poison KX4829"}'])
     for number in range(1, ROUNDS + 1):
         batch = some("sent", READY, Status.FAILED)
         batch += some("skipped expired", EXPIRED, Status.ACCEPTED, expires_at=now - 1)
@@ -114,7 +114,7 @@ def test_hundreds_of_letters_each_come_to_the_right_end(door: Door, letters: Dea
             Verdict.DOUBTFUL: DOUBTFUL * number,
             Verdict.UNREADABLE: 1,
         }
-        assert "482913" not in repr(plan)
+        assert "KX4829" not in repr(plan)
         assert run not in repr(plan), "addresses are masked"
         if number == 1:
             list(islice(letters.replay(plan), 35))  # and there the operator loses the connection

@@ -19,7 +19,7 @@ from mailroom_ops.local.stack import SECRETS
 from tests.feedback.conftest import message, row
 from tests.running import TOKENS, Running, running
 
-CODE = {"type": "SignIn", "payload": {"code": "771905", "locale": "en"}}
+CODE = {"type": "SignIn", "payload": {"code": "KX7719", "locale": "en"}}
 INVITATION = {
     "type": "OrganizationInvitation",
     "payload": {"link": "https://app.example/invite/canary-7719", "locale": "en"},
@@ -125,7 +125,7 @@ def test_no_log_no_row_and_no_metric_holds_anything_private(each: Running, aws: 
     for mail in each.sandbox.inbox.all():
         assert mail.to not in written
     for canary in (
-        "771905",
+        "KX7719",
         "canary-7719",
         "local-feedback-secret",
         "local-mailgun-signing-key",
@@ -133,4 +133,4 @@ def test_no_log_no_row_and_no_metric_holds_anything_private(each: Running, aws: 
         "user unknown",
     ):
         assert canary not in written
-    assert "771905" not in json.dumps(suppressed)
+    assert "KX7719" not in json.dumps(suppressed)

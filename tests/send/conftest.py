@@ -118,7 +118,7 @@ def check(schema: dict[str, Any], value: Any) -> None:
     Draft202012Validator(schema | {"components": DOCUMENT["components"]}).validate(value)
 
 
-def code(value: str = "424242", **fields: Any) -> dict[str, Any]:
+def code(value: str = "KX4242", **fields: Any) -> dict[str, Any]:
     """Return a request for one code."""
     return {"kind": "sign-in-code", "to": "reader@reader.example", "data": {"code": value}} | fields
 

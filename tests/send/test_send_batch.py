@@ -104,7 +104,7 @@ def test_a_mail_that_breaks_something_does_not_hold_up_the_next(desk: Desk, monk
     compose = renderer.compose
 
     def fragile(self: Any, message: Any, *rest: Any) -> Any:
-        if message.data["code"] == "424242":
+        if message.data["code"] == "KX4242":
             raise ZeroDivisionError
         return compose(self, message, *rest)
 

@@ -248,13 +248,13 @@ def test_without_a_key_a_queued_mail_that_is_on_its_way_is_a_duplicate(desk: Des
 
 
 def test_nothing_that_is_kept_tells_what_was_asked(desk: Desk) -> None:
-    desk.send(**code(idempotency_key="reader@reader.example-424242"))
+    desk.send(**code(idempotency_key="reader@reader.example-KX4242"))
     desk.send(**code(value="535353"))
 
     rows = [row for row in desk.rows() if row["pk"].startswith("asked#")]
     assert len(rows) == 2
     assert {name for row in rows for name in row} == {"pk", "message", "said", "created", "ttl"}
-    for secret in ("424242", "535353", "reader@"):
+    for secret in ("KX4242", "535353", "reader@"):
         assert secret not in repr(desk.rows())
 
 

@@ -25,7 +25,7 @@ def test_a_sent_mail_tells_its_story_and_nothing_private(desk: Desk) -> None:
     assert [entry.get("provider") for entry in timeline] == ["resend", "resend", None]
     assert timeline[1]["answer"] == "accepted"
     assert timeline[2]["status"] == "sent"
-    assert "424242" not in repr(answer)
+    assert "KX4242" not in repr(answer)
     assert "lovelace" not in repr(answer)
 
 

@@ -28,7 +28,7 @@ def test_a_mail_is_sent_before_the_answer_comes(desk: Desk) -> None:
         "provider_id": mail.id,
     }
     assert (mail.to, mail.locale) == ("reader@reader.example", "de")
-    assert "424242" in mail.text
+    assert "KX4242" in mail.text
     (line,) = desk.logged("Email sent successfully")
     told = {"level": "INFO", "message_id": mail.message_id, "provider": "resend", "provider_id": mail.id}
     assert line.items() >= told.items()
@@ -134,8 +134,8 @@ def test_a_refused_recipient_is_a_failure_the_caller_can_work_with(
     failures = desk.logged("Email failed")
     assert [line["level"] for line in failures] == ["WARNING", "WARNING"]
     recorded = [line.get("code") for line in desk.logged("Recorded, because RecordCodeOnFailure is on")]
-    assert recorded == (["424242", "535353"] if records else [])
-    assert ("424242" in desk.log.getvalue()) == records
+    assert recorded == (["KX4242", "535353"] if records else [])
+    assert ("KX4242" in desk.log.getvalue()) == records
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_what_breaks_on_the_way_is_told_without_a_word_of_the_mail(desk: Desk, m
     assert (answer.status, answer.body["status"], answer.body["reason"]) == (500, "unknown", "crashed")
     (line,) = desk.logged("Stopped on the way")
     assert line["error"] == "ZeroDivisionError"
-    assert "424242" not in desk.log.getvalue()
+    assert "KX4242" not in desk.log.getvalue()
     assert "reader@reader.example" not in desk.log.getvalue()
 
 
@@ -259,14 +259,14 @@ def test_no_log_line_and_no_row_holds_anything_private(desk: Desk, capsys: pytes
     for fault in (Fault(Kind.STATUS, 422), Fault(Kind.STATUS, 500), Fault(Kind.RATE_LIMIT, seconds=900)):
         desk.sandbox.faults.add("resend", fault)
     link = "https://example.com/reset?token=canary-token"
-    desk.invoke(code(value="987654", idempotency_key="canary-key"))
-    desk.invoke(code(value="876543"))
+    desk.invoke(code(value="KX9876", idempotency_key="canary-key"))
+    desk.invoke(code(value="KX8765"))
     desk.send(kind="password-reset", to="canary@reader.example", data={"link": link, "user": "canary-user"})
-    desk.send(**code(value="765432", to="canary@reader.example, second@reader.example", canary_field="1"))
-    desk.send(**code(value="654321", mode="queued"))
-    desk.invoke([code(value="543210"), "canary-word", {"canary_field": 1}])
-    desk.http("POST", "/v1/emails", '{"canary-json": 432109', key="canary-api-key")
+    desk.send(**code(value="KX7654", to="canary@reader.example, second@reader.example", canary_field="1"))
+    desk.send(**code(value="KX6543", mode="queued"))
+    desk.invoke([code(value="KX5432"), "canary-word", {"canary_field": 1}])
+    desk.http("POST", "/v1/emails", '{"canary-json": "KX4321"', key="canary-api-key")
 
     written = desk.log.getvalue() + capsys.readouterr().out + repr(desk.rows())
-    for canary in ("987654", "876543", "765432", "654321", "543210", "432109", "canary", "reader@reader"):
+    for canary in ("KX9876", "KX8765", "KX7654", "KX6543", "KX5432", "KX4321", "canary", "reader@reader"):
         assert canary not in written, canary

@@ -96,7 +96,7 @@ def test_every_problem_is_named_at_once(desk: Desk) -> None:
         (code(data={}), "data", "Give a code or a link: that is what a mail of this kind is for."),
         (code(data={"link": "ftp://example.com"}), "data.link", "Give an http or https address"),
         (code(data={"link": "https://bank.example@evil.example/"}), "data.link", "without a user name in it."),
-        (code(data=["424242"]), "data", "Give a JSON object."),
+        (code(data=["KX4242"]), "data", "Give a JSON object."),
         (notice(data={}), "data", "Give a title or paragraphs: that is what a notification is for."),
         (notice(data={"title": "x", "paragraphs": ["x"] * 21}), "data.paragraphs", "at most 20 items"),
         (notice(data={"title": "x", "paragraphs": 7}), "data.paragraphs", "Give a text, with empty lines between"),
@@ -119,7 +119,7 @@ def test_a_problem_has_a_sentence_that_says_what_to_do(body: Any, field: str, se
 
 
 def test_a_mail_larger_than_a_queue_should_carry_is_refused(desk: Desk) -> None:
-    large = code(data={"code": "424242", "padding": "x" * 70_000})
+    large = code(data={"code": "KX4242", "padding": "x" * 70_000})
 
     assert desk.send(**large).status == 413
     assert desk.invoke(large)["errors"][0]["field"] == "body"
