@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from mailroom_ops import chromium
 
@@ -19,10 +19,8 @@ SEEN: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1280, "light"), (360,
 def browser() -> Iterator[Browser]:
     if not chromium.program():
         pytest.skip("needs a browser: apt-get install chromium-headless-shell")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium.program(), args=chromium.FLAGS)
+    with chromium.running() as started:
         yield started
-        started.close()
 
 
 def violations(page: Page, options: str = "") -> dict[str, Any]:

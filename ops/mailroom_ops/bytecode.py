@@ -1,4 +1,7 @@
-"""Where bytecode goes: one folder for all that runs here, beside nothing that `sam build` packs."""
+"""Where bytecode goes: one folder for all that runs here.
+
+Beside the sources, it would make `sam build` believe that a layer has changed.
+"""
 
 from pathlib import Path
 

@@ -140,11 +140,8 @@ def in_scheme(mail: str, scheme: str) -> str:
 
 def screenshots(folder: Path, gallery: Gallery, brand: str) -> Iterator[Path]:
     """Take a picture of each kind in four languages, narrow and wide, light and dark, with a real browser."""
-    from playwright.sync_api import sync_playwright
-
     folder.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.program(), args=chromium.FLAGS)
+    with chromium.running() as browser:
         looks: Iterator[tuple[int, Scheme]] = product(WIDTHS, SCHEMES)
         for width, scheme in looks:
             page = browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme, offline=True)
@@ -154,13 +151,10 @@ def screenshots(folder: Path, gallery: Gallery, brand: str) -> Iterator[Path]:
                 page.screenshot(path=picture, full_page=True)
                 yield picture
             page.close()
-        browser.close()
 
 
 def contact_sheet(picture: Path, gallery: Gallery) -> None:
     """Put a few mails side by side into one small picture, for the documentation."""
-    from playwright.sync_api import sync_playwright
-
     chosen = [
         ("sign-in-code", "en", "acme", "light"),
         ("password-reset", "de", "acme", "dark"),
@@ -174,9 +168,7 @@ def contact_sheet(picture: Path, gallery: Gallery) -> None:
         for kind, locale, brand, scheme in chosen
     )
     style = "body{margin:0;display:grid;grid-template-columns:repeat(3,400px);gap:16px;padding:16px;background:#c9ced8}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.program(), args=chromium.FLAGS)
+    with chromium.running() as browser:
         page = browser.new_page(viewport={"width": 1264, "height": 1400}, offline=True)
         page.set_content(f"<style>{style}iframe{{border:0;width:400px;height:660px;border-radius:8px}}</style>{cards}")
         page.screenshot(path=picture, type="jpeg", quality=70, full_page=True)
-        browser.close()

@@ -75,7 +75,6 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    # Bytecode beside the sources would make `sam build` believe that a layer has changed.
     sys.pycache_prefix = sys.pycache_prefix or bytecode.FOLDER
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
