@@ -57,23 +57,30 @@ def _whole(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    if not isinstance(value, str | list):
-        raise PydanticCustomError("tags", "Give a language tag, such as en or pt-BR, or a list of them.")
-    return [value] if isinstance(value, str) else value
+    match value:
+        case str():
+            return [value]
+        case list():
+            return value
+    raise PydanticCustomError("tags", "Give a language tag, such as en or pt-BR, or a list of them.")
 
 
 def _split(value: Any) -> Any:
-    if not isinstance(value, str | list):
-        raise PydanticCustomError(
-            "paragraphs", "Give a text, with empty lines between its paragraphs, or a list of texts."
-        )
-    return value.split("\n\n") if isinstance(value, str) else value
+    match value:
+        case str():
+            return value.split("\n\n")
+        case list():
+            return value
+    raise PydanticCustomError("paragraphs", "Give a text, with empty lines between its paragraphs, or a list of texts.")
 
 
 def _paired(value: Any) -> Any:
-    if not isinstance(value, dict | list):
-        raise PydanticCustomError("facts", "Give an object of names and values, or a list of pairs.")
-    return [list(pair) for pair in value.items()] if isinstance(value, dict) else value
+    match value:
+        case dict():
+            return [list(pair) for pair in value.items()]
+        case list():
+            return value
+    raise PydanticCustomError("facts", "Give an object of names and values, or a list of pairs.")
 
 
 def _any_of(*schemas: dict[str, Any]) -> WithJsonSchema:

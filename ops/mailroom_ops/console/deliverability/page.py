@@ -42,7 +42,7 @@ def _page(desk: Desk, tenant: str, since: str) -> Response:
         "begins": begins,
         "whole": whole,
         "figures": list(figures(whole, total(period.before))),
-        "charts": list(trends(period)) if whole.counts else [],
+        "charts": list(trends(period, whole)) if whole.counts else [],
         "providers": by_provider(whole),
         "silent": silent,
         "reasons": list(reasons(whole, tenant, since)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailroom_ops.console.charts import Chart, Mark, Name, Scale, Tick, lines, slots, stack
 from mailroom_ops.console.deliverability.figures import percent
 from mailroom_ops.console.deliverability.span import Period
-from mailroom_ops.stats import LIMITS, STAYED, Counts, Limit, total
+from mailroom_ops.stats import LIMITS, STAYED, Counts, Limit
 
 __all__ = ["trends"]
 
@@ -26,8 +26,7 @@ class Series:
         return sum(counts.of("sent", provider) for provider in self.providers)
 
 
-def trends(period: Period) -> Iterator[Chart]:
-    whole = total(period.hours)
+def trends(period: Period, whole: Counts) -> Iterator[Chart]:
     series = list(_series(whole))
     yield _volume(period, series)
     heard = [one for one in series if set(one.providers) & set(whole.reporting)]
