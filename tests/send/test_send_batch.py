@@ -10,7 +10,7 @@ from tests.send.conftest import Desk, code, notice
 
 def test_each_mail_has_its_own_result_in_its_place(desk: Desk) -> None:
     desk.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
-    batch = [code(), code(to="nobody"), code(value="535353"), notice(mode="queued"), "what?"]
+    batch = [code(), code(to="nobody"), code(value="KX5353"), notice(mode="queued"), "what?"]
 
     results = desk.invoke({"messages": batch})["results"]
 
@@ -109,5 +109,5 @@ def test_a_mail_that_breaks_something_does_not_hold_up_the_next(desk: Desk, monk
         return compose(self, message, *rest)
 
     monkeypatch.setattr(renderer, "compose", fragile)
-    results = desk.invoke([code(), code(value="535353")])["results"]
+    results = desk.invoke([code(), code(value="KX5353")])["results"]
     assert [result["status"] for result in results] == ["unknown", "sent"]
