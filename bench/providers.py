@@ -15,9 +15,9 @@ from bench.bare import bare
 from bench.sandboxes import DOMAIN, sandboxes
 from mailroom.dispatch import Dispatch
 from mailroom.email import Email
-from mailroom.ledger import Status
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message, Parcel, new_id
+from mailroom.outcome import Status
 from mailroom.providers import NEEDS, load
 from mailroom.settings import Settings
 

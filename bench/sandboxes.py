@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 
 from mailroom.aws import Aws
 from mailroom.settings import Settings
+from mailroom_ops.environment import CREDENTIALS
 from mailroom_ops.local import aws as moto
 from mailroom_ops.local.children import Children
 from mailroom_ops.local.logs import Logs
@@ -27,7 +28,7 @@ REGION = "eu-west-1"
 @contextmanager
 def sandboxes() -> Iterator[Settings]:
     """Run all of them; give the settings that `deliver` would read."""
-    os.environ |= {**moto.CREDENTIALS, "AWS_REGION": REGION}
+    os.environ |= {**CREDENTIALS, "AWS_REGION": REGION}
     children = Children()
     with closing(children), _ours() as known:
         server = moto.Aws(children, REGION, Logs(None))

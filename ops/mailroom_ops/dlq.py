@@ -13,10 +13,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mailroom.crate import Crate
+from mailroom.dynamodb import encode
 from mailroom.kinds import Lane
-from mailroom.ledger import Status, encode
 from mailroom.mailbox import mask
 from mailroom.message import Parcel
+from mailroom.outcome import Status
 from mailroom_ops.ledger_queries import LedgerQueries, Row
 from mailroom_ops.problem import BadInput, Refusal
 

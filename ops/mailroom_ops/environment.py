@@ -13,8 +13,15 @@ from mailroom_ops.problem import BadInput, Refusal
 if TYPE_CHECKING:
     from boto3 import Session
 
-__all__ = ["DEPLOYED", "LABELS", "LOCAL", "Environment", "aws_says"]
+__all__ = ["ACCOUNT", "CREDENTIALS", "DEPLOYED", "LABELS", "LOCAL", "Environment", "aws_says"]
 
+ACCOUNT = "123456789012"  # moto's
+# Made up, and given on purpose: nothing that runs here may ever find a developer's own credentials.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIALOCALMAILROOM000",
+    "AWS_SECRET_ACCESS_KEY": "local-secret-access-key",
+    "AWS_SESSION_TOKEN": "local-session-token",
+}
 LOCAL = "local"
 DEPLOYED = ("development", "staging", "production")
 LABELS = (LOCAL, *DEPLOYED)
@@ -84,7 +91,7 @@ class Environment:
 
         try:
             if self.is_local:
-                from mailroom_ops.local.aws import CREDENTIALS
+                from mailroom_ops.environment import CREDENTIALS
 
                 return boto3.Session(
                     aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
@@ -163,7 +170,7 @@ class Environment:
 
     def _local_outputs(self) -> dict[str, str]:
         """The names that template.yaml gives, with the addresses of the local stack."""
-        from mailroom_ops.local.aws import ACCOUNT
+        from mailroom_ops.environment import ACCOUNT
 
         stack, queues = self.stack_name, f"{self.about['aws']}/{ACCOUNT}/{self.stack_name}"
         return {

@@ -13,7 +13,8 @@ from itertools import islice
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from mailroom.ledger import decode_item, keyed_hash, shards_of
+from mailroom.dynamodb import decode_item
+from mailroom.ledger import keyed_hash, shards_of
 from mailroom.mailbox import canonical
 
 if TYPE_CHECKING:

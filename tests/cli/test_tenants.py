@@ -6,7 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from mailroom_ops.domains import Domain, State, load
+from mailroom_ops.domains import load
+from mailroom_ops.domains.registrar import Domain, State
 from mailroom_ops.environment import Environment
 from mailroom_ops.problem import BadInput
 from mailroom_ops.sandbox.server import Sandbox

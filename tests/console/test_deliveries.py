@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from mailroom.dynamodb import encode
 from mailroom.event import Event, Reason, What
-from mailroom.ledger import Status, encode
 from mailroom.message import new_id
+from mailroom.outcome import Status
 from tests.browser import accessible
 from tests.console.conftest import Look, Mails, Serve, Served, aws
 

@@ -16,8 +16,8 @@ from playwright.sync_api import expect
 
 from mailroom.crate import Crate
 from mailroom.kinds import Lane
-from mailroom.ledger import Status
 from mailroom.message import Parcel, new_id
+from mailroom.outcome import Status
 from mailroom_ops.dlq import DeadLetters
 from tests.browser import accessible
 from tests.console.conftest import KEY, Look, Mails, Serve, Served

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from mailroom_ops import dns_records
-from mailroom_ops.domains import Domain, load
+from mailroom_ops.domains import load
+from mailroom_ops.domains.registrar import Domain
 from mailroom_ops.environment import Environment
 from mailroom_ops.parameters import Parameters
 from mailroom_ops.sandbox.server import Sandbox

@@ -14,7 +14,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from mailroom.aws import Aws
-from mailroom.ledger import decode
+from mailroom.dynamodb import decode
 from mailroom.message import Message, Parcel, content_identity, new_id
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put

@@ -8,9 +8,9 @@ from mailroom.dispatch import Dispatch
 from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
 from mailroom.kinds import Lane
-from mailroom.ledger import Outcome, Status
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message, Parcel
+from mailroom.outcome import Outcome, Status
 from mailroom.pace import CLOSED_FOR, FAILURES_IN_A_ROW
 from mailroom.providers import Receipt
 from mailroom.settings import Settings

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from mailroom.aws import Aws, AwsRefusal
-from mailroom.ledger import LEASE, Claim, Ledger, Outcome, Standing, Status, Try, decode
+from mailroom.dynamodb import decode
+from mailroom.ledger import LEASE, Claim, Ledger, Standing
 from mailroom.message import Message, Parcel, content_identity, new_id
+from mailroom.outcome import Outcome, Status, Try
 
 KEY = "address key"
 NOW = 1_800_000_000.0

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from mailroom.aws import Aws
-from mailroom.ledger import Ledger, Outcome, Status, Try, decode_item
+from mailroom.dynamodb import decode_item
+from mailroom.ledger import Ledger
 from mailroom.message import Message, Parcel, new_id
+from mailroom.outcome import Outcome, Status, Try
 from mailroom.settings import Settings
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from mailroom.crate import Crate
+from mailroom.dynamodb import encode
 from mailroom.email import Email
 from mailroom.kinds import Lane
-from mailroom.ledger import Outcome, Status, encode, keyed_hash
+from mailroom.ledger import keyed_hash
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message, Parcel, new_id
+from mailroom.outcome import Outcome, Status
 from mailroom_ops.dlq import DeadLetters, Verdict
 from mailroom_ops.ledger_queries import LedgerQueries
 from mailroom_ops.problem import BadInput

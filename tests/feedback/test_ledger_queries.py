@@ -14,8 +14,9 @@ import pytest
 from mailroom.aws import Aws
 from mailroom.event import Event, Reason, What
 from mailroom.kinds import Lane
-from mailroom.ledger import Ledger, Outcome, Status
+from mailroom.ledger import Ledger
 from mailroom.message import Message, Parcel, new_id
+from mailroom.outcome import Outcome, Status
 from mailroom.suppression import Cause
 from mailroom_ops import log, stats, suppressions, trace
 from mailroom_ops.ledger_queries import LedgerQueries

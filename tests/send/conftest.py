@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from jsonschema import Draft202012Validator
 
 from mailroom.aws import Aws
-from mailroom.ledger import decode_item
+from mailroom.dynamodb import decode_item
 from mailroom.message import Parcel
 from mailroom.openapi import document
 from mailroom_ops.sandbox.server import Sandbox

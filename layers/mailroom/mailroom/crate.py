@@ -17,8 +17,9 @@ from mailroom.delivery import CLAIMED, Delivery, Ready
 from mailroom.dispatch import BACKOFF
 from mailroom.errors import Ambiguous, SendError, Unavailable
 from mailroom.kinds import Lane
-from mailroom.ledger import LEASE, Outcome, Status, Try
+from mailroom.ledger import LEASE
 from mailroom.message import Message, Parcel, new_id
+from mailroom.outcome import Outcome, Status, Try
 from mailroom.providers import Receipt
 
 __all__ = ["Crate", "Packing"]

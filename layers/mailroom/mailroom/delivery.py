@@ -11,8 +11,9 @@ from mailroom.aws import Aws
 from mailroom.dispatch import BACKOFF, LONGEST_TRY, Dispatch
 from mailroom.email import Email
 from mailroom.errors import Misconfigured, Unavailable
-from mailroom.ledger import LEASE, Claim, Ledger, Outcome, Standing, Status, Try
+from mailroom.ledger import LEASE, Claim, Ledger, Standing
 from mailroom.message import Parcel
+from mailroom.outcome import Outcome, Status, Try
 from mailroom.providers import is_configured, warm_up
 from mailroom.queue import Queue
 from mailroom.rendering import Renderer

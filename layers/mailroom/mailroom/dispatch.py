@@ -8,8 +8,8 @@ from math import inf
 from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
 from mailroom.kinds import Lane
-from mailroom.ledger import Outcome, Status, Try
 from mailroom.message import Parcel
+from mailroom.outcome import Outcome, Status, Try
 from mailroom.pace import Gate
 from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load
 from mailroom.settings import Settings

@@ -11,8 +11,9 @@ from mailroom.api_keys import Caller
 from mailroom.delivery import CLAIMED, Delivery
 from mailroom.dispatch import LONGEST_TRY
 from mailroom.errors import Invalid, Refused, SendError, Unavailable
-from mailroom.ledger import SAME_WITHIN, Admission, Outcome, Status, keyed_hash
+from mailroom.ledger import SAME_WITHIN, Admission, keyed_hash
 from mailroom.message import Message, Parcel, new_id
+from mailroom.outcome import Outcome, Status
 from mailroom.sources import direct
 from mailroom.sources.direct import SendRequest
 

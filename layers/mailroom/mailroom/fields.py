@@ -6,10 +6,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from mailroom import foreign
+from mailroom.foreign import FACTS, PARAGRAPHS, TAG
 from mailroom.kinds import NAME
-from mailroom.locales import TAG
 from mailroom.mailbox import is_address
-from mailroom.view import FACTS, PARAGRAPHS
 
 __all__ = ["Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
 

@@ -8,12 +8,15 @@ import unicodedata
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-__all__ = ["code", "image", "isolate", "line", "link", "name"]
+__all__ = ["FACTS", "PARAGRAPHS", "TAG", "code", "image", "isolate", "line", "link", "name"]
 
 NAME_LENGTH = 64
+PARAGRAPHS = 20
+FACTS = 50
 LINE_LENGTH = 2000
 LINK_LENGTH = 2048
 CODE_LENGTH = 64
+TAG = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}")  # what a language may be asked for with
 JOINERS = "\u200c\u200d"  # Persian spelling and family emoji need them
 MARKS = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]"
 STACKED = re.compile(f"({MARKS}{{2}}){MARKS}+")

@@ -27,16 +27,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mailroom.aws import Aws, AwsRefusal
-from mailroom.errors import SendError
+from mailroom.dynamodb import decode_item, encode
 from mailroom.kinds import Lane
 from mailroom.mailbox import canonical, mask
 from mailroom.message import Message, Parcel
+from mailroom.outcome import Outcome, Status, Try
 from mailroom.tally import Tally
 
 if TYPE_CHECKING:
     from mailroom.event import Event
 
-__all__ = ["Admission", "Claim", "Heard", "Ledger", "Outcome", "Standing", "Status", "Try", "shards_of"]
+__all__ = ["Admission", "Claim", "Heard", "Ledger", "Standing", "shards_of"]
 
 LEASE = 25.0  # longer than the function that holds it may run
 KEPT = 30 * 24 * 3600
@@ -44,19 +45,6 @@ LONGEST_TIMELINE = (
     60  # entries: a provider that tries for days reports each time, and each write pays for the whole row
 )
 SAME_WITHIN = 60.0  # two messages that say the same within a minute are one
-
-
-class Status(StrEnum):
-    """What a message has come to. `accepted` is the only one that is not final."""
-
-    ACCEPTED = "accepted"
-    SENT = "sent"
-    DELIVERED = "delivered"
-    BOUNCED = "bounced"
-    COMPLAINED = "complained"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
 
 
 # How far a message has come: what a provider reports moves it on, never back. A skipped one stays where it is.
@@ -88,35 +76,6 @@ class Heard(StrEnum):
     NEWS = "news"
     REPEATED = "repeated"  # or one too many
     UNKNOWN = "unknown"  # about a mail that is not ours, or that we have forgotten
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """One attempt at one provider, for the timeline."""
-
-    at: float
-    provider: str
-    answer: str
-    detail: str = ""
-    error: str = ""  # which branch of the error tree, in lower case
-
-    @classmethod
-    def of(cls, error: SendError, at: float) -> "Try":
-        return cls(at, error.party, error.code, error.detail, type(error).__name__.lower())
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one delivery. With `retry_in`, it is not over."""
-
-    status: Status
-    reason: str = ""
-    provider: str = ""
-    provider_id: str = ""
-    tries: tuple[Try, ...] = ()
-    retry_in: float | None = None
-    warnings: tuple[str, ...] = ()  # it went, but an operator should know
-    problems: tuple[str, ...] = ()  # it went, but not with the tenant's own templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,38 +355,3 @@ def _old_item(refusal: AwsRefusal) -> dict[str, Any]:
     if refusal.code != "ConditionalCheckFailedException":
         raise refusal
     return decode_item(refusal.body.get("Item", {}))
-
-
-def encode(value: Any) -> dict[str, Any]:
-    """Return a value as DynamoDB writes it."""
-    match value:
-        case str():
-            return {"S": value}
-        case int() | float():
-            return {"N": repr(value)}
-        case list():
-            return {"L": [encode(item) for item in value]}
-        case dict():
-            return {"M": {name: encode(item) for name, item in value.items()}}
-        case frozenset():
-            return {"SS": sorted(value)}
-    raise TypeError(f"the ledger holds no {type(value).__name__}")
-
-
-def decode(value: Mapping[str, Any]) -> Any:
-    """Return what DynamoDB wrote as a value."""
-    ((kind, inner),) = value.items()
-    match kind:
-        case "N":
-            return float(inner)
-        case "L":
-            return [decode(item) for item in inner]
-        case "M":
-            return decode_item(inner)
-        case "SS":
-            return frozenset(inner)
-    return inner
-
-
-def decode_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: decode(value) for name, value in item.items()}

@@ -1,11 +1,9 @@
 """Which of the languages we have a reader gets, from the tags somebody asked for."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["TAG", "negotiate"]
+__all__ = ["negotiate"]
 
-TAG = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}")  # what a language may be asked for with
 
 # What a tag means where it is not simply its own base: scripts, old names, close relatives.
 ALIASES: Mapping[str, str] = {

@@ -16,8 +16,6 @@ from mailroom.texts import Texts, fill
 __all__ = ["base_kind", "view_of"]
 
 FREE = ("security-notice", "notification")  # the caller brings the words
-PARAGRAPHS = 20
-FACTS = 50
 SUBJECT_LENGTH = 300
 
 
@@ -110,7 +108,7 @@ def _party(value: Any, *keys: str) -> str:
 
 def _paragraphs(value: Any) -> list[str]:
     said = value.split("\n\n") if isinstance(value, str) else value if isinstance(value, list | tuple) else []
-    return [text for text in map(foreign.line, said[:PARAGRAPHS]) if text]
+    return [text for text in map(foreign.line, said[: foreign.PARAGRAPHS]) if text]
 
 
 def _button(data: Mapping[str, Any]) -> tuple[str, str]:
@@ -122,7 +120,7 @@ def _button(data: Mapping[str, Any]) -> tuple[str, str]:
 
 def _facts(value: Any) -> list[tuple[str, str]]:
     rows = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
-    pairs = [row for row in rows[:FACTS] if isinstance(row, list | tuple) and len(row) == 2]
+    pairs = [row for row in rows[: foreign.FACTS] if isinstance(row, list | tuple) and len(row) == 2]
     return [(_fact(name), _fact(said)) for name, said in pairs if _fact(name)]
 
 

@@ -12,7 +12,7 @@ from mailroom_ops.cli.value import kept
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.domains import Domain
+    from mailroom_ops.domains.registrar import Domain
     from mailroom_ops.plan import Change
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom.kinds import Lane
-from mailroom.ledger import Status
+from mailroom.outcome import Status
 from mailroom_ops.console.desk import Confirmation, Desk, SharedEnvironment, away, fields
 from mailroom_ops.console.jobs import Job
 from mailroom_ops.console.server import Request, Response

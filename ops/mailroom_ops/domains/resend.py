@@ -10,7 +10,7 @@ from mailroom.errors import Misconfigured
 from mailroom.providers._client import endpoint, hold_back, retry_after, secret
 from mailroom_ops.certificates import believed
 from mailroom_ops.dns_records import Purpose, Record, full_name
-from mailroom_ops.domains import Domain, State
+from mailroom_ops.domains.registrar import Domain, State
 from mailroom_ops.problem import BadInput, Refusal
 
 __all__ = ["Resend"]

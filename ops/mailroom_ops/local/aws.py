@@ -14,18 +14,11 @@ import boto3
 from botocore.config import Config
 
 from mailroom_ops import bytecode
+from mailroom_ops.environment import CREDENTIALS
 from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.logs import Logs
 
-__all__ = ["ACCOUNT", "CREDENTIALS", "Aws"]
-
-ACCOUNT = "123456789012"  # moto's
-# Made up, and given on purpose: nothing that runs here may ever find a developer's own credentials.
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "AKIALOCALMAILROOM000",
-    "AWS_SECRET_ACCESS_KEY": "local-secret-access-key",
-    "AWS_SESSION_TOKEN": "local-session-token",
-}
+__all__ = ["Aws"]
 
 
 class Aws:

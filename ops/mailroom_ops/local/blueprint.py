@@ -7,7 +7,7 @@ from typing import Any
 
 from mailroom_ops import bytecode
 from mailroom_ops import template as template_file
-from mailroom_ops.local.aws import ACCOUNT
+from mailroom_ops.environment import ACCOUNT
 from mailroom_ops.local.environment import of_the_service
 from mailroom_ops.local.gateway import Route
 from mailroom_ops.local.intrinsics import Template

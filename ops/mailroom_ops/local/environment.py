@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configur
 
 from pathlib import Path
 
-from mailroom_ops.local.aws import CREDENTIALS
+from mailroom_ops.environment import CREDENTIALS
 
 __all__ = ["of_the_service"]
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mailroom import foreign
 from mailroom.errors import Refused
+from mailroom.foreign import TAG
 from mailroom.kinds import NAME, NOTICE_LIFETIME, Lane, lane_of
-from mailroom.locales import TAG
 from mailroom.mailbox import is_address
 from mailroom.message import Message, content_identity, new_id
 from mailroom.request import Request
