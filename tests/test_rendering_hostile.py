@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailroom import foreign
+from mailroom import untrusted
 from mailroom.email import Email
 from mailroom.kinds import KINDS
 from mailroom.mailbox import Mailbox
@@ -126,7 +126,7 @@ def test_a_callers_words_stay_words(what):
     harmless, email = (
         RENDERER.render(message("notification", said_by_caller(value)), NAMELESS, {}) for value in ("x", HOSTILE[what])
     )
-    if foreign.line(HOSTILE[what]):
+    if untrusted.line(HOSTILE[what]):
         assert skeleton(email) == skeleton(harmless)
     assert "5439" not in email.html + email.text
     assert not set(OVERRIDES) & set(email.text + email.html)
@@ -215,9 +215,9 @@ def test_a_language_nobody_has_is_english(locale):
 
 
 def test_a_name_with_a_dot_looks_as_it_did():
-    assert foreign.name("Acme.io").replace("\u200b", "") == "Acme.io"
-    assert foreign.name("Dr. Who, Inc. 2.0") == "Dr. Who, Inc. 2.0"
-    assert foreign.name("می‌خواهم 👩‍👩‍👧 Ümläut") == "می‌خواهم 👩‍👩‍👧 Ümläut"
+    assert untrusted.name("Acme.io").replace("\u200b", "") == "Acme.io"
+    assert untrusted.name("Dr. Who, Inc. 2.0") == "Dr. Who, Inc. 2.0"
+    assert untrusted.name("می‌خواهم 👩‍👩‍👧 Ümläut") == "می‌خواهم 👩‍👩‍👧 Ümläut"
 
 
 anything = st.recursive(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from mailroom import foreign
+from mailroom import untrusted
 from mailroom.mailbox import is_address
 
 __all__ = ["Brand", "Palette", "contrast", "readable"]
@@ -54,18 +54,20 @@ class Brand:
     ) -> "Brand":
         """Put a brand together: what the tenant set, then what the source hinted at, then the defaults."""
         # The tenant's word comes first: a hint names the application a mail is about, the tenant the house it is from.
-        logo, dark_logo = (foreign.image(settings.get(key)) for key in ("logo_url", "dark_logo_url"))
+        logo, dark_logo = (untrusted.image(settings.get(key)) for key in ("logo_url", "dark_logo_url"))
         if not logo:
-            logo, dark_logo = (foreign.image(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
+            logo, dark_logo = (untrusted.image(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
         color = _color(settings.get("color")) or _color(defaults["color"]) or "#000000"
         email = settings.get("support_email") or defaults["support_email"]
         company = str(settings.get("company") or defaults["company"])
         return cls(
-            name=foreign.line(settings.get("name"), foreign.NAME_LENGTH) or foreign.name(hints.get("name")) or fallback,
+            name=untrusted.line(settings.get("name"), untrusted.NAME_LENGTH)
+            or untrusted.name(hints.get("name"))
+            or fallback,
             logo_url=logo,
             dark_logo_url=dark_logo,
-            company=tuple(filter(None, map(foreign.line, company.splitlines()[:COMPANY_LINES]))),
-            support_url=foreign.link(settings.get("support_url") or defaults["support_url"]),
+            company=tuple(filter(None, map(untrusted.line, company.splitlines()[:COMPANY_LINES]))),
+            support_url=untrusted.link(settings.get("support_url") or defaults["support_url"]),
             support_email=email if isinstance(email, str) and is_address(email) else "",
             font=defaults["font"],
             light=_palette(defaults["light"], color),

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from mailroom import foreign
-from mailroom.foreign import FACTS, PARAGRAPHS, TAG
+from mailroom import untrusted
 from mailroom.kinds import NAME
 from mailroom.mailbox import is_address
+from mailroom.untrusted import FACTS, PARAGRAPHS, TAG
 
 __all__ = ["Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
 
@@ -34,13 +34,13 @@ def _tag(value: str) -> str:
 
 
 def _code(value: Any) -> str:
-    if not (isinstance(value, str) and 0 < len(value) <= foreign.CODE_LENGTH and value.isprintable()):
+    if not (isinstance(value, str) and 0 < len(value) <= untrusted.CODE_LENGTH and value.isprintable()):
         raise PydanticCustomError("code", "Give a text of 1 to 64 characters; a number would lose its leading zeros.")
     return value
 
 
 def _link(value: Any) -> str:
-    if not (isinstance(value, str) and foreign.link(value)):
+    if not (isinstance(value, str) and untrusted.link(value)):
         raise PydanticCustomError("link", "Give an http or https address without a user name in it.")
     return value
 
@@ -93,8 +93,8 @@ def _list_of(items: dict[str, Any], most: int) -> dict[str, Any]:
 TEXT: dict[str, Any] = {"type": "string"}
 NAMED = TEXT | {"pattern": f"^{NAME.pattern}$"}
 TAGGED = TEXT | {"pattern": f"^{TAG.pattern}$"}
-CODED = TEXT | {"minLength": 1, "maxLength": foreign.CODE_LENGTH}
-LINKED = TEXT | {"format": "uri", "pattern": "^https?://", "maxLength": foreign.LINK_LENGTH}
+CODED = TEXT | {"minLength": 1, "maxLength": untrusted.CODE_LENGTH}
+LINKED = TEXT | {"format": "uri", "pattern": "^https?://", "maxLength": untrusted.LINK_LENGTH}
 SAID = {"type": ["string", "number"]}
 PAIR = {"type": "array", "items": SAID, "minItems": 2, "maxItems": 2}
 

@@ -7,7 +7,7 @@ Only what was sent can be read: no prototypes, no methods (connector-kit 5.1.1, 
 from collections.abc import Mapping
 from typing import Any
 
-from mailroom import foreign
+from mailroom import untrusted
 
 __all__ = ["read"]
 
@@ -26,10 +26,10 @@ def read(data: Mapping[str, Any], path: str) -> str:
             return ""
     leaf, text = path.rpartition(".")[2].lower(), _as_javascript(value)
     if leaf.endswith(ADDRESSES):
-        return foreign.link(text)
+        return untrusted.link(text)
     if leaf == "code":
-        return foreign.code(text)
-    return foreign.line(text) if leaf.endswith("email") else foreign.name(text, foreign.LINE_LENGTH)
+        return untrusted.code(text)
+    return untrusted.line(text) if leaf.endswith("email") else untrusted.name(text, untrusted.LINE_LENGTH)
 
 
 def _as_javascript(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from mailroom import foreign
+from mailroom import untrusted
 from mailroom.brand import Brand
 from mailroom.kinds import KINDS, Lane
 from mailroom.message import Message
@@ -23,7 +23,7 @@ def base_kind(message: Message) -> str:
     """Return the kind of ours whose body and texts serve a message; a tenant's own kind borrows one."""
     if message.kind in KINDS:
         return message.kind
-    return "generic-code" if foreign.code(message.data.get("code")) else "notification"
+    return "generic-code" if untrusted.code(message.data.get("code")) else "notification"
 
 
 def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, str]) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
     """
     data, kind, base = message.data, message.kind, base_kind(message)
     rtl = texts.direction == "rtl"
-    names = {key: foreign.isolate(value, rtl=rtl) for key, value in _names(message, brand).items()}
-    values = names | {f"payload.{path}": foreign.isolate(value, rtl=rtl) for path, value in payload.items()}
+    names = {key: untrusted.isolate(value, rtl=rtl) for key, value in _names(message, brand).items()}
+    values = names | {f"payload.{path}": untrusted.isolate(value, rtl=rtl) for path, value in payload.items()}
 
     def say(key: str) -> str:
         return fill(texts.own(kind, key) or texts.find(base, key), values)
@@ -43,15 +43,15 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
         return fill(texts.own(kind, key) or texts.own(base, key), values)
 
     def said_by_caller(text: str) -> str:
-        return foreign.isolate(text, rtl=rtl)
+        return untrusted.isolate(text, rtl=rtl)
 
     is_free = base in FREE or kind not in KINDS
-    title = said_by_caller(foreign.line(data.get("title"), 200)) if is_free else ""
+    title = said_by_caller(untrusted.line(data.get("title"), 200)) if is_free else ""
     paragraphs = list(map(said_by_caller, _paragraphs(data.get("paragraphs")))) if is_free else []
     if not paragraphs:
         said = say_own("invited_by" if names["inviter"] else "invited") or say_own("text")
         paragraphs = [said] if said else []
-    code, (url, label) = foreign.code(data.get("code")), _button(data)
+    code, (url, label) = untrusted.code(data.get("code")), _button(data)
     if not (code or url or is_free):
         paragraphs.append(say("none"))
     valid = _validity(message, texts) if code or url else ""
@@ -89,7 +89,7 @@ def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, 
 
 
 def _names(message: Message, brand: Brand) -> dict[str, str]:
-    data, hint = message.data, foreign.name(message.brand.get("name"))
+    data, hint = message.data, untrusted.name(message.brand.get("name"))
     organization = _party(data.get("organization"), "name")
     app = _party(data.get("application"), "displayName", "name") or organization or hint or brand.name
     return {
@@ -103,30 +103,30 @@ def _names(message: Message, brand: Brand) -> dict[str, str]:
 def _party(value: Any, *keys: str) -> str:
     """Return the name of somebody who is given by name, or as Logto does, with everything known about them."""
     candidates = [value.get(key) for key in keys] if isinstance(value, Mapping) else [value]
-    return next(filter(None, map(foreign.name, candidates)), "")
+    return next(filter(None, map(untrusted.name, candidates)), "")
 
 
 def _paragraphs(value: Any) -> list[str]:
     said = value.split("\n\n") if isinstance(value, str) else value if isinstance(value, list | tuple) else []
-    return [text for text in map(foreign.line, said[: foreign.PARAGRAPHS]) if text]
+    return [text for text in map(untrusted.line, said[: untrusted.PARAGRAPHS]) if text]
 
 
 def _button(data: Mapping[str, Any]) -> tuple[str, str]:
     button = data.get("button")
     button = button if isinstance(button, Mapping) else {}
-    url = foreign.link(data.get("link")) or foreign.link(button.get("url"))
-    return url, foreign.line(button.get("text"), foreign.NAME_LENGTH)
+    url = untrusted.link(data.get("link")) or untrusted.link(button.get("url"))
+    return url, untrusted.line(button.get("text"), untrusted.NAME_LENGTH)
 
 
 def _facts(value: Any) -> list[tuple[str, str]]:
     rows = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
-    pairs = [row for row in rows[: foreign.FACTS] if isinstance(row, list | tuple) and len(row) == 2]
+    pairs = [row for row in rows[: untrusted.FACTS] if isinstance(row, list | tuple) and len(row) == 2]
     return [(_fact(name), _fact(said)) for name, said in pairs if _fact(name)]
 
 
 def _fact(value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return foreign.line(str(value) if is_number else value, 500)
+    return untrusted.line(str(value) if is_number else value, 500)
 
 
 def _validity(message: Message, texts: Texts) -> str:

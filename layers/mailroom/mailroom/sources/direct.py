@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from mailroom import foreign
+from mailroom import untrusted
 from mailroom.errors import Invalid
 from mailroom.fields import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
 from mailroom.kinds import KINDS, NOTICE_LIFETIME, Lane, lane_of
@@ -25,7 +25,7 @@ class Button(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     url: Link = Field(description="Where it leads.")
-    text: str | None = Field(default=None, max_length=foreign.NAME_LENGTH, description="What stands on it.")
+    text: str | None = Field(default=None, max_length=untrusted.NAME_LENGTH, description="What stands on it.")
 
 
 class Data(BaseModel):

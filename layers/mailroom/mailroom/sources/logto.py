@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mailroom import foreign
+from mailroom import untrusted
 from mailroom.errors import Refused
-from mailroom.foreign import TAG
 from mailroom.kinds import NAME, NOTICE_LIFETIME, Lane, lane_of
 from mailroom.mailbox import is_address
 from mailroom.message import Message, content_identity, new_id
 from mailroom.request import Request
 from mailroom.settings import Settings
+from mailroom.untrusted import TAG
 
 __all__ = ["SOURCE", "TYPES", "authenticate", "parse"]
 
@@ -101,7 +101,7 @@ def _said(payload: Mapping[str, Any]) -> dict[str, str | None]:
         code = str(code)
     if code is not None and not (isinstance(code, str) and len(code) <= 64 and code.isprintable()):
         raise Refused(422, "The code is not a short text.")
-    if link not in (None, "") and not foreign.link(link):
+    if link not in (None, "") and not untrusted.link(link):
         raise Refused(422, "The link is not a valid http or https address.")
     return {"code": code or None, "link": link or None}
 
