@@ -13,7 +13,7 @@ from typing import Any
 
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message
-from mailroom.rendering import Renderer
+from mailroom.rendering.renderer import Renderer
 from mailroom.sender import Sender
 
 ROUNDS = 15

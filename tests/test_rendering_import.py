@@ -7,7 +7,7 @@ import pytest
 
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message
-from mailroom.rendering import Rendered, Renderer
+from mailroom.rendering.renderer import Rendered, Renderer
 from mailroom.sender import Sender
 from mailroom_ops.problem import BadInput
 from mailroom_ops.template_import import Imported, read, write

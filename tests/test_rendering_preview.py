@@ -3,7 +3,7 @@
 import shutil
 
 from mailroom.kinds import KINDS
-from mailroom.rendering import Renderer
+from mailroom.rendering.renderer import Renderer
 from mailroom_ops.preview import BRANDS, FORMS, TEMPLATES, Gallery, in_scheme
 
 

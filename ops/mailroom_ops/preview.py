@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mailroom.kinds import KINDS
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message
-from mailroom.rendering import Rendered, Renderer
+from mailroom.rendering.renderer import Rendered, Renderer
 from mailroom.sender import Sender
 from mailroom_ops import chromium
 

@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from mailroom.own import Own
+from mailroom.rendering.tenant_templates import Own
 from mailroom.sources.logto import TYPES
 from mailroom_ops.problem import BadInput
 

@@ -9,7 +9,7 @@ import pytest
 
 from mailroom.aws import Aws
 from mailroom.message import Parcel
-from mailroom.rendering import Renderer
+from mailroom.rendering.renderer import Renderer
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting

@@ -7,7 +7,7 @@ from collections import defaultdict
 import html5lib
 import pytest
 
-from mailroom.brand import Brand, contrast
+from mailroom.rendering.brand import Brand, contrast
 from mailroom_ops.mail_checks import FALLBACKS, Craft, crafts, tool_for_crafts
 from tests.mail.conftest import Sample
 

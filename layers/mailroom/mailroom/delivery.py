@@ -16,7 +16,7 @@ from mailroom.message import Parcel
 from mailroom.outcome import Outcome, Status, Try
 from mailroom.providers import is_configured, warm_up
 from mailroom.queue import Queue
-from mailroom.rendering import Renderer
+from mailroom.rendering.renderer import Renderer
 from mailroom.settings import SHARED_TEST_SENDER, Settings
 
 __all__ = ["CLAIMED", "Delivery", "Ready"]

@@ -18,7 +18,7 @@ from mailroom_ops.cli.options import Command
 )
 def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
     """Write every kind of mail in every language, from the templates as they are now."""
-    from mailroom.rendering import Renderer
+    from mailroom.rendering.renderer import Renderer
     from mailroom_ops import chromium, preview
     from mailroom_ops.cli import screen
     from mailroom_ops.problem import BadInput

@@ -11,16 +11,16 @@ from typing import Any
 
 from minijinja import Environment, TemplateError
 
-from mailroom import payload, template_sandbox
-from mailroom.brand import Brand
 from mailroom.email import Email
-from mailroom.locales import negotiate
 from mailroom.mailbox import Mailbox, clean_name
 from mailroom.message import Message
-from mailroom.own import Own
+from mailroom.rendering import payload, template_policy
+from mailroom.rendering.brand import Brand
+from mailroom.rendering.context import base_kind, view_of
+from mailroom.rendering.locales import negotiate
+from mailroom.rendering.tenant_templates import Own
+from mailroom.rendering.texts import Texts
 from mailroom.sender import Sender
-from mailroom.texts import Texts
-from mailroom.view import base_kind, view_of
 
 __all__ = ["Rendered", "Renderer"]
 
@@ -131,7 +131,7 @@ class Renderer:
         key = frozenset(overrides.items()) if overrides else tenant
         if key not in self._owned:
             own = Own.of(overrides) if overrides else Own.read(folder)
-            engine = template_sandbox.environment(lambda name: own.templates.get(name) or self._load(name))
+            engine = template_policy.environment(lambda name: own.templates.get(name) or self._load(name))
             if len(self._owned) >= TENANTS_KEPT:
                 del self._owned[next(iter(self._owned))]
             self._owned[key] = own, engine

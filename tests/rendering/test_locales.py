@@ -9,11 +9,11 @@ import pytest
 from babel import Locale
 
 from mailroom.kinds import KINDS
-from mailroom.locales import negotiate
-from mailroom.plurals import category
-from mailroom.texts import PLACEHOLDER, Texts
+from mailroom.rendering.locales import negotiate
+from mailroom.rendering.plurals import category
+from mailroom.rendering.texts import PLACEHOLDER, Texts
 
-LOCALES = Path(__file__).parent.parent / "layers" / "templates" / "locales"
+LOCALES = Path(__file__).parents[2] / "layers" / "templates" / "locales"
 TAGS = sorted(path.stem for path in LOCALES.glob("*.toml"))
 LOGTO = {"ar", "cs", "de", "en", "es", "fa-IR", "fr", "it", "ja", "ko", "pl-PL", "pt-BR", "pt-PT", "ru", "th", "tr-TR"}
 LOGTO |= {"uk-UA", "zh-CN", "zh-HK", "zh-TW"}

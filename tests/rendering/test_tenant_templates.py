@@ -9,11 +9,11 @@ import pytest
 
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message
-from mailroom.rendering import Renderer
+from mailroom.rendering.renderer import Renderer
+from mailroom.rendering.template_policy import NotAllowed, check
 from mailroom.sender import Sender
-from mailroom.template_sandbox import NotAllowed, check
 
-TEMPLATES = Path(__file__).parent.parent / "layers" / "templates"
+TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))
 BODY = '{% extends "layout.html" %}{% block body %}'
 OURS = "Do not share this code"

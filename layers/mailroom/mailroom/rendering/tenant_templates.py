@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailroom import template_sandbox
-from mailroom.texts import PLACEHOLDER, Texts
+from mailroom.rendering import template_policy
+from mailroom.rendering.texts import PLACEHOLDER, Texts
 
 __all__ = ["Own"]
 
@@ -50,7 +50,7 @@ class Own:
         for name, content in sorted(files.items()):
             try:
                 if TEMPLATE.fullmatch(name):
-                    template_sandbox.check(content, may_include=not name.startswith("parts/"))
+                    template_policy.check(content, may_include=not name.startswith("parts/"))
                     templates[name] = content
                 elif found := TEXTS.fullmatch(name):
                     texts[found["tag"] or ""] = _tables(content)

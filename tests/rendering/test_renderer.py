@@ -7,10 +7,10 @@ import pytest
 from mailroom.kinds import KINDS
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message
-from mailroom.rendering import Renderer
+from mailroom.rendering.renderer import Renderer
 from mailroom.sender import Sender
 
-TEMPLATES = Path(__file__).parent.parent / "layers" / "templates"
+TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"), Mailbox("help@example.com"), ("resend",))
 LINK = "https://app.example.com/callback?token=a%2Fb&next=1"
 MODES: dict[str, dict[str, Any]] = {

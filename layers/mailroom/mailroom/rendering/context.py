@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from mailroom import untrusted
-from mailroom.brand import Brand
 from mailroom.kinds import KINDS, Lane
 from mailroom.message import Message
-from mailroom.texts import Texts, fill
+from mailroom.rendering.brand import Brand
+from mailroom.rendering.texts import Texts, fill
 
 __all__ = ["base_kind", "view_of"]
 

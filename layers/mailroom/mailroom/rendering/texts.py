@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mailroom import plurals
+from mailroom.rendering import plurals
 
 __all__ = ["Texts", "fill"]
 

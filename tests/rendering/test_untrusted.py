@@ -18,10 +18,10 @@ from mailroom.kinds import KINDS
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message
 from mailroom.providers._mime import compose
-from mailroom.rendering import Renderer
+from mailroom.rendering.renderer import Renderer
 from mailroom.sender import Sender
 
-RENDERER = Renderer(Path(__file__).parent.parent / "layers" / "templates")
+RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
 NAMELESS = Sender(Mailbox("no-reply@example.com"))
 LINKABLE = re.compile(r"(?i)\w[.。．｡][^\W\d_]{2,}|[a-z]+://|\bjavascript:")
 OWN_DOMAIN = re.compile(r"(?<![\w.\u200b-])example\.com")

@@ -1,0 +1,1 @@
+"""Turns a Message into an Email: language, brand, texts, templates."""
