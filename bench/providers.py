@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bench.anymail import NONE, anymail
 from bench.bare import bare
 from bench.sandboxes import DOMAIN, sandboxes
-from mailroom.dispatch import Dispatch
+from mailroom.delivery.dispatch import Dispatch
 from mailroom.email import Email
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message, Parcel, new_id

@@ -9,8 +9,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import telemetry
 from mailroom.aws import Aws
-from mailroom.crate import Packing
-from mailroom.delivery import Delivery
+from mailroom.delivery.batches import Packing
+from mailroom.delivery.deliver import Delivery
 from mailroom.errors import SendError
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()

@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import api, telemetry
 from mailroom.aws import Aws
-from mailroom.delivery import Delivery
+from mailroom.delivery.deliver import Delivery
 from mailroom.door import Door
 from mailroom.request import answer
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mailroom.crate import Crate
+from mailroom.delivery.batches import Crate
 from mailroom.dynamodb import encode
 from mailroom.kinds import Lane
 from mailroom.mailbox import mask

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from playwright.sync_api import expect
 
-from mailroom.crate import Crate
+from mailroom.delivery.batches import Crate
 from mailroom.kinds import Lane
 from mailroom.message import Parcel, new_id
 from mailroom.outcome import Status

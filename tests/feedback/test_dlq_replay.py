@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.crate import Crate
+from mailroom.delivery.batches import Crate
 from mailroom.dynamodb import encode
 from mailroom.email import Email
 from mailroom.kinds import Lane

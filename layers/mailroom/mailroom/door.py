@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailroom.api_keys import Caller
-from mailroom.delivery import CLAIMED, Delivery
-from mailroom.dispatch import LONGEST_TRY
+from mailroom.delivery.deliver import CLAIMED, Delivery
+from mailroom.delivery.dispatch import LONGEST_TRY
 from mailroom.errors import Invalid, Refused, SendError, Unavailable
 from mailroom.ledger import SAME_WITHIN, Admission, keyed_hash
 from mailroom.message import Message, Parcel, new_id

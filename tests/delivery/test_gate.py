@@ -2,7 +2,7 @@
 
 import random
 
-from mailroom.pace import CLOSED_FOR, FAILURES_IN_A_ROW, WIDEST, Gate
+from mailroom.delivery.gate import CLOSED_FOR, FAILURES_IN_A_ROW, WIDEST, Gate
 
 NOW = 1_800_000_000.0
 

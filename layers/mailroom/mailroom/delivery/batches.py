@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailroom.delivery import CLAIMED, Delivery, Ready
-from mailroom.dispatch import BACKOFF
+from mailroom.delivery.deliver import CLAIMED, Delivery, Ready
+from mailroom.delivery.dispatch import BACKOFF
 from mailroom.errors import Ambiguous, SendError, Unavailable
 from mailroom.kinds import Lane
 from mailroom.ledger import LEASE

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from mailroom.dispatch import Dispatch
+from mailroom.delivery.dispatch import Dispatch
+from mailroom.delivery.gate import CLOSED_FOR, FAILURES_IN_A_ROW
 from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
 from mailroom.kinds import Lane
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message, Parcel
 from mailroom.outcome import Outcome, Status
-from mailroom.pace import CLOSED_FOR, FAILURES_IN_A_ROW
 from mailroom.providers import Receipt
 from mailroom.settings import Settings
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailroom import crate
 from mailroom.aws import Aws
+from mailroom.delivery import batches
 from mailroom.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
@@ -20,7 +20,7 @@ ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the copy of a crate come at once, and not when who packed it must be dead."""
-    monkeypatch.setattr(crate, "LATER", 0)
+    monkeypatch.setattr(batches, "LATER", 0)
 
 
 def messages(number: int) -> list[Message]:
@@ -100,7 +100,7 @@ def test_more_than_a_crate_holds_goes_into_several(deliver: ModuleType, aws: Aws
     assert sandbox.requests["resend"] == 2
     crates = take(aws)
     assert len(crates) == 2
-    assert all(len(crate) < 256 * 1024 for crate in crates)
+    assert all(len(batches) < 256 * 1024 for batches in crates)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_a_crate_that_others_meet_while_they_pack_never_comes_to_the_dead_letter
 def test_a_crate_for_which_no_time_is_left_goes_back_as_new(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
     sent = messages(10)
     deliver.packing.pack([record(Parcel.of(message).to_json()) for message in sent])
-    (crate,) = take(aws)
-    assert deliver.handler({"Records": [record(crate)]}, AlmostOver()) == {"batchItemFailures": []}
-    assert take(aws) == [crate]
+    (batches,) = take(aws)
+    assert deliver.handler({"Records": [record(batches)]}, AlmostOver()) == {"batchItemFailures": []}
+    assert take(aws) == [batches]
     assert arrived(sandbox) == []
 
 

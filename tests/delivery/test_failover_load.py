@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from mailroom import crate
 from mailroom.aws import Aws
+from mailroom.delivery import batches
 from mailroom.message import Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put
 from tests.core.conftest import Context, row
-from tests.core.test_crate import ids, messages
+from tests.delivery.test_batches import ids, messages
 from tests.thorough import times
 
 MAILS = int(os.environ.get("MAILROOM_LOAD") or times(120, 300))
@@ -53,7 +53,7 @@ class Lane:
 
 @pytest.fixture
 def chain(deliver: ModuleType, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(crate, "LATER", 1)
+    monkeypatch.setattr(batches, "LATER", 1)
     monkeypatch.setattr(deliver.delivery.settings, "chain", ("resend", "sendgrid"))
     for name, value in sandbox.settings("sendgrid").items():
         put(aws, f"providers/sendgrid/{name}", value)

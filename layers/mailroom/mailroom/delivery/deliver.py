@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailroom.aws import Aws
-from mailroom.dispatch import BACKOFF, LONGEST_TRY, Dispatch
+from mailroom.delivery.dispatch import BACKOFF, LONGEST_TRY, Dispatch
 from mailroom.email import Email
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.ledger import LEASE, Claim, Ledger, Standing

@@ -1,0 +1,1 @@
+"""Takes a message to its outcome: claim, check, batch, send, record."""
