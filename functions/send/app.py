@@ -7,10 +7,11 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from mailroom import api, telemetry
+from mailroom import telemetry
+from mailroom.api import routes
+from mailroom.api.service import Door
 from mailroom.aws import Aws
 from mailroom.delivery.deliver import Delivery
-from mailroom.door import Door
 from mailroom.request import answer
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
@@ -23,12 +24,12 @@ records_codes = os.environ.get("RECORD_CODE_ON_FAILURE") == "true" and os.enviro
 def handler(event: Any, context: Any) -> Any:
     metrics.add_metric("Asked", MetricUnit.Count, 1)
     deadline = time.time() + context.get_remaining_time_in_millis() / 1000
-    is_http = api.is_http(event)
+    is_http = routes.is_http(event)
     if is_http and event["routeKey"] == "GET /openapi.json":
-        from mailroom.openapi import document
+        from mailroom.api.openapi import document
 
         return answer(200, document(), {"cache-control": "public, max-age=300"})
-    reply = api.requested(door, event, deadline) if is_http else api.invoked(door, event, deadline)
+    reply = routes.requested(door, event, deadline) if is_http else routes.invoked(door, event, deadline)
     for part in reply.parts or (reply,):
         telemetry.answered(logger, metrics, part, records_codes=records_codes)
     telemetry.tallied(logger, metrics, door.delivery.ledger.tally)

@@ -17,7 +17,7 @@ from mailroom.outcome import Outcome, Status
 from mailroom.tally import Tally
 
 if TYPE_CHECKING:
-    from mailroom.door import Reply
+    from mailroom.api.service import Reply
 
 __all__ = ["answered", "crashed", "failed", "finished", "heard", "tallied"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mailroom_ops.sandbox.faults import Kind
+from tests.api.conftest import code, notice
 from tests.running import Answer, Running
-from tests.send.conftest import code, notice
 
 KEY = "local-api-key"
 HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mailroom.openapi import document
+from mailroom.api.openapi import document
 from mailroom.sources.direct import SendRequest
 from mailroom_ops.template import load
-from tests.send.conftest import Desk
+from tests.api.conftest import Desk
 
 
 def test_the_document_is_open_api() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mailroom_ops.sandbox.faults import Fault, Kind
-from tests.send.conftest import Desk, code, notice
+from tests.api.conftest import Desk, code, notice
 
 
 def test_each_mail_has_its_own_result_in_its_place(desk: Desk) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mailroom.api_keys import INVOKER, Caller, authenticate
-from mailroom.door import Door, Reply
+from mailroom.api.keys import INVOKER, Caller, authenticate
+from mailroom.api.service import Door, Reply
 from mailroom.errors import Invalid, Refused, SendError
 from mailroom.request import Request
 from mailroom.sources.direct import BATCH_LENGTH, body_of

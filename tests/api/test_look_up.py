@@ -6,7 +6,7 @@ import time
 import pytest
 
 from mailroom_ops.sandbox.faults import Fault, Kind
-from tests.send.conftest import Desk, code, notice
+from tests.api.conftest import Desk, code, notice
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

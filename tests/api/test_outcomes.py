@@ -14,7 +14,7 @@ from mailroom.message import Message
 from mailroom.suppression import Cause, Suppressions
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox
-from tests.send.conftest import Desk, code, notice
+from tests.api.conftest import Desk, code, notice
 
 
 def test_a_mail_is_sent_before_the_answer_comes(desk: Desk) -> None:

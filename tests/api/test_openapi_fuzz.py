@@ -6,7 +6,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import load_all_checks, negative_data_rejection, unsupported_method
 
-from mailroom.openapi import document
+from mailroom.api.openapi import document
 from tests.running import Running
 
 load_all_checks()

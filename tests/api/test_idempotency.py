@@ -8,7 +8,7 @@ import pytest
 
 from mailroom.ledger import LEASE
 from mailroom_ops.sandbox.faults import Fault, Kind
-from tests.send.conftest import Desk, code, notice
+from tests.api.conftest import Desk, code, notice
 
 DAY = 24 * 3600
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailroom.errors import Invalid, Refused
 from mailroom.message import Message
 from mailroom.sources import direct
-from tests.send.conftest import Desk, code, notice
+from tests.api.conftest import Desk, code, notice
 
 
 def problems(body: Any) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.send.conftest import KEY, Desk, code, notice
+from tests.api.conftest import KEY, Desk, code, notice
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.api.conftest import KEY, Desk
 from tests.cloud import ROOT
 from tests.running import Running
-from tests.send.conftest import KEY, Desk
 
 PAGE = (ROOT / "docs/send.md").read_text(encoding="utf-8")
 LOCAL = "http://127.0.0.1:3000"

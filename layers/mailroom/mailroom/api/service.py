@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from mailroom.api_keys import Caller
+from mailroom.api.keys import Caller
 from mailroom.delivery.deliver import CLAIMED, Delivery
 from mailroom.delivery.dispatch import LONGEST_TRY
 from mailroom.errors import Invalid, Refused, SendError, Unavailable

@@ -1,0 +1,1 @@
+"""The `send` API: lambda invoke and HTTP."""
