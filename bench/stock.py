@@ -10,11 +10,11 @@ from typing import Any
 from bench.cloud import Cloud
 from mailroom.aws import Aws, AwsRefusal
 from mailroom.dynamodb import encode
-from mailroom.ledger import Ledger, keyed_hash, shards_of, suppression_of
+from mailroom.ledger.table import Ledger, keyed_hash, shards_of, suppression_of
+from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.message import Message, Parcel
 from mailroom.outcome import Outcome, Status, Try
 from mailroom.suppression import DEFAULTS, Cause, entry
-from mailroom.tally import EVERYONE, hour_of
 
 __all__ = ["DAYS", "Stock"]
 

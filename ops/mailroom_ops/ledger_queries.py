@@ -14,7 +14,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from mailroom.dynamodb import decode_item
-from mailroom.ledger import keyed_hash, shards_of
+from mailroom.ledger.table import keyed_hash, shards_of
 from mailroom.mailbox import canonical
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from mailroom.tally import EVERYONE, hour_of
+from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom_ops.ledger_queries import LedgerQueries
 
 __all__ = ["LIMITS", "REPORTED", "STAYED", "Counts", "Hours", "Limit", "stats", "total"]

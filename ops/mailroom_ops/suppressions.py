@@ -13,7 +13,7 @@ from mailroom.aws import Aws
 from mailroom.dynamodb import decode_item, encode
 from mailroom.errors import Misconfigured
 from mailroom.kinds import Lane
-from mailroom.ledger import keyed_hash, suppression_of
+from mailroom.ledger.table import keyed_hash, suppression_of
 from mailroom.mailbox import canonical, is_address
 from mailroom.settings import Settings
 from mailroom.suppression import DAY, LONGEST, Cause, entry, policy_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.ledger import LEASE
+from mailroom.ledger.table import LEASE
 from mailroom_ops.sandbox.faults import Fault, Kind
 from tests.api.conftest import Desk, code, notice
 

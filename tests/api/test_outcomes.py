@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailroom.kinds import Lane
-from mailroom.ledger import keyed_hash
+from mailroom.ledger.table import keyed_hash
 from mailroom.mailbox import canonical
 from mailroom.message import Message
 from mailroom.suppression import Cause, Suppressions

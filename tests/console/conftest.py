@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from mailroom.aws import Aws
-from mailroom.ledger import Ledger
+from mailroom.ledger.table import Ledger
 from mailroom.message import Message, Parcel, new_id
 from mailroom.outcome import Outcome, Status, Try
 from mailroom_ops.console.console import Console, Door

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from mailroom.aws import Aws
-from mailroom.tally import EVERYONE, Tally, hour_of
+from mailroom.ledger.tally import EVERYONE, Tally, hour_of
 from mailroom_ops import template
 from mailroom_ops.environment import Environment
 from mailroom_ops.parameters import Parameters

@@ -11,7 +11,7 @@ import pytest
 
 from mailroom.aws import Aws
 from mailroom.dynamodb import decode_item
-from mailroom.ledger import Ledger
+from mailroom.ledger.table import Ledger
 from mailroom.message import Message, Parcel, new_id
 from mailroom.outcome import Outcome, Status, Try
 from mailroom.settings import Settings

@@ -13,7 +13,7 @@ from mailroom.delivery.batches import Crate
 from mailroom.dynamodb import encode
 from mailroom.email import Email
 from mailroom.kinds import Lane
-from mailroom.ledger import keyed_hash
+from mailroom.ledger.table import keyed_hash
 from mailroom.mailbox import Mailbox
 from mailroom.message import Message, Parcel, new_id
 from mailroom.outcome import Outcome, Status

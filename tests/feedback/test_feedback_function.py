@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mailroom.aws import Aws
 from mailroom.event import What
-from mailroom.ledger import Ledger
+from mailroom.ledger.table import Ledger
 from mailroom.message import Message
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured

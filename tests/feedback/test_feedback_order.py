@@ -6,7 +6,7 @@ import pytest
 
 from mailroom.aws import Aws, AwsRefusal
 from mailroom.event import Event, Reason, What
-from mailroom.ledger import LONGEST_TIMELINE, Claim, Heard, Ledger
+from mailroom.ledger.table import LONGEST_TIMELINE, Claim, Heard, Ledger
 from mailroom.message import Parcel
 from mailroom.outcome import Outcome, Status, Try
 from tests.feedback.conftest import KEY, NOW, message, row, sent

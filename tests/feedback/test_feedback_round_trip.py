@@ -13,7 +13,7 @@ import pytest
 from mailroom.aws import Aws
 from mailroom.feedback import PROVIDERS
 from mailroom.kinds import Lane
-from mailroom.ledger import Ledger
+from mailroom.ledger.table import Ledger
 from mailroom.settings import Settings
 from mailroom_ops.local.stack import SECRETS
 from tests.feedback.conftest import message, row

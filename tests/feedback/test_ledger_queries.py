@@ -14,7 +14,7 @@ import pytest
 from mailroom.aws import Aws
 from mailroom.event import Event, Reason, What
 from mailroom.kinds import Lane
-from mailroom.ledger import Ledger
+from mailroom.ledger.table import Ledger
 from mailroom.message import Message, Parcel, new_id
 from mailroom.outcome import Outcome, Status
 from mailroom.suppression import Cause

@@ -12,7 +12,7 @@ from mailroom.errors import Misconfigured
 from mailroom.event import Event, Reason, Report, What
 from mailroom.feedback.intake import Intake
 from mailroom.kinds import Lane
-from mailroom.ledger import Heard, Ledger, keyed_hash
+from mailroom.ledger.table import Heard, Ledger, keyed_hash
 from mailroom.mailbox import canonical
 from mailroom.message import Message
 from mailroom.settings import Settings

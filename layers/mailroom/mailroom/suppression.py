@@ -16,7 +16,7 @@ from mailroom.aws import Aws
 from mailroom.dynamodb import decode_item, encode
 from mailroom.event import Event, Reason, What
 from mailroom.kinds import Lane
-from mailroom.ledger import suppression_of
+from mailroom.ledger.table import suppression_of
 from mailroom.settings import Settings
 
 __all__ = ["DAY", "Cause", "Policy", "Suppressions", "cause_of", "entry", "policy_of"]

@@ -11,7 +11,7 @@ from mailroom.api.keys import Caller
 from mailroom.delivery.deliver import CLAIMED, Delivery
 from mailroom.delivery.dispatch import LONGEST_TRY
 from mailroom.errors import Invalid, Refused, SendError, Unavailable
-from mailroom.ledger import SAME_WITHIN, Admission, keyed_hash
+from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
 from mailroom.message import Message, Parcel, new_id
 from mailroom.outcome import Outcome, Status
 from mailroom.sources import direct

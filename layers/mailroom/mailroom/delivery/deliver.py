@@ -11,7 +11,7 @@ from mailroom.aws import Aws
 from mailroom.delivery.dispatch import BACKOFF, LONGEST_TRY, Dispatch
 from mailroom.email import Email
 from mailroom.errors import Misconfigured, Unavailable
-from mailroom.ledger import LEASE, Claim, Ledger, Standing
+from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
 from mailroom.message import Parcel
 from mailroom.outcome import Outcome, Status, Try
 from mailroom.providers import is_configured, warm_up

@@ -11,7 +11,7 @@ from typing import Any
 from mailroom.aws import Aws
 from mailroom.event import Event, Report
 from mailroom.feedback._proof import TOLERANCE, unproven
-from mailroom.ledger import Heard, Ledger, keyed_hash
+from mailroom.ledger.table import Heard, Ledger, keyed_hash
 from mailroom.mailbox import canonical, is_address
 from mailroom.settings import Settings
 from mailroom.suppression import Suppressions, cause_of, policy_of

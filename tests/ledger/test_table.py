@@ -9,7 +9,7 @@ import pytest
 
 from mailroom.aws import Aws, AwsRefusal
 from mailroom.dynamodb import decode
-from mailroom.ledger import LEASE, Claim, Ledger, Standing
+from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
 from mailroom.message import Message, Parcel, content_identity, new_id
 from mailroom.outcome import Outcome, Status, Try
 

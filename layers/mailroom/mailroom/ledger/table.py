@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING, Any
 from mailroom.aws import Aws, AwsRefusal
 from mailroom.dynamodb import decode_item, encode
 from mailroom.kinds import Lane
+from mailroom.ledger.tally import Tally
 from mailroom.mailbox import canonical, mask
 from mailroom.message import Message, Parcel
 from mailroom.outcome import Outcome, Status, Try
-from mailroom.tally import Tally
 
 if TYPE_CHECKING:
     from mailroom.event import Event

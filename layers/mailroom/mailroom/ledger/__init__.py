@@ -1,0 +1,1 @@
+"""The DynamoDB table of message state, and the hourly counters in it."""
