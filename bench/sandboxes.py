@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.settings import Settings
 from mailroom_ops.environment import CREDENTIALS
 from mailroom_ops.local import aws as moto

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cloud import Cloud
-from mailroom.aws import Aws, AwsRefusal
-from mailroom.dynamodb import encode
+from mailroom.aws.client import Aws, AwsRefusal
+from mailroom.aws.dynamodb import encode
 from mailroom.ledger.table import Ledger, keyed_hash, shards_of, suppression_of
 from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.message import Message, Parcel

@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import telemetry
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.delivery.batches import Packing
 from mailroom.delivery.deliver import Delivery
 from mailroom.errors import SendError

@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import feedback, telemetry
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.errors import Refused, SendError
 from mailroom.event import Report
 from mailroom.feedback import ses

@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from mailroom import telemetry
 from mailroom.api import routes
 from mailroom.api.service import Door
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
 from mailroom.request import answer
 

@@ -7,10 +7,10 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import telemetry
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
+from mailroom.aws.queue import Queue
 from mailroom.errors import Refused, SendError
 from mailroom.message import Parcel
-from mailroom.queue import Queue
 from mailroom.request import Request, answer, refuse
 from mailroom.settings import Settings
 from mailroom.sources import logto

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from mailroom.aws.dynamodb import encode
 from mailroom.delivery.batches import Crate
-from mailroom.dynamodb import encode
 from mailroom.kinds import Lane
 from mailroom.mailbox import mask
 from mailroom.message import Parcel

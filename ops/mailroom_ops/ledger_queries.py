@@ -13,7 +13,7 @@ from itertools import islice
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from mailroom.dynamodb import decode_item
+from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import keyed_hash, shards_of
 from mailroom.mailbox import canonical
 

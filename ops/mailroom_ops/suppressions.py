@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
-from mailroom.aws import Aws
-from mailroom.dynamodb import decode_item, encode
+from mailroom.aws.client import Aws
+from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import Misconfigured
 from mailroom.kinds import Lane
 from mailroom.ledger.table import keyed_hash, suppression_of

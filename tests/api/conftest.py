@@ -13,8 +13,8 @@ from aws_lambda_powertools import Logger
 from jsonschema import Draft202012Validator
 
 from mailroom.api.openapi import document
-from mailroom.aws import Aws
-from mailroom.dynamodb import decode_item
+from mailroom.aws.client import Aws
+from mailroom.aws.dynamodb import decode_item
 from mailroom.message import Parcel
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.smtp import SmtpSandbox

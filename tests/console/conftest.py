@@ -16,7 +16,7 @@ import boto3
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.ledger.table import Ledger
 from mailroom.message import Message, Parcel, new_id
 from mailroom.outcome import Outcome, Status, Try

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.ledger.tally import EVERYONE, Tally, hour_of
 from mailroom_ops import template
 from mailroom_ops.environment import Environment

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from mailroom.dynamodb import encode
+from mailroom.aws.dynamodb import encode
 from mailroom.event import Event, Reason, What
 from mailroom.message import new_id
 from mailroom.outcome import Status

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from mailroom.aws import Aws
-from mailroom.dynamodb import decode
+from mailroom.aws.client import Aws
+from mailroom.aws.dynamodb import decode
 from mailroom.message import Message, Parcel, content_identity, new_id
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put

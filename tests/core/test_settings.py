@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.mailbox import Mailbox
 from mailroom.providers import load

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.message import Parcel
 from tests.cloud import put
 

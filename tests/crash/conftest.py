@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.dynamodb import decode
+from mailroom.aws.dynamodb import decode
 from mailroom_ops.sandbox.inbox import Captured
 from tests.gate import AwsCall, AwsGate, Refusal
 from tests.running import Running, running

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.delivery import batches
 from mailroom.message import Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind

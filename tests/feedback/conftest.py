@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mailroom.aws import Aws
-from mailroom.dynamodb import decode_item
+from mailroom.aws.client import Aws
+from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import Ledger
 from mailroom.message import Message, Parcel, new_id
 from mailroom.outcome import Outcome, Status, Try

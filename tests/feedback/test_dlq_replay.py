@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from mailroom.aws.dynamodb import encode
 from mailroom.delivery.batches import Crate
-from mailroom.dynamodb import encode
 from mailroom.email import Email
 from mailroom.kinds import Lane
 from mailroom.ledger.table import keyed_hash

@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.event import What
 from mailroom.ledger.table import Ledger
 from mailroom.message import Message

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from mailroom.aws import Aws, AwsRefusal
+from mailroom.aws.client import Aws, AwsRefusal
 from mailroom.event import Event, Reason, What
 from mailroom.ledger.table import LONGEST_TIMELINE, Claim, Heard, Ledger
 from mailroom.message import Parcel

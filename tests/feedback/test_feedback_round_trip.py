@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.feedback import PROVIDERS
 from mailroom.kinds import Lane
 from mailroom.ledger.table import Ledger

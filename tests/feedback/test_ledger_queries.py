@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.event import Event, Reason, What
 from mailroom.kinds import Lane
 from mailroom.ledger.table import Ledger

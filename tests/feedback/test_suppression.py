@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.errors import Misconfigured
 from mailroom.event import Event, Reason, Report, What
 from mailroom.feedback.intake import Intake

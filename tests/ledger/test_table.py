@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailroom.aws import Aws, AwsRefusal
-from mailroom.dynamodb import decode
+from mailroom.aws.client import Aws, AwsRefusal
+from mailroom.aws.dynamodb import decode
 from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
 from mailroom.message import Message, Parcel, content_identity, new_id
 from mailroom.outcome import Outcome, Status, Try

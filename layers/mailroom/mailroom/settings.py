@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mailroom.aws import Aws, AwsRefusal
+from mailroom.aws.client import Aws, AwsRefusal
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.mailbox import Mailbox
 from mailroom.providers import kind_of, needs

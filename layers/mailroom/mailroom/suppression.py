@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mailroom.aws import Aws
-from mailroom.dynamodb import decode_item, encode
+from mailroom.aws.client import Aws
+from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.event import Event, Reason, What
 from mailroom.kinds import Lane
 from mailroom.ledger.table import suppression_of

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.event import Event, Report
 from mailroom.feedback._proof import TOLERANCE, unproven
 from mailroom.ledger.table import Heard, Ledger, keyed_hash

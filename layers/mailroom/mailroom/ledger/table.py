@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mailroom.aws import Aws, AwsRefusal
-from mailroom.dynamodb import decode_item, encode
+from mailroom.aws.client import Aws, AwsRefusal
+from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.kinds import Lane
 from mailroom.ledger.tally import Tally
 from mailroom.mailbox import canonical, mask

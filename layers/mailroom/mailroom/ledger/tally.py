@@ -6,7 +6,7 @@ tally#{scope}#{YYYYMMDDHH}#{shard}   `sent/resend`, `bounced/ses`, `skipped/expi
 import time
 from collections import defaultdict
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 
 __all__ = ["EVERYONE", "Tally", "hour_of"]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, Protocol
 
-from mailroom.aws import Aws
+from mailroom.aws.client import Aws
 from mailroom.errors import SendError
 from mailroom.kinds import Lane
 

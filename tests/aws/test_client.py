@@ -13,8 +13,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 
-from mailroom import aws as module
-from mailroom.aws import Aws, AwsRefusal, Credentials, sign
+from mailroom.aws import client as module
+from mailroom.aws.client import Aws, AwsRefusal, Credentials, sign
 from mailroom.errors import Misconfigured, Unavailable
 
 

@@ -1,0 +1,1 @@
+"""AWS at the edge: signed calls, queues, DynamoDB values."""
