@@ -7,7 +7,7 @@ from anymail.message import AnymailMessage  # type: ignore[import-untyped]
 from django.conf import settings as django_settings  # type: ignore[import-untyped]
 from django.core.mail import EmailMultiAlternatives, get_connection  # type: ignore[import-untyped]
 
-from mailroom.email import Email
+from mailroom.model.email import Email
 
 __all__ = ["NONE", "anymail"]
 

@@ -9,8 +9,8 @@ from unittest.mock import patch
 import httpx
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from mailroom.email import Email
 from mailroom.errors import SendError
+from mailroom.model.email import Email
 from mailroom.providers import _client, load
 from mailroom.providers._mime import compose
 from mailroom.providers.ses import Ses

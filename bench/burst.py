@@ -22,7 +22,7 @@ import boto3
 from botocore.config import Config
 
 from bench.cloud import LATENCY
-from mailroom.message import Message, Parcel, new_id
+from mailroom.model.message import Message, Parcel, new_id
 from mailroom_ops.local.blueprint import Blueprint
 from mailroom_ops.local.children import Children
 from mailroom_ops.local.functions import Function

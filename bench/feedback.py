@@ -20,8 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
 
-from mailroom.event import What
-from mailroom.message import new_id
+from mailroom.model.event import What
+from mailroom.model.message import new_id
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting

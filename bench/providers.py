@@ -14,10 +14,10 @@ from bench.anymail import NONE, anymail
 from bench.bare import bare
 from bench.sandboxes import DOMAIN, sandboxes
 from mailroom.delivery.dispatch import Dispatch
-from mailroom.email import Email
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message, Parcel, new_id
-from mailroom.outcome import Status
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Status
 from mailroom.providers import NEEDS, load
 from mailroom.settings import Settings
 

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message
+from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
-from mailroom.sender import Sender
 
 ROUNDS = 15
 MAILS = 300

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.message import Parcel
+from mailroom.model.message import Parcel
 from mailroom_ops import bytecode, template
 from mailroom_ops.sandbox.server import Sandbox
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message
+from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Rendered, Renderer
-from mailroom.sender import Sender
 from mailroom_ops.problem import BadInput
 from mailroom_ops.template_import import Imported, read, write
 

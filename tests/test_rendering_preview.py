@@ -2,7 +2,7 @@
 
 import shutil
 
-from mailroom.kinds import KINDS
+from mailroom.model.kinds import KINDS
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.preview import BRANDS, FORMS, TEMPLATES, Gallery, in_scheme
 

@@ -9,9 +9,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from mailroom import feedback, telemetry
 from mailroom.aws.client import Aws
 from mailroom.errors import Refused, SendError
-from mailroom.event import Report
 from mailroom.feedback import ses
 from mailroom.feedback.intake import Intake
+from mailroom.model.event import Report
 from mailroom.request import Request, answer, refuse
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()

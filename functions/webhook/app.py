@@ -10,7 +10,7 @@ from mailroom import telemetry
 from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
 from mailroom.errors import Refused, SendError
-from mailroom.message import Parcel
+from mailroom.model.message import Parcel
 from mailroom.request import Request, answer, refuse
 from mailroom.settings import Settings
 from mailroom.sources import logto

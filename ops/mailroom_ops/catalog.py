@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mailroom.errors import Misconfigured
-from mailroom.mailbox import Mailbox, is_address
+from mailroom.model.mailbox import Mailbox, is_address
 from mailroom.providers import NEEDS, load, needs
 
 __all__ = [

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.dynamodb import encode
 from mailroom.delivery.batches import Crate
-from mailroom.kinds import Lane
-from mailroom.mailbox import mask
-from mailroom.message import Parcel
-from mailroom.outcome import Status
+from mailroom.model.kinds import Lane
+from mailroom.model.mailbox import mask
+from mailroom.model.message import Parcel
+from mailroom.model.outcome import Status
 from mailroom_ops.ledger_queries import LedgerQueries, Row
 from mailroom_ops.problem import BadInput, Refusal
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import keyed_hash, shards_of
-from mailroom.mailbox import canonical
+from mailroom.model.mailbox import canonical
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

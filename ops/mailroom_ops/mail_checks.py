@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
-from mailroom.email import Email
-from mailroom.message import new_id
+from mailroom.model.email import Email
+from mailroom.model.message import new_id
 from mailroom.providers._mime import compose
 from mailroom_ops.problem import Refusal
 

@@ -9,11 +9,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from mailroom.kinds import KINDS
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message
+from mailroom.model.kinds import KINDS
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message
+from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Rendered, Renderer
-from mailroom.sender import Sender
 from mailroom_ops import chromium
 
 __all__ = ["BRANDS", "FORMS", "PICTURES", "Gallery", "contact_sheet", "in_scheme", "screenshots"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 
-from mailroom.mailbox import Mailbox
+from mailroom.model.mailbox import Mailbox
 from mailroom_ops import catalog, secrets_dotenv, secrets_yaml
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.problem import BadInput

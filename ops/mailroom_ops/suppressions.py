@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TextIO
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import Misconfigured
-from mailroom.kinds import Lane
 from mailroom.ledger.table import keyed_hash, suppression_of
-from mailroom.mailbox import canonical, is_address
+from mailroom.model.kinds import Lane
+from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings
 from mailroom.suppression import DAY, LONGEST, Cause, entry, policy_of
 from mailroom_ops.catalog import TENANT

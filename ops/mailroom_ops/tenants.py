@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailroom.mailbox import Mailbox
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import NEEDS
 from mailroom_ops import catalog
 from mailroom_ops.parameters import Parameters

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mailroom.mailbox import is_address
+from mailroom.model.mailbox import is_address
 from mailroom_ops.ledger_queries import MESSAGE, LedgerQueries, Row
 from mailroom_ops.problem import BadInput
 

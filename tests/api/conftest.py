@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from mailroom.api.openapi import document
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item
-from mailroom.message import Parcel
+from mailroom.model.message import Parcel
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 from tests.cloud import put, waiting

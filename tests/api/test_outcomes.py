@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mailroom.kinds import Lane
 from mailroom.ledger.table import keyed_hash
-from mailroom.mailbox import canonical
-from mailroom.message import Message
+from mailroom.model.kinds import Lane
+from mailroom.model.mailbox import canonical
+from mailroom.model.message import Message
 from mailroom.suppression import Cause, Suppressions
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox

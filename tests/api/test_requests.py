@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailroom.errors import Invalid, Refused
-from mailroom.message import Message
+from mailroom.model.message import Message
 from mailroom.sources import direct
 from tests.api.conftest import Desk, code, notice
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pexpect import EOF, TIMEOUT
 
-from mailroom.kinds import Lane
-from mailroom.message import Message, Parcel, new_id
-from mailroom.outcome import Status
+from mailroom.model.kinds import Lane
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Status
 from mailroom_ops.cli import dlq, doctor, log
 from mailroom_ops.dlq import Verdict
 from mailroom_ops.doctor import AREAS

@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from mailroom.aws.client import Aws
 from mailroom.ledger.table import Ledger
-from mailroom.message import Message, Parcel, new_id
-from mailroom.outcome import Outcome, Status, Try
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Outcome, Status, Try
 from mailroom_ops.console.console import Console, Door
 from mailroom_ops.console.key import Key
 from mailroom_ops.console.server import Server

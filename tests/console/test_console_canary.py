@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 import yaml
 
-from mailroom.message import Message, Parcel, new_id
+from mailroom.model.message import Message, Parcel, new_id
 from mailroom_ops.cli.main import main
 from mailroom_ops.local.stack import SECRETS
 from tests.running import Running, running

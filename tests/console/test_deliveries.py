@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from mailroom.aws.dynamodb import encode
-from mailroom.event import Event, Reason, What
-from mailroom.message import new_id
-from mailroom.outcome import Status
+from mailroom.model.event import Event, Reason, What
+from mailroom.model.message import new_id
+from mailroom.model.outcome import Status
 from tests.browser import accessible
 from tests.console.conftest import Look, Mails, Serve, Served, aws
 

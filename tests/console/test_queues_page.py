@@ -15,9 +15,9 @@ import pytest
 from playwright.sync_api import expect
 
 from mailroom.delivery.batches import Crate
-from mailroom.kinds import Lane
-from mailroom.message import Parcel, new_id
-from mailroom.outcome import Status
+from mailroom.model.kinds import Lane
+from mailroom.model.message import Parcel, new_id
+from mailroom.model.outcome import Status
 from mailroom_ops.dlq import DeadLetters
 from tests.browser import accessible
 from tests.console.conftest import KEY, Look, Mails, Serve, Served

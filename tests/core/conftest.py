@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode
-from mailroom.message import Message, Parcel, content_identity, new_id
+from mailroom.model.message import Message, Parcel, content_identity, new_id
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put
 

@@ -6,7 +6,7 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.errors import Misconfigured, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
 from mailroom.settings import FRESH, Settings
 

@@ -15,7 +15,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from mailroom.aws.client import Aws
-from mailroom.message import Parcel
+from mailroom.model.message import Parcel
 from tests.cloud import put
 
 TOKEN = "Bearer local-logto-token"

@@ -8,7 +8,7 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.delivery import batches
-from mailroom.message import Message, Parcel
+from mailroom.model.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import waiting

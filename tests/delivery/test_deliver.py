@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.message import Parcel
+from mailroom.model.message import Parcel
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox

@@ -6,12 +6,12 @@ import pytest
 
 from mailroom.delivery.dispatch import Dispatch
 from mailroom.delivery.gate import CLOSED_FOR, FAILURES_IN_A_ROW
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
-from mailroom.kinds import Lane
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message, Parcel
-from mailroom.outcome import Outcome, Status
+from mailroom.model.email import Email
+from mailroom.model.kinds import Lane
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message, Parcel
+from mailroom.model.outcome import Outcome, Status
 from mailroom.providers import Receipt
 from mailroom.settings import Settings
 

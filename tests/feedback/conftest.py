@@ -12,8 +12,8 @@ import pytest
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import Ledger
-from mailroom.message import Message, Parcel, new_id
-from mailroom.outcome import Outcome, Status, Try
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Outcome, Status, Try
 from mailroom.settings import Settings
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting

@@ -11,12 +11,12 @@ import pytest
 
 from mailroom.aws.dynamodb import encode
 from mailroom.delivery.batches import Crate
-from mailroom.email import Email
-from mailroom.kinds import Lane
 from mailroom.ledger.table import keyed_hash
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message, Parcel, new_id
-from mailroom.outcome import Outcome, Status
+from mailroom.model.email import Email
+from mailroom.model.kinds import Lane
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Outcome, Status
 from mailroom_ops.dlq import DeadLetters, Verdict
 from mailroom_ops.ledger_queries import LedgerQueries
 from mailroom_ops.problem import BadInput

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailroom.aws.client import Aws
-from mailroom.event import What
 from mailroom.ledger.table import Ledger
-from mailroom.message import Message
+from mailroom.model.event import What
+from mailroom.model.message import Message
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
 from tests.cloud import put

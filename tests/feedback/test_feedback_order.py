@@ -5,10 +5,10 @@ import itertools
 import pytest
 
 from mailroom.aws.client import Aws, AwsRefusal
-from mailroom.event import Event, Reason, What
 from mailroom.ledger.table import LONGEST_TIMELINE, Claim, Heard, Ledger
-from mailroom.message import Parcel
-from mailroom.outcome import Outcome, Status, Try
+from mailroom.model.event import Event, Reason, What
+from mailroom.model.message import Parcel
+from mailroom.model.outcome import Outcome, Status, Try
 from tests.feedback.conftest import KEY, NOW, message, row, sent
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.event import What
+from mailroom.model.event import What
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting, report, sign_resend, sign_sendgrid
 from tests.feedback.conftest import Door

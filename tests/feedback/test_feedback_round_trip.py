@@ -12,8 +12,8 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.feedback import PROVIDERS
-from mailroom.kinds import Lane
 from mailroom.ledger.table import Ledger
+from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
 from mailroom_ops.local.stack import SECRETS
 from tests.feedback.conftest import message, row

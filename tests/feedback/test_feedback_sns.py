@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailroom.errors import Refused, Unavailable
-from mailroom.event import Report
 from mailroom.feedback import sns
+from mailroom.model.event import Report
 from mailroom.request import Request
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-events"

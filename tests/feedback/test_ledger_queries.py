@@ -12,11 +12,11 @@ import boto3
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.event import Event, Reason, What
-from mailroom.kinds import Lane
 from mailroom.ledger.table import Ledger
-from mailroom.message import Message, Parcel, new_id
-from mailroom.outcome import Outcome, Status
+from mailroom.model.event import Event, Reason, What
+from mailroom.model.kinds import Lane
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Outcome, Status
 from mailroom.suppression import Cause
 from mailroom_ops import log, stats, suppressions, trace
 from mailroom_ops.ledger_queries import LedgerQueries

@@ -9,12 +9,12 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.errors import Misconfigured
-from mailroom.event import Event, Reason, Report, What
 from mailroom.feedback.intake import Intake
-from mailroom.kinds import Lane
 from mailroom.ledger.table import Heard, Ledger, keyed_hash
-from mailroom.mailbox import canonical
-from mailroom.message import Message
+from mailroom.model.event import Event, Reason, Report, What
+from mailroom.model.kinds import Lane
+from mailroom.model.mailbox import canonical
+from mailroom.model.message import Message
 from mailroom.settings import Settings
 from mailroom.suppression import DEFAULTS, Cause, Suppressions
 from tests.cloud import put

@@ -10,8 +10,8 @@ import pytest
 from mailroom.aws.client import Aws, AwsRefusal
 from mailroom.aws.dynamodb import decode
 from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
-from mailroom.message import Message, Parcel, content_identity, new_id
-from mailroom.outcome import Outcome, Status, Try
+from mailroom.model.message import Message, Parcel, content_identity, new_id
+from mailroom.model.outcome import Outcome, Status, Try
 
 KEY = "address key"
 NOW = 1_800_000_000.0

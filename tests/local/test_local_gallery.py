@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mailroom.kinds import KINDS
+from mailroom.model.kinds import KINDS
 from mailroom_ops.mail_checks import tool_for_crafts, tool_for_spam
 from mailroom_ops.preview import BRANDS, FORMS
 from tests.browser import violations

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from mailroom.email import Email
+from mailroom.model.email import Email
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.preview import FORMS, SENDER, TEMPLATES, Gallery, sample
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from mailroom.kinds import KINDS
+from mailroom.model.kinds import KINDS
 from tests import browser as looking
 
 

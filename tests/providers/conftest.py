@@ -2,8 +2,8 @@
 
 import pytest
 
-from mailroom.email import Email
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 import httpx
 import pytest
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
 from mailroom.providers.aliyun import Aliyun, authorization
 from mailroom_ops.sandbox.desk import UNVERIFIED

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Provider, Receipt
 from mailroom.providers._cases import QUOTA_WAIT as HOUR
 from mailroom.providers.http import Http

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from botocore.config import Config
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.model.email import Email
 from mailroom.providers import Provider, Receipt, _client, load, ses
 from mailroom.providers.smtp import Smtp
 from mailroom_ops.certificates import believed

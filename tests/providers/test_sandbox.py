@@ -12,9 +12,9 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from mailroom.email import Email
 from mailroom.errors import Misconfigured, Rejected, SendError, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Receipt, load
 from mailroom.providers.resend import Resend
 from mailroom_ops.sandbox.faults import Kind

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import trustme
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load, smtp
 from mailroom.providers._smtp_relay import Relay, Tls
 from mailroom.providers.smtp import Smtp

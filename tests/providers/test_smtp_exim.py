@@ -20,9 +20,9 @@ from typing import Self
 import pytest
 import trustme
 
-from mailroom.email import Email
 from mailroom.errors import Misconfigured, Rejected, SendError
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers.smtp import Smtp
 
 EXIM = shutil.which("exim4", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailroom.email import Email
-from mailroom.mailbox import Mailbox, clean_name
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox, clean_name
 from mailroom.providers._mime import compose
 
 OUR_ID = "019324a1b2c3d4e5f60718293a4b5c6d"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Unavailable
+from mailroom.model.email import Email
 from mailroom.providers import _client, load
 from mailroom_ops.sandbox.faults import Kind
 from mailroom_ops.sandbox.server import Sandbox

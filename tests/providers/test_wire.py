@@ -14,8 +14,8 @@ import pytest
 import yaml
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from mailroom.email import Email
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Provider
 from mailroom.providers.http import Http, sign
 from mailroom.providers.mailgun import Mailgun

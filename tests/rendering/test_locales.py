@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from mailroom.kinds import KINDS
+from mailroom.model.kinds import KINDS
 from mailroom.rendering.locales import negotiate
 from mailroom.rendering.plurals import category
 from mailroom.rendering.texts import PLACEHOLDER, Texts

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from mailroom.kinds import KINDS
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message
+from mailroom.model.kinds import KINDS
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message
+from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
-from mailroom.sender import Sender
 
 TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"), Mailbox("help@example.com"), ("resend",))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message
+from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
 from mailroom.rendering.template_policy import NotAllowed, check
-from mailroom.sender import Sender
 
 TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))

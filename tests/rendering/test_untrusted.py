@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailroom import untrusted
-from mailroom.email import Email
-from mailroom.kinds import KINDS
-from mailroom.mailbox import Mailbox
-from mailroom.message import Message
+from mailroom.model.email import Email
+from mailroom.model.kinds import KINDS
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message
+from mailroom.model.sender import Sender
 from mailroom.providers._mime import compose
 from mailroom.rendering.renderer import Renderer
-from mailroom.sender import Sender
 
 RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
 NAMELESS = Sender(Mailbox("no-reply@example.com"))

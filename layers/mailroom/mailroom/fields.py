@@ -6,8 +6,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from mailroom import untrusted
-from mailroom.kinds import NAME
-from mailroom.mailbox import is_address
+from mailroom.model.kinds import NAME
+from mailroom.model.mailbox import is_address
 from mailroom.untrusted import FACTS, PARAGRAPHS, TAG
 
 __all__ = ["Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]

@@ -9,9 +9,9 @@ from typing import Any
 
 from mailroom.aws.client import Aws, AwsRefusal
 from mailroom.errors import Misconfigured, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.sender import Sender
 from mailroom.providers import kind_of, needs
-from mailroom.sender import Sender
 
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item, encode
-from mailroom.event import Event, Reason, What
-from mailroom.kinds import Lane
 from mailroom.ledger.table import suppression_of
+from mailroom.model.event import Event, Reason, What
+from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
 
 __all__ = ["DAY", "Cause", "Policy", "Suppressions", "cause_of", "entry", "policy_of"]

@@ -10,11 +10,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from mailroom.errors import Refused, SendError
-from mailroom.event import Event, What
 from mailroom.ledger.table import Heard
 from mailroom.ledger.tally import Tally
-from mailroom.message import Message
-from mailroom.outcome import Outcome, Status
+from mailroom.model.event import Event, What
+from mailroom.model.message import Message
+from mailroom.model.outcome import Outcome, Status
 
 if TYPE_CHECKING:
     from mailroom.api.service import Reply

@@ -141,7 +141,7 @@ def _carry_out(
 
 
 def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters]":
-    from mailroom.kinds import Lane
+    from mailroom.model.kinds import Lane
     from mailroom_ops.dlq import DeadLetters
 
     return [DeadLetters.of(environment, Lane(lane)) for lane in lanes or LANES]

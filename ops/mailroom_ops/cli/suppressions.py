@@ -59,7 +59,7 @@ def list_(environment: Environment, tenant: str, as_json: bool) -> None:
 @yes
 def add(environment: Environment, address: str, tenant: str, days: float, lanes: tuple[str, ...], yes: bool) -> None:
     """Send no more mail to ADDRESS."""
-    from mailroom.kinds import Lane
+    from mailroom.model.kinds import Lane
     from mailroom_ops import suppressions
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger_queries import LedgerQueries

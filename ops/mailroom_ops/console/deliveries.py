@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from urllib.parse import urlencode
 
-from mailroom.kinds import KINDS, NAME
-from mailroom.mailbox import is_address
-from mailroom.outcome import Status
+from mailroom.model.kinds import KINDS, NAME
+from mailroom.model.mailbox import is_address
+from mailroom.model.outcome import Status
 from mailroom_ops.console.desk import Desk, away, fields
 from mailroom_ops.console.server import Request, Response
 from mailroom_ops.ledger_queries import LATEST, MESSAGE, LedgerQueries

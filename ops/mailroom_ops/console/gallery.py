@@ -12,7 +12,7 @@ from typing import Any
 
 from minijinja import TemplateError
 
-from mailroom.email import Email
+from mailroom.model.email import Email
 from mailroom_ops.console.frame import Frame
 from mailroom_ops.console.pages import headers, json_answer, last_values, mail_page
 from mailroom_ops.console.server import Request, Response, refusal

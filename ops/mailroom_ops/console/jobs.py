@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mailroom.message import new_id
+from mailroom.model.message import new_id
 from mailroom_ops.environment import aws_says
 from mailroom_ops.problem import Problem, Refusal
 

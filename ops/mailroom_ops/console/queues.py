@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mailroom.kinds import Lane
-from mailroom.outcome import Status
+from mailroom.model.kinds import Lane
+from mailroom.model.outcome import Status
 from mailroom_ops.console.desk import Confirmation, Desk, SharedEnvironment, away, fields
 from mailroom_ops.console.jobs import Job
 from mailroom_ops.console.server import Request, Response

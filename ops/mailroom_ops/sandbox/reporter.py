@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from mailroom.event import What
+from mailroom.model.event import What
 from mailroom_ops.sandbox.inbox import Captured, Inbox
 from mailroom_ops.sandbox.reports import Posting, report
 

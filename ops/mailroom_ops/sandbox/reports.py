@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from mailroom.event import What
+from mailroom.model.event import What
 from mailroom_ops.sandbox.inbox import Captured
 
 if TYPE_CHECKING:

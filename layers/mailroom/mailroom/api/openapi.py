@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from mailroom.outcome import Status
+from mailroom.model.outcome import Status
 from mailroom.sources.direct import BATCH, SendRequest
 
 __all__ = ["document"]

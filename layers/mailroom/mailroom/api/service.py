@@ -12,8 +12,8 @@ from mailroom.delivery.deliver import CLAIMED, Delivery
 from mailroom.delivery.dispatch import LONGEST_TRY
 from mailroom.errors import Invalid, Refused, SendError, Unavailable
 from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
-from mailroom.message import Message, Parcel, new_id
-from mailroom.outcome import Outcome, Status
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Outcome, Status
 from mailroom.sources import direct
 from mailroom.sources.direct import SendRequest
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mailroom.aws.client import Aws
 from mailroom.errors import SendError
-from mailroom.kinds import Lane
+from mailroom.model.kinds import Lane
 
 __all__ = ["Queue", "Queued"]
 

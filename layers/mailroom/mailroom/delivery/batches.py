@@ -16,10 +16,10 @@ from typing import Any
 from mailroom.delivery.deliver import CLAIMED, Delivery, Ready
 from mailroom.delivery.dispatch import BACKOFF
 from mailroom.errors import Ambiguous, SendError, Unavailable
-from mailroom.kinds import Lane
 from mailroom.ledger.table import LEASE
-from mailroom.message import Message, Parcel, new_id
-from mailroom.outcome import Outcome, Status, Try
+from mailroom.model.kinds import Lane
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Outcome, Status, Try
 from mailroom.providers import Receipt
 
 __all__ = ["Crate", "Packing"]

@@ -10,11 +10,11 @@ from pathlib import Path
 from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
 from mailroom.delivery.dispatch import BACKOFF, LONGEST_TRY, Dispatch
-from mailroom.email import Email
 from mailroom.errors import Misconfigured, Unavailable
 from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
-from mailroom.message import Parcel
-from mailroom.outcome import Outcome, Status, Try
+from mailroom.model.email import Email
+from mailroom.model.message import Parcel
+from mailroom.model.outcome import Outcome, Status, Try
 from mailroom.providers import is_configured, warm_up
 from mailroom.rendering.renderer import Renderer
 from mailroom.settings import SHARED_TEST_SENDER, Settings

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from math import inf
 
 from mailroom.delivery.gate import Gate
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
-from mailroom.kinds import Lane
-from mailroom.message import Parcel
-from mailroom.outcome import Outcome, Status, Try
+from mailroom.model.email import Email
+from mailroom.model.kinds import Lane
+from mailroom.model.message import Parcel
+from mailroom.model.outcome import Outcome, Status, Try
 from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load
 from mailroom.settings import Settings
 

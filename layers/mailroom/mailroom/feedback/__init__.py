@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mailroom.errors import Refused
-from mailroom.event import Report
+from mailroom.model.event import Report
 from mailroom.providers import kind_of
 from mailroom.request import Request
 from mailroom.settings import Settings

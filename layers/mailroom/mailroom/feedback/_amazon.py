@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-type
 
 from collections.abc import Mapping
 
-from mailroom.event import Reason, What, reason_in
+from mailroom.model.event import Reason, What, reason_in
 
 __all__ = ["bounce"]
 

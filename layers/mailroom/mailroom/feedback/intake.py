@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailroom.aws.client import Aws
-from mailroom.event import Event, Report
 from mailroom.feedback._proof import TOLERANCE, unproven
 from mailroom.ledger.table import Heard, Ledger, keyed_hash
-from mailroom.mailbox import canonical, is_address
+from mailroom.model.event import Event, Report
+from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings
 from mailroom.suppression import Suppressions, cause_of, policy_of
 

@@ -5,9 +5,9 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailroom.event import Event, Reason, Report, What, reason_in, replies
 from mailroom.feedback._fields import body_of, dig, seconds, text
 from mailroom.feedback._proof import is_one_of, require_fresh, require_shared_secret, unproven
+from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
 from mailroom.request import Request
 
 # Mailgun signs a timestamp and a token, and not what it says: who has seen one signature could say anything with it.

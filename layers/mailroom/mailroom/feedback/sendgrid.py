@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.errors import Misconfigured, Refused
-from mailroom.event import Event, Reason, Report, What, reason_in, replies
 from mailroom.feedback._fields import seconds, text
 from mailroom.feedback._proof import require_fresh, unbase64, unproven
+from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
 from mailroom.request import Request, parse_json
 
 NEEDS = ("secret",)  # the verification keys that SendGrid shows when signing is turned on

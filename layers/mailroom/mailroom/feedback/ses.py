@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mailroom.errors import Refused
-from mailroom.event import Event, Reason, What, replies
 from mailroom.feedback._amazon import bounce
 from mailroom.feedback._fields import address_in, dig, header_of_ours, moment, text
+from mailroom.model.event import Event, Reason, What, replies
 from mailroom.request import parse_json
 
 __all__ = ["from_aws", "parse"]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mailroom.errors import Refused, Unavailable
-from mailroom.event import Report
 from mailroom.feedback import ses
 from mailroom.feedback._fields import body_of, moment, text
 from mailroom.feedback._proof import TOLERANCE, unbase64, unproven
+from mailroom.model.event import Report
 from mailroom.request import Request, parse_json
 
 if TYPE_CHECKING:

@@ -28,14 +28,14 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.client import Aws, AwsRefusal
 from mailroom.aws.dynamodb import decode_item, encode
-from mailroom.kinds import Lane
 from mailroom.ledger.tally import Tally
-from mailroom.mailbox import canonical, mask
-from mailroom.message import Message, Parcel
-from mailroom.outcome import Outcome, Status, Try
+from mailroom.model.kinds import Lane
+from mailroom.model.mailbox import canonical, mask
+from mailroom.model.message import Message, Parcel
+from mailroom.model.outcome import Outcome, Status, Try
 
 if TYPE_CHECKING:
-    from mailroom.event import Event
+    from mailroom.model.event import Event
 
 __all__ = ["Admission", "Claim", "Heard", "Ledger", "Standing", "shards_of"]
 

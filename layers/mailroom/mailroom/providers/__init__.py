@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, runtime_checkable
 
-from mailroom.email import Email
 from mailroom.errors import Misconfigured
+from mailroom.model.email import Email
 
 __all__ = [
     "NEEDS",

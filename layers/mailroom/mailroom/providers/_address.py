@@ -1,7 +1,7 @@
 """Addresses as they travel: every relay and provider takes a domain in ASCII, few take more than that."""
 
 from mailroom.errors import Rejected
-from mailroom.mailbox import Mailbox, is_address
+from mailroom.model.mailbox import Mailbox, is_address
 
 __all__ = ["ascii_address", "wire_address", "wire_mailbox"]
 

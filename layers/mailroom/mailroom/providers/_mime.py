@@ -12,8 +12,8 @@ from email.mime.text import MIMEText
 from email.policy import Compat32
 from email.utils import format_datetime
 
-from mailroom.email import Email
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 
 __all__ = ["compose", "encoded", "written"]
 

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import httpx
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._address import ascii_address
 from mailroom.providers._client import Case

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import httpx
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Unavailable
+from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._client import Case
 

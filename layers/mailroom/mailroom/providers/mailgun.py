@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._client import Case

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import httpx
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._client import QUOTA_WAIT, Case

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import httpx
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Receipt, _client
 from mailroom.providers._address import wire_address
 from mailroom.providers._client import QUOTA_WAIT, Answer, Case

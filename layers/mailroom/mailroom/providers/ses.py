@@ -23,9 +23,9 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Receipt
 from mailroom.providers._address import ascii_address
 from mailroom.providers._cases import QUOTA_WAIT, Case, problem

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import ClassVar
 
-from mailroom.email import Email
 from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
-from mailroom.mailbox import Mailbox
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Receipt
 from mailroom.providers._address import wire_address
 from mailroom.providers._mime import compose

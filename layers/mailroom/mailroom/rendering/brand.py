@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from mailroom import untrusted
-from mailroom.mailbox import is_address
+from mailroom.model.mailbox import is_address
 
 __all__ = ["Brand", "Palette", "contrast", "readable"]
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from mailroom import untrusted
-from mailroom.kinds import KINDS, Lane
-from mailroom.message import Message
+from mailroom.model.kinds import KINDS, Lane
+from mailroom.model.message import Message
 from mailroom.rendering.brand import Brand
 from mailroom.rendering.texts import Texts, fill
 

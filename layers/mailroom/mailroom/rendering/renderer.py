@@ -11,16 +11,16 @@ from typing import Any
 
 from minijinja import Environment, TemplateError
 
-from mailroom.email import Email
-from mailroom.mailbox import Mailbox, clean_name
-from mailroom.message import Message
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox, clean_name
+from mailroom.model.message import Message
+from mailroom.model.sender import Sender
 from mailroom.rendering import payload, template_policy
 from mailroom.rendering.brand import Brand
 from mailroom.rendering.context import base_kind, view_of
 from mailroom.rendering.locales import negotiate
 from mailroom.rendering.tenant_templates import Own
 from mailroom.rendering.texts import Texts
-from mailroom.sender import Sender
 
 __all__ = ["Rendered", "Renderer"]
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mailroom import untrusted
 from mailroom.errors import Refused
-from mailroom.kinds import NAME, NOTICE_LIFETIME, Lane, lane_of
-from mailroom.mailbox import is_address
-from mailroom.message import Message, content_identity, new_id
+from mailroom.model.kinds import NAME, NOTICE_LIFETIME, Lane, lane_of
+from mailroom.model.mailbox import is_address
+from mailroom.model.message import Message, content_identity, new_id
 from mailroom.request import Request
 from mailroom.settings import Settings
 from mailroom.untrusted import TAG

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from mailroom.kinds import NAME
+from mailroom.model.kinds import NAME
 from mailroom_ops.console.deliverability.figures import figures
 from mailroom_ops.console.deliverability.span import SPANS, Period
 from mailroom_ops.console.deliverability.tables import by_provider, by_tenant, reasons

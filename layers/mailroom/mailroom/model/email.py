@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mailroom.mailbox import Mailbox
+from mailroom.model.mailbox import Mailbox
 
 __all__ = ["Email"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mailroom.mailbox import Mailbox
+from mailroom.model.mailbox import Mailbox
 
 __all__ = ["Sender"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mailroom.outcome import Status
+from mailroom.model.outcome import Status
 
 __all__ = ["Event", "Reason", "Report", "What", "reason_in", "replies"]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from mailroom.email import Email
-from mailroom.kinds import KINDS, Lane, lane_of
+from mailroom.model.email import Email
+from mailroom.model.kinds import KINDS, Lane, lane_of
 
 __all__ = ["Message", "Parcel", "content_identity", "new_id"]
 

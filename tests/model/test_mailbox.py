@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailroom.mailbox import Mailbox, is_address, mask
+from mailroom.model.mailbox import Mailbox, is_address, mask
 
 
 @pytest.mark.parametrize(
