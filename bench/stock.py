@@ -10,11 +10,11 @@ from typing import Any
 from bench.cloud import Cloud
 from mailroom.aws.client import Aws, AwsRefusal
 from mailroom.aws.dynamodb import encode
+from mailroom.feedback.suppression import DEFAULTS, Cause, entry
 from mailroom.ledger.table import Ledger, keyed_hash, shards_of, suppression_of
 from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Outcome, Status, Try
-from mailroom.suppression import DEFAULTS, Cause, entry
 
 __all__ = ["DAYS", "Stock"]
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TextIO
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import Misconfigured
+from mailroom.feedback.suppression import DAY, LONGEST, Cause, entry, policy_of
 from mailroom.ledger.table import keyed_hash, suppression_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings
-from mailroom.suppression import DAY, LONGEST, Cause, entry, policy_of
 from mailroom_ops.catalog import TENANT
 from mailroom_ops.ledger_queries import LedgerQueries, Row
 from mailroom_ops.parameters import Parameters

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from mailroom.feedback.suppression import Cause, Suppressions
 from mailroom.ledger.table import keyed_hash
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message
-from mailroom.suppression import Cause, Suppressions
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 from tests.api.conftest import Desk, code, notice

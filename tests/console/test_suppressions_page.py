@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
+from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import Lane
-from mailroom.suppression import Cause
 from mailroom_ops import suppressions
 from mailroom_ops.ledger_queries import LedgerQueries
 from tests.browser import accessible

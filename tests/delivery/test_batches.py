@@ -12,7 +12,7 @@ from mailroom.model.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import waiting
-from tests.core.conftest import Context, code, row
+from tests.delivery.conftest import Context, code, row
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
 

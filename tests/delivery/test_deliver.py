@@ -13,7 +13,7 @@ from mailroom.rendering.renderer import Renderer
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
-from tests.core.conftest import Context, code, hand, logged, row
+from tests.delivery.conftest import Context, code, hand, logged, row
 
 ROOT = Path(__file__).parents[2]
 

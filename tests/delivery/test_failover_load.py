@@ -13,7 +13,7 @@ from mailroom.model.message import Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put
-from tests.core.conftest import Context, row
+from tests.delivery.conftest import Context, row
 from tests.delivery.test_batches import ids, messages
 from tests.thorough import times
 

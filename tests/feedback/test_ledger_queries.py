@@ -12,12 +12,12 @@ import boto3
 import pytest
 
 from mailroom.aws.client import Aws
+from mailroom.feedback.suppression import Cause
 from mailroom.ledger.table import Ledger
 from mailroom.model.event import Event, Reason, What
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
-from mailroom.suppression import Cause
 from mailroom_ops import log, stats, suppressions, trace
 from mailroom_ops.ledger_queries import LedgerQueries
 from mailroom_ops.problem import BadInput

@@ -10,13 +10,13 @@ import pytest
 from mailroom.aws.client import Aws
 from mailroom.errors import Misconfigured
 from mailroom.feedback.intake import Intake
+from mailroom.feedback.suppression import DEFAULTS, Cause, Suppressions
 from mailroom.ledger.table import Heard, Ledger, keyed_hash
 from mailroom.model.event import Event, Reason, Report, What
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message
 from mailroom.settings import Settings
-from mailroom.suppression import DEFAULTS, Cause, Suppressions
 from tests.cloud import put
 from tests.feedback.conftest import KEY, message, row, sent
 

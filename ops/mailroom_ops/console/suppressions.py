@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
+from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import NAME, Lane
-from mailroom.suppression import Cause
 from mailroom_ops import suppressions
 from mailroom_ops.console.desk import Confirmation, Desk, away, fields
 from mailroom_ops.console.pages import headers

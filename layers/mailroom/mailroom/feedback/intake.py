@@ -10,11 +10,11 @@ from typing import Any
 
 from mailroom.aws.client import Aws
 from mailroom.feedback._proof import TOLERANCE, unproven
+from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
 from mailroom.ledger.table import Heard, Ledger, keyed_hash
 from mailroom.model.event import Event, Report
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings
-from mailroom.suppression import Suppressions, cause_of, policy_of
 
 __all__ = ["Intake"]
 

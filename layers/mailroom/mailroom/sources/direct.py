@@ -9,10 +9,10 @@ from pydantic_core import ErrorDetails
 
 from mailroom import untrusted
 from mailroom.errors import Invalid
-from mailroom.fields import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
 from mailroom.model.kinds import KINDS, NOTICE_LIFETIME, Lane, lane_of
 from mailroom.model.message import Message, content_identity
 from mailroom.request import BODY_LENGTH, parse_json
+from mailroom.sources.field_types import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
 
 __all__ = ["BATCH", "BATCH_LENGTH", "SOURCE", "SendRequest", "body_of", "parse", "parts_of"]
 
