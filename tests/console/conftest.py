@@ -22,8 +22,8 @@ from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status, Try
 from mailroom_ops.console.console import Console, Door
 from mailroom_ops.console.key import Key
-from mailroom_ops.console.server import Server
 from mailroom_ops.environment import Environment
+from mailroom_ops.web.server import Server
 from tests.cloud import LEDGER, REGION
 from tests.running import Answer
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 from mailroom_ops.console.console import PAGES
 from mailroom_ops.console.desk import Confirmation, Desk, SharedEnvironment
 from mailroom_ops.console.frame import Frame
-from mailroom_ops.console.server import Response
+from mailroom_ops.web.server import Response
 from tests.cli.conftest import Run, run
 from tests.cli.test_command import environment
 from tests.console.conftest import Look, Mails, Serve, Served

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mailroom_ops.console.server import Request, Response, Server
 from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.web.server import Request, Response, Server
 from tests.running import Running
 
 

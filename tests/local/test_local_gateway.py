@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from mailroom_ops.console.server import BODY_LIMIT, Server
 from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.gateway import Gateway, Route, Throttle, to_response
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.web.server import BODY_LIMIT, Server
 from tests.running import Answer
 
 ROUTES = [

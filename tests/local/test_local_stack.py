@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailroom_ops.console.server import IDLE_SECONDS
+from mailroom_ops.web.server import IDLE_SECONDS
 from tests.running import TOKENS, Running, running
 
 FIELDS = [

@@ -39,7 +39,7 @@ def command(environment: Environment, port: int, opens: bool | None) -> None:
     from mailroom_ops.cli import screen
     from mailroom_ops.console.console import Console, Door
     from mailroom_ops.console.key import Key
-    from mailroom_ops.console.server import Server
+    from mailroom_ops.web.server import Server
 
     console, key = Console(environment, TEMPLATES), Key()
     door = Door(console, key, lambda: server.server_port)

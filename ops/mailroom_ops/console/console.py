@@ -14,12 +14,12 @@ from mailroom_ops.console.deliverability import page as deliverability
 from mailroom_ops.console.desk import Desk, SharedEnvironment, fields
 from mailroom_ops.console.frame import Frame, Link
 from mailroom_ops.console.gallery import GalleryPage
-from mailroom_ops.console.guard import refused
 from mailroom_ops.console.key import Key
 from mailroom_ops.console.pages import asset, last_values
-from mailroom_ops.console.server import Request, Response
 from mailroom_ops.environment import Environment, aws_says
 from mailroom_ops.problem import BadInput, Problem
+from mailroom_ops.web.guard import refused
+from mailroom_ops.web.server import Request, Response
 
 __all__ = ["PAGES", "Console", "Door", "Page"]
 

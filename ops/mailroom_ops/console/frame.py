@@ -10,7 +10,7 @@ from typing import Any
 import minijinja
 
 from mailroom_ops.console.pages import headers
-from mailroom_ops.console.server import Response
+from mailroom_ops.web.server import Response
 
 __all__ = ["Frame", "Link"]
 

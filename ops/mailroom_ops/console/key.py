@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 
-from mailroom_ops.console.server import Request
+from mailroom_ops.web.server import Request
 
 __all__ = ["Key"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from mailroom_ops.console.server import Response
+from mailroom_ops.web.server import Response
 
 __all__ = ["asset", "headers", "json_answer", "last_values", "mail_page"]
 

@@ -11,7 +11,6 @@ from mailroom.settings import SHARED_TEST_SENDER
 from mailroom_ops import catalog, dns_records, sending, tenants
 from mailroom_ops.apart import check_apart
 from mailroom_ops.console.desk import Desk, fields
-from mailroom_ops.console.server import Request, Response
 from mailroom_ops.dns_check import Standing, check_record, standing
 from mailroom_ops.dns_client import Dns
 from mailroom_ops.dns_records import Record
@@ -19,6 +18,7 @@ from mailroom_ops.finding import Finding, Level, failed, warning
 from mailroom_ops.parameters import Parameters
 from mailroom_ops.sending import Look, Place
 from mailroom_ops.tenants import Tenant
+from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
 

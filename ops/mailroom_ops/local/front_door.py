@@ -3,9 +3,9 @@
 import traceback
 from collections.abc import Callable, Sequence
 
-from mailroom_ops.console.guard import refused
-from mailroom_ops.console.server import Request, Response, refusal
 from mailroom_ops.local.logs import Logs
+from mailroom_ops.web.guard import refused
+from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["FrontDoor"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from mailroom_ops.console.server import Request, Response, refusal
 from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["Gateway", "Route", "Throttle", "to_event", "to_response"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from mailroom_ops.console.frame import Frame
 from mailroom_ops.console.pages import asset, headers, json_answer, last_values, mail_page
-from mailroom_ops.console.server import Request, Response, refusal
 from mailroom_ops.local.samples import Samples
 from mailroom_ops.sandbox.inbox import Captured, Inbox
+from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["FOLDER", "InboxPage"]
 

@@ -10,9 +10,9 @@ import threading
 import uuid
 from collections.abc import Mapping
 
-from mailroom_ops.console.server import Request, Response
 from mailroom_ops.local.functions import Function
 from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.web.server import Request, Response
 
 __all__ = ["InvokeApi"]
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from mailroom_ops.console.server import Request, Response, refusal
+from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["refused"]
 
