@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from mailroom_ops import dns_check
-from mailroom_ops.apart import check_apart
-from mailroom_ops.dns_client import Dns
-from mailroom_ops.dns_records import Purpose, Record, dmarc, full_name, zone
+from mailroom_ops.domains import dns_check
+from mailroom_ops.domains.dns import Dns
+from mailroom_ops.domains.records import Purpose, Record, dmarc, full_name, zone
+from mailroom_ops.domains.separation import check_apart
 from mailroom_ops.finding import Finding, Level
 from mailroom_ops.problem import BadInput
 from tests.cli.nameserver import Zones
@@ -130,7 +130,7 @@ def test_a_server_that_refuses_is_not_taken_for_a_record_that_is_missing(nameser
 @pytest.fixture
 def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A port that takes questions and never answers."""
-    monkeypatch.setattr("mailroom_ops.dns_client.PATIENCE", 0.2)
+    monkeypatch.setattr("mailroom_ops.domains.dns.PATIENCE", 0.2)
     with socket.socket(type=socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{deaf.getsockname()[1]}"

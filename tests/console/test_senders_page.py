@@ -9,8 +9,7 @@ from html import unescape
 import pytest
 from playwright.sync_api import expect
 
-from mailroom_ops import dns_records
-from mailroom_ops.domains import load
+from mailroom_ops.domains import load, records
 from mailroom_ops.domains.registrar import Domain
 from mailroom_ops.environment import Environment
 from mailroom_ops.parameters import Parameters
@@ -134,8 +133,8 @@ def test_records_that_are_live_missing_and_wrong_are_told_apart(
     resend: Domain, served: Served, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mx = next(record for record in resend.records if record.type == "MX")
-    spf = next(record for record in resend.records if record.purpose is dns_records.Purpose.SPF)
-    zone = f'{dns_records.zone([mx])}\n{spf.name}. 300 IN TXT "v=spf1 -all"\n'
+    spf = next(record for record in resend.records if record.purpose is records.Purpose.SPF)
+    zone = f'{records.zone([mx])}\n{spf.name}. 300 IN TXT "v=spf1 -all"\n'
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": zone, **AMAZON}))
     said = text(served, "/acme?check=1")
     assert "3 of 4 records are not live" in said
@@ -166,7 +165,7 @@ def test_a_domain_that_a_provider_of_the_chain_does_not_know_is_not_ready(
     resend: Domain, served: Served, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(senders__acme__auth={"from": f"Acme <login@{DOMAIN}>", "providers": ["ses"]})
-    live = dns_records.zone([dns_records.dmarc(DOMAIN)])
+    live = records.zone([records.dmarc(DOMAIN)])
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": f"{live}\n"}))
     said = text(served, "/acme?check=1")
     assert "it is not ready" in said
@@ -187,11 +186,11 @@ def test_dns_that_is_silent_is_not_waited_for_forever(
     resend: Domain, served: Served, silence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAILROOM_RESOLVER", silence)
-    monkeypatch.setattr("mailroom_ops.dns_client.PATIENCE", 0.2)
+    monkeypatch.setattr("mailroom_ops.domains.dns.PATIENCE", 0.2)
     said = text(served, "/acme?check=1")
     assert "not known DMARC" in said
     assert "DNS does not answer" in said
-    monkeypatch.setattr("mailroom_ops.dns_client.PATIENCE", 2)
+    monkeypatch.setattr("mailroom_ops.domains.dns.PATIENCE", 2)
     monkeypatch.setattr("mailroom_ops.console.senders.PATIENCE", 0.1)
     assert "did not answer within" in text(served, "/acme?check=1")
 

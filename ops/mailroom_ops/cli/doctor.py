@@ -50,8 +50,8 @@ def command(
     """
     from mailroom_ops import doctor
     from mailroom_ops.cli import findings, screen
-    from mailroom_ops.dns_client import Dns
     from mailroom_ops.doctor import trial
+    from mailroom_ops.domains.dns import Dns
     from mailroom_ops.finding import Level, failed
     from mailroom_ops.problem import Problem
 

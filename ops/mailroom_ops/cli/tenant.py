@@ -77,9 +77,10 @@ def verify(
 def _checked(
     environment: Environment, values: Mapping[str, str], name: str, servers: Sequence[str], key: str
 ) -> "Iterator[Finding]":
-    from mailroom_ops import sending, tenants
-    from mailroom_ops.apart import check_apart
-    from mailroom_ops.dns_client import Dns
+    from mailroom_ops import tenants
+    from mailroom_ops.domains import sending
+    from mailroom_ops.domains.dns import Dns
+    from mailroom_ops.domains.separation import check_apart
     from mailroom_ops.problem import BadInput
 
     dns = Dns(servers)

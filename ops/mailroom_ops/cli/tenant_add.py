@@ -92,11 +92,11 @@ def add(
     if webhook and not made:
         screen.warn(f"{hook} is set already and stays. Change it with `mailroom secrets rotate {hook}`.")
     wish = replace(wish, secrets={**made, **_asked(tenants.missing_secrets(wish, values))})
-    changes = tenants.plan(wish, values)
+    planned = tenants.plan(wish, values)
     if not as_json:
         screen.say(f"{name} in {environment.label}")
-        screen.plan(changes)
-    to_write = {change.name: change.new for change in plan.pending(changes) if change.new is not None}
+        screen.plan(planned)
+    to_write = {change.name: change.new for change in plan.pending(planned) if change.new is not None}
     domain = "" if no_domain else tenants.domain_of(from_)
     if to_write or domain:
         confirm_production(environment, f"Set up {name} in {environment.label}?", yes)
@@ -107,7 +107,7 @@ def add(
     with kept(made.get(hook, ""), webhook if made else None, bool(made)):
         store.write(to_write)
     if as_json:
-        screen.emit(json.dumps(_report(name, domain, changes, found)))
+        screen.emit(json.dumps(_report(name, domain, planned, found)))
     elif domain:
         _tell(environment, name, domain, found)
 
@@ -125,7 +125,7 @@ def _register(
     environment: Environment, values: Mapping[str, str], domain: str, chain: Sequence[str], key: str
 ) -> "dict[str, Domain | str]":
     """Register a domain with each account of a chain; return what each knows of it, or why it knows nothing."""
-    from mailroom_ops import sending
+    from mailroom_ops.domains import sending
 
     return {
         place.account: place.registrar.register(domain) if place.registrar else place.hint
@@ -134,45 +134,45 @@ def _register(
 
 
 def _tell(environment: Environment, name: str, domain: str, found: "Mapping[str, Domain | str]") -> None:
-    from mailroom_ops import dns_records, sending
     from mailroom_ops.cli import screen
     from mailroom_ops.cli.screen import cut
+    from mailroom_ops.domains import records, sending
 
     known = [one for one in found.values() if not isinstance(one, str)]
     for account, one in found.items():
         screen.say(f"{domain} at {account}: {one if isinstance(one, str) else f'{one.state} ({one.says})'}")
-    records = sending.records_of(domain, known)
+    needed = sending.records_of(domain, known)
     screen.say()
     screen.say("Add these records to its DNS:")
     header = ("for", "asked by", "type", "name, and value")
-    shown = [(record.purpose, record.by, record.type, record.name, record.shown) for record in records]
+    shown = [(record.purpose, record.by, record.type, record.name, record.shown) for record in needed]
     room = screen.room(header, shown)
     screen.table(header, [(*first, f"{cut(name, room)}\n{cut(value, room)}") for *first, name, value in shown])
     screen.say()
     screen.say("The same in full, as lines of a zone file:")
-    screen.emit(dns_records.zone(records))
+    screen.emit(records.zone(needed))
     screen.say()
     screen.say("When they are there, look whether they are live:")
     screen.note(f"mailroom tenant verify {name} --env {environment.label}")
 
 
 def _report(
-    name: str, domain: str, changes: "Sequence[Change]", found: "Mapping[str, Domain | str]"
+    name: str, domain: str, planned: "Sequence[Change]", found: "Mapping[str, Domain | str]"
 ) -> dict[str, object]:
-    from mailroom_ops import dns_records, sending
+    from mailroom_ops.domains import records, sending
 
     known = [one for one in found.values() if not isinstance(one, str)]
-    records = sending.records_of(domain, known) if domain else []
+    needed = sending.records_of(domain, known) if domain else []
     return {
         "tenant": name,
-        "changes": [change.to_json() for change in changes],
+        "changes": [change.to_json() for change in planned],
         "domain": domain,
         "accounts": {account: one if isinstance(one, str) else one.says for account, one in found.items()},
         "records": [
             {"for": r.purpose, "by": r.by, "name": r.name, "type": r.type, "value": r.value, "priority": r.priority}
-            for r in records
+            for r in needed
         ],
-        "zone": dns_records.zone(records),
+        "zone": records.zone(needed),
     }
 
 

@@ -87,8 +87,9 @@ def purge(environment: Environment, name: str, forget_domain: bool, key_file: st
 
 
 def _forget(environment: Environment, values: Mapping[str, str], aside: "Tenant", key: str) -> None:
-    from mailroom_ops import sending, tenants
+    from mailroom_ops import tenants
     from mailroom_ops.cli import screen
+    from mailroom_ops.domains import sending
 
     before = f"removed/{aside.name}/"
     was = {**values, **{name.removeprefix(before): text for name, text in values.items() if name.startswith(before)}}

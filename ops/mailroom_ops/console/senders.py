@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from mailroom.settings import SHARED_TEST_SENDER
-from mailroom_ops import catalog, dns_records, sending, tenants
-from mailroom_ops.apart import check_apart
+from mailroom_ops import catalog, tenants
 from mailroom_ops.console.desk import Desk, fields
-from mailroom_ops.dns_check import Standing, check_record, standing
-from mailroom_ops.dns_client import Dns
-from mailroom_ops.dns_records import Record
+from mailroom_ops.domains import records, sending
+from mailroom_ops.domains.dns import Dns
+from mailroom_ops.domains.dns_check import Standing, check_record, standing
+from mailroom_ops.domains.records import Record
+from mailroom_ops.domains.sending import Look, Place
+from mailroom_ops.domains.separation import check_apart
 from mailroom_ops.finding import Finding, Level, failed, warning
 from mailroom_ops.parameters import Parameters
-from mailroom_ops.sending import Look, Place
 from mailroom_ops.tenants import Tenant
 from mailroom_ops.web.server import Request, Response
 
@@ -147,7 +148,7 @@ class Domain:
 
     @property
     def zone(self) -> str:
-        return dns_records.zone([line.record for line in self.lines])
+        return records.zone([line.record for line in self.lines])
 
 
 def _tenant(desk: Desk, values: Mapping[str, str], tenant: Tenant, *, wants_look: bool) -> Response:
@@ -175,7 +176,7 @@ def _unasked(domain: str, purposes: Sequence[str], places: Sequence[Place]) -> D
         warning(f"{place.account} {domain}", place.hint or "tells when asked which records it wants")
         for place in places
     ]
-    return Domain(domain, purposes, accounts, [Line(dns_records.dmarc(domain))])
+    return Domain(domain, purposes, accounts, [Line(records.dmarc(domain))])
 
 
 def _look(values: Mapping[str, str], wanted: Sequence[Wanted]) -> Iterator[Domain]:
@@ -187,7 +188,7 @@ def _look(values: Mapping[str, str], wanted: Sequence[Wanted]) -> Iterator[Domai
         for domain, _, places in wanted
         for place in places
     }
-    policies = {domain: pool.submit(check_record, dns, dns_records.dmarc(domain)) for domain, _, _ in wanted}
+    policies = {domain: pool.submit(check_record, dns, records.dmarc(domain)) for domain, _, _ in wanted}
     apart = pool.submit(_apart, dns, values, {domain for domain, _, _ in wanted})
     asked: list[Future[Any]] = [*looks.values(), *policies.values(), apart]
     wait(asked, PATIENCE)
@@ -196,7 +197,7 @@ def _look(values: Mapping[str, str], wanted: Sequence[Wanted]) -> Iterator[Domai
         late = failed(domain, f"did not answer within {PATIENCE:.0f} seconds", "Look again.")
         found = [_result(looks[domain, place.account], Look(place.account, late)) for place in places]
         lines = [_line(record, one) for look in found for record, one in look.records]
-        lines.append(_line(dns_records.dmarc(domain), _result(policies[domain], late)))
+        lines.append(_line(records.dmarc(domain), _result(policies[domain], late)))
         notes = [look.alignment for look in found if look.alignment]
         notes += [one for one in _result(apart, []) if one.subject.partition(" ")[2] == domain]
         accounts = [replace(look.state, subject=f"{look.account} {domain}") for look in found]

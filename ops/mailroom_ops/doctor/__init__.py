@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 
-from mailroom_ops.dns_client import Dns
+from mailroom_ops.domains.dns import Dns
 from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, failed
 from mailroom_ops.parameters import Parameter, Parameters

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from mailroom_ops import sending, tenants
-from mailroom_ops.apart import check_apart
+from mailroom_ops import tenants
 from mailroom_ops.doctor import Case
+from mailroom_ops.domains import sending
+from mailroom_ops.domains.separation import check_apart
 from mailroom_ops.finding import Finding, ok
 
 __all__ = ["check"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from mailroom_ops.dns_records import Purpose, Record
+from mailroom_ops.domains.records import Purpose, Record
 
 __all__ = ["Domain", "Registrar", "State"]
 

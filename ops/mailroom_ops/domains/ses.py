@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mailroom_ops.dns_records import Purpose, Record
+from mailroom_ops.domains.records import Purpose, Record
 from mailroom_ops.domains.registrar import Domain, State
 from mailroom_ops.environment import Environment, aws_says
 

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mailroom_ops.dns_client import Dns
-from mailroom_ops.dns_records import LOWEST_POLICY, Purpose, Record
+from mailroom_ops.domains.dns import Dns
+from mailroom_ops.domains.records import LOWEST_POLICY, Purpose, Record
 from mailroom_ops.finding import Finding, Level, failed, ok, warning
 
 __all__ = ["Policy", "Spf", "Standing", "alignment", "check_dmarc", "check_record", "policy_of", "spf_of", "standing"]

@@ -5,8 +5,8 @@ Marketing draws complaints, and a domain's good name is shared by all that leave
 
 from collections.abc import Iterator, Mapping
 
-from mailroom_ops.dns_check import spf_of
-from mailroom_ops.dns_client import Dns
+from mailroom_ops.domains.dns import Dns
+from mailroom_ops.domains.dns_check import spf_of
 from mailroom_ops.finding import Finding, ok, warning
 from mailroom_ops.tenants import domains_of
 

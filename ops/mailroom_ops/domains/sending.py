@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mailroom_ops import catalog, dns_check, domains
-from mailroom_ops.dns_client import Dns
-from mailroom_ops.dns_records import Record, dmarc
+from mailroom_ops import catalog, domains
+from mailroom_ops.domains import dns_check
+from mailroom_ops.domains.dns import Dns
+from mailroom_ops.domains.records import Record, dmarc
 from mailroom_ops.domains.registrar import Domain, Registrar, State
 from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, Level, failed, ok, warning
