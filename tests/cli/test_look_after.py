@@ -12,8 +12,8 @@ from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Status
 from mailroom_ops.cli import dlq, doctor, log
-from mailroom_ops.dlq import Verdict
 from mailroom_ops.doctor import AREAS
+from mailroom_ops.ledger.dead_letters import Verdict
 from tests.cli.conftest import Run, Stored
 from tests.cli.test_command import Terminal, terminal
 from tests.running import Running

@@ -18,7 +18,7 @@ from mailroom.delivery.batches import Crate
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Parcel, new_id
 from mailroom.model.outcome import Status
-from mailroom_ops.dlq import DeadLetters
+from mailroom_ops.ledger.dead_letters import DeadLetters
 from tests.browser import accessible
 from tests.console.conftest import KEY, Look, Mails, Serve, Served
 from tests.gate import AwsCall, AwsGate, Refusal

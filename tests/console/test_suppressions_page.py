@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import Lane
-from mailroom_ops import suppressions
-from mailroom_ops.ledger_queries import LedgerQueries
+from mailroom_ops.ledger import suppressions
+from mailroom_ops.ledger.queries import LedgerQueries
 from tests.browser import accessible
 from tests.console.conftest import KEY, Look, Served, aws
 from tests.console.test_queues_page import text

@@ -11,7 +11,7 @@ from mailroom_ops.cli.options import Group, as_json, confirm, in_environment, ye
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.dlq import DeadLetters, Letter
+    from mailroom_ops.ledger.dead_letters import DeadLetters, Letter
 
 LANES = ("codes", "notices")
 HINTS = {"doubtful": " (--doubtful sends it all the same)"}
@@ -59,7 +59,7 @@ def show(environment: Environment, id_: str, as_json: bool) -> None:
     Addresses are masked, and what a mail says is not shown.
     """
     from mailroom_ops.cli import screen
-    from mailroom_ops.dlq import means
+    from mailroom_ops.ledger.dead_letters import means
 
     letter = _found(environment, (), (id_,))[0][1][0]
     if as_json:
@@ -122,7 +122,7 @@ def _carry_out(
     extend: float = 0,
 ) -> None:
     from mailroom_ops.cli import screen
-    from mailroom_ops.dlq import counted
+    from mailroom_ops.ledger.dead_letters import counted
 
     found = _found(environment, lanes, ids)
     letters = [letter for _, some in found for letter in some]
@@ -142,7 +142,7 @@ def _carry_out(
 
 def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters]":
     from mailroom.model.kinds import Lane
-    from mailroom_ops.dlq import DeadLetters
+    from mailroom_ops.ledger.dead_letters import DeadLetters
 
     return [DeadLetters.of(environment, Lane(lane)) for lane in lanes or LANES]
 
@@ -164,7 +164,7 @@ def _found(
 
 def _sum_up(letters: "Sequence[Letter]", doubtful: bool = False) -> None:
     from mailroom_ops.cli import screen
-    from mailroom_ops.dlq import counted, means
+    from mailroom_ops.ledger.dead_letters import counted, means
 
     if not letters:
         screen.say("There are no dead letters.")

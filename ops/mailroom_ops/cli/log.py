@@ -10,7 +10,7 @@ from mailroom_ops.cli.options import Command, as_json, in_environment
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.trace import Trace
+    from mailroom_ops.ledger.trace import Trace
 
 STATUSES = ("accepted", "sent", "delivered", "bounced", "complained", "skipped", "failed", "unknown")
 PAUSE = 2.0  # seconds between two looks
@@ -43,17 +43,17 @@ def command(
     environment: Environment, follow: bool, tenant: str, statuses: tuple[str, ...], limit: int, as_json: bool
 ) -> None:
     """Show the newest mails, the newest last, and what became of them. Times are UTC."""
-    from mailroom_ops import log
-    from mailroom_ops.ledger_queries import LedgerQueries
+    from mailroom_ops.ledger import tail
+    from mailroom_ops.ledger.queries import LedgerQueries
 
     queries = LedgerQueries.of(environment)
-    found = log.latest(queries, limit, tenant=tenant, statuses=statuses)
+    found = tail.latest(queries, limit, tenant=tenant, statuses=statuses)
     for one in found:
         _show(one, as_json)
     if not follow:
         return
     try:
-        for one in log.follow(queries, tenant=tenant, statuses=statuses, pause=_pause):
+        for one in tail.follow(queries, tenant=tenant, statuses=statuses, pause=_pause):
             _show(one, as_json)
     except KeyboardInterrupt:
         return  # that is how it ends

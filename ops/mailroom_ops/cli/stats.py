@@ -10,7 +10,7 @@ from mailroom_ops.cli.options import Command, as_json, in_environment
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.stats import Counts
+    from mailroom_ops.ledger.stats import Counts
 
 
 @click.command(
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @as_json
 def command(environment: Environment, days: float, tenant: str, as_json: bool) -> None:
     """Show how much was sent, and what became of it, by provider and by reason."""
-    from mailroom_ops import stats
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger_queries import LedgerQueries
+    from mailroom_ops.ledger import stats
+    from mailroom_ops.ledger.queries import LedgerQueries
 
     now = time.time()
     hours = list(stats.stats(LedgerQueries.of(environment), now - days * 24 * 3600, now, tenant))

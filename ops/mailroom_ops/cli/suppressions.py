@@ -9,7 +9,7 @@ from mailroom_ops.cli.options import Group, as_json, confirm_production, in_envi
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.suppressions import Entry
+    from mailroom_ops.ledger.suppressions import Entry
 
 tenant_of = click.option(
     "--tenant", default="default", show_default=True, metavar="NAME", help="Whose mail it gets no more."
@@ -34,9 +34,9 @@ def command() -> None:
 @as_json
 def list_(environment: Environment, tenant: str, as_json: bool) -> None:
     """List them, in the clear: this list exists to be acted on."""
-    from mailroom_ops import suppressions
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger_queries import LedgerQueries
+    from mailroom_ops.ledger import suppressions
+    from mailroom_ops.ledger.queries import LedgerQueries
 
     found = list(suppressions.entries(LedgerQueries.of(environment), tenant))
     if as_json:
@@ -60,9 +60,9 @@ def list_(environment: Environment, tenant: str, as_json: bool) -> None:
 def add(environment: Environment, address: str, tenant: str, days: float, lanes: tuple[str, ...], yes: bool) -> None:
     """Send no more mail to ADDRESS."""
     from mailroom.model.kinds import Lane
-    from mailroom_ops import suppressions
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger_queries import LedgerQueries
+    from mailroom_ops.ledger import suppressions
+    from mailroom_ops.ledger.queries import LedgerQueries
 
     confirm_production(environment, f"Suppress it for {tenant} in {environment.label}?", yes)
     wanted = {Lane(lane): days for lane in lanes or ("codes", "notices")}
@@ -77,9 +77,9 @@ def add(environment: Environment, address: str, tenant: str, days: float, lanes:
 @yes
 def remove(environment: Environment, address: str, tenant: str, yes: bool) -> None:
     """Let ADDRESS have mail again. A provider may keep a list of its own."""
-    from mailroom_ops import suppressions
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger_queries import LedgerQueries
+    from mailroom_ops.ledger import suppressions
+    from mailroom_ops.ledger.queries import LedgerQueries
 
     confirm_production(environment, f"Let it have mail of {tenant} again in {environment.label}?", yes)
     was = suppressions.remove(LedgerQueries.of(environment), tenant, address)
@@ -102,9 +102,9 @@ def import_(environment: Environment, file: TextIO, tenant: str, yes: bool) -> N
     It may have `tenant`, `cause`, `codes_until` and `notices_until`, as `export` writes them. A file with any fault
     changes nothing.
     """
-    from mailroom_ops import suppressions
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger_queries import LedgerQueries
+    from mailroom_ops.ledger import suppressions
+    from mailroom_ops.ledger.queries import LedgerQueries
     from mailroom_ops.problem import BadInput
 
     try:
@@ -124,8 +124,8 @@ def import_(environment: Environment, file: TextIO, tenant: str, yes: bool) -> N
 @any_tenant
 def export(environment: Environment, file: TextIO, tenant: str) -> None:
     """Write the list as CSV into FILE; - is stdout."""
-    from mailroom_ops import suppressions
-    from mailroom_ops.ledger_queries import LedgerQueries
+    from mailroom_ops.ledger import suppressions
+    from mailroom_ops.ledger.queries import LedgerQueries
 
     count = suppressions.write_csv(suppressions.entries(LedgerQueries.of(environment), tenant), file)
     click.echo(f"{count} written.", err=True)

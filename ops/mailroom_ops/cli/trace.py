@@ -9,7 +9,7 @@ from mailroom_ops.cli.options import Command, as_json, in_environment
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.trace import Trace
+    from mailroom_ops.ledger.trace import Trace
 
 
 @click.command(
@@ -32,8 +32,8 @@ def command(ctx: click.Context, environment: Environment, what: str, limit: int,
     from itertools import islice
 
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger_queries import LedgerQueries
-    from mailroom_ops.trace import trace
+    from mailroom_ops.ledger.queries import LedgerQueries
+    from mailroom_ops.ledger.trace import trace
 
     found = list(islice(trace(LedgerQueries.of(environment), what), limit))
     if as_json:

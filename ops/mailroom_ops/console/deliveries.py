@@ -9,9 +9,9 @@ from mailroom.model.kinds import KINDS, NAME
 from mailroom.model.mailbox import is_address
 from mailroom.model.outcome import Status
 from mailroom_ops.console.desk import Desk, away, fields
-from mailroom_ops.ledger_queries import LATEST, MESSAGE, LedgerQueries
+from mailroom_ops.ledger.queries import LATEST, MESSAGE, LedgerQueries
+from mailroom_ops.ledger.trace import Trace, trace
 from mailroom_ops.problem import BadInput
-from mailroom_ops.trace import Trace, trace
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]

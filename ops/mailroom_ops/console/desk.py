@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 from mailroom_ops.console.frame import Frame
 from mailroom_ops.console.jobs import Jobs
 from mailroom_ops.environment import Environment
-from mailroom_ops.ledger_queries import LedgerQueries
-from mailroom_ops.stats import Hours
+from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.ledger.stats import Hours
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["Confirmation", "Desk", "SharedEnvironment", "away", "fields"]

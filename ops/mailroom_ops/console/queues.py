@@ -15,7 +15,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.outcome import Status
 from mailroom_ops.console.desk import Confirmation, Desk, SharedEnvironment, away, fields
 from mailroom_ops.console.jobs import Job
-from mailroom_ops.dlq import DeadLetters, Letter, Verdict, counted, means
+from mailroom_ops.ledger.dead_letters import DeadLetters, Letter, Verdict, counted, means
 from mailroom_ops.problem import BadInput, Problem
 from mailroom_ops.web.server import Request, Response
 

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import NAME, Lane
-from mailroom_ops import suppressions
 from mailroom_ops.console.desk import Confirmation, Desk, away, fields
 from mailroom_ops.console.pages import headers
+from mailroom_ops.ledger import suppressions
+from mailroom_ops.ledger.suppressions import Entry
 from mailroom_ops.problem import BadInput
-from mailroom_ops.suppressions import Entry
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]

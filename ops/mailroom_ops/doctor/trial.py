@@ -9,8 +9,8 @@ from mailroom_ops import catalog
 from mailroom_ops.doctor import Case
 from mailroom_ops.environment import aws_says
 from mailroom_ops.finding import Finding, failed, ok, warning
-from mailroom_ops.ledger_queries import LedgerQueries
-from mailroom_ops.trace import Trace
+from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.ledger.trace import Trace
 
 __all__ = ["send"]
 

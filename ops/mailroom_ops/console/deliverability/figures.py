@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mailroom_ops.stats import LIMITS, STAYED, Counts
+from mailroom_ops.ledger.stats import LIMITS, STAYED, Counts
 
 __all__ = ["Figure", "figures", "percent"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mailroom_ops.console.charts import Tick
-from mailroom_ops.stats import Counts, total
+from mailroom_ops.ledger.stats import Counts, total
 
 __all__ = ["SPANS", "Period", "Span"]
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 
-from mailroom_ops.ledger_queries import LedgerQueries
-from mailroom_ops.trace import Trace
+from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.ledger.trace import Trace
 
 __all__ = ["follow", "latest"]
 

@@ -18,7 +18,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import mask
 from mailroom.model.message import Parcel
 from mailroom.model.outcome import Status
-from mailroom_ops.ledger_queries import LedgerQueries, Row
+from mailroom_ops.ledger.queries import LedgerQueries, Row
 from mailroom_ops.problem import BadInput, Refusal
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailroom.model.mailbox import is_address
-from mailroom_ops.ledger_queries import MESSAGE, LedgerQueries, Row
+from mailroom_ops.ledger.queries import MESSAGE, LedgerQueries, Row
 from mailroom_ops.problem import BadInput
 
 __all__ = ["Step", "Trace", "trace"]

@@ -17,10 +17,10 @@ from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
-from mailroom_ops.dlq import DeadLetters, Verdict
-from mailroom_ops.ledger_queries import LedgerQueries
+from mailroom_ops.ledger.dead_letters import DeadLetters, Verdict
+from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.ledger.suppressions import add
 from mailroom_ops.problem import BadInput
-from mailroom_ops.suppressions import add
 from tests.feedback.conftest import Door, message
 from tests.thorough import times
 

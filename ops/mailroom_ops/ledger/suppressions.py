@@ -18,7 +18,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings
 from mailroom_ops.catalog import TENANT
-from mailroom_ops.ledger_queries import LedgerQueries, Row
+from mailroom_ops.ledger.queries import LedgerQueries, Row
 from mailroom_ops.parameters import Parameters
 from mailroom_ops.problem import BadInput, Refusal
 

@@ -18,8 +18,8 @@ from mailroom.model.event import Event, Reason, What
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
-from mailroom_ops import log, stats, suppressions, trace
-from mailroom_ops.ledger_queries import LedgerQueries
+from mailroom_ops.ledger import stats, suppressions, tail, trace
+from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.problem import BadInput
 from tests.feedback.conftest import KEY, NOW, message, sent
 
@@ -67,7 +67,7 @@ def test_a_time_is_cut_out_to_the_millisecond(spread: tuple[Ledger, LedgerQuerie
 def test_more_than_one_page_is_more_than_one_page(
     aws: Aws, queries: LedgerQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailroom_ops.ledger_queries.PAGE", 10)
+    monkeypatch.setattr("mailroom_ops.ledger.queries.PAGE", 10)
     ledger, queries = Ledger(aws, "ledger", 1), replace(queries, shards=1)
     mails = [at(NOW + n) for n in range(23)]
     for said in mails:
@@ -80,7 +80,7 @@ def test_a_busy_table_is_asked_ever_more_slowly_until_every_row_is_there(
     ledger: Ledger, queries: LedgerQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("mailroom_ops.ledger_queries.sleep", pauses.append)
+    monkeypatch.setattr("mailroom_ops.ledger.queries.sleep", pauses.append)
     mails = [sent(ledger, at(NOW + n)) for n in range(8)]
 
     def withhold(parsed: dict[str, Any], **_: Any) -> None:
@@ -144,10 +144,10 @@ def test_trace_of_nothing_is_nothing_and_of_nonsense_is_told(queries: LedgerQuer
 def test_log_shows_the_newest_last_and_filters(ledger: Ledger, queries: LedgerQueries) -> None:
     mails = [sent(ledger, at(NOW + n, tenant="acme" if n % 2 else "default")) for n in range(8)]
     ledger.record(mails[1].id, Event(What.DELIVERED, "resend", "1", NOW))
-    assert [one.id for one in log.latest(queries, 3)] == [said.id for said in mails[5:]]
-    assert [one.id for one in log.latest(queries, 9, tenant="acme")] == [said.id for said in mails[1::2]]
-    assert [one.id for one in log.latest(queries, 9, statuses=["delivered"])] == [mails[1].id]
-    assert log.latest(queries, 9, since=NOW + HOUR) == []
+    assert [one.id for one in tail.latest(queries, 3)] == [said.id for said in mails[5:]]
+    assert [one.id for one in tail.latest(queries, 9, tenant="acme")] == [said.id for said in mails[1::2]]
+    assert [one.id for one in tail.latest(queries, 9, statuses=["delivered"])] == [mails[1].id]
+    assert tail.latest(queries, 9, since=NOW + HOUR) == []
 
 
 def test_log_follows_each_mail_to_what_it_comes_to(ledger: Ledger, queries: LedgerQueries) -> None:
@@ -167,7 +167,7 @@ def test_log_follows_each_mail_to_what_it_comes_to(ledger: Ledger, queries: Ledg
 
     def follow(**filters: Any) -> list[tuple[str, str]]:
         happening = happen()
-        told = log.follow(queries, pause=lambda: next(happening), clock=lambda: NOW + 1, **filters)
+        told = tail.follow(queries, pause=lambda: next(happening), clock=lambda: NOW + 1, **filters)
         return [(one.id, one.status) for one in told]
 
     assert follow() == [(said.id, "accepted"), (said.id, "sent"), (said.id, "delivered"), (late.id, "sent")]
@@ -179,7 +179,7 @@ def test_log_follows_only_what_is_asked_for(ledger: Ledger, queries: LedgerQueri
     ledger.claim(Parcel.of(failed), KEY, "token", NOW)
     ledger.finish(failed.id, "token", Outcome(Status.FAILED, "bad_key"), NOW)
     for filters, wanted in (({"statuses": ["failed"]}, 1), ({"tenant": "acme"}, 2), ({"tenant": "default"}, 0)):
-        told = log.follow(queries, pause=lambda: True, clock=lambda: NOW, **filters)
+        told = tail.follow(queries, pause=lambda: True, clock=lambda: NOW, **filters)
         assert len(list(told)) == wanted
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mailroom.ledger.tally import EVERYONE, hour_of
-from mailroom_ops.ledger_queries import LedgerQueries
+from mailroom_ops.ledger.queries import LedgerQueries
 
 __all__ = ["LIMITS", "REPORTED", "STAYED", "Counts", "Hours", "Limit", "stats", "total"]
 
