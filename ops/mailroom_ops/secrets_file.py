@@ -14,11 +14,12 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from mailroom.model.mailbox import Mailbox
-from mailroom_ops import catalog, secrets_dotenv, secrets_yaml
+from mailroom_ops import secrets_dotenv, secrets_yaml
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.problem import BadInput
 from mailroom_ops.secrets_yaml import Scalar, Tree
-from mailroom_ops.tenants import account_values
+from mailroom_ops.settings import catalog
+from mailroom_ops.settings.tenants import account_values
 
 __all__ = ["LARGEST", "Form", "Takeover", "form_of", "read", "settings_of"]
 

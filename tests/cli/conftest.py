@@ -9,8 +9,8 @@ import pytest
 
 from mailroom_ops.cli.main import main
 from mailroom_ops.environment import Environment
-from mailroom_ops.parameters import Parameters
 from mailroom_ops.sandbox.server import Sandbox
+from mailroom_ops.settings.parameters import Parameters
 from tests.cli.nameserver import nameserver
 from tests.running import Running
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailroom_ops import catalog
 from mailroom_ops.problem import Refusal
+from mailroom_ops.settings import catalog
 from tests.cli.conftest import Run, Stored, store
 
 HOOK = "webhooks/logto/authorization"

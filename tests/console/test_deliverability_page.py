@@ -14,7 +14,7 @@ from mailroom.ledger.tally import EVERYONE, Tally, hour_of
 from mailroom_ops import template
 from mailroom_ops.environment import Environment
 from mailroom_ops.ledger.stats import LIMITS, Hours
-from mailroom_ops.parameters import Parameters
+from mailroom_ops.settings.parameters import Parameters
 from tests.browser import accessible
 from tests.cloud import REGION
 from tests.console.conftest import Look, Served, aws

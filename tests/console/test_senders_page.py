@@ -12,9 +12,9 @@ from playwright.sync_api import expect
 from mailroom_ops.domains import load, records
 from mailroom_ops.domains.registrar import Domain
 from mailroom_ops.environment import Environment
-from mailroom_ops.parameters import Parameters
 from mailroom_ops.sandbox.server import Sandbox
-from mailroom_ops.tenants import account_values
+from mailroom_ops.settings.parameters import Parameters
+from mailroom_ops.settings.tenants import account_values
 from tests.browser import accessible
 from tests.cli.nameserver import Zones, nameserver
 from tests.console.conftest import Look, Served

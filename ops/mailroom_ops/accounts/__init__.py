@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mailroom_ops.catalog import split
 from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, warning
+from mailroom_ops.settings.catalog import split
 
 __all__ = ["check"]
 

@@ -47,11 +47,11 @@ def command(
     Nothing that TARGET has alone is touched. Keys of providers stay behind without --with-keys, since each environment
     should have its own; what opens a door of ours (webhooks, API keys, feedback) never goes along.
     """
-    from mailroom_ops import plan
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
     from mailroom_ops.problem import BadInput
-    from mailroom_ops.promote import promotion
+    from mailroom_ops.settings import changes
+    from mailroom_ops.settings.parameters import Parameters
+    from mailroom_ops.settings.promote import promotion
 
     if source == target:
         raise BadInput("Both are the same environment.", "Name two, such as `mailroom promote staging production`.")
@@ -60,7 +60,7 @@ def command(
     found = promotion(values, store.values(), tenant=tenant, with_keys=with_keys)
     if tenant and not found.changes and not found.lacking:
         raise BadInput(f"{source} has nothing of a tenant {tenant}.", f"See `mailroom tenant list --env {source}`.")
-    to_write = plan.pending(found.changes)
+    to_write = changes.pending(found.changes)
     if as_json:
         report = {
             "changes": [change.to_json() for change in found.changes],

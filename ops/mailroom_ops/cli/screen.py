@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import click
 
-from mailroom_ops.plan import Act, Change
 from mailroom_ops.problem import Problem
+from mailroom_ops.settings.changes import Act, Change
 
 __all__ = [
     "colored",

@@ -41,9 +41,9 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
 
     Of a secret it tells how many characters it has, of a setting what it says.
     """
-    from mailroom_ops import catalog, plan
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings import catalog, changes
+    from mailroom_ops.settings.parameters import Parameters
 
     found = Parameters(environment).all(path.strip("/"))
     faults = {name: catalog.fault(name, parameter.value) for name, parameter in found.items()}
@@ -51,7 +51,7 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
         items = [
             {
                 "name": name,
-                "value": plan.described(name, parameter.value),
+                "value": changes.described(name, parameter.value),
                 "fault": faults[name],
                 "version": parameter.version,
                 "changed": parameter.changed.isoformat(timespec="seconds"),
@@ -64,7 +64,7 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
         (
             name,
             f"{parameter.changed:%Y-%m-%d}",
-            plan.described(name, parameter.value) + (f": {faults[name]}" if faults[name] else ""),
+            changes.described(name, parameter.value) + (f": {faults[name]}" if faults[name] else ""),
         )
         for name, parameter in found.items()
     ]
@@ -76,8 +76,8 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
 @command.command("names")
 def names() -> None:
     """List every name that Mailroom reads, and what it is for."""
-    from mailroom_ops import catalog
     from mailroom_ops.cli import screen
+    from mailroom_ops.settings import catalog
 
     screen.table(("name", "what it is"), [(setting.shape, setting.about) for setting in catalog.SETTINGS])
 
@@ -93,7 +93,7 @@ command.add_command(secrets_write.rotate)
 def remove(environment: Environment, name: str, yes: bool) -> None:
     """Remove the parameter NAME; what it held is gone."""
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings.parameters import Parameters
 
     store = Parameters(environment)
     if name not in store.values(folder(name)):
@@ -125,9 +125,9 @@ def diff(
     as_json: bool,
 ) -> None:
     """Compare two environments, name by name. Exits with 1 where they differ. No value of a secret is shown."""
-    from mailroom_ops import plan, promote
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings import changes, promote
+    from mailroom_ops.settings.parameters import Parameters
 
     values = [
         Parameters(Environment(label, p, region)).values()
@@ -142,8 +142,8 @@ def diff(
         for difference in found:
             said = words.get(difference.word, difference.word)
             one, other = (
-                plan.described(difference.name, difference.left),
-                plan.described(difference.name, difference.right),
+                changes.described(difference.name, difference.left),
+                changes.described(difference.name, difference.right),
             )
             detail = f"{one} | {other}" if difference.word == "differs" else one or other
             rows.append((said, f"{difference.name}  {detail}"))

@@ -47,7 +47,7 @@ def command(
     """
     from mailroom_ops import secrets_file, takeover
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings.parameters import Parameters
 
     name = Path(file.name).name
     content = file.read(secrets_file.LARGEST + 1)

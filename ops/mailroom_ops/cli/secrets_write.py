@@ -44,10 +44,10 @@ def set_(
     yes: bool,
 ) -> None:
     """Set the parameter NAME."""
-    from mailroom_ops import rotation
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
-    from mailroom_ops.plan import same
+    from mailroom_ops.settings import rotation
+    from mailroom_ops.settings.changes import same
+    from mailroom_ops.settings.parameters import Parameters
 
     secret = rotation.generate(name) if generate else given(name, value, file)
     new = _scoped(name, secret, tenants, kinds)
@@ -101,9 +101,9 @@ def rotate(
     beside the old one until --finish. A provider's key has one value: make the new key at the provider first, then
     rotate; the old key must stay good for five minutes, until every function has read the new one.
     """
-    from mailroom_ops import catalog, rotation
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings import catalog, rotation
+    from mailroom_ops.settings.parameters import Parameters
 
     setting = catalog.find(name)
     if setting is None or not setting.is_secret or setting.ours:

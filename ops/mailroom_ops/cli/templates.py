@@ -36,9 +36,10 @@ def import_(file: TextIO, tenant: str, folder: Path | None, replace: bool) -> No
     """
     import re
 
-    from mailroom_ops import catalog, template_import
+    from mailroom_ops import template_import
     from mailroom_ops.cli import screen
     from mailroom_ops.problem import BadInput
+    from mailroom_ops.settings import catalog
 
     if not re.fullmatch(catalog.TENANT, tenant):
         raise BadInput(f"{tenant!r} cannot be the name of a tenant.", "Use a-z, 0-9 and -, such as acme.")

@@ -57,7 +57,7 @@ def verify(
     """
     from mailroom_ops.cli import findings
     from mailroom_ops.finding import Level
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings.parameters import Parameters
 
     values = Parameters(environment).values()
     key = key_in(key_file)
@@ -77,11 +77,11 @@ def verify(
 def _checked(
     environment: Environment, values: Mapping[str, str], name: str, servers: Sequence[str], key: str
 ) -> "Iterator[Finding]":
-    from mailroom_ops import tenants
     from mailroom_ops.domains import sending
     from mailroom_ops.domains.dns import Dns
     from mailroom_ops.domains.separation import check_apart
     from mailroom_ops.problem import BadInput
+    from mailroom_ops.settings import tenants
 
     dns = Dns(servers)
     domains = tenants.own_domains(values, name)
@@ -98,9 +98,9 @@ def _checked(
 @as_json
 def list_(environment: Environment, as_json: bool) -> None:
     """List the tenants of an environment, and who their mail is from."""
-    from mailroom_ops import tenants
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings import tenants
+    from mailroom_ops.settings.parameters import Parameters
 
     values = Parameters(environment).values()
     found = tenants.all_of(values)

@@ -13,7 +13,7 @@ from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
     from mailroom_ops.domains.registrar import Domain
-    from mailroom_ops.plan import Change
+    from mailroom_ops.settings.changes import Change
 
 
 @click.command(
@@ -78,9 +78,9 @@ def add(
     """
     from dataclasses import replace
 
-    from mailroom_ops import plan, rotation, tenants
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings import changes, rotation, tenants
+    from mailroom_ops.settings.parameters import Parameters
 
     store = Parameters(environment)
     values = store.values()
@@ -96,7 +96,7 @@ def add(
     if not as_json:
         screen.say(f"{name} in {environment.label}")
         screen.plan(planned)
-    to_write = {change.name: change.new for change in plan.pending(planned) if change.new is not None}
+    to_write = {change.name: change.new for change in changes.pending(planned) if change.new is not None}
     domain = "" if no_domain else tenants.domain_of(from_)
     if to_write or domain:
         confirm_production(environment, f"Set up {name} in {environment.label}?", yes)

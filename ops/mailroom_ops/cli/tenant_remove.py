@@ -9,7 +9,7 @@ from mailroom_ops.cli.options import Command, confirm, confirm_production, in_en
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.tenants import Tenant
+    from mailroom_ops.settings.tenants import Tenant
 
 
 @click.command("remove", cls=Command)
@@ -21,9 +21,9 @@ def remove(environment: Environment, name: str, yes: bool) -> None:
 
     Logto gets a 404 for it at once, or within five minutes. `mailroom tenant restore` brings it back as it was.
     """
-    from mailroom_ops import tenants
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings import tenants
+    from mailroom_ops.settings.parameters import Parameters
 
     store = Parameters(environment)
     values = store.values()
@@ -45,9 +45,9 @@ def remove(environment: Environment, name: str, yes: bool) -> None:
 @yes
 def restore(environment: Environment, name: str, yes: bool) -> None:
     """Bring back the tenant NAME, which was set aside."""
-    from mailroom_ops import tenants
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
+    from mailroom_ops.settings import tenants
+    from mailroom_ops.settings.parameters import Parameters
 
     store = Parameters(environment)
     values = store.values()
@@ -69,10 +69,10 @@ def purge(environment: Environment, name: str, forget_domain: bool, key_file: st
 
     Its domain stays registered at its providers, where another environment may use it, without --forget-domain.
     """
-    from mailroom_ops import tenants
     from mailroom_ops.cli import screen
-    from mailroom_ops.parameters import Parameters
     from mailroom_ops.problem import BadInput
+    from mailroom_ops.settings import tenants
+    from mailroom_ops.settings.parameters import Parameters
 
     store = Parameters(environment)
     values = store.values()
@@ -87,9 +87,9 @@ def purge(environment: Environment, name: str, forget_domain: bool, key_file: st
 
 
 def _forget(environment: Environment, values: Mapping[str, str], aside: "Tenant", key: str) -> None:
-    from mailroom_ops import tenants
     from mailroom_ops.cli import screen
     from mailroom_ops.domains import sending
+    from mailroom_ops.settings import tenants
 
     before = f"removed/{aside.name}/"
     was = {**values, **{name.removeprefix(before): text for name, text in values.items() if name.startswith(before)}}

@@ -23,7 +23,7 @@ class Name(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         import difflib
 
-        from mailroom_ops import catalog
+        from mailroom_ops.settings import catalog
 
         name = value.strip().removeprefix("/").removesuffix("/")
         for label in DEPLOYED:
@@ -35,7 +35,7 @@ class Name(click.ParamType[str]):
         return name
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from mailroom_ops import catalog
+        from mailroom_ops.settings import catalog
 
         shapes = (
             setting.shape.replace("[/<tenant>]", "").replace("[.<tenant>]", "").replace("<tenant>", "default")
@@ -50,7 +50,7 @@ def folder(name: str) -> str:
 
 def given(name: str, value: str | None, file: str | None) -> str:
     """Take a value from where it may come from: an argument only for what is no secret."""
-    from mailroom_ops import catalog
+    from mailroom_ops.settings import catalog
 
     setting = catalog.find(name)
     if value is not None:
@@ -69,7 +69,7 @@ def given(name: str, value: str | None, file: str | None) -> str:
 
 
 def check(name: str, value: str) -> None:
-    from mailroom_ops import catalog
+    from mailroom_ops.settings import catalog
 
     setting = catalog.find(name)
     if setting and setting.ours:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from mailroom.settings import SHARED_TEST_SENDER
-from mailroom_ops import catalog, tenants
 from mailroom_ops.console.desk import Desk, fields
 from mailroom_ops.domains import records, sending
 from mailroom_ops.domains.dns import Dns
@@ -17,8 +16,9 @@ from mailroom_ops.domains.records import Record
 from mailroom_ops.domains.sending import Look, Place
 from mailroom_ops.domains.separation import check_apart
 from mailroom_ops.finding import Finding, Level, failed, warning
-from mailroom_ops.parameters import Parameters
-from mailroom_ops.tenants import Tenant
+from mailroom_ops.settings import catalog, tenants
+from mailroom_ops.settings.parameters import Parameters
+from mailroom_ops.settings.tenants import Tenant
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]

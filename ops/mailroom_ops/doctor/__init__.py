@@ -8,8 +8,8 @@ from importlib import import_module
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, failed
-from mailroom_ops.parameters import Parameter, Parameters
 from mailroom_ops.problem import Problem
+from mailroom_ops.settings.parameters import Parameter, Parameters
 
 __all__ = ["AREAS", "Case", "examine"]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from mailroom_ops import tenants
 from mailroom_ops.doctor import Case
 from mailroom_ops.domains import sending
 from mailroom_ops.domains.separation import check_apart
 from mailroom_ops.finding import Finding, ok
+from mailroom_ops.settings import tenants
 
 __all__ = ["check"]
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from mailroom_ops import accounts, catalog, tenants
+from mailroom_ops import accounts
 from mailroom_ops.doctor import Case
 from mailroom_ops.doctor.settings import chains
 from mailroom_ops.finding import Finding, failed
 from mailroom_ops.problem import Problem
+from mailroom_ops.settings import catalog, tenants
 
 __all__ = ["check"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from mailroom.settings import SHARED_TEST_SENDER
-from mailroom_ops import catalog, tenants
 from mailroom_ops.doctor import Case
 from mailroom_ops.finding import Finding, failed, ok, warning
+from mailroom_ops.settings import catalog, tenants
 
 __all__ = ["chains", "check"]
 

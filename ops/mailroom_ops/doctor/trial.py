@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator
 from uuid import uuid4
 
-from mailroom_ops import catalog
 from mailroom_ops.doctor import Case
 from mailroom_ops.environment import aws_says
 from mailroom_ops.finding import Finding, failed, ok, warning
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.trace import Trace
+from mailroom_ops.settings import catalog
 
 __all__ = ["send"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from mailroom_ops.catalog import split
 from mailroom_ops.domains.registrar import Registrar
 from mailroom_ops.environment import Environment
+from mailroom_ops.settings.catalog import split
 
 __all__ = ["BY_HAND", "load"]
 

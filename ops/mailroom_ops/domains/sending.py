@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mailroom_ops import catalog, domains
+from mailroom_ops import domains
 from mailroom_ops.domains import dns_check
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.domains.records import Record, dmarc
@@ -11,7 +11,8 @@ from mailroom_ops.domains.registrar import Domain, Registrar, State
 from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, Level, failed, ok, warning
 from mailroom_ops.problem import Problem
-from mailroom_ops.tenants import account_values
+from mailroom_ops.settings import catalog
+from mailroom_ops.settings.tenants import account_values
 
 __all__ = ["Look", "Place", "check", "look", "places", "records_of"]
 

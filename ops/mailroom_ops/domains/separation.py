@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.domains.dns_check import spf_of
 from mailroom_ops.finding import Finding, ok, warning
-from mailroom_ops.tenants import domains_of
+from mailroom_ops.settings.tenants import domains_of
 
 __all__ = ["check_apart"]
 

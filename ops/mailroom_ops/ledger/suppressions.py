@@ -17,10 +17,10 @@ from mailroom.ledger.table import keyed_hash, suppression_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings
-from mailroom_ops.catalog import TENANT
 from mailroom_ops.ledger.queries import LedgerQueries, Row
-from mailroom_ops.parameters import Parameters
 from mailroom_ops.problem import BadInput, Refusal
+from mailroom_ops.settings.catalog import TENANT
+from mailroom_ops.settings.parameters import Parameters
 
 if TYPE_CHECKING:
     from mailroom_ops.environment import Environment

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mailroom_ops import catalog
+from mailroom_ops.settings import catalog
 
 __all__ = ["Act", "Change", "compare", "described", "pending"]
 

@@ -3,8 +3,8 @@
 import base64
 import secrets
 
-from mailroom_ops import catalog
 from mailroom_ops.problem import BadInput
+from mailroom_ops.settings import catalog
 
 __all__ = ["begin", "cancel", "finish", "generate", "replace"]
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import NEEDS
-from mailroom_ops import catalog
-from mailroom_ops.parameters import Parameters
-from mailroom_ops.plan import Change, compare
 from mailroom_ops.problem import BadInput
-from mailroom_ops.promote import belongs
+from mailroom_ops.settings import catalog
+from mailroom_ops.settings.changes import Change, compare
+from mailroom_ops.settings.parameters import Parameters
+from mailroom_ops.settings.promote import belongs
 
 __all__ = [
     "DEFAULT",

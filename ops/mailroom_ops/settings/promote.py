@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mailroom_ops import catalog
-from mailroom_ops.plan import Change, compare, same
+from mailroom_ops.settings import catalog
+from mailroom_ops.settings.changes import Change, compare, same
 
 __all__ = ["Difference", "Promotion", "differences", "promotion"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mailroom_ops import catalog
 from mailroom_ops.environment import Environment, aws_says
 from mailroom_ops.problem import Problem
+from mailroom_ops.settings import catalog
 
 __all__ = ["Parameter", "Parameters"]
 
