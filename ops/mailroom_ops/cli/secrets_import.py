@@ -45,19 +45,19 @@ def command(
     `development:`, `staging:` and `production:`; in a .env file RESEND_API_KEY, RESEND_FROM_APP_AUTH and SMTP_HOST
     and so on. docs/secrets.md has every spelling. A file with any fault changes nothing.
     """
-    from mailroom_ops import secrets_file, takeover
     from mailroom_ops.cli import screen
+    from mailroom_ops.secrets_import import plan, reader
     from mailroom_ops.settings.parameters import Parameters
 
     name = Path(file.name).name
-    content = file.read(secrets_file.LARGEST + 1)
-    if len(content) > secrets_file.LARGEST:
+    content = file.read(reader.LARGEST + 1)
+    if len(content) > reader.LARGEST:
         content += file.read()
-    found = secrets_file.read(content, name, secrets_file.Form(form) if form else secrets_file.form_of(name))
-    asked = takeover.chosen(found, "development" if label == "local" and "" not in found else label, name)
+    found = reader.read(content, name, reader.Form(form) if form else reader.form_of(name))
+    asked = plan.chosen(found, "development" if label == "local" and "" not in found else label, name)
     environments = {key: Environment("local" if label == "local" else key, profile, region) for key in asked}
     stores = {key: Parameters(environment) for key, environment in environments.items()}
-    steps = {key: takeover.plan(asked[key], stores[key].values()) for key in asked}
+    steps = {key: plan.plan(asked[key], stores[key].values()) for key in asked}
     to_write = sum(len(step.to_write) for step in steps.values())
     if as_json:
         screen.emit(
@@ -74,7 +74,7 @@ def command(
             screen.plan(step.changes)
             for said in step.notes:
                 screen.note(said)
-        for said in takeover.shared(asked):
+        for said in plan.shared(asked):
             screen.warn(said)
     if dry_run or not to_write:
         if not as_json:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.problem import BadInput
-from mailroom_ops.secrets_file import Takeover, settings_of
+from mailroom_ops.secrets_import.reader import Takeover, settings_of
 from mailroom_ops.settings.changes import Change, compare, pending
 
 __all__ = ["Step", "chosen", "plan", "shared"]

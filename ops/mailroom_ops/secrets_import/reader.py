@@ -14,10 +14,10 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from mailroom.model.mailbox import Mailbox
-from mailroom_ops import secrets_dotenv, secrets_yaml
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.problem import BadInput
-from mailroom_ops.secrets_yaml import Scalar, Tree
+from mailroom_ops.secrets_import import dotenv_file, yaml_file
+from mailroom_ops.secrets_import.yaml_file import Scalar, Tree
 from mailroom_ops.settings import catalog
 from mailroom_ops.settings.tenants import account_values
 
@@ -92,8 +92,8 @@ def read(content: bytes, name: str, form: Form) -> dict[str, Takeover]:
         line = content[: error.start].count(b"\n") + 1
         raise BadInput(f"{name} is not UTF-8 text.", details=[f"line {line}: save the file as UTF-8"]) from error
     if form is Form.DOTENV:
-        return {"": _takeover(secrets_dotenv.read(text, name).items(), name)}
-    blocks = _blocks(secrets_yaml.read(text, name), name)
+        return {"": _takeover(dotenv_file.read(text, name).items(), name)}
+    blocks = _blocks(yaml_file.read(text, name), name)
     return {environment: _takeover(block, name) for environment, block in blocks.items()}
 
 
@@ -174,7 +174,7 @@ def _fault(sets: str, scalar: Scalar) -> str:
         return "" if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65536 else "must be a number from 1 to 65535"
     if scalar.kind == "bool":
         return "reads as true or false: put it in quotes"
-    if scalar.kind == secrets_dotenv.REFERENCE:
+    if scalar.kind == dotenv_file.REFERENCE:
         return "refers to another variable, which is not expanded: write the value out, in single quotes"
     if scalar.kind != "str":
         return f"reads as a {'number' if scalar.kind in ('int', 'float') else scalar.kind}: put it in quotes"

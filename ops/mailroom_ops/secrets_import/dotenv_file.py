@@ -3,7 +3,7 @@
 import re
 
 from mailroom_ops.problem import BadInput
-from mailroom_ops.secrets_yaml import Scalar
+from mailroom_ops.secrets_import.yaml_file import Scalar
 
 __all__ = ["REFERENCE", "read"]
 

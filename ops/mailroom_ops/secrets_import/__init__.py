@@ -1,0 +1,1 @@
+"""Imports settings from older configuration files. A migration aid."""
