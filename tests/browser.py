@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
-from mailroom_ops import chromium
+from mailroom_ops.templates import chromium
 
 __all__ = ["accessible", "browser", "violations"]
 

@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mailroom.model.kinds import KINDS
-from mailroom_ops.mail_checks import tool_for_crafts, tool_for_spam
-from mailroom_ops.preview import BRANDS, FORMS
+from mailroom_ops.templates.checks import tool_for_crafts, tool_for_spam
+from mailroom_ops.templates.preview import BRANDS, FORMS
 from tests.browser import violations
 from tests.running import Answer, Running, running
 

@@ -6,7 +6,7 @@ import pytest
 
 from mailroom.model.email import Email
 from mailroom.rendering.renderer import Renderer
-from mailroom_ops.preview import FORMS, SENDER, TEMPLATES, Gallery, sample
+from mailroom_ops.templates.preview import FORMS, SENDER, TEMPLATES, Gallery, sample
 
 
 class Sample(NamedTuple):

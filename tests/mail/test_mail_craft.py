@@ -8,7 +8,7 @@ import html5lib
 import pytest
 
 from mailroom.rendering.brand import Brand, contrast
-from mailroom_ops.mail_checks import FALLBACKS, Craft, crafts, tool_for_crafts
+from mailroom_ops.templates.checks import FALLBACKS, Craft, crafts, tool_for_crafts
 from tests.mail.conftest import Sample
 
 ADDRESS = re.compile(r"""(?:src|href|background|action)\s*=\s*["']([^"']*)|url\(([^)]*)""", re.IGNORECASE)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailroom_ops.mail_checks import Spam, spam, tool_for_spam
+from mailroom_ops.templates.checks import Spam, spam, tool_for_spam
 from tests.mail.conftest import Sample
 
 MOST = 0.5

@@ -19,9 +19,9 @@ from mailroom_ops.cli.options import Command
 def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
     """Write every kind of mail in every language, from the templates as they are now."""
     from mailroom.rendering.renderer import Renderer
-    from mailroom_ops import chromium, preview
     from mailroom_ops.cli import screen
     from mailroom_ops.problem import BadInput
+    from mailroom_ops.templates import chromium, preview
 
     if not (out or screenshots):
         raise BadInput("Where to?", "Say --out DIR for files, or --screenshots DIR for pictures.")

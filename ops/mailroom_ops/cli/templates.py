@@ -36,10 +36,10 @@ def import_(file: TextIO, tenant: str, folder: Path | None, replace: bool) -> No
     """
     import re
 
-    from mailroom_ops import template_import
     from mailroom_ops.cli import screen
     from mailroom_ops.problem import BadInput
     from mailroom_ops.settings import catalog
+    from mailroom_ops.templates import logto_import
 
     if not re.fullmatch(catalog.TENANT, tenant):
         raise BadInput(f"{tenant!r} cannot be the name of a tenant.", "Use a-z, 0-9 and -, such as acme.")
@@ -48,8 +48,8 @@ def import_(file: TextIO, tenant: str, folder: Path | None, replace: bool) -> No
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise BadInput(f"{file.name} is not JSON{where}.") from error
-    imported = template_import.read(document)
-    written = template_import.write(imported, folder or TENANTS / tenant, replace=replace)
+    imported = logto_import.read(document)
+    written = logto_import.write(imported, folder or TENANTS / tenant, replace=replace)
     for path in written:
         screen.emit(f"  {path}")
     for said in imported.notes:

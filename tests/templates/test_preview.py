@@ -4,7 +4,7 @@ import shutil
 
 from mailroom.model.kinds import KINDS
 from mailroom.rendering.renderer import Renderer
-from mailroom_ops.preview import BRANDS, FORMS, TEMPLATES, Gallery, in_scheme
+from mailroom_ops.templates.preview import BRANDS, FORMS, TEMPLATES, Gallery, in_scheme
 
 
 def test_there_is_a_sample_of_every_kind_in_every_language_brand_and_form():

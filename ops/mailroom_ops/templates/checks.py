@@ -18,7 +18,7 @@ from mailroom_ops.problem import Refusal
 
 __all__ = ["FALLBACKS", "LIMIT", "Craft", "Spam", "crafts", "spam", "tool_for_crafts", "tool_for_spam"]
 
-TOOLS = Path(__file__).parents[2] / "tests" / "mail"
+TOOLS = Path(__file__).parents[3] / "tests" / "mail"
 LIMIT = 30_000  # bytes of HTML; Gmail cuts at 102 kB, a phone on the road much earlier
 PATIENCE = 600
 # What one of Gmail, Outlook and Apple Mail does not do at all, and what its reader gets instead.

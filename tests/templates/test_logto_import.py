@@ -10,9 +10,9 @@ from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Rendered, Renderer
 from mailroom_ops.problem import BadInput
-from mailroom_ops.template_import import Imported, read, write
+from mailroom_ops.templates.logto_import import Imported, read, write
 
-RENDERER = Renderer(Path(__file__).parent.parent / "layers" / "templates")
+RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))
 PAGE = """<!doctype html><html><head><style>
 p { color: {{color}}; } .a{} {%raw%} {# note #} @media (x) { .b { c: d } }

@@ -14,11 +14,11 @@ from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Rendered, Renderer
-from mailroom_ops import chromium
+from mailroom_ops.templates import chromium
 
 __all__ = ["BRANDS", "FORMS", "PICTURES", "Gallery", "contact_sheet", "in_scheme", "screenshots"]
 
-TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
+TEMPLATES = Path(__file__).parents[3] / "layers" / "templates"
 LINK = "https://app.example.com/callback?token=7f3c9a51d2&next=%2Fhome"
 SENDER = Sender(Mailbox("no-reply@mail.example.com"), Mailbox("help@example.com"))
 BRANDS: Mapping[str, Mapping[str, str]] = {

@@ -1,0 +1,1 @@
+"""Previews and checks of mail templates."""
