@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mailroom_ops import template as template_file
-from mailroom_ops.local.intrinsics import Template
+from mailroom_ops.cloudformation import loader as template_file
+from mailroom_ops.cloudformation.intrinsics import Template
 
 __all__ = ["HOST", "Artifact", "Missing", "build", "python", "runtime_client"]
 

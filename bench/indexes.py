@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mailroom_ops import template
+from mailroom_ops.cloudformation import loader
 
 __all__ = ["Indexes"]
 
-TABLE = template.load(Path(__file__).parents[1] / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
+TABLE = loader.load(Path(__file__).parents[1] / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
 PARTITION = re.compile(r"(#?\w+) = (:\w+)")
 BETWEEN = re.compile(r"pk BETWEEN (:\w+) AND (:\w+)")
 BEFORE = re.compile(r"pk < (:\w+)")

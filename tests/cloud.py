@@ -17,7 +17,8 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.model.message import Parcel
-from mailroom_ops import bytecode, template
+from mailroom_ops import bytecode
+from mailroom_ops.cloudformation import loader
 from mailroom_ops.sandbox.server import Sandbox
 
 __all__ = ["LEDGER", "REGION", "aws", "cloud", "environment", "moto_url", "put", "sandbox", "waiting"]
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 OPS = ROOT / "ops"
 REGION = "eu-west-1"
 QUEUES = ("CODES", "NOTICES", "CODES_DEAD_LETTER", "NOTICES_DEAD_LETTER")
-TABLE = template.load(ROOT / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
+TABLE = loader.load(ROOT / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
 WANTED = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
 LEDGER = {"TableName": "ledger", **{name: TABLE[name] for name in WANTED}}
 

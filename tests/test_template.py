@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mailroom_ops import template as template_file
-from mailroom_ops.local.intrinsics import Template, TemplateError
+from mailroom_ops.cloudformation import loader as template_file
+from mailroom_ops.cloudformation.intrinsics import Template, TemplateError
 
 ROOT = Path(__file__).parent.parent
 BODY = template_file.load(ROOT / "template.yaml")

@@ -7,7 +7,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mailroom.api.openapi import document
 from mailroom.sources.direct import SendRequest
-from mailroom_ops.template import load
+from mailroom_ops.cloudformation.loader import load
 from tests.api.conftest import Desk
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from mailroom.aws.client import Aws
 from mailroom.ledger.tally import EVERYONE, Tally, hour_of
-from mailroom_ops import template
+from mailroom_ops.cloudformation import loader
 from mailroom_ops.environment import Environment
 from mailroom_ops.ledger.stats import LIMITS, Hours
 from mailroom_ops.settings.parameters import Parameters
@@ -219,7 +219,7 @@ def test_many_providers_share_a_look(count: Count, served: Served) -> None:
 
 
 def test_the_limits_are_those_of_the_alarms_and_of_the_manual(root: Path) -> None:
-    resources = template.load(root / "template.yaml")["Resources"]
+    resources = loader.load(root / "template.yaml")["Resources"]
     manual = (root / "docs" / "operations.md").read_text()
     for what, alarm in (("bounced", "BounceRateAlarm"), ("complained", "ComplaintRateAlarm")):
         limit, known = LIMITS[what], resources[alarm]["Properties"]

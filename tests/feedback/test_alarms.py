@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from mailroom.telemetry import COUNTED_AS, REPORTED_AS
-from mailroom_ops import template
+from mailroom_ops.cloudformation import loader
 
 ROOT = Path(__file__).parents[2]
-RESOURCES = template.load(ROOT / "template.yaml")["Resources"]
+RESOURCES = loader.load(ROOT / "template.yaml")["Resources"]
 ALARMS = {name: body["Properties"] for name, body in RESOURCES.items() if body["Type"] == "AWS::CloudWatch::Alarm"}
 OURS = {"Ref": "AWS::StackName"}
 SERVICES = ("webhook", "send", "deliver", "feedback")

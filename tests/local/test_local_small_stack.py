@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailroom_ops.local.intrinsics import TemplateError
+from mailroom_ops.cloudformation.intrinsics import TemplateError
 from tests.local.conftest import ECHO
 from tests.running import Running, running
 

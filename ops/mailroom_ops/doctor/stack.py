@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mailroom_ops import template
+from mailroom_ops.cloudformation import loader
 from mailroom_ops.doctor import Case
 from mailroom_ops.environment import aws_says
 from mailroom_ops.finding import Finding, failed, ok, warning
@@ -71,8 +71,8 @@ def _is_current(case: Case) -> Iterator[Finding]:
     except (BotoCoreError, ClientError) as error:
         raise aws_says(error) from error
     body = found["TemplateBody"]
-    there = template.parse(body) if isinstance(body, str) else dict(body)
-    different = _differences(template.load(ROOT / "template.yaml"), there)
+    there = loader.parse(body) if isinstance(body, str) else dict(body)
+    different = _differences(loader.load(ROOT / "template.yaml"), there)
     if different:
         shown = ", ".join(different[:5]) + (" …" if len(different) > 5 else "")
         yield warning(subject, f"differs from template.yaml here: {shown}", todo)

@@ -54,8 +54,8 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
+    from mailroom_ops.cloudformation.intrinsics import TemplateError
     from mailroom_ops.local.children import StartError
-    from mailroom_ops.local.intrinsics import TemplateError
     from mailroom_ops.local.logs import Logs
     from mailroom_ops.local.stack import Options, Stack
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from mailroom_ops.cloudformation.intrinsics import TemplateError
 from mailroom_ops.local.aws import Aws
 from mailroom_ops.local.blueprint import ENVIRONMENT, Blueprint
-from mailroom_ops.local.intrinsics import TemplateError
 
 __all__ = ["load_secrets", "provision"]
 

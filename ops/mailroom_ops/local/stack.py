@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from mailroom_ops.cloudformation.intrinsics import TemplateError
 from mailroom_ops.console.console import Console
 from mailroom_ops.console.frame import Link
 from mailroom_ops.environment import Environment
@@ -18,7 +19,6 @@ from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.functions import Function
 from mailroom_ops.local.gateway import Gateway
 from mailroom_ops.local.inbox_page import FOLDER, InboxPage
-from mailroom_ops.local.intrinsics import TemplateError
 from mailroom_ops.local.invoke_api import InvokeApi
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.provision import load_secrets, provision

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mailroom_ops.local.intrinsics import Template, TemplateError
+from mailroom_ops.cloudformation.intrinsics import Template, TemplateError
 
 BODY = {
     "Parameters": {
