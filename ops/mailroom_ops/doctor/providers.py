@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from mailroom_ops import accounts
-from mailroom_ops.doctor import Case
+from mailroom_ops.doctor import Case, accounts
 from mailroom_ops.doctor.settings import chains
 from mailroom_ops.finding import Finding, failed
 from mailroom_ops.problem import Problem

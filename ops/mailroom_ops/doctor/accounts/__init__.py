@@ -15,27 +15,27 @@ def check(
     """Ask a provider about an account; nothing is sent. `domains` are those that mail leaves from through it."""
     match split(account)[0]:
         case "resend":
-            from mailroom_ops.accounts import resend
+            from mailroom_ops.doctor.accounts import resend
 
             yield from resend.check(account, values)
         case "ses":
-            from mailroom_ops.accounts import ses
+            from mailroom_ops.doctor.accounts import ses
 
             yield from ses.check(account, environment, values)
         case "smtp":
-            from mailroom_ops.accounts import smtp
+            from mailroom_ops.doctor.accounts import smtp
 
             yield from smtp.check(account, values, domains)
         case "sendgrid":
-            from mailroom_ops.accounts import sendgrid
+            from mailroom_ops.doctor.accounts import sendgrid
 
             yield from sendgrid.check(account, values)
         case "mailgun":
-            from mailroom_ops.accounts import mailgun
+            from mailroom_ops.doctor.accounts import mailgun
 
             yield from mailgun.check(account, values, domains)
         case "postmark":
-            from mailroom_ops.accounts import postmark
+            from mailroom_ops.doctor.accounts import postmark
 
             yield from postmark.check(account, values)
         case _:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from mailroom_ops.accounts._http import ask, refused
+from mailroom_ops.doctor.accounts._http import ask, refused
 from mailroom_ops.domains.resend import ENDPOINT
 from mailroom_ops.finding import Finding, failed, ok, warning
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from mailroom_ops.accounts._http import ask, refused
+from mailroom_ops.doctor.accounts._http import ask, refused
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
