@@ -27,9 +27,9 @@ from mailroom_ops.local.blueprint import Blueprint
 from mailroom_ops.local.children import Children
 from mailroom_ops.local.functions import Function
 from mailroom_ops.local.logs import Logs
-from mailroom_ops.local.queues import Poller
-from mailroom_ops.sandbox.desk import Pace, Reply
+from mailroom_ops.local.poller import Poller
 from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.sandbox.provider import Pace, Reply
 from mailroom_ops.sandbox.resend import Resend
 from mailroom_ops.sandbox.server import Sandbox
 

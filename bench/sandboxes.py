@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from mailroom.aws.client import Aws
 from mailroom.settings import Settings
 from mailroom_ops.environment import CREDENTIALS
-from mailroom_ops.local import aws as moto
+from mailroom_ops.local import aws_server as moto
 from mailroom_ops.local.children import Children
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.sandbox.server import Sandbox

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from mailroom_ops.console.console import PAGES
-from mailroom_ops.console.desk import Confirmation, Desk, SharedEnvironment
+from mailroom_ops.console.context import Confirmation, Desk, SharedEnvironment
 from mailroom_ops.console.frame import Frame
 from mailroom_ops.web.server import Response
 from tests.cli.conftest import Run, run

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailroom_ops.local.queues import to_event
+from mailroom_ops.local.poller import to_event
 from mailroom_ops.sandbox.faults import Fault, Kind
 from tests.crash.conftest import Fragile
 from tests.gate import AwsCall, Refusal

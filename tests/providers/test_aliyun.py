@@ -16,7 +16,7 @@ from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
 from mailroom.providers.aliyun import Aliyun, authorization
-from mailroom_ops.sandbox.desk import UNVERIFIED
+from mailroom_ops.sandbox.provider import UNVERIFIED
 from mailroom_ops.sandbox.server import Sandbox
 
 

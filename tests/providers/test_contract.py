@@ -13,12 +13,12 @@ from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unava
 from mailroom.model.email import Email
 from mailroom.providers import Provider, Receipt, _client, load, ses
 from mailroom.providers.smtp import Smtp
-from mailroom_ops.certificates import believed
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.inbox import Inbox
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses as Desk
 from mailroom_ops.sandbox.smtp import SmtpSandbox
+from mailroom_ops.tls import believed
 from tests.cloud import moto_url
 
 IMPATIENT = 0.3  # seconds, for an answer that never comes

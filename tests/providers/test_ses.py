@@ -19,8 +19,8 @@ from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
 from mailroom.providers import ses as module
 from mailroom.providers.ses import Ses
-from mailroom_ops.sandbox.desk import UNVERIFIED
 from mailroom_ops.sandbox.faults import Fault, Kind
+from mailroom_ops.sandbox.provider import UNVERIFIED
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses as Desk
 from tests.cloud import moto_url

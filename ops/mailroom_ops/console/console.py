@@ -10,8 +10,8 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom_ops.console import deliveries, queues, senders, suppressions
+from mailroom_ops.console.context import Desk, SharedEnvironment, fields
 from mailroom_ops.console.deliverability import page as deliverability
-from mailroom_ops.console.desk import Desk, SharedEnvironment, fields
 from mailroom_ops.console.frame import Frame, Link
 from mailroom_ops.console.gallery import GalleryPage
 from mailroom_ops.console.key import Key

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from mailroom.model.kinds import KINDS, NAME
 from mailroom.model.mailbox import is_address
 from mailroom.model.outcome import Status
-from mailroom_ops.console.desk import Desk, away, fields
+from mailroom_ops.console.context import Desk, away, fields
 from mailroom_ops.ledger.queries import LATEST, MESSAGE, LedgerQueries
 from mailroom_ops.ledger.trace import Trace, trace
 from mailroom_ops.problem import BadInput

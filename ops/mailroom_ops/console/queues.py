@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom.model.kinds import Lane
 from mailroom.model.outcome import Status
-from mailroom_ops.console.desk import Confirmation, Desk, SharedEnvironment, away, fields
+from mailroom_ops.console.context import Confirmation, Desk, SharedEnvironment, away, fields
 from mailroom_ops.console.jobs import Job
 from mailroom_ops.ledger.dead_letters import DeadLetters, Letter, Verdict, counted, means
 from mailroom_ops.problem import BadInput, Problem

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from mailroom.settings import SHARED_TEST_SENDER
-from mailroom_ops.console.desk import Desk, fields
+from mailroom_ops.console.context import Desk, fields
 from mailroom_ops.domains import records, sending
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.domains.dns_check import Standing, check_record, standing

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import NAME, Lane
-from mailroom_ops.console.desk import Confirmation, Desk, away, fields
+from mailroom_ops.console.context import Confirmation, Desk, away, fields
 from mailroom_ops.console.pages import headers
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.suppressions import Entry

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 import httpx
 
-from mailroom_ops.certificates import believed
 from mailroom_ops.doctor import Case
 from mailroom_ops.finding import Finding, failed, ok, warning
 from mailroom_ops.settings import tenants
+from mailroom_ops.tls import believed
 
 __all__ = ["check"]
 

@@ -8,10 +8,10 @@ import httpx
 
 from mailroom.errors import Misconfigured
 from mailroom.providers._client import endpoint, hold_back, retry_after, secret
-from mailroom_ops.certificates import believed
 from mailroom_ops.domains.records import Purpose, Record, full_name
 from mailroom_ops.domains.registrar import Domain, State
 from mailroom_ops.problem import BadInput, Refusal
+from mailroom_ops.tls import believed
 
 __all__ = ["Resend"]
 

@@ -9,9 +9,9 @@ from mailroom_ops import bytecode
 from mailroom_ops.cloudformation import loader as template_file
 from mailroom_ops.cloudformation.intrinsics import Template
 from mailroom_ops.environment import ACCOUNT
-from mailroom_ops.local.environment import of_the_service
 from mailroom_ops.local.gateway import Route
-from mailroom_ops.local.queues import Source
+from mailroom_ops.local.poller import Source
+from mailroom_ops.local.variables import of_the_service
 from mailroom_ops.local.worker import Spec
 
 __all__ = ["ENVIRONMENT", "Blueprint"]

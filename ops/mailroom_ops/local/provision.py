@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mailroom_ops.cloudformation.intrinsics import TemplateError
-from mailroom_ops.local.aws import Aws
+from mailroom_ops.local.aws_server import Aws
 from mailroom_ops.local.blueprint import ENVIRONMENT, Blueprint
 
 __all__ = ["load_secrets", "provision"]

@@ -12,7 +12,7 @@ from mailroom_ops.cloudformation.intrinsics import TemplateError
 from mailroom_ops.console.console import Console
 from mailroom_ops.console.frame import Link
 from mailroom_ops.environment import Environment
-from mailroom_ops.local.aws import Aws
+from mailroom_ops.local.aws_server import Aws
 from mailroom_ops.local.blueprint import Blueprint
 from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.front_door import FrontDoor
@@ -21,8 +21,8 @@ from mailroom_ops.local.gateway import Gateway
 from mailroom_ops.local.inbox_page import FOLDER, InboxPage
 from mailroom_ops.local.invoke_api import InvokeApi
 from mailroom_ops.local.logs import Logs
+from mailroom_ops.local.poller import Poller
 from mailroom_ops.local.provision import load_secrets, provision
-from mailroom_ops.local.queues import Poller
 from mailroom_ops.local.runtime_api import Outcome
 from mailroom_ops.local.samples import Samples
 from mailroom_ops.sandbox import reports

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import uuid4
 
-from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes, written
+from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes, written
 
 __all__ = ["Aliyun"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from mailroom_ops.sandbox.desk import Pace, Reply, Request, captured, json_reply, written
+from mailroom_ops.sandbox.provider import Pace, Reply, Request, captured, json_reply, written
 
 __all__ = ["Http"]
 

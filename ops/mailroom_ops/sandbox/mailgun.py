@@ -8,7 +8,7 @@ from email import message_from_bytes
 from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
 
-from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
+from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
 
 __all__ = ["Mailgun"]
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from mailroom_ops.sandbox.desk import UNVERIFIED
+from mailroom_ops.sandbox.provider import UNVERIFIED
 
 __all__ = ["extend"]
 

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
 from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
 from mailroom_ops.sandbox.resend_domains import Domains
 
 __all__ = ["Resend"]

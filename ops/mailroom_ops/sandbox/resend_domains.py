@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from mailroom_ops.sandbox.desk import UNVERIFIED, Reply, Request, json_reply
+from mailroom_ops.sandbox.provider import UNVERIFIED, Reply, Request, json_reply
 
 __all__ = ["Domains"]
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes, written
+from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes, written
 
 __all__ = ["SendGrid"]
 

@@ -18,12 +18,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from mailroom_ops.sandbox.aliyun import Aliyun
-from mailroom_ops.sandbox.desk import Desk, Pace, Reply, Request, json_reply
 from mailroom_ops.sandbox.faults import Fault, Faults, Kind
 from mailroom_ops.sandbox.http import Http
 from mailroom_ops.sandbox.inbox import Inbox
 from mailroom_ops.sandbox.mailgun import Mailgun
 from mailroom_ops.sandbox.postmark import Postmark
+from mailroom_ops.sandbox.provider import Desk, Pace, Reply, Request, json_reply
 from mailroom_ops.sandbox.resend import Resend
 from mailroom_ops.sandbox.sendgrid import SendGrid
 

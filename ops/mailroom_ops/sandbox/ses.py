@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from mailroom_ops.sandbox.desk import UNVERIFIED, Pace, Reply, Request, captured, json_reply
+from mailroom_ops.sandbox.headers import decoded, mailbox
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.words import decoded, mailbox
+from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply
 
 __all__ = ["Ses"]
 

@@ -14,10 +14,10 @@ from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from mailroom_ops.sandbox.desk import UNVERIFIED, captured
 from mailroom_ops.sandbox.faults import Fault, Faults, Kind
+from mailroom_ops.sandbox.headers import decoded, mailbox
 from mailroom_ops.sandbox.inbox import Captured, Inbox
-from mailroom_ops.sandbox.words import decoded, mailbox
+from mailroom_ops.sandbox.provider import UNVERIFIED, captured
 
 __all__ = ["SmtpSandbox"]
 

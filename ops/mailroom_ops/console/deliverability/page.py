@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 from mailroom.model.kinds import NAME
+from mailroom_ops.console.context import Desk, fields
 from mailroom_ops.console.deliverability.figures import figures
-from mailroom_ops.console.deliverability.span import SPANS, Period
+from mailroom_ops.console.deliverability.period import SPANS, Period
 from mailroom_ops.console.deliverability.tables import by_provider, by_tenant, reasons
 from mailroom_ops.console.deliverability.trends import trends
-from mailroom_ops.console.desk import Desk, fields
 from mailroom_ops.ledger.stats import LIMITS, total
 from mailroom_ops.problem import BadInput
 from mailroom_ops.web.server import Request, Response

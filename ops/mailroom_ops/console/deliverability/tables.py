@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from mailroom_ops.console.context import Desk
 from mailroom_ops.console.deliverability.figures import percent
-from mailroom_ops.console.deliverability.span import Period
-from mailroom_ops.console.desk import Desk
+from mailroom_ops.console.deliverability.period import Period
 from mailroom_ops.ledger.stats import STAYED, Counts, total
 from mailroom_ops.problem import Problem
 from mailroom_ops.settings import tenants

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mailroom_ops.console.charts import Chart, Mark, Name, Scale, Tick, lines, slots, stack
 from mailroom_ops.console.deliverability.figures import percent
-from mailroom_ops.console.deliverability.span import Period
+from mailroom_ops.console.deliverability.period import Period
 from mailroom_ops.ledger.stats import LIMITS, STAYED, Counts, Limit
 
 __all__ = ["trends"]

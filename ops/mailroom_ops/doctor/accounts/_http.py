@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 
 from mailroom.providers._client import endpoint
-from mailroom_ops.certificates import believed
 from mailroom_ops.finding import Finding, failed, warning
 from mailroom_ops.problem import Refusal
 from mailroom_ops.settings.catalog import split
+from mailroom_ops.tls import believed
 
 __all__ = ["ask", "refused"]
 

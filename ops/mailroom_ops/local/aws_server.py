@@ -37,7 +37,9 @@ class Aws:
             "MOTO_ALLOW_NONEXISTENT_REGION": "1",
             **bytecode.VARIABLE,
         }
-        self._process = children.start([sys.executable, "-m", "mailroom_ops.local.aws"], env | CREDENTIALS, Path(here))
+        self._process = children.start(
+            [sys.executable, "-m", "mailroom_ops.local.aws_server"], env | CREDENTIALS, Path(here)
+        )
         self.endpoint = ""
 
     def wait(self, proxy: Callable[[str], str] | None = None) -> None:

@@ -4,7 +4,7 @@ import re
 from email.header import decode_header, make_header
 from email.utils import parseaddr
 
-from mailroom_ops.sandbox.desk import written
+from mailroom_ops.sandbox.provider import written
 
 __all__ = ["decoded", "mailbox"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailroom_ops.local.queues import failed_items
+from mailroom_ops.local.poller import failed_items
 from mailroom_ops.local.runtime_api import Outcome
 from tests.running import Running
 
