@@ -9,7 +9,7 @@ from unittest.mock import patch
 import httpx
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from mailroom.errors import SendError
+from mailroom.errors import DeliveryError
 from mailroom.model.email import Email
 from mailroom.providers import _client, load
 from mailroom.providers._mime import compose
@@ -47,7 +47,7 @@ def _written(
     if isinstance(provider, Ses):
         provider._client.meta.events.register("before-send.sesv2.SendEmail", recorder.keep)
     for key in keys:
-        with suppress(SendError):
+        with suppress(DeliveryError):
             provider.send(email, key)
     return [
         (str(request.url), {k: v for k, v in request.headers.items() if k not in OF_THE_CLIENT}, request.read())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cloud import Cloud
-from mailroom.aws.client import Aws, AwsRefusal
+from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import encode
 from mailroom.feedback.suppression import DEFAULTS, Cause, entry
 from mailroom.ledger.table import Ledger, keyed_hash, shards_of, suppression_of
@@ -79,7 +79,7 @@ class _Direct(Aws):
     def call(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         status, said = self._cloud.answer(operation, dict(payload))
         if status != 200:
-            raise AwsRefusal(service, str(status), said)
+            raise AwsError(service, str(status), said)
         return said
 
 

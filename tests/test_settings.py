@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.errors import Misconfigured, Unavailable
+from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
 from mailroom.settings import FRESH, Settings
@@ -85,7 +85,7 @@ def test_stale_beats_down(clock: Clock, aws: Aws, cloud: str) -> None:
     clock.now += FRESH + 1
     assert settings.tree("webhooks/logto") == {"authorization": "secret"}
     assert settings.provider("resend") == {"api_key": "re_1"}
-    with pytest.raises(Unavailable):
+    with pytest.raises(TemporaryFailure):
         settings.tree("api/keys")
     aws._endpoint = cloud
 
@@ -124,7 +124,7 @@ def test_resend_without_a_from_address_uses_its_shared_test_sender(settings: Set
 @pytest.mark.parametrize("value", ["{", "[]", '{"from": "nobody"}', '{"from": "a@example.com, b@example.com"}'])
 def test_a_malformed_sender_is_named_with_the_command_that_sets_it(settings: Settings, aws: Aws, value: str) -> None:
     put(aws, "senders/default/auth", value)
-    with pytest.raises(Misconfigured, match=r"senders/default/auth .*mailroom secrets set"):
+    with pytest.raises(ConfigurationError, match=r"senders/default/auth .*mailroom secrets set"):
         settings.sender("default", "auth")
 
 

@@ -11,7 +11,7 @@ from mailroom import telemetry
 from mailroom.aws.client import Aws
 from mailroom.delivery.batches import Packing
 from mailroom.delivery.deliver import Delivery
-from mailroom.errors import SendError
+from mailroom.errors import DeliveryError
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
 delivery = Delivery.from_env(aws)
@@ -33,7 +33,7 @@ def settle(record: Mapping[str, Any], deadline: float) -> bool:
     try:
         for message, outcome in packing.deliver(record["body"], deadline):
             telemetry.finished(logger, metrics, message, outcome, started)
-    except SendError as error:
+    except DeliveryError as error:
         telemetry.failed(logger, metrics, error, "Parcel stays on its queue")
         delivery.queue.postpone(record["eventSourceARN"], record["receiptHandle"], error.retry_after or 1)
         return False

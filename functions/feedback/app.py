@@ -8,7 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import feedback, telemetry
 from mailroom.aws.client import Aws
-from mailroom.errors import Refused, SendError
+from mailroom.errors import DeliveryError, RequestError
 from mailroom.feedback import ses
 from mailroom.feedback.intake import Intake
 from mailroom.model.event import Report
@@ -24,11 +24,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         return {"events": take(Report(ses.from_aws(event, time.time())))}
     try:
         return answer(200, {"events": take(feedback.read(Request.from_event(event), intake.settings))})
-    except Refused as refusal:
+    except RequestError as refusal:
         logger.info("Refused", extra={"status": refusal.status, "sentence": refusal.sentence})
         metrics.add_metric("Refused", MetricUnit.Count, 1)
         return refuse(refusal.status, refusal.sentence)
-    except SendError as error:
+    except DeliveryError as error:
         telemetry.failed(logger, metrics, error, "Not taken in: something that feedback depends on did not do its part")
         return refuse(503, "This report could not be taken in. Please send it again.")
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from mailroom import telemetry
 from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
-from mailroom.errors import Refused, SendError
+from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Parcel
 from mailroom.request import Request, answer, refuse
 from mailroom.settings import Settings
@@ -30,11 +30,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         tenant = logto.authenticate(request, settings)
         message = logto.parse(request, tenant, code_lifetime)
         queue.put(Parcel.of(message))
-    except Refused as refusal:
+    except RequestError as refusal:
         logger.info("Refused", extra={"status": refusal.status, "sentence": refusal.sentence})
         metrics.add_metric("Refused", MetricUnit.Count, 1)
         return refuse(refusal.status, refusal.sentence)
-    except SendError as error:
+    except DeliveryError as error:
         telemetry.failed(logger, metrics, error, "Not accepted: something the webhook depends on did not do its part")
         return refuse(503, "Email could not be sent. Please try again.")
     said = {"message_id": message.id, "tenant": tenant, "kind": message.kind, "lane": message.lane}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailroom.errors import Invalid, Refused
+from mailroom.errors import InvalidRequest, RequestError
 from mailroom.model.message import Message
 from mailroom.sources import direct
 from tests.api.conftest import Desk, code, notice
@@ -16,7 +16,7 @@ from tests.api.conftest import Desk, code, notice
 
 def problems(body: Any) -> dict[str, str]:
     """Return what is wrong with a request, by field."""
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         direct.parse(body)
     return dict(caught.value.problems)
 
@@ -246,7 +246,7 @@ FIELDS = st.fixed_dictionaries(
 def test_whatever_is_asked_is_a_message_or_a_list_of_problems(event: Any) -> None:
     try:
         request = direct.parse(direct.body_of(event))
-    except Refused:
+    except RequestError:
         return
     message = request.to_message("id", 0.0, 600)
     assert json.loads(json.dumps(message.data)) == message.data

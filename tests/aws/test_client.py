@@ -14,8 +14,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 
 from mailroom.aws import client as module
-from mailroom.aws.client import Aws, AwsRefusal, Credentials, sign
-from mailroom.errors import Misconfigured, Unavailable
+from mailroom.aws.client import Aws, AwsError, Credentials, sign
+from mailroom.errors import ConfigurationError, TemporaryFailure
 
 
 @pytest.mark.parametrize("token", ["", "session/token+with=signs"])
@@ -77,7 +77,7 @@ def call(*script: tuple[int, bytes] | None) -> tuple[object, int]:
     with Answers(*script) as server, closing(Aws("eu-west-1", server.url)) as aws:
         try:
             return aws.call("sqs", "SendMessage", {}), server.requests
-        except (AwsRefusal, Misconfigured, Unavailable) as error:
+        except (AwsError, ConfigurationError, TemporaryFailure) as error:
             return error, server.requests
         finally:
             server.shutdown()
@@ -94,21 +94,21 @@ def test_what_passes_is_tried_again(first: tuple[int, bytes] | None) -> None:
 
 def test_three_failures_are_enough() -> None:
     error, requests = call(None, (500, b""), (500, b""))
-    assert isinstance(error, Unavailable)
+    assert isinstance(error, TemporaryFailure)
     assert requests == 3
 
 
 def test_a_missing_permission_is_for_an_operator_and_not_tried_again() -> None:
     body = b'{"__type":"com.amazon.coral.service#AccessDeniedException","message":"not authorized"}'
     error, requests = call((400, body))
-    assert isinstance(error, Misconfigured)
+    assert isinstance(error, ConfigurationError)
     assert (error.code, requests) == ("AccessDeniedException", 1)
 
 
 def test_a_refusal_carries_its_answer() -> None:
     body = {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": {"pk": {"S": "x"}}}
     error, requests = call((400, json.dumps(body).encode()))
-    assert isinstance(error, AwsRefusal)
+    assert isinstance(error, AwsError)
     assert (error.code, error.body["Item"], requests) == ("ConditionalCheckFailedException", {"pk": {"S": "x"}}, 1)
 
 

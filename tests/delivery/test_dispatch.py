@@ -6,7 +6,7 @@ import pytest
 
 from mailroom.delivery.dispatch import Dispatch
 from mailroom.delivery.gate import CLOSED_FOR, FAILURES_IN_A_ROW
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import Mailbox
@@ -23,14 +23,14 @@ FAR = NOW + 1000
 class Speaker:
     """A provider that answers from a script, the last line for ever, and remembers who asked."""
 
-    def __init__(self, name: str, *script: SendError | Receipt, idempotent: bool = False) -> None:
+    def __init__(self, name: str, *script: DeliveryError | Receipt, idempotent: bool = False) -> None:
         self.name, self.script, self.idempotent = name, list(script), idempotent
         self.asked: list[str] = []
 
     def send(self, email: Email, key: str) -> Receipt:
         self.asked.append(key)
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if isinstance(answer, SendError):
+        if isinstance(answer, DeliveryError):
             raise answer
         return answer
 
@@ -74,13 +74,13 @@ def send(parcel: Parcel, *speakers: Speaker) -> tuple[Outcome, tuple[str, ...]]:
     return dispatch(*speakers).send(parcel, EMAIL, [speaker.name for speaker in speakers], FAR)
 
 
-def down(wait: float | None = None) -> Unavailable:
-    return Unavailable("p", "down", retry_after=wait)
+def down(wait: float | None = None) -> TemporaryFailure:
+    return TemporaryFailure("p", "down", retry_after=wait)
 
 
-silent = Ambiguous("p", "no_answer")
-bad_key = Misconfigured("p", "bad_key")
-refused = Rejected("p", "invalid_recipient")
+silent = UnknownOutcome("p", "no_answer")
+bad_key = ConfigurationError("p", "bad_key")
+refused = PermanentFailure("p", "invalid_recipient")
 taken = Receipt("provider-id")
 
 
@@ -98,7 +98,7 @@ def test_a_rejected_mail_is_offered_to_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("error", [down(), down(3600.0), bad_key])
-def test_a_code_goes_to_the_next_provider_at_once(error: SendError) -> None:
+def test_a_code_goes_to_the_next_provider_at_once(error: DeliveryError) -> None:
     outcome, _ = send(parcel(), Speaker("first", error), Speaker("second", taken))
     assert (outcome.status, outcome.provider) == (Status.SENT, "second")
     assert [(t.provider if t.answer == "accepted" else "", t.answer) for t in outcome.tries] == [
@@ -116,7 +116,7 @@ def test_a_notice_waits_for_its_own_provider_first_and_then_takes_the_next() -> 
 
 
 @pytest.mark.parametrize("error", [down(3600.0), bad_key])
-def test_a_notice_does_not_wait_for_a_quota_or_an_operator(error: SendError) -> None:
+def test_a_notice_does_not_wait_for_a_quota_or_an_operator(error: DeliveryError) -> None:
     outcome, _ = send(parcel(Lane.NOTICES), Speaker("first", error), Speaker("second", taken))
     assert outcome.status is Status.SENT
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from mailroom.aws.client import Aws, AwsRefusal
+from mailroom.aws.client import Aws, AwsError
 from mailroom.ledger.table import LONGEST_TIMELINE, Claim, Heard, Ledger
 from mailroom.model.event import Event, Reason, What
 from mailroom.model.message import Parcel
@@ -118,7 +118,7 @@ def test_who_lost_its_claim_cannot_write_an_end_after_a_report_either(ledger: Le
     ledger.claim(Parcel.of(said), KEY, "slow", NOW)
     ledger.claim(Parcel.of(said), KEY, "quick", NOW + 60)
     ledger.record(said.id, DELIVERED)
-    with pytest.raises(AwsRefusal):
+    with pytest.raises(AwsError):
         ledger.finish(said.id, "slow", Outcome(Status.FAILED), NOW + 61)
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mailroom.errors import Refused, Unavailable
+from mailroom.errors import RequestError, TemporaryFailure
 from mailroom.feedback import sns
 from mailroom.model.event import Report
 from mailroom.request import Request
@@ -49,7 +49,7 @@ class Internet(dict[str, bytes]):
     def get_it(self, url: str) -> bytes:
         self.fetched.append(url)
         if url not in self:
-            raise Refused(400, "What this message points to is not there.")
+            raise RequestError(400, "What this message points to is not there.")
         return self[url]
 
 
@@ -108,7 +108,7 @@ def test_a_message_of_our_topic_is_read(internet: Internet, version: str) -> Non
 def test_a_subject_is_signed_where_there_is_one(internet: Internet) -> None:
     body = said(Subject="Amazon SES Email Event Notification")
     assert read(body).events
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         read(body | {"Subject": "other"})
     assert read(said(Subject=None)).events
 
@@ -151,7 +151,7 @@ def test_the_end_of_a_subscription_is_left_at_that(internet: Internet) -> None:
 )
 def test_a_certificate_from_elsewhere_is_not_fetched(internet: Internet, url: Any) -> None:
     internet["https://sns.eu-west-1.amazonaws.com/a.pem?b=c.txt#x"] = b"no certificate"
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestError) as refused:
         read(said(SigningCertURL=url))
     assert refused.value.status in (400, 401)
     assert not [fetched for fetched in internet.fetched if not fetched.startswith(f"{HOST}/")]
@@ -159,7 +159,7 @@ def test_a_certificate_from_elsewhere_is_not_fetched(internet: Internet, url: An
 
 @pytest.mark.parametrize("url", ["https://evil.example/confirm", "http://169.254.169.254/latest", "", None])
 def test_a_confirmation_that_leads_elsewhere_is_not_followed(internet: Internet, url: Any) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         read(said("SubscriptionConfirmation", SubscribeURL=url))
     assert internet.fetched in ([], [CERTIFICATE])
 
@@ -172,46 +172,46 @@ def test_no_part_can_be_changed_left_out_or_be_no_text(internet: Internet, name:
     for wrong in (without, body | {name: changed}, body | {name: None}, body | {name: [body[name]]}, body | {name: 1}):
         if name == "Signature" and wrong.get(name) == f"{body[name]} ":
             continue
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestError) as refused:
             read(wrong)
         assert refused.value.status == 401
 
 
 def test_another_topic_is_not_ours_however_well_it_signs(internet: Internet) -> None:
-    with pytest.raises(Refused, match="topic"):
+    with pytest.raises(RequestError, match="topic"):
         read(said(TopicArn=TOPIC.replace("123456789012", "999999999999")))
     assert internet.fetched == []
 
 
 @pytest.mark.parametrize("moment", ["2026-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z", "yesterday"])
 def test_an_old_message_is_refused_before_anything_is_fetched(internet: Internet, moment: str) -> None:
-    with pytest.raises(Refused, match="time"):
+    with pytest.raises(RequestError, match="time"):
         read(said(Timestamp=moment))
     assert internet.fetched == []
 
 
 @pytest.mark.parametrize("version", ["", "3", None, 2])
 def test_a_signature_of_another_version_is_refused(internet: Internet, version: Any) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         read(said() | {"SignatureVersion": version})
 
 
 def test_somebody_elses_key_is_refused(internet: Internet) -> None:
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         read(signed(said(), other))
 
 
 @pytest.mark.parametrize("found", [b"", b"no certificate", certificate(ec.generate_private_key(ec.SECP256R1()))])
 def test_what_is_no_certificate_of_rsa_is_refused(internet: Internet, found: bytes) -> None:
     internet[CERTIFICATE] = found
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         read(said())
 
 
 def test_raw_delivery_carries_no_signature_and_is_refused(internet: Internet, contracts: Path) -> None:
     for sample in json.loads((contracts / "ses/ses-event-samples-from-aws-docs.json").read_text()):
-        with pytest.raises(Refused):
+        with pytest.raises(RequestError):
             read(sample["event"])
 
 
@@ -260,11 +260,11 @@ def test_what_is_fetched_comes_over_tls_and_has_an_end(host: str) -> None:
 
 @pytest.mark.parametrize("path", ["/moved.pem", "/missing.pem"])
 def test_nothing_is_followed_and_nothing_else_is_taken(host: str, path: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         sns.get(host + path)
 
 
 def test_a_host_that_is_not_who_it_says_is_not_asked(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    with pytest.raises(Unavailable):
+    with pytest.raises(TemporaryFailure):
         sns.get(f"{host}/a.pem?b=c")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.errors import Misconfigured
+from mailroom.errors import ConfigurationError
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import DEFAULTS, Cause, Suppressions
 from mailroom.ledger.table import Heard, Ledger, keyed_hash
@@ -137,7 +137,7 @@ def test_a_malformed_policy_is_named_and_the_report_is_taken_when_it_is_mended(
 ) -> None:
     put(aws, "suppression/default", policy)
     said = sent(ledger, message())
-    with pytest.raises(Misconfigured, match="suppression/default"):
+    with pytest.raises(ConfigurationError, match="suppression/default"):
         hear(intake, event(said))
     put(aws, "suppression/default", "{}")
     intake.settings.refresh()

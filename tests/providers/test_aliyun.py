@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import httpx
 import pytest
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
@@ -151,7 +151,7 @@ def test_a_name_too_long_for_aliyun_is_cut_where_a_reader_sees_it(email: Email, 
 def test_a_reader_that_aliyun_cannot_write_to_is_rejected_before_anything_is_sent(
     sandbox: Sandbox, provider: Aliyun, email: Email, to: str
 ) -> None:
-    with pytest.raises(Rejected):
+    with pytest.raises(PermanentFailure):
         provider.send(replace(email, to=to), "key-1")
 
     assert sandbox.requests["aliyun"] == 0
@@ -163,9 +163,9 @@ def test_a_wrong_secret_and_an_unknown_sender_call_an_operator(
     settings = sandbox.settings("aliyun")
     with httpx.HTTPTransport() as transport:
         forged = Aliyun(settings["access_key_id"], "wrong", transport, settings["endpoint"])
-        with pytest.raises(Misconfigured, match="SignatureDoesNotMatch") as bad_key:
+        with pytest.raises(ConfigurationError, match="SignatureDoesNotMatch") as bad_key:
             forged.send(email, "key-1")
-    with pytest.raises(Misconfigured) as unverified:
+    with pytest.raises(ConfigurationError) as unverified:
         provider.send(replace(email, from_=Mailbox(f"hi@{UNVERIFIED}")), "key-1")
 
     assert (bad_key.value.code, unverified.value.code) == ("bad_key", "unverified_sender")
@@ -178,40 +178,40 @@ def test_a_wrong_secret_and_an_unknown_sender_call_an_operator(
 @pytest.mark.parametrize(
     ("status", "code", "outcome", "word", "headers"),
     [
-        (404, "InvalidAccessKeyId.NotFound", Misconfigured, "bad_key", {}),
-        (400, "SignatureDoesNotMatch", Misconfigured, "bad_key", {}),
-        (400, "Forbidden", Misconfigured, "forbidden", {}),
-        (403, "Forbidden.RAM", Misconfigured, "forbidden", {}),
-        (404, "InvalidMailAddress.NotFound", Misconfigured, "unverified_sender", {}),
-        (400, "InvalidMailAddressStatus.Malformed", Misconfigured, "unverified_sender", {}),
-        (400, "InvalidMailAddressDomain.Malformed", Misconfigured, "unverified_sender", {}),
-        (400, "InvalidFromAlias.Malformed", Misconfigured, "invalid_sender", {}),
-        (400, "InvalidTagName.Malformed", Misconfigured, "unknown_tag", {}),
-        (400, "InvalidSendMail.Spam", Misconfigured, "quota_or_spam", {}),
-        (400, "InvalidToAddress", Rejected, "invalid_recipient", {}),
-        (400, "InvalidToAddress.Spam", Rejected, "invalid_recipient", {}),
-        (400, "InvalidReceiverName.Malformed", Rejected, "invalid_recipient", {}),
-        (400, "InvalidBody", Rejected, "invalid", {}),
-        (400, "InvalidSubject.Malformed", Rejected, "invalid", {}),
-        (400, "EmailFormatError", Rejected, "invalid", {}),
-        (400, "NameOfTomorrow", Rejected, "invalid", {}),
-        (400, "Throttling.User", Unavailable, "rate_limited", {}),
-        (429, "Throttling", Unavailable, "rate_limited", {"x-acs-retry-after": "2500"}),
-        (500, "InternalServiceError", Ambiguous, "http_500", {}),
-        (503, "ServiceUnavailable", Ambiguous, "http_503", {}),
+        (404, "InvalidAccessKeyId.NotFound", ConfigurationError, "bad_key", {}),
+        (400, "SignatureDoesNotMatch", ConfigurationError, "bad_key", {}),
+        (400, "Forbidden", ConfigurationError, "forbidden", {}),
+        (403, "Forbidden.RAM", ConfigurationError, "forbidden", {}),
+        (404, "InvalidMailAddress.NotFound", ConfigurationError, "unverified_sender", {}),
+        (400, "InvalidMailAddressStatus.Malformed", ConfigurationError, "unverified_sender", {}),
+        (400, "InvalidMailAddressDomain.Malformed", ConfigurationError, "unverified_sender", {}),
+        (400, "InvalidFromAlias.Malformed", ConfigurationError, "invalid_sender", {}),
+        (400, "InvalidTagName.Malformed", ConfigurationError, "unknown_tag", {}),
+        (400, "InvalidSendMail.Spam", ConfigurationError, "quota_or_spam", {}),
+        (400, "InvalidToAddress", PermanentFailure, "invalid_recipient", {}),
+        (400, "InvalidToAddress.Spam", PermanentFailure, "invalid_recipient", {}),
+        (400, "InvalidReceiverName.Malformed", PermanentFailure, "invalid_recipient", {}),
+        (400, "InvalidBody", PermanentFailure, "invalid", {}),
+        (400, "InvalidSubject.Malformed", PermanentFailure, "invalid", {}),
+        (400, "EmailFormatError", PermanentFailure, "invalid", {}),
+        (400, "NameOfTomorrow", PermanentFailure, "invalid", {}),
+        (400, "Throttling.User", TemporaryFailure, "rate_limited", {}),
+        (429, "Throttling", TemporaryFailure, "rate_limited", {"x-acs-retry-after": "2500"}),
+        (500, "InternalServiceError", UnknownOutcome, "http_500", {}),
+        (503, "ServiceUnavailable", UnknownOutcome, "http_503", {}),
     ],
 )
 def test_an_answer_is_read_by_its_code(
-    email: Email, status: int, code: str, outcome: type[SendError], word: str, headers: dict[str, str]
+    email: Email, status: int, code: str, outcome: type[DeliveryError], word: str, headers: dict[str, str]
 ) -> None:
     body = {"Code": code, "Message": f"about {email.to}", "RequestId": "1", "HostId": "dm.aliyuncs.com"}
     transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body, headers=headers))
 
-    with pytest.raises(SendError) as failure:
+    with pytest.raises(DeliveryError) as failure:
         Aliyun("testid", "testsecret", transport).send(email, "key-1")
 
     assert (type(failure.value), failure.value.code, failure.value.party) == (outcome, word, "aliyun")
-    assert failure.value.retry_after == (2.5 if headers else 1.0 if outcome is Unavailable else None)
+    assert failure.value.retry_after == (2.5 if headers else 1.0 if outcome is TemporaryFailure else None)
     assert "@" not in str(failure.value)
 
 
@@ -219,7 +219,7 @@ def test_an_answer_is_read_by_its_code(
 def test_a_success_without_an_id_is_ambiguous(email: Email, body: Any) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
 
-    with pytest.raises(Ambiguous):
+    with pytest.raises(UnknownOutcome):
         Aliyun("testid", "testsecret", transport).send(email, "key-1")
 
 
@@ -255,5 +255,5 @@ def test_each_region_has_its_own_door(region: dict[str, str], host: str, email: 
     [{"region": "Hangzhou!"}, {"access_key_id": ""}, {"access_key_secret": "a b"}, {"endpoint": "http://dm.example"}],
 )
 def test_a_setting_that_cannot_be_is_named(given: dict[str, str]) -> None:
-    with pytest.raises(Misconfigured, match=f"providers/aliyun/{next(iter(given))}"):
+    with pytest.raises(ConfigurationError, match=f"providers/aliyun/{next(iter(given))}"):
         load("aliyun", {"access_key_id": "id", "access_key_secret": "secret", **given})

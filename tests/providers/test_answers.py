@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Provider, Receipt
@@ -40,7 +40,7 @@ class Row:
     provider: str
     status: int
     body: Any
-    error: type[SendError]
+    error: type[DeliveryError]
     code: str
     wait: float | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -70,108 +70,114 @@ def postmark(status: int, code: int, message: str, *outcome: Any) -> Row:
 
 WAIT_2 = {"ratelimit-limit": "10", "ratelimit-remaining": "0", "ratelimit-reset": "2"}
 ROWS = [
-    resend(401, "missing_api_key", "Missing API Key", Misconfigured, "bad_key"),
-    resend(403, "invalid_api_key", "API key is invalid", Misconfigured, "bad_key"),
-    resend(400, "validation_error", "API key is invalid", Misconfigured, "bad_key"),
-    resend(401, "restricted_api_key", "This API key is restricted to only send emails", Misconfigured, "bad_key"),
-    resend(403, "suspended_api_key", "Suspended", Misconfigured, "bad_key"),
-    resend(403, "validation_error", "The x.example domain is not verified.", Misconfigured, "unverified_sender"),
+    resend(401, "missing_api_key", "Missing API Key", ConfigurationError, "bad_key"),
+    resend(403, "invalid_api_key", "API key is invalid", ConfigurationError, "bad_key"),
+    resend(400, "validation_error", "API key is invalid", ConfigurationError, "bad_key"),
+    resend(401, "restricted_api_key", "This API key is restricted to only send emails", ConfigurationError, "bad_key"),
+    resend(403, "suspended_api_key", "Suspended", ConfigurationError, "bad_key"),
+    resend(403, "validation_error", "The x.example domain is not verified.", ConfigurationError, "unverified_sender"),
     resend(
         400,
         "validation_error",
         "The associated domain with your API key is not verified",
-        Misconfigured,
+        ConfigurationError,
         "unverified_sender",
     ),
-    resend(403, "validation_error", "You can only send testing emails to your own", Misconfigured, "test_mode"),
-    resend(422, "validation_error", "Invalid `to` field.", Rejected, "invalid_recipient"),
-    resend(422, "invalid_from_address", "Invalid `from` field.", Misconfigured, "invalid_sender"),
-    resend(422, "missing_required_field", "Missing `subject` field.", Rejected, "invalid"),
-    resend(400, "validation_error", "Something else", Rejected, "invalid"),
+    resend(403, "validation_error", "You can only send testing emails to your own", ConfigurationError, "test_mode"),
+    resend(422, "validation_error", "Invalid `to` field.", PermanentFailure, "invalid_recipient"),
+    resend(422, "invalid_from_address", "Invalid `from` field.", ConfigurationError, "invalid_sender"),
+    resend(422, "missing_required_field", "Missing `subject` field.", PermanentFailure, "invalid"),
+    resend(400, "validation_error", "Something else", PermanentFailure, "invalid"),
     resend(
-        429, "rate_limit_exceeded", "Too many requests", Unavailable, "rate_limited", 7.0, headers={"retry-after": "7"}
+        429,
+        "rate_limit_exceeded",
+        "Too many requests",
+        TemporaryFailure,
+        "rate_limited",
+        7.0,
+        headers={"retry-after": "7"},
     ),
-    resend(429, "rate_limit_exceeded", "Too many requests", Unavailable, "rate_limited", 2.0, headers=WAIT_2),
-    resend(429, "rate_limit_exceeded", "Too many requests", Unavailable, "rate_limited", 1.0),
-    resend(429, "daily_quota_exceeded", "Daily quota", Unavailable, "daily_quota", HOUR, headers=WAIT_2),
-    resend(429, "monthly_quota_exceeded", "Monthly quota", Unavailable, "monthly_quota", HOUR),
-    resend(409, "concurrent_idempotent_requests", "In progress", Unavailable, "busy", 1.0),
-    resend(409, "resource_locked", "Locked", Unavailable, "busy", 1.0),
-    resend(404, "not_found", "No such path", Misconfigured, "not_found"),
-    resend(418, "a_name_of_tomorrow", "Unheard of", Unavailable, "http_418"),
-    resend(422, "a_name_of_tomorrow", "Unheard of", Rejected, "invalid"),
-    resend(500, "application_error", "Oops", Ambiguous, "http_500"),
-    resend(503, "service_unavailable", "Oops", Ambiguous, "http_503", 30.0, headers={"retry-after": "30"}),
-    sendgrid(401, None, "The provided authorization grant is invalid", Misconfigured, "bad_key"),
-    sendgrid(401, None, "Authenticated user is not authorized to send mail", Misconfigured, "forbidden"),
-    sendgrid(401, None, "Maximum credits exceeded", Unavailable, "quota", HOUR),
-    sendgrid(403, "from", "does not match a verified Sender Identity.", Misconfigured, "unverified_sender"),
-    sendgrid(403, None, "access forbidden", Misconfigured, "forbidden"),
-    sendgrid(400, "from.email", "Does not contain a valid address.", Misconfigured, "invalid_sender"),
-    sendgrid(400, "personalizations.0.to.0.email", "Not a valid address.", Rejected, "invalid_recipient"),
-    sendgrid(400, "subject", "The subject is required.", Rejected, "invalid"),
-    sendgrid(413, None, "Payload too large", Rejected, "too_large"),
-    sendgrid(429, None, "too many requests", Unavailable, "rate_limited", 1.0),
+    resend(429, "rate_limit_exceeded", "Too many requests", TemporaryFailure, "rate_limited", 2.0, headers=WAIT_2),
+    resend(429, "rate_limit_exceeded", "Too many requests", TemporaryFailure, "rate_limited", 1.0),
+    resend(429, "daily_quota_exceeded", "Daily quota", TemporaryFailure, "daily_quota", HOUR, headers=WAIT_2),
+    resend(429, "monthly_quota_exceeded", "Monthly quota", TemporaryFailure, "monthly_quota", HOUR),
+    resend(409, "concurrent_idempotent_requests", "In progress", TemporaryFailure, "busy", 1.0),
+    resend(409, "resource_locked", "Locked", TemporaryFailure, "busy", 1.0),
+    resend(404, "not_found", "No such path", ConfigurationError, "not_found"),
+    resend(418, "a_name_of_tomorrow", "Unheard of", TemporaryFailure, "http_418"),
+    resend(422, "a_name_of_tomorrow", "Unheard of", PermanentFailure, "invalid"),
+    resend(500, "application_error", "Oops", UnknownOutcome, "http_500"),
+    resend(503, "service_unavailable", "Oops", UnknownOutcome, "http_503", 30.0, headers={"retry-after": "30"}),
+    sendgrid(401, None, "The provided authorization grant is invalid", ConfigurationError, "bad_key"),
+    sendgrid(401, None, "Authenticated user is not authorized to send mail", ConfigurationError, "forbidden"),
+    sendgrid(401, None, "Maximum credits exceeded", TemporaryFailure, "quota", HOUR),
+    sendgrid(403, "from", "does not match a verified Sender Identity.", ConfigurationError, "unverified_sender"),
+    sendgrid(403, None, "access forbidden", ConfigurationError, "forbidden"),
+    sendgrid(400, "from.email", "Does not contain a valid address.", ConfigurationError, "invalid_sender"),
+    sendgrid(400, "personalizations.0.to.0.email", "Not a valid address.", PermanentFailure, "invalid_recipient"),
+    sendgrid(400, "subject", "The subject is required.", PermanentFailure, "invalid"),
+    sendgrid(413, None, "Payload too large", PermanentFailure, "too_large"),
+    sendgrid(429, None, "too many requests", TemporaryFailure, "rate_limited", 1.0),
     Row(
         "sendgrid",
         429,
         "",
-        Unavailable,
+        TemporaryFailure,
         "rate_limited",
         45.0,
         {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW) + 45)},
     ),
-    sendgrid(500, None, "Oops", Ambiguous, "http_500"),
-    Row("sendgrid", 200, "<html>It works!</html>", Ambiguous, "garbage"),
-    Row("mailgun", 401, "Forbidden", Misconfigured, "bad_key"),
-    mailgun(404, "Domain not found: example.com", Misconfigured, "unknown_domain"),
+    sendgrid(500, None, "Oops", UnknownOutcome, "http_500"),
+    Row("sendgrid", 200, "<html>It works!</html>", UnknownOutcome, "garbage"),
+    Row("mailgun", 401, "Forbidden", ConfigurationError, "bad_key"),
+    mailgun(404, "Domain not found: example.com", ConfigurationError, "unknown_domain"),
     mailgun(
         400,
         "Domain example.com is not allowed to send: The domain is unverified and requires DNS",
-        Misconfigured,
+        ConfigurationError,
         "unverified_sender",
     ),
-    mailgun(400, "Sandbox subdomains are for test purposes only.", Misconfigured, "test_mode"),
-    mailgun(400, "Free accounts are for test purposes only.", Misconfigured, "test_mode"),
-    mailgun(400, "'to' parameter is not a valid address.", Rejected, "invalid_recipient"),
-    mailgun(400, "from parameter is not a valid address.", Misconfigured, "invalid_sender"),
-    mailgun(403, "Domain example.com is not allowed to send: disabled", Misconfigured, "forbidden"),
-    mailgun(413, "Request Entity Too Large", Rejected, "too_large"),
+    mailgun(400, "Sandbox subdomains are for test purposes only.", ConfigurationError, "test_mode"),
+    mailgun(400, "Free accounts are for test purposes only.", ConfigurationError, "test_mode"),
+    mailgun(400, "'to' parameter is not a valid address.", PermanentFailure, "invalid_recipient"),
+    mailgun(400, "from parameter is not a valid address.", ConfigurationError, "invalid_sender"),
+    mailgun(403, "Domain example.com is not allowed to send: disabled", ConfigurationError, "forbidden"),
+    mailgun(413, "Request Entity Too Large", PermanentFailure, "too_large"),
     mailgun(
         429,
         "account-requests-per-sec limit exceeded, try again after 120 seconds",
-        Unavailable,
+        TemporaryFailure,
         "rate_limited",
         120.0,
     ),
     mailgun(
         429,
         "Domain x is not allowed to send: recipient limit exceeded, try again after Tue, 14 Nov 2023 23:13:20 UTC",
-        Unavailable,
+        TemporaryFailure,
         "rate_limited",
         3600.0,
     ),
-    mailgun(500, "Internal Server Error", Ambiguous, "http_500"),
-    Row("mailgun", 200, "Mailgun Magnificent API", Misconfigured, "not_found"),
-    mailgun(200, "Something new", Ambiguous, "garbage"),
-    postmark(401, 10, "Bad or missing API token", Misconfigured, "bad_key"),
-    postmark(422, 300, "Invalid 'To' address: 'ada'.", Rejected, "invalid_recipient"),
-    postmark(422, 300, "Invalid 'From' address: not a verified sender signature", Misconfigured, "invalid_sender"),
-    postmark(422, 300, "Invalid metadata content.", Rejected, "invalid"),
-    postmark(422, 400, "No sender signature", Misconfigured, "unverified_sender"),
-    postmark(422, 401, "Sender signature not confirmed", Misconfigured, "unverified_sender"),
-    postmark(422, 405, "Out of credits", Unavailable, "quota", HOUR),
-    postmark(422, 406, "Found inactive addresses: x.", Rejected, "suppressed"),
-    postmark(422, 412, "Account is pending", Misconfigured, "test_mode"),
-    postmark(422, 413, "Account may not send", Misconfigured, "forbidden"),
-    postmark(422, 1235, "The 'MessageStream' provided does not exist", Misconfigured, "unknown_stream"),
-    postmark(429, 429, "Rate limit exceeded", Unavailable, "rate_limited", 1.0),
-    Row("postmark", 413, "<html>too large</html>", Rejected, "too_large"),
-    Row("postmark", 403, "<html>403 Forbidden</html>", Misconfigured, "forbidden"),
-    postmark(503, 100, "Maintenance", Unavailable, "maintenance", 60.0),
-    postmark(500, 0, "Lost", Ambiguous, "http_500"),
-    postmark(200, 406, "Inactive recipient", Rejected, "suppressed"),
-    postmark(200, 300, "Invalid 'To' address", Rejected, "invalid_recipient"),
+    mailgun(500, "Internal Server Error", UnknownOutcome, "http_500"),
+    Row("mailgun", 200, "Mailgun Magnificent API", ConfigurationError, "not_found"),
+    mailgun(200, "Something new", UnknownOutcome, "garbage"),
+    postmark(401, 10, "Bad or missing API token", ConfigurationError, "bad_key"),
+    postmark(422, 300, "Invalid 'To' address: 'ada'.", PermanentFailure, "invalid_recipient"),
+    postmark(422, 300, "Invalid 'From' address: not a verified sender signature", ConfigurationError, "invalid_sender"),
+    postmark(422, 300, "Invalid metadata content.", PermanentFailure, "invalid"),
+    postmark(422, 400, "No sender signature", ConfigurationError, "unverified_sender"),
+    postmark(422, 401, "Sender signature not confirmed", ConfigurationError, "unverified_sender"),
+    postmark(422, 405, "Out of credits", TemporaryFailure, "quota", HOUR),
+    postmark(422, 406, "Found inactive addresses: x.", PermanentFailure, "suppressed"),
+    postmark(422, 412, "Account is pending", ConfigurationError, "test_mode"),
+    postmark(422, 413, "Account may not send", ConfigurationError, "forbidden"),
+    postmark(422, 1235, "The 'MessageStream' provided does not exist", ConfigurationError, "unknown_stream"),
+    postmark(429, 429, "Rate limit exceeded", TemporaryFailure, "rate_limited", 1.0),
+    Row("postmark", 413, "<html>too large</html>", PermanentFailure, "too_large"),
+    Row("postmark", 403, "<html>403 Forbidden</html>", ConfigurationError, "forbidden"),
+    postmark(503, 100, "Maintenance", TemporaryFailure, "maintenance", 60.0),
+    postmark(500, 0, "Lost", UnknownOutcome, "http_500"),
+    postmark(200, 406, "Inactive recipient", PermanentFailure, "suppressed"),
+    postmark(200, 300, "Invalid 'To' address", PermanentFailure, "invalid_recipient"),
     Row(
         "postmark",
         200,
@@ -180,21 +186,21 @@ ROWS = [
             "ErrorCode": 0,
             "Message": "Message OK, but will not deliver to these inactive addresses: x.",
         },
-        Rejected,
+        PermanentFailure,
         "suppressed",
     ),
-    Row("http", 401, "", Misconfigured, "bad_key"),
-    Row("http", 404, "", Misconfigured, "not_found"),
-    Row("http", 422, {"message": "nobody of that name"}, Rejected, "invalid"),
-    Row("http", 429, "", Unavailable, "rate_limited", 9.0, {"retry-after": "9"}),
-    Row("http", 429, "", Unavailable, "rate_limited", 60.0, {"retry-after": "Tue, 14 Nov 2023 22:14:20 GMT"}),
-    Row("http", 503, "", Unavailable, "maintenance", 5.0, {"retry-after": "5"}),
-    Row("http", 308, "", Misconfigured, "redirected"),
-    *(Row(name, 400, "<html>a proxy's page</html>", Unavailable, "http_400") for name in MAKE),
-    *(Row(name, 422, "", Unavailable, "http_422") for name in MAKE),
-    *(Row(name, 504, "<html>Gateway Timeout</html>", Ambiguous, "http_504") for name in MAKE),
-    *(Row(name, 200, "[" * 9999, Ambiguous, "garbage") for name in MAKE),
-    *(Row(name, 200, "<html>It works!</html>", Ambiguous, "garbage") for name in MAKE),
+    Row("http", 401, "", ConfigurationError, "bad_key"),
+    Row("http", 404, "", ConfigurationError, "not_found"),
+    Row("http", 422, {"message": "nobody of that name"}, PermanentFailure, "invalid"),
+    Row("http", 429, "", TemporaryFailure, "rate_limited", 9.0, {"retry-after": "9"}),
+    Row("http", 429, "", TemporaryFailure, "rate_limited", 60.0, {"retry-after": "Tue, 14 Nov 2023 22:14:20 GMT"}),
+    Row("http", 503, "", TemporaryFailure, "maintenance", 5.0, {"retry-after": "5"}),
+    Row("http", 308, "", ConfigurationError, "redirected"),
+    *(Row(name, 400, "<html>a proxy's page</html>", TemporaryFailure, "http_400") for name in MAKE),
+    *(Row(name, 422, "", TemporaryFailure, "http_422") for name in MAKE),
+    *(Row(name, 504, "<html>Gateway Timeout</html>", UnknownOutcome, "http_504") for name in MAKE),
+    *(Row(name, 200, "[" * 9999, UnknownOutcome, "garbage") for name in MAKE),
+    *(Row(name, 200, "<html>It works!</html>", UnknownOutcome, "garbage") for name in MAKE),
 ]
 
 
@@ -213,7 +219,7 @@ def answered(name: str, status: int, content: bytes, headers: dict[str, str], em
 def test_an_answer_means_what_its_provider_means(row: Row, email: Email) -> None:
     content = row.body if isinstance(row.body, str) else json.dumps(row.body)
 
-    with pytest.raises(SendError) as failure:
+    with pytest.raises(DeliveryError) as failure:
         answered(row.provider, row.status, content.encode(), row.headers, email)
 
     error = failure.value
@@ -227,7 +233,7 @@ def test_an_error_repeats_nothing_private_that_a_provider_quotes(name: str, emai
     )
     said = {"name": "x", "message": quoted, "Message": quoted, "ErrorCode": 1, "errors": [{"message": quoted}]}
 
-    with pytest.raises(SendError) as failure:
+    with pytest.raises(DeliveryError) as failure:
         answered(name, 422, json.dumps(said).encode(), {}, email)
 
     for private in ("ada@", "re_secret", "SG.secret", "key-secret", "https:", "000000"):
@@ -261,7 +267,7 @@ def test_whatever_comes_back_is_a_receipt_or_a_send_error(
     headers = {} if wait is None else {"retry-after": wait, "ratelimit-remaining": "0", "ratelimit-reset": wait}
     try:
         wait_told = answered(name, status, content, headers, ANY_MAIL).wait
-    except SendError as error:
+    except DeliveryError as error:
         wait_told = error.retry_after or 0.0
 
     assert wait_told >= 0.0

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from botocore.config import Config
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.providers import Provider, Receipt, _client, load, ses
 from mailroom.providers.smtp import Smtp
@@ -29,27 +29,27 @@ class Row:
     """What one fault amounts to."""
 
     fault: str
-    outcome: type[SendError]
+    outcome: type[DeliveryError]
     taken: bool = False  # the reader gets this mail all the same
     waits: bool = False  # it says, or we know, for how long
 
 
 ROWS = (
-    Row("a bad key", Misconfigured),
-    Row("an unverified sender", Misconfigured),
-    Row("a redirect", Misconfigured),
-    Row("an invalid recipient", Rejected),
-    Row("too large", Rejected),
-    Row("too fast", Unavailable, waits=True),
-    Row("a used-up quota", Unavailable, waits=True),
-    Row("an error of its own", Ambiguous),
-    Row("an error in front of it", Ambiguous),
-    Row("cut before the body", Ambiguous),
-    Row("cut after the mail was taken", Ambiguous, taken=True),
-    Row("no answer", Ambiguous),
-    Row("no answer after the mail was taken", Ambiguous, taken=True),
-    Row("nonsense", Ambiguous, taken=True),
-    Row("an answer without end", Ambiguous, taken=True),
+    Row("a bad key", ConfigurationError),
+    Row("an unverified sender", ConfigurationError),
+    Row("a redirect", ConfigurationError),
+    Row("an invalid recipient", PermanentFailure),
+    Row("too large", PermanentFailure),
+    Row("too fast", TemporaryFailure, waits=True),
+    Row("a used-up quota", TemporaryFailure, waits=True),
+    Row("an error of its own", UnknownOutcome),
+    Row("an error in front of it", UnknownOutcome),
+    Row("cut before the body", UnknownOutcome),
+    Row("cut after the mail was taken", UnknownOutcome, taken=True),
+    Row("no answer", UnknownOutcome),
+    Row("no answer after the mail was taken", UnknownOutcome, taken=True),
+    Row("nonsense", UnknownOutcome, taken=True),
+    Row("an answer without end", UnknownOutcome, taken=True),
 )
 
 
@@ -264,7 +264,7 @@ def test_a_fault_has_its_outcome_is_met_once_and_sends_nothing_twice_but_where_d
 ) -> None:
     rig.provoke(row.fault)
 
-    with pytest.raises(SendError) as failure:
+    with pytest.raises(DeliveryError) as failure:
         rig.provider.send(email, "key-1")
 
     assert (type(failure.value), failure.value.party) == (row.outcome, name)
@@ -284,7 +284,7 @@ def test_where_nobody_listens_any_more_nothing_was_taken(rig: Rig, name: str, em
     rig.provider.send(email, "key-1")
     rig.leave()
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(TemporaryFailure):
         rig.provider.send(email, "key-2")
 
 
@@ -292,7 +292,7 @@ def test_where_nobody_listens_any_more_nothing_was_taken(rig: Rig, name: str, em
 def test_an_error_repeats_no_key_and_no_address(rig: Rig, name: str, email: Email) -> None:
     rig.provoke("an invalid recipient")
 
-    with pytest.raises(Rejected) as failure:
+    with pytest.raises(PermanentFailure) as failure:
         rig.provider.send(email, "key-1")
 
     assert "@" not in str(failure.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.errors import Misconfigured
+from mailroom.errors import ConfigurationError
 from mailroom.providers import NEEDS, is_configured, load
 from mailroom_ops import bytecode
 
@@ -46,20 +46,20 @@ def test_a_provider_without_what_it_needs_is_not_configured(name: str) -> None:
     assert is_configured(name, SETTINGS[name])
     for key in NEEDS[name].required:
         assert not is_configured(name, {**SETTINGS[name], key: ""})
-        with pytest.raises(Misconfigured, match=f"providers/{name}/{key}"):
+        with pytest.raises(ConfigurationError, match=f"providers/{name}/{key}"):
             load(name, {**SETTINGS[name], key: ""})
 
 
 def test_an_unknown_provider_is_named_with_those_there_are() -> None:
     for ask in (lambda: load("sparkpost", {}), lambda: is_configured("sparkpost", {})):
-        with pytest.raises(Misconfigured, match="unknown provider 'sparkpost': use resend, "):
+        with pytest.raises(ConfigurationError, match="unknown provider 'sparkpost': use resend, "):
             ask()
 
 
 @pytest.mark.parametrize("key", ["two words", "two\nlines", "schlüssel", "\x00"])
 @pytest.mark.parametrize("name", ["resend", "sendgrid", "mailgun"])
 def test_a_key_that_cannot_travel_in_a_header_is_named_and_not_shown(name: str, key: str) -> None:
-    with pytest.raises(Misconfigured) as refusal:
+    with pytest.raises(ConfigurationError) as refusal:
         load(name, {"api_key": key})
 
     assert f"providers/{name}/api_key" in str(refusal.value)
@@ -68,7 +68,7 @@ def test_a_key_that_cannot_travel_in_a_header_is_named_and_not_shown(name: str, 
 
 @pytest.mark.parametrize("secret", ["whsec_", "plain", "whsec_ü", f"{SECRET} x"])
 def test_a_secret_that_is_none_is_named_and_not_shown(secret: str) -> None:
-    with pytest.raises(Misconfigured, match="providers/http/secret"):
+    with pytest.raises(ConfigurationError, match="providers/http/secret"):
         load("http", {"endpoint": "https://mail.example.com", "secret": secret})
 
 
@@ -76,7 +76,7 @@ def test_a_secret_that_is_none_is_named_and_not_shown(secret: str) -> None:
     "endpoint", ["http://mail.example.com", "mail.example.com", "ftp://x", "https://", "https://[", " "]
 )
 def test_a_code_never_travels_in_the_clear(endpoint: str) -> None:
-    with pytest.raises(Misconfigured, match="providers/http/endpoint must be an https address"):
+    with pytest.raises(ConfigurationError, match="providers/http/endpoint must be an https address"):
         load("http", {"endpoint": endpoint, "secret": SECRET})
 
 

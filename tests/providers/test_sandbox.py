@@ -12,7 +12,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from mailroom.errors import Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Receipt, load
@@ -69,7 +69,7 @@ def test_a_key_that_was_rotated_away_is_refused(name: str, sandbox: Sandbox, ema
     [secret] = settings.keys() & {"api_key", "server_token", "secret"}
     other = "whsec_" + b64encode(b"x" * 24).decode() if name == "http" else "re_SG.key-other"
 
-    with pytest.raises(Misconfigured) as refusal:
+    with pytest.raises(ConfigurationError) as refusal:
         load(name, {**settings, secret: other}).send(email, "1")
 
     assert refusal.value.code == "bad_key"
@@ -78,14 +78,14 @@ def test_a_key_that_was_rotated_away_is_refused(name: str, sandbox: Sandbox, ema
 
 @pytest.mark.parametrize("name", ["resend", "sendgrid", "mailgun", "postmark"])
 def test_a_sender_whose_domain_is_not_verified_is_refused(name: str, sandbox: Sandbox, email: Email) -> None:
-    with pytest.raises(Misconfigured) as refusal:
+    with pytest.raises(ConfigurationError) as refusal:
         load(name, sandbox.settings(name)).send(replace(email, from_=Mailbox("a@unverified.example")), "1")
 
     assert refusal.value.code == "unverified_sender"
 
 
 def test_postmark_refuses_a_reader_that_bounced_before(sandbox: Sandbox, email: Email) -> None:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(PermanentFailure) as refusal:
         load("postmark", sandbox.settings("postmark")).send(replace(email, to="suppressed@example.com"), "1")
 
     assert refusal.value.code == "suppressed"
@@ -124,7 +124,7 @@ def test_resend_asks_a_second_try_to_wait_while_the_first_is_running(
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(resend.send, email, "1")
         sandbox.faults.wait_held()
-        with pytest.raises(Unavailable) as busy:
+        with pytest.raises(TemporaryFailure) as busy:
             resend.send(email, "1")
         sandbox.faults.release()
 
@@ -142,7 +142,7 @@ def test_resend_takes_a_batch_whole_or_not_at_all(sandbox: Sandbox, resend: Rese
     assert resend.send_batch(mails, "batch-1") == receipts
     assert resend.send_batch(mails[:3], "batch-1") == [Receipt("")] * 3
 
-    with pytest.raises(Rejected):
+    with pytest.raises(PermanentFailure):
         resend.send_batch([email, replace(email, subject="")], "batch-2")
     assert len(sandbox.inbox.all()) == 100
     assert sandbox.requests["resend"] == 4
@@ -152,11 +152,11 @@ def test_a_rate_is_kept_to_the_request_and_told_in_headers(email: Email) -> None
     with Sandbox(rates={"resend": 3}) as sandbox:
         resend = Resend.from_settings(sandbox.settings("resend"))
         waits: list[float] = []
-        refusals: list[SendError] = []
+        refusals: list[DeliveryError] = []
         while not refusals:
             try:
                 waits.append(resend.send(email, f"{len(waits)}").wait)
-            except Unavailable as refusal:
+            except TemporaryFailure as refusal:
                 refusals.append(refusal)
 
     assert refusals[0].code == "rate_limited" and refusals[0].retry_after == 1.0
@@ -165,7 +165,7 @@ def test_a_rate_is_kept_to_the_request_and_told_in_headers(email: Email) -> None
 
 @pytest.mark.parametrize("name", OVER_HTTP)
 def test_each_provider_says_in_its_own_way_how_long_to_wait(name: str, email: Email) -> None:
-    with Sandbox(rates={name: 0}) as sandbox, pytest.raises(Unavailable) as refusal:
+    with Sandbox(rates={name: 0}) as sandbox, pytest.raises(TemporaryFailure) as refusal:
         load(name, sandbox.settings(name)).send(email, "1")
 
     assert refusal.value.code == "rate_limited"
@@ -178,7 +178,7 @@ def test_faults_are_ordered_counted_and_forgotten_over_http(
 ) -> None:
     asked = {"provider": "resend", "kind": "status", "status": 503, "count": 2}
     assert client.post("/faults", json=asked).status_code == 204
-    with pytest.raises(SendError, match="http_503"):
+    with pytest.raises(DeliveryError, match="http_503"):
         resend.send(email, "1")
 
     assert client.get("/faults").json() == {"pending": {"resend": ["status"]}, "requests": {"resend": 1}}

@@ -13,7 +13,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
@@ -122,7 +122,7 @@ def test_a_mail_with_everything_in_it_reaches_the_inbox_through_moto(
 
 
 def test_moto_refuses_a_sender_that_is_not_verified(sandbox: Sandbox, provider: Ses, email: Email) -> None:
-    with pytest.raises(Misconfigured) as failure:
+    with pytest.raises(ConfigurationError) as failure:
         provider.send(replace(email, from_=Mailbox(f"hi@{UNVERIFIED}")), "key-1")
 
     assert failure.value.code == "unverified_sender"
@@ -133,7 +133,7 @@ def test_moto_refuses_a_sender_that_is_not_verified(sandbox: Sandbox, provider: 
 def test_a_reader_that_ses_cannot_write_to_is_rejected_before_anything_is_sent(
     sandbox: Sandbox, provider: Ses, email: Email, to: str
 ) -> None:
-    with pytest.raises(Rejected):
+    with pytest.raises(PermanentFailure):
         provider.send(replace(email, to=to), "key-1")
 
     assert sandbox.requests["ses"] == 0
@@ -150,12 +150,17 @@ def says(status: int, name: str, message: str) -> Fault:
 @pytest.mark.parametrize(
     ("fault", "outcome", "code", "wait"),
     [
-        (says(403, "UnrecognizedClientException", "The security token is invalid."), Misconfigured, "bad_key", None),
-        (says(403, "ExpiredTokenException", "The security token has expired."), Misconfigured, "bad_key", None),
-        (says(403, "InvalidSignatureException", "Signature expired."), Misconfigured, "bad_key", None),
+        (
+            says(403, "UnrecognizedClientException", "The security token is invalid."),
+            ConfigurationError,
+            "bad_key",
+            None,
+        ),
+        (says(403, "ExpiredTokenException", "The security token has expired."), ConfigurationError, "bad_key", None),
+        (says(403, "InvalidSignatureException", "Signature expired."), ConfigurationError, "bad_key", None),
         (
             says(403, "AccessDeniedException", "not authorized to perform ses:SendEmail"),
-            Misconfigured,
+            ConfigurationError,
             "forbidden",
             None,
         ),
@@ -163,41 +168,62 @@ def says(status: int, name: str, message: str) -> Fault:
             says(
                 400, "MessageRejected", "Email address is not verified. The following identities failed: a@example.com"
             ),
-            Misconfigured,
+            ConfigurationError,
             "unverified_sender",
             None,
         ),
-        (says(400, "MailFromDomainNotVerifiedException", "MAIL FROM"), Misconfigured, "unverified_sender", None),
-        (says(400, "MessageRejected", "Message contained a virus."), Rejected, "refused", None),
-        (says(400, "BadRequestException", "Missing final '@domain'"), Rejected, "invalid", None),
-        (says(400, "AccountSuspendedException", "Suspended."), Misconfigured, "suspended", None),
-        (says(400, "SendingPausedException", "Paused."), Misconfigured, "suspended", None),
-        (says(404, "NotFoundException", "Configuration set <tx> does not exist."), Misconfigured, "not_found", None),
-        (says(429, "TooManyRequestsException", "Maximum sending rate exceeded."), Unavailable, "rate_limited", 1.0),
-        (says(400, "ThrottlingException", "Rate exceeded"), Unavailable, "rate_limited", 1.0),
-        (says(400, "ThrottlingException", "Daily message quota exceeded."), Unavailable, "daily_quota", 3600.0),
-        (says(429, "TooManyRequestsException", "Daily message quota exceeded."), Unavailable, "daily_quota", 3600.0),
-        (says(400, "LimitExceededException", "Too many."), Unavailable, "daily_quota", 3600.0),
-        (says(408, "RequestTimeout", "Slow."), Ambiguous, "timeout", None),
-        (says(500, "InternalFailure", "Oops."), Ambiguous, "http_500", None),
-        (says(503, "ServiceUnavailable", "Oops."), Ambiguous, "http_503", None),
-        (Fault(Kind.REPLY, 502, body="<html>Bad Gateway</html>"), Ambiguous, "http_502", None),
-        (Fault(Kind.REPLY, 400, body="<html>Bad Request</html>"), Unavailable, "http_400", None),
-        (Fault(Kind.REPLY, 200, body="{}"), Ambiguous, "garbage", None),
-        (Fault(Kind.REPLY, 200, body="<html>"), Ambiguous, "garbage", None),
-        (Fault(Kind.REPLY, 200, body='["MessageId"]'), Ambiguous, "garbage", None),
-        (Fault(Kind.REPLY, 200, body='{"MessageId": ""}'), Ambiguous, "garbage", None),
-        (Fault(Kind.REPLY, 302, headers={"location": "https://example.com/"}), Misconfigured, "redirected", None),
-        (Fault(Kind.RESET_BEFORE_BODY), Ambiguous, "no_answer", None),
+        (says(400, "MailFromDomainNotVerifiedException", "MAIL FROM"), ConfigurationError, "unverified_sender", None),
+        (says(400, "MessageRejected", "Message contained a virus."), PermanentFailure, "refused", None),
+        (says(400, "BadRequestException", "Missing final '@domain'"), PermanentFailure, "invalid", None),
+        (says(400, "AccountSuspendedException", "Suspended."), ConfigurationError, "suspended", None),
+        (says(400, "SendingPausedException", "Paused."), ConfigurationError, "suspended", None),
+        (
+            says(404, "NotFoundException", "Configuration set <tx> does not exist."),
+            ConfigurationError,
+            "not_found",
+            None,
+        ),
+        (
+            says(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
+            TemporaryFailure,
+            "rate_limited",
+            1.0,
+        ),
+        (says(400, "ThrottlingException", "Rate exceeded"), TemporaryFailure, "rate_limited", 1.0),
+        (says(400, "ThrottlingException", "Daily message quota exceeded."), TemporaryFailure, "daily_quota", 3600.0),
+        (
+            says(429, "TooManyRequestsException", "Daily message quota exceeded."),
+            TemporaryFailure,
+            "daily_quota",
+            3600.0,
+        ),
+        (says(400, "LimitExceededException", "Too many."), TemporaryFailure, "daily_quota", 3600.0),
+        (says(408, "RequestTimeout", "Slow."), UnknownOutcome, "timeout", None),
+        (says(500, "InternalFailure", "Oops."), UnknownOutcome, "http_500", None),
+        (says(503, "ServiceUnavailable", "Oops."), UnknownOutcome, "http_503", None),
+        (Fault(Kind.REPLY, 502, body="<html>Bad Gateway</html>"), UnknownOutcome, "http_502", None),
+        (Fault(Kind.REPLY, 400, body="<html>Bad Request</html>"), TemporaryFailure, "http_400", None),
+        (Fault(Kind.REPLY, 200, body="{}"), UnknownOutcome, "garbage", None),
+        (Fault(Kind.REPLY, 200, body="<html>"), UnknownOutcome, "garbage", None),
+        (Fault(Kind.REPLY, 200, body='["MessageId"]'), UnknownOutcome, "garbage", None),
+        (Fault(Kind.REPLY, 200, body='{"MessageId": ""}'), UnknownOutcome, "garbage", None),
+        (Fault(Kind.REPLY, 302, headers={"location": "https://example.com/"}), ConfigurationError, "redirected", None),
+        (Fault(Kind.RESET_BEFORE_BODY), UnknownOutcome, "no_answer", None),
     ],
     ids=lambda value: f"{value.status} {value.body or value.kind}"[:60] if isinstance(value, Fault) else "",
 )
 def test_an_answer_is_asked_for_once_and_read_by_its_name_and_its_words(
-    sandbox: Sandbox, provider: Ses, email: Email, fault: Fault, outcome: type[SendError], code: str, wait: float | None
+    sandbox: Sandbox,
+    provider: Ses,
+    email: Email,
+    fault: Fault,
+    outcome: type[DeliveryError],
+    code: str,
+    wait: float | None,
 ) -> None:
     sandbox.faults.add("ses", fault)
 
-    with pytest.raises(SendError) as failure:
+    with pytest.raises(DeliveryError) as failure:
         provider.send(email, "key-1")
 
     error = failure.value
@@ -208,7 +234,7 @@ def test_an_answer_is_asked_for_once_and_read_by_its_name_and_its_words(
 
 
 def test_what_botocore_would_not_send_is_rejected_and_not_shown(sandbox: Sandbox, provider: Ses, email: Email) -> None:
-    with pytest.raises(Rejected) as failure:
+    with pytest.raises(PermanentFailure) as failure:
         provider.send(replace(email, headers={"": "secret 123456"}), "key-1")
 
     assert "123456" not in str(failure.value)
@@ -218,7 +244,7 @@ def test_what_botocore_would_not_send_is_rejected_and_not_shown(sandbox: Sandbox
 def test_nobody_listening_is_no_mail(sandbox: Sandbox, provider: Ses, email: Email) -> None:
     sandbox.close()
 
-    with pytest.raises(Unavailable) as failure:
+    with pytest.raises(TemporaryFailure) as failure:
         provider.send(email, "key-1")
 
     assert failure.value.code == "unreachable"
@@ -269,7 +295,7 @@ def test_a_mail_lost_on_a_kept_connection_is_ambiguous_and_not_sent_again_by_its
     provider = Ses.from_settings({"endpoint": forgetful})
     provider.send(email, "key-1")
 
-    with pytest.raises(Ambiguous):
+    with pytest.raises(UnknownOutcome):
         provider.send(email, "key-2")
     provider.close()
 
@@ -280,7 +306,7 @@ def test_without_a_role_an_operator_is_called(email: Email, monkeypatch: pytest.
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
-    with pytest.raises(Misconfigured) as failure:
+    with pytest.raises(ConfigurationError) as failure:
         Ses.from_settings({"endpoint": "http://127.0.0.1:1"}).send(email, "key-1")
 
     assert failure.value.code == "bad_key"
@@ -293,7 +319,7 @@ def test_without_a_role_an_operator_is_called(email: Email, monkeypatch: pytest.
     "given", [{"region": "not a region"}, {"endpoint": "http://mail.example.com"}, {"endpoint": "mail"}]
 )
 def test_a_setting_that_cannot_be_is_named(given: dict[str, str]) -> None:
-    with pytest.raises(Misconfigured, match=f"providers/ses/{next(iter(given))}"):
+    with pytest.raises(ConfigurationError, match=f"providers/ses/{next(iter(given))}"):
         load("ses", given)
 
 
@@ -301,5 +327,5 @@ def test_without_a_region_anywhere_it_is_asked_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
 
-    with pytest.raises(Misconfigured, match="providers/ses/region"):
+    with pytest.raises(ConfigurationError, match="providers/ses/region"):
         load("ses", {})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load, smtp
@@ -125,7 +125,7 @@ def test_a_relay_that_is_greeted_hears_the_domain_of_the_sender(email: Email) ->
         port = str(listening.getsockname()[1])
         made = Smtp.from_settings({"host": "127.0.0.1", "port": port, "tls": "none"})
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(TemporaryFailure):
             made.send(replace(email, from_=Mailbox("hi@bücher.example")), "key-1")
 
         assert heard.result() == "ehlo xn--bcher-kva.example"
@@ -159,7 +159,7 @@ def test_a_certificate_that_proves_nothing_gets_neither_login_nor_mail(
     issuer = trustme.CA() if names == ("127.0.0.1",) else authority
     with SmtpSandbox(tls=tls, certificate=certificate(issuer, *names)) as relay:
         for provider in adapter(relay, ca=pem(authority)):
-            with pytest.raises(Misconfigured) as failure:
+            with pytest.raises(ConfigurationError) as failure:
                 provider.send(email, "key-1")
 
         assert failure.value.code == "bad_certificate"
@@ -171,7 +171,7 @@ def test_a_password_is_not_sent_in_the_clear_unless_the_operator_said_so(
     relay: SmtpSandbox, email: Email, tls: str
 ) -> None:
     for provider in adapter(relay, tls=tls):
-        with pytest.raises(Misconfigured) as failure:
+        with pytest.raises(ConfigurationError) as failure:
             provider.send(email, "key-1")
 
     assert failure.value.code == "no_tls"
@@ -180,7 +180,7 @@ def test_a_password_is_not_sent_in_the_clear_unless_the_operator_said_so(
 
 def test_tls_from_the_first_byte_where_none_is_spoken_names_the_setting(relay: SmtpSandbox, email: Email) -> None:
     for provider in adapter(relay, tls="implicit"):
-        with pytest.raises(Misconfigured, match="tls to starttls"):
+        with pytest.raises(ConfigurationError, match="tls to starttls"):
             provider.send(email, "key-1")
 
 
@@ -202,58 +202,58 @@ def test_opportunistic_takes_what_it_finds(authority: trustme.CA, email: Email, 
 @pytest.mark.parametrize(
     ("fault", "outcome", "code"),
     [
-        (say(421, "4.3.2 shutting down", "connect"), Unavailable, "busy"),
-        (say(554, "no service for you", "connect"), Misconfigured, "forbidden"),
-        (Fault(Kind.GARBAGE, stage="connect"), Unavailable, "garbage"),
-        (Fault(Kind.FLOOD, stage="connect"), Unavailable, "garbage"),
-        (Fault(Kind.RESET_BEFORE_BODY, stage="connect"), Unavailable, "no_answer"),
-        (Fault(Kind.RESET_BEFORE_BODY, stage="ehlo"), Unavailable, "no_answer"),
-        (say(535, "5.7.8 API key not found", "auth"), Misconfigured, "bad_key"),
-        (say(454, "4.7.0 Temporary authentication failure", "auth"), Unavailable, "try_later"),
-        (say(451, "Authentication failed: Maximum credits exceeded", "auth"), Unavailable, "monthly_quota"),
-        (Fault(Kind.RESET_BEFORE_BODY, stage="auth"), Unavailable, "no_answer"),
-        (say(530, "5.7.0 Authentication required", "mail"), Misconfigured, "bad_key"),
-        (say(553, "5.7.1 Sender address rejected: not owned by user", "mail"), Misconfigured, "invalid_sender"),
-        (say(436, "sender is not the login's", "mail"), Misconfigured, "invalid_sender"),
-        (say(550, "5.1.8 Sender address rejected: domain not found", "mail"), Misconfigured, "invalid_sender"),
-        (say(552, "5.3.4 Message size exceeds fixed limit", "mail"), Rejected, "too_large"),
-        (Fault(Kind.RESET_BEFORE_BODY, stage="mail"), Unavailable, "no_answer"),
-        (say(550, "5.1.1 user unknown", "rcpt"), Rejected, "invalid_recipient"),
-        (say(554, "5.7.1 Relay access denied", "rcpt"), Misconfigured, "forbidden"),
-        (say(550, "relay not permitted", "rcpt"), Misconfigured, "forbidden"),
-        (say(450, "4.2.0 Greylisted, please try again in 300 seconds", "rcpt"), Unavailable, "greylisted"),
-        (say(450, "4.1.1 unverified address: Address verification in progress", "rcpt"), Unavailable, "try_later"),
-        (say(452, "4.2.2 The mailbox is over quota", "rcpt"), Unavailable, "mailbox_full"),
-        (say(552, "5.2.2 The mailbox is over its daily quota", "rcpt"), Rejected, "mailbox_full"),
-        (say(421, "4.7.0 closing", "rcpt"), Unavailable, "busy"),
-        (Fault(Kind.RESET_BEFORE_BODY, stage="rcpt"), Unavailable, "no_answer"),
-        (Fault(Kind.RESET_BEFORE_BODY, stage="data"), Unavailable, "no_answer"),
-        (say(451, "4.3.0 no room", "data"), Unavailable, "try_later"),
-        (say(250, "that is no invitation", "data"), Unavailable, "garbage"),
-        (say(450, "The example.com domain is not verified."), Misconfigured, "unverified_sender"),
-        (say(450, "You can only send testing emails to your own email address."), Misconfigured, "test_mode"),
-        (say(450, "You have reached your daily email sending quota."), Unavailable, "daily_quota"),
-        (say(554, "Message rejected: Email address is not verified."), Misconfigured, "unverified_sender"),
-        (say(554, "Access denied: user is not authorized"), Misconfigured, "forbidden"),
-        (say(454, "Throttling failure: Maximum sending rate exceeded."), Unavailable, "rate_limited"),
-        (say(454, "Throttling failure: Daily message quota exceeded."), Unavailable, "daily_quota"),
-        (say(552, "Monthly quota exceeded"), Unavailable, "monthly_quota"),
-        (say(450, "5.7.1 never, whatever the first number says"), Rejected, "refused"),
-        (say(554, "5.7.1 spam"), Rejected, "refused"),
-        (say(559, "Invalid rcptto"), Rejected, "refused"),
-        (say(421, "4.4.1 lost my disk"), Unavailable, "busy"),
-        (say(354, "go on, then"), Ambiguous, "garbage"),
+        (say(421, "4.3.2 shutting down", "connect"), TemporaryFailure, "busy"),
+        (say(554, "no service for you", "connect"), ConfigurationError, "forbidden"),
+        (Fault(Kind.GARBAGE, stage="connect"), TemporaryFailure, "garbage"),
+        (Fault(Kind.FLOOD, stage="connect"), TemporaryFailure, "garbage"),
+        (Fault(Kind.RESET_BEFORE_BODY, stage="connect"), TemporaryFailure, "no_answer"),
+        (Fault(Kind.RESET_BEFORE_BODY, stage="ehlo"), TemporaryFailure, "no_answer"),
+        (say(535, "5.7.8 API key not found", "auth"), ConfigurationError, "bad_key"),
+        (say(454, "4.7.0 Temporary authentication failure", "auth"), TemporaryFailure, "try_later"),
+        (say(451, "Authentication failed: Maximum credits exceeded", "auth"), TemporaryFailure, "monthly_quota"),
+        (Fault(Kind.RESET_BEFORE_BODY, stage="auth"), TemporaryFailure, "no_answer"),
+        (say(530, "5.7.0 Authentication required", "mail"), ConfigurationError, "bad_key"),
+        (say(553, "5.7.1 Sender address rejected: not owned by user", "mail"), ConfigurationError, "invalid_sender"),
+        (say(436, "sender is not the login's", "mail"), ConfigurationError, "invalid_sender"),
+        (say(550, "5.1.8 Sender address rejected: domain not found", "mail"), ConfigurationError, "invalid_sender"),
+        (say(552, "5.3.4 Message size exceeds fixed limit", "mail"), PermanentFailure, "too_large"),
+        (Fault(Kind.RESET_BEFORE_BODY, stage="mail"), TemporaryFailure, "no_answer"),
+        (say(550, "5.1.1 user unknown", "rcpt"), PermanentFailure, "invalid_recipient"),
+        (say(554, "5.7.1 Relay access denied", "rcpt"), ConfigurationError, "forbidden"),
+        (say(550, "relay not permitted", "rcpt"), ConfigurationError, "forbidden"),
+        (say(450, "4.2.0 Greylisted, please try again in 300 seconds", "rcpt"), TemporaryFailure, "greylisted"),
+        (say(450, "4.1.1 unverified address: Address verification in progress", "rcpt"), TemporaryFailure, "try_later"),
+        (say(452, "4.2.2 The mailbox is over quota", "rcpt"), TemporaryFailure, "mailbox_full"),
+        (say(552, "5.2.2 The mailbox is over its daily quota", "rcpt"), PermanentFailure, "mailbox_full"),
+        (say(421, "4.7.0 closing", "rcpt"), TemporaryFailure, "busy"),
+        (Fault(Kind.RESET_BEFORE_BODY, stage="rcpt"), TemporaryFailure, "no_answer"),
+        (Fault(Kind.RESET_BEFORE_BODY, stage="data"), TemporaryFailure, "no_answer"),
+        (say(451, "4.3.0 no room", "data"), TemporaryFailure, "try_later"),
+        (say(250, "that is no invitation", "data"), TemporaryFailure, "garbage"),
+        (say(450, "The example.com domain is not verified."), ConfigurationError, "unverified_sender"),
+        (say(450, "You can only send testing emails to your own email address."), ConfigurationError, "test_mode"),
+        (say(450, "You have reached your daily email sending quota."), TemporaryFailure, "daily_quota"),
+        (say(554, "Message rejected: Email address is not verified."), ConfigurationError, "unverified_sender"),
+        (say(554, "Access denied: user is not authorized"), ConfigurationError, "forbidden"),
+        (say(454, "Throttling failure: Maximum sending rate exceeded."), TemporaryFailure, "rate_limited"),
+        (say(454, "Throttling failure: Daily message quota exceeded."), TemporaryFailure, "daily_quota"),
+        (say(552, "Monthly quota exceeded"), TemporaryFailure, "monthly_quota"),
+        (say(450, "5.7.1 never, whatever the first number says"), PermanentFailure, "refused"),
+        (say(554, "5.7.1 spam"), PermanentFailure, "refused"),
+        (say(559, "Invalid rcptto"), PermanentFailure, "refused"),
+        (say(421, "4.4.1 lost my disk"), TemporaryFailure, "busy"),
+        (say(354, "go on, then"), UnknownOutcome, "garbage"),
     ],
     ids=lambda value: (
         f"{value.stage or 'answer'}: {value.kind} {value.status} {value.body}" if isinstance(value, Fault) else ""
     ),
 )
 def test_a_refusal_is_what_it_says_and_not_what_its_number_says(
-    relay: SmtpSandbox, provider: Smtp, email: Email, fault: Fault, outcome: type[SendError], code: str
+    relay: SmtpSandbox, provider: Smtp, email: Email, fault: Fault, outcome: type[DeliveryError], code: str
 ) -> None:
     relay.faults.add("smtp", fault, 2 if fault.stage == "auth" else 1)  # smtplib tries every way to log in
 
-    with pytest.raises(SendError) as failure:
+    with pytest.raises(DeliveryError) as failure:
         provider.send(email, "key-1")
 
     assert (type(failure.value), failure.value.code, failure.value.party) == (outcome, code, "smtp")
@@ -281,7 +281,7 @@ def test_a_wait_is_read_out_of_a_reply(
 ) -> None:
     relay.faults.add("smtp", say(int(reply[:3]), reply[4:], "rcpt"))
 
-    with pytest.raises(Unavailable) as failure:
+    with pytest.raises(TemporaryFailure) as failure:
         provider.send(email, "key-1")
 
     assert failure.value.retry_after == wait
@@ -292,7 +292,7 @@ def test_a_connection_lost_before_the_last_byte_has_sent_nothing(
 ) -> None:
     relay.faults.add("smtp", Fault(Kind.RESET_BEFORE_BODY))
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(TemporaryFailure):
         provider.send(replace(email, text="so long\n" * 800_000), "key-1")
 
     assert relay.letters == []
@@ -305,7 +305,7 @@ def test_silence_after_the_last_byte_is_ambiguous_and_the_next_try_sends_the_sam
     relay.faults.add("smtp", kind)
     provider.timeout = IMPATIENT if kind is Kind.HANG_AFTER_ACCEPT else provider.timeout
 
-    with pytest.raises(Ambiguous):
+    with pytest.raises(UnknownOutcome):
         provider.send(email, OUR_ID)
     provider.timeout = smtp.REPLY_TIMEOUT
     provider.send(email, OUR_ID)
@@ -319,14 +319,14 @@ def test_silence_before_the_last_byte_is_not(relay: SmtpSandbox, provider: Smtp,
     relay.faults.add("smtp", Fault(Kind.HANG, stage=stage))
     provider.timeout = IMPATIENT
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(TemporaryFailure):
         provider.send(email, "key-1")
 
 
 def test_a_relay_that_says_nothing_at_all_is_given_up(email: Email) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         relay = Relay("127.0.0.1", deaf.getsockname()[1], Tls.NONE)
-        with pytest.raises(Unavailable):
+        with pytest.raises(TemporaryFailure):
             Smtp(relay, connect_timeout=IMPATIENT).send(email, "key-1")
 
 
@@ -343,7 +343,7 @@ def test_an_answer_that_is_late_is_waited_for(relay: SmtpSandbox, provider: Smtp
 def test_a_mail_larger_than_the_relay_takes_is_refused_before_it_travels(email: Email) -> None:
     with SmtpSandbox(size_limit=10_000) as relay:
         for provider in adapter(relay):
-            with pytest.raises(Rejected) as failure:
+            with pytest.raises(PermanentFailure) as failure:
                 provider.send(replace(email, text="so long\n" * 2_000), "key-1")
 
         assert failure.value.code == "too_large"
@@ -353,7 +353,7 @@ def test_a_mail_larger_than_the_relay_takes_is_refused_before_it_travels(email: 
 def test_an_error_holds_no_address_and_no_password(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
     relay.faults.add("smtp", say(550, f"5.1.1 <{email.to}> unknown, call 555123456", "rcpt"))
 
-    with pytest.raises(Rejected) as failure:
+    with pytest.raises(PermanentFailure) as failure:
         provider.send(email, "key-1")
 
     said = f"{failure.value} {failure.value.__cause__} {failure.value.__context__}"
@@ -393,14 +393,14 @@ def test_a_name_beyond_ascii_before_the_at_needs_a_relay_that_can(email: Email) 
 @pytest.mark.parametrize(
     ("change", "outcome"),
     [
-        ({"to": "jürgen@example.org"}, Rejected),
-        ({"from_": Mailbox("jürgen@example.com")}, Misconfigured),
-        ({"reply_to": Mailbox("jürgen@example.com")}, Misconfigured),
+        ({"to": "jürgen@example.org"}, PermanentFailure),
+        ({"from_": Mailbox("jürgen@example.com")}, ConfigurationError),
+        ({"reply_to": Mailbox("jürgen@example.com")}, ConfigurationError),
     ],
     ids=["reader", "sender", "reply-to"],
 )
 def test_a_relay_that_cannot_is_not_tried_with_a_mangled_address(
-    email: Email, change: dict[str, Any], outcome: type[SendError]
+    email: Email, change: dict[str, Any], outcome: type[DeliveryError]
 ) -> None:
     with SmtpSandbox(utf8=False) as relay:
         for provider in adapter(relay):
@@ -415,7 +415,7 @@ def test_a_relay_that_cannot_is_not_tried_with_a_mangled_address(
     "to", ["a@example.org,b@example.org", "a@example.org>\r\nRCPT TO:<b@example.org", "<a@b.example>"]
 )
 def test_nobody_is_added_to_the_readers(relay: SmtpSandbox, provider: Smtp, email: Email, to: str) -> None:
-    with pytest.raises(Rejected):
+    with pytest.raises(PermanentFailure):
         provider.send(replace(email, to=to), "key-1")
 
     assert relay.connections == 0
@@ -519,5 +519,5 @@ def test_a_port_implies_how_tls_is_spoken_and_the_other_way_round(given: dict[st
     ],
 )
 def test_a_setting_that_cannot_be_is_named(given: dict[str, str], names: str) -> None:
-    with pytest.raises(Misconfigured, match=names):
+    with pytest.raises(ConfigurationError, match=names):
         load("smtp", {"host": "smtp.example.com", **given})

@@ -20,7 +20,7 @@ from typing import Self
 import pytest
 import trustme
 
-from mailroom.errors import Misconfigured, Rejected, SendError
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers.smtp import Smtp
@@ -213,7 +213,7 @@ def test_a_reader_with_a_name_beyond_ascii_gets_it_too(opened: tuple[Exim, Smtp]
 def test_an_unknown_reader_is_rejected_and_the_next_mail_goes_out(opened: tuple[Exim, Smtp], email: Email) -> None:
     exim, provider = opened
 
-    with pytest.raises(Rejected) as failure:
+    with pytest.raises(PermanentFailure) as failure:
         provider.send(replace(email, to="nobody@example.org"), "key-1")
     provider.send(email, "key-2")
     provider.close()
@@ -233,10 +233,10 @@ def test_without_the_right_login_nothing_is_sent_and_an_operator_is_called(
     server, settings = exim
     provider = Smtp.from_settings({**settings, "ca": authority.cert_pem.bytes().decode(), **login})
 
-    with pytest.raises(SendError) as failure:
+    with pytest.raises(DeliveryError) as failure:
         provider.send(email, "key-1")
 
-    assert (type(failure.value), failure.value.code) == (Misconfigured, code)
+    assert (type(failure.value), failure.value.code) == (ConfigurationError, code)
     assert server.delivered() == []
 
 
@@ -244,7 +244,7 @@ def test_a_certificate_of_nobody_we_know_is_refused(exim: tuple[Exim, dict[str, 
     server, settings = exim
     provider = Smtp.from_settings(settings)
 
-    with pytest.raises(Misconfigured) as failure:
+    with pytest.raises(ConfigurationError) as failure:
         provider.send(email, "key-1")
 
     assert failure.value.code == "bad_certificate"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailroom.errors import Ambiguous, Unavailable
+from mailroom.errors import TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.providers import _client, load
 from mailroom_ops.sandbox.faults import Kind
@@ -29,7 +29,7 @@ def test_where_tls_fails_nothing_was_taken(sandbox: Sandbox, email: Email) -> No
     settings = sandbox.settings("postmark")
     provider = load("postmark", {**settings, "endpoint": settings["endpoint"].replace("http:", "https:")})
 
-    with pytest.raises(Unavailable) as failure:
+    with pytest.raises(TemporaryFailure) as failure:
         provider.send(email, "1")
 
     assert failure.value.code == "unreachable"
@@ -44,7 +44,7 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port}")
 
     assert load("resend", sandbox.settings("resend")).send(email, "1").id
-    with pytest.raises(Unavailable):
+    with pytest.raises(TemporaryFailure):
         load("resend", {"api_key": "re_1"}).send(email, "2")
 
     monkeypatch.setenv("no_proxy", ".example.com")
@@ -57,7 +57,7 @@ def test_an_answer_that_drips_is_not_waited_for(
     monkeypatch.setattr(_client, "PATIENCE", 0.1)
     sandbox.faults.add("resend", Kind.DRIP)
 
-    with pytest.raises(Ambiguous, match="does not end"):
+    with pytest.raises(UnknownOutcome, match="does not end"):
         load("resend", sandbox.settings("resend")).send(email, "1")
 
 

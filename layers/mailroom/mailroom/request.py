@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from mailroom.errors import Refused
+from mailroom.errors import RequestError
 
 __all__ = ["BODY_LENGTH", "Request", "answer", "parse_json", "refuse"]
 
@@ -36,7 +36,7 @@ class Request:
             try:
                 body = base64.b64decode(body, validate=True)
             except binascii.Error as error:
-                raise Refused(400, "The request body is not valid base64.") from error
+                raise RequestError(400, "The request body is not valid base64.") from error
         return cls(
             http["method"].upper(),
             event.get("pathParameters") or {},
@@ -48,20 +48,20 @@ class Request:
 
     def require_post(self) -> None:
         if self.method != "POST":
-            raise Refused(405, "Use POST.")
+            raise RequestError(405, "Use POST.")
 
     def require_source(self, cidrs: str) -> None:
         """Refuse a caller outside `cidrs`, a comma-separated list; empty allows any."""
         networks = [ip_network(cidr.strip()) for cidr in cidrs.split(",") if cidr.strip()]
         if networks and not any(ip_address(self.source_ip) in network for network in networks):
-            raise Refused(403, "This address is not allowed to send mail here.")
+            raise RequestError(403, "This address is not allowed to send mail here.")
 
     def json(self, limit: int = BODY_LENGTH) -> Any:
         """Return the parsed body, or refuse it with a sentence that says what is wrong."""
         if self.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refused(415, "Send the request as application/json.")
+            raise RequestError(415, "Send the request as application/json.")
         if len(self.body) > limit:
-            raise Refused(413, "The request is too large.")
+            raise RequestError(413, "The request is too large.")
         return parse_json(self.body)
 
 
@@ -71,13 +71,13 @@ def parse_json(body: bytes) -> Any:
         value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeError as error:
-        raise Refused(400, "The request is not valid UTF-8.") from error
+        raise RequestError(400, "The request is not valid UTF-8.") from error
     except RecursionError as error:
-        raise Refused(400, "The request is nested too deeply.") from error
+        raise RequestError(400, "The request is nested too deeply.") from error
     except ValueError as error:
-        raise Refused(400, "The request is not valid JSON.") from error
+        raise RequestError(400, "The request is not valid JSON.") from error
     if _depth(value) > DEPTH:
-        raise Refused(400, "The request is nested too deeply.")
+        raise RequestError(400, "The request is nested too deeply.")
     return value
 
 

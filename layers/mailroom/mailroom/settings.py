@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mailroom.aws.client import Aws, AwsRefusal
-from mailroom.errors import Misconfigured, Unavailable
+from mailroom.aws.client import Aws, AwsError
+from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.sender import Sender
 from mailroom.providers import kind_of, needs
@@ -111,18 +111,18 @@ class Settings:
         parameter = {"Name": self._root + name, "Value": value, "Type": "SecureString", "Overwrite": False}
         try:
             self._aws.call("ssm", "PutParameter", parameter)
-        except AwsRefusal as refusal:
+        except AwsError as refusal:
             if refusal.code != "ParameterAlreadyExists":
                 raise
         self._read_at.pop(name, None)
         return self.values(name)[name]
 
-    def missing(self, name: str) -> Misconfigured:
+    def missing(self, name: str) -> ConfigurationError:
         """Name what is not set, with the command that sets it."""
-        return Misconfigured("settings", "missing", f"{name} is not set: {self._command(name)}")
+        return ConfigurationError("settings", "missing", f"{name} is not set: {self._command(name)}")
 
-    def malformed(self, name: str, why: str) -> Misconfigured:
-        return Misconfigured("settings", "malformed", f"{name} is malformed, {why}: {self._command(name)}")
+    def malformed(self, name: str, why: str) -> ConfigurationError:
+        return ConfigurationError("settings", "malformed", f"{name} is malformed, {why}: {self._command(name)}")
 
     def _command(self, name: str) -> str:
         return f"mailroom secrets set {name} --env {self._root.split('/')[2]}"
@@ -154,7 +154,7 @@ class Settings:
                 if not answer.get("NextToken"):
                     return found
                 query["NextToken"] = answer["NextToken"]
-        except Unavailable:
+        except TemporaryFailure:
             if any(name.startswith(f"{path}/") for name in self._values):
                 return None
             raise
@@ -163,7 +163,7 @@ class Settings:
         query = {"Names": [self._root + name for name in names], "WithDecryption": True}
         try:
             answer = self._aws.call("ssm", "GetParameters", query)
-        except Unavailable:
+        except TemporaryFailure:
             if all(name in self._values for name in names):
                 return
             raise

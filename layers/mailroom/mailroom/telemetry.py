@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from mailroom.errors import Refused, SendError
+from mailroom.errors import DeliveryError, RequestError
 from mailroom.ledger.table import Heard
 from mailroom.ledger.tally import Tally
 from mailroom.model.event import Event, What
@@ -127,18 +127,18 @@ def tallied(logger: Logger, metrics: Metrics, tally: Tally) -> None:
     """Write the tally; that it could not be written stops nobody's mail."""
     try:
         tally.flush()
-    except SendError as error:
+    except DeliveryError as error:
         failed(logger, metrics, error, "Statistics are written later")
 
 
 def answered(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes: bool = False) -> None:
     """Log and count what came of one request to `send`; its code only where `records_codes` asks for it."""
     message, error = reply.message, reply.error
-    if isinstance(error, Refused):
+    if isinstance(error, RequestError):
         logger.info("Refused", extra={"status": reply.status, "fields": reply.fields})
         metrics.add_metric("Refused", MetricUnit.Count, 1)
-        error = error.__cause__ if isinstance(error.__cause__, SendError) else None
-    if isinstance(error, SendError):
+        error = error.__cause__ if isinstance(error.__cause__, DeliveryError) else None
+    if isinstance(error, DeliveryError):
         failed(logger, metrics, error, "Something that send depends on did not do its part")
     elif error:
         crashed(logger, metrics, error, "Stopped on the way")
@@ -161,10 +161,10 @@ def answered(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes:
         logger.warning("Recorded, because RecordCodeOnFailure is on", extra={"message_id": message.id, **secret})
 
 
-def failed(logger: Logger, metrics: Metrics, error: SendError, what: str) -> None:
+def failed(logger: Logger, metrics: Metrics, error: DeliveryError, what: str) -> None:
     """Log and count that something we depend on did not do as asked."""
     logger.error(what, extra={"party": error.party, "code": error.code, "detail": error.detail})
-    metrics.add_metric(type(error).__name__, MetricUnit.Count, 1)
+    metrics.add_metric(error.category, MetricUnit.Count, 1)
 
 
 def crashed(logger: Logger, metrics: Metrics, error: Exception, what: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from mailroom.errors import Misconfigured
+from mailroom.errors import ConfigurationError
 from mailroom.providers._client import endpoint, hold_back, retry_after, secret
 from mailroom_ops.domains.records import Purpose, Record, full_name
 from mailroom_ops.domains.registrar import Domain, State
@@ -37,7 +37,7 @@ class Resend:
         try:
             self._key = key or secret("resend", values, "api_key")
             self._url = endpoint("resend", values, ENDPOINT)
-        except Misconfigured as error:
+        except ConfigurationError as error:
             setting = f"providers/{account}/api_key"
             raise BadInput(f"{error.detail}.", f"Set it: mailroom secrets set {setting}") from error
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item, encode
-from mailroom.errors import Misconfigured
+from mailroom.errors import ConfigurationError
 from mailroom.feedback.suppression import DAY, LONGEST, Cause, entry, policy_of
 from mailroom.ledger.table import keyed_hash, suppression_of
 from mailroom.model.kinds import Lane
@@ -118,7 +118,7 @@ def days_for(environment: "Environment", tenant: str, cause: Cause) -> Mapping[L
         return dict.fromkeys(Lane, MANUAL_DAYS)
     try:
         return policy_of(_Read(Parameters(environment).values("suppression"), environment), tenant)[cause]
-    except Misconfigured as error:
+    except ConfigurationError as error:
         raise Refusal(str(error)) from error
 
 

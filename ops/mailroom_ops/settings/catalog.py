@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mailroom.errors import Misconfigured
+from mailroom.errors import ConfigurationError
 from mailroom.model.mailbox import Mailbox, is_address
 from mailroom.providers import NEEDS, load, needs
 
@@ -244,7 +244,7 @@ def account_fault(account: str, values: Mapping[str, str]) -> str:
             return f"providers/{account}/{missing[0]} is not set"
         if split(account)[0] != "ses":  # has nothing to get wrong, and would load boto3
             load(account, values)
-    except Misconfigured as error:
+    except ConfigurationError as error:
         return error.detail
     return ""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mailroom.errors import Invalid, Misconfigured
+from mailroom.errors import ConfigurationError, InvalidRequest
 from mailroom.request import Request
 from mailroom.settings import Settings
 
@@ -31,7 +31,7 @@ class Caller:
     def require(self, tenant: str, kind: str) -> None:
         """Refuse what is beyond this caller, and say all that is."""
         if problems := list(self._problems(tenant, kind)):
-            raise Invalid(403, *problems)
+            raise InvalidRequest(403, *problems)
 
     def _problems(self, tenant: str, kind: str) -> Iterable[tuple[str, str]]:
         if self.tenants is not None and tenant not in self.tenants:
@@ -70,10 +70,10 @@ def authenticate(request: Request, settings: Settings) -> Caller:
     if caller:
         return caller
     sentence = "The API key is missing or wrong: send it as `Authorization: Bearer <key>`."
-    refusal = Invalid(401, ("authorization", sentence))
+    refusal = InvalidRequest(401, ("authorization", sentence))
     if malformed:
         detail = f'api/keys/{malformed} must be a key or {{"key": …, "tenants": […], "kinds": […]}}'
-        raise refusal from Misconfigured("settings", "malformed", detail)
+        raise refusal from ConfigurationError("settings", "malformed", detail)
     raise refusal
 
 

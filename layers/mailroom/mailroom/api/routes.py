@@ -5,7 +5,7 @@ from typing import Any
 
 from mailroom.api.keys import INVOKER, Caller, authenticate
 from mailroom.api.service import Door, Reply
-from mailroom.errors import Invalid, Refused, SendError
+from mailroom.errors import DeliveryError, InvalidRequest, RequestError
 from mailroom.request import Request
 from mailroom.sources.direct import BATCH_LENGTH, body_of
 
@@ -23,7 +23,7 @@ def invoked(door: Door, event: Any, deadline: float) -> Reply:
     """Answer an invocation, whose event is the body itself."""
     try:
         body = body_of(event)
-    except Refused as refused:
+    except RequestError as refused:
         return Reply.refusal(refused)
     if isinstance(body, list) or (isinstance(body, dict) and "messages" in body):
         return door.take_batch(body, INVOKER, deadline)
@@ -35,9 +35,9 @@ def requested(door: Door, event: Mapping[str, Any], deadline: float) -> Reply:
     try:
         request = _read(event)
         return _route(door, event["routeKey"], request, authenticate(request, door.delivery.settings), deadline)
-    except Refused as refused:
+    except RequestError as refused:
         return Reply.refusal(refused)
-    except SendError as error:
+    except DeliveryError as error:
         return Reply.closed(error)
 
 
@@ -45,7 +45,7 @@ def _read(event: Mapping[str, Any]) -> Request:
     try:
         return Request.from_event(event)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Refused(400, "This looks like an event of an HTTP API and is none.") from error
+        raise RequestError(400, "This looks like an event of an HTTP API and is none.") from error
 
 
 def _route(door: Door, route: str, request: Request, caller: Caller, deadline: float) -> Reply:
@@ -54,7 +54,7 @@ def _route(door: Door, route: str, request: Request, caller: Caller, deadline: f
             return door.take(_with_header(request.json(), request.headers.get(HEADER)), caller, deadline)
         case "POST /v1/emails/batch":
             if HEADER in request.headers:
-                raise Invalid(422, (HEADER, "Give each message an idempotency_key of its own."))
+                raise InvalidRequest(422, (HEADER, "Give each message an idempotency_key of its own."))
             return door.take_batch(request.json(BATCH_LENGTH), caller, deadline)
     return door.look_up(request.path.get("id", ""), caller)
 
@@ -63,5 +63,5 @@ def _with_header(body: Any, key: str | None) -> Any:
     if key is None or not isinstance(body, dict):
         return body
     if body.get("idempotency_key") not in (None, key):
-        raise Invalid(422, (HEADER, "The header and the field idempotency_key differ: give one of them."))
+        raise InvalidRequest(422, (HEADER, "The header and the field idempotency_key differ: give one of them."))
     return body | {"idempotency_key": key}

@@ -10,7 +10,7 @@ from typing import Any
 from mailroom.api.keys import Caller
 from mailroom.delivery.deliver import CLAIMED, Delivery
 from mailroom.delivery.dispatch import LONGEST_TRY
-from mailroom.errors import Invalid, Refused, SendError, Unavailable
+from mailroom.errors import DeliveryError, InvalidRequest, RequestError, TemporaryFailure
 from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
@@ -49,8 +49,8 @@ class Reply:
     started: float = 0.0
 
     @classmethod
-    def refusal(cls, refused: Refused, headers: Mapping[str, str] = {}) -> "Reply":
-        problems = refused.problems if isinstance(refused, Invalid) else (("body", refused.sentence),)
+    def refusal(cls, refused: RequestError, headers: Mapping[str, str] = {}) -> "Reply":
+        problems = refused.problems if isinstance(refused, InvalidRequest) else (("body", refused.sentence),)
         errors = [{"field": name, "message": sentence} for name, sentence in problems]
         if refused.status == 401:
             headers = {"www-authenticate": "Bearer"}
@@ -58,8 +58,8 @@ class Reply:
 
     @classmethod
     def closed(cls, error: Exception) -> "Reply":
-        status = 503 if isinstance(error, SendError) else 500
-        refused = Refused(status, "Nothing was taken: Mailroom cannot work at the moment. Please try again.")
+        status = 503 if isinstance(error, DeliveryError) else 500
+        refused = RequestError(status, "Nothing was taken: Mailroom cannot work at the moment. Please try again.")
         return replace(cls.refusal(refused, {"retry-after": "5"}), error=error)
 
     @property
@@ -99,12 +99,14 @@ class Door:
 
         def take(part: Any) -> Reply:
             if self.clock() + TO_RECORD > deadline:
-                return Reply.refusal(Refused(503, "Nothing was taken: no time was left for this one. Send it again."))
+                return Reply.refusal(
+                    RequestError(503, "Nothing was taken: no time was left for this one. Send it again.")
+                )
             return self._take(part, caller, send)
 
         try:
             parts = tuple(map(take, direct.parts_of(body)))
-        except Refused as refused:
+        except RequestError as refused:
             return Reply.refusal(refused)
         return Reply(200, {"results": [part.body for part in parts]}, parts=parts)
 
@@ -112,7 +114,7 @@ class Door:
         """Tell what has become of a message."""
         row = self.delivery.ledger.read(message_id) if ID.fullmatch(message_id) else None
         if row is None or not caller.may(row["tenant"], row["kind"]):
-            return Reply.refusal(Invalid(404, ("id", "There is no such email.")))
+            return Reply.refusal(InvalidRequest(404, ("id", "There is no such email.")))
         known = {
             name: row[name]
             for name in ("tenant", "kind", "to", "status", "reason", "provider", "provider_id")
@@ -133,7 +135,7 @@ class Door:
             caller.require(request.whose, request.kind)
             message = self._admit(request)
             reply = self._queue(request, message) if request.mode == "queued" else act(request, message)
-        except Refused as refused:
+        except RequestError as refused:
             reply = Reply.refusal(refused)
         except Exception as error:  # noqa: BLE001 - whatever breaks, its caller hears of it, and the rest of a batch goes on
             reply = self._interrupted(message, error) if message else Reply.closed(error)
@@ -150,7 +152,7 @@ class Door:
         held = self.delivery.ledger.admit(name, wanted, until, now)
         if request.idempotency_key:
             if held.said != wanted.said:
-                raise Invalid(
+                raise InvalidRequest(
                     409, ("idempotency_key", "This key stands for another mail of the last 24 hours: use a new one.")
                 )
         elif held != wanted:
@@ -162,11 +164,11 @@ class Door:
     def _send(self, request: SendRequest, message: Message, deadline: float, *, last: bool) -> Reply:
         try:
             outcome = self.delivery.deliver(Parcel.of(message), deadline, last=last)
-        except Unavailable as error:
+        except TemporaryFailure as error:
             if error.code != CLAIMED:
                 raise
             problem = ("idempotency_key", "This mail is being sent at this moment: ask again in a second.")
-            return Reply.refusal(Invalid(409, problem), {"retry-after": "1"})
+            return Reply.refusal(InvalidRequest(409, problem), {"retry-after": "1"})
         if outcome is None:
             return self._again(request, message)
         reply = Reply.of(message, outcome.status, outcome.reason, outcome.provider, outcome.provider_id)
@@ -191,7 +193,7 @@ class Door:
 
     def _interrupted(self, message: Message, error: Exception) -> Reply:
         """Say that it stopped on the way, where nobody can tell on which side of the provider."""
-        reason, status = ("unavailable", 503) if isinstance(error, SendError) else ("crashed", 500)
+        reason, status = ("unavailable", 503) if isinstance(error, DeliveryError) else ("crashed", 500)
         return Reply(
             status,
             {"message_id": message.id, "status": Status.UNKNOWN, "reason": reason},

@@ -18,9 +18,9 @@ from threading import get_ident
 from typing import Any
 from urllib.parse import urlsplit
 
-from mailroom.errors import Misconfigured, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, TemporaryFailure
 
-__all__ = ["Aws", "AwsRefusal", "Credentials", "sign"]
+__all__ = ["Aws", "AwsError", "Credentials", "sign"]
 
 TARGETS = {"sqs": ("AmazonSQS", "1.0"), "ssm": ("AmazonSSM", "1.1"), "dynamodb": ("DynamoDB_20120810", "1.0")}
 ATTEMPTS = 3
@@ -48,8 +48,10 @@ DENIED = frozenset(
 )
 
 
-class AwsRefusal(SendError):
+class AwsError(DeliveryError):
     """AWS understood the request and said no; `body` is its whole answer (a failed condition carries the old item)."""
+
+    category = "AwsRefusal"
 
     def __init__(self, service: str, code: str, body: Mapping[str, Any]) -> None:
         super().__init__(service, code, str(body.get("message") or body.get("Message") or ""))
@@ -81,9 +83,9 @@ class Aws:
         return cls(os.environ["AWS_REGION"], os.environ.get("AWS_ENDPOINT_URL", ""))
 
     def call(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Call `operation` of `service`; raise AwsRefusal, Unavailable or Misconfigured when it did not do it."""
+        """Call `operation` of `service`; raise AwsError, TemporaryFailure or ConfigurationError where that fails."""
         body = json.dumps(payload).encode()
-        failure: SendError = Unavailable(service, "not_tried")
+        failure: DeliveryError = TemporaryFailure(service, "not_tried")
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(PAUSES[attempt - 1])
@@ -91,12 +93,12 @@ class Aws:
                 status, answer = self._post(service, operation, body)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._drop(service)
-                failure = Unavailable(service, type(error).__name__)
+                failure = TemporaryFailure(service, type(error).__name__)
                 continue
             if status == 200:
                 return answer
             failure = _failure(service, status, answer)
-            if not isinstance(failure, Unavailable):
+            if not isinstance(failure, TemporaryFailure):
                 break
         raise failure
 
@@ -157,14 +159,14 @@ def _load_credentials() -> Credentials:
     return Credentials(values["AccessKeyId"], values["SecretAccessKey"], values["Token"], ends)
 
 
-def _failure(service: str, status: int, answer: Mapping[str, Any]) -> SendError:
+def _failure(service: str, status: int, answer: Mapping[str, Any]) -> DeliveryError:
     code = str(answer.get("__type") or status).rpartition("#")[2]
     code = code.rpartition("AWS.SimpleQueueService.")[2]
     if status >= 500 or code in TRANSIENT:
-        return Unavailable(service, code)
+        return TemporaryFailure(service, code)
     if code in DENIED:
-        return Misconfigured(service, code, str(answer.get("message") or answer.get("Message") or ""))
-    return AwsRefusal(service, code, answer)
+        return ConfigurationError(service, code, str(answer.get("message") or answer.get("Message") or ""))
+    return AwsError(service, code, answer)
 
 
 def sign(

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any, Protocol
 
 from mailroom.aws.client import Aws
-from mailroom.errors import SendError
+from mailroom.errors import DeliveryError
 from mailroom.model.kinds import Lane
 
 __all__ = ["Queue", "Queued"]
@@ -52,7 +52,7 @@ class Queue:
         timeout = {"ReceiptHandle": receipt_handle, "VisibilityTimeout": ceil(seconds)}
         try:
             self._aws.call("sqs", "ChangeMessageVisibility", {"QueueUrl": self._url(source_arn), **timeout})
-        except SendError:
+        except DeliveryError:
             pass  # its handle is stale, or SQS is down: it comes back by itself, only later
 
     def receive(self, source_arn: str) -> list[dict[str, Any]]:

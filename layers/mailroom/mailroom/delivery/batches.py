@@ -15,7 +15,7 @@ from typing import Any
 
 from mailroom.delivery.deliver import CLAIMED, Delivery, Ready
 from mailroom.delivery.dispatch import BACKOFF
-from mailroom.errors import Ambiguous, SendError, Unavailable
+from mailroom.errors import DeliveryError, TemporaryFailure, UnknownOutcome
 from mailroom.ledger.table import LEASE
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
@@ -115,7 +115,7 @@ class Packing:
         for parcel in crate.parcels:
             try:
                 taken = self.delivery.take(parcel, crate.id)
-            except Unavailable as error:
+            except TemporaryFailure as error:
                 if error.code != CLAIMED:
                     raise
                 taken = False  # its own parcel came back after a crash; who works on it now has it on the queue, too
@@ -141,8 +141,8 @@ class Packing:
         try:
             emails = [ready.email for _, ready in mails]
             receipts = self.delivery.dispatch.send_batch(provider, emails, f"{crate.id}-{provider}")
-        except SendError as error:
-            if crate.doubted or isinstance(error, Ambiguous) or self._passes_soon(error, crate.attempt):
+        except DeliveryError as error:
+            if crate.doubted or isinstance(error, UnknownOutcome) or self._passes_soon(error, crate.attempt):
                 yield from self._later(crate, error, [parcel for parcel, _ in mails])
                 return
             # Nothing was taken: each for itself, so that one bad address or a dead provider holds up no other.
@@ -153,21 +153,21 @@ class Packing:
         for (parcel, ready), receipt in zip(mails, receipts, strict=True):
             yield parcel.message, self.delivery.settle(crate.id, self._sent(provider, receipt, ready), parcel)
 
-    def _passes_soon(self, error: SendError, attempt: int) -> bool:
+    def _passes_soon(self, error: DeliveryError, attempt: int) -> bool:
         """Tell a rate limit, and a first failure, from what only another provider or an operator can help."""
         if error.retry_after is not None:
             return error.retry_after <= SOON
-        return isinstance(error, Unavailable) and attempt == 0
+        return isinstance(error, TemporaryFailure) and attempt == 0
 
     def _sent(self, provider: str, receipt: Receipt, ready: Ready) -> Outcome:
         tries = (Try(self.delivery.clock(), provider, "accepted"),)
         return Outcome(Status.SENT, "", provider, receipt.id, tries, warnings=ready.warnings, problems=ready.problems)
 
-    def _later(self, crate: Crate, error: SendError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
+    def _later(self, crate: Crate, error: DeliveryError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
         """Put the crate on the queue once more. Where the provider may have it, it knows it by the crate's id only."""
         delay = error.retry_after or BACKOFF[min(crate.attempt, len(BACKOFF) - 1)]
         outcome = Outcome(Status.ACCEPTED, error.code, tries=(Try.of(error, self.delivery.clock()),), retry_in=delay)
-        doubted = crate.doubted or isinstance(error, Ambiguous)
+        doubted = crate.doubted or isinstance(error, UnknownOutcome)
         again = replace(crate, parcels=tuple(parcels), attempt=crate.attempt + 1, doubted=doubted)
         self.delivery.queue.put(again, delay)
         for parcel in parcels:

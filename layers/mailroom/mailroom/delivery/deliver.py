@@ -10,7 +10,7 @@ from pathlib import Path
 from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
 from mailroom.delivery.dispatch import BACKOFF, LONGEST_TRY, Dispatch
-from mailroom.errors import Misconfigured, Unavailable
+from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
 from mailroom.model.email import Email
 from mailroom.model.message import Parcel
@@ -69,11 +69,11 @@ class Delivery:
         return self.settle(token, outcome, again, last=last)
 
     def take(self, parcel: Parcel, token: str) -> bool:
-        """Claim a parcel; False if it has its outcome already. Raise Unavailable if another process holds it."""
+        """Claim a parcel; False if it has its outcome already. Raise TemporaryFailure if another process holds it."""
         self.settings.prefetch(parcel.message.tenant, parcel.message.purpose)
         claim = self.ledger.claim(parcel, self.settings.address_key(), token, self.clock())
         if claim is Claim.BUSY:
-            raise Unavailable("ledger", CLAIMED, retry_after=LEASE)
+            raise TemporaryFailure("ledger", CLAIMED, retry_after=LEASE)
         return claim is Claim.OURS
 
     def look(self, parcel: Parcel) -> Outcome | Ready:
@@ -90,7 +90,7 @@ class Delivery:
             sender = self.settings.sender(message.tenant, message.purpose)
             brand = self.settings.brand(message.tenant)
             chain = tuple(name for name in sender.providers if is_configured(name, self.settings.provider(name)))
-        except Misconfigured as error:
+        except ConfigurationError as error:
             self.settings.refresh()
             return Outcome(Status.ACCEPTED, error.code, tries=(Try.of(error, self.clock()),), retry_in=BACKOFF[4])
         if not chain:

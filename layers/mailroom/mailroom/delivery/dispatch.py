@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from mailroom.delivery.gate import Gate
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Parcel
@@ -49,12 +49,12 @@ class Dispatch:
                 break
             try:
                 (receipt,) = self._at_its_pace(name, lambda provider: [provider.send(email, parcel.message.id)])
-            except SendError as error:
+            except DeliveryError as error:
                 tries.append(Try.of(error, self.clock()))
                 waits.append(error.retry_after or 0.0)
-                if isinstance(error, Rejected):
+                if isinstance(error, PermanentFailure):
                     return Outcome(Status.FAILED, error.code, name, tries=tuple(tries)), tuple(doubts)
-                if isinstance(error, Ambiguous) and not knows:
+                if isinstance(error, UnknownOutcome) and not knows:
                     doubts.append(name)
                 if not self._next_at_once(error, name, parcel):
                     break
@@ -73,23 +73,23 @@ class Dispatch:
         try:
             configured = is_configured(name, self.settings.provider(name))
             return configured and isinstance(self._provider(name), BatchProvider)
-        except Misconfigured:
+        except ConfigurationError:
             return False  # as each mail that is offered to it will say
 
     def send_batch(self, name: str, emails: Sequence[Email], key: str) -> list[Receipt]:
-        """Hand many Emails to one provider in one request: it takes all, or a SendError says that it took none."""
+        """Hand many Emails to one provider in one request: it takes all, or a DeliveryError says that it took none."""
 
         def send(provider: Provider) -> list[Receipt]:
             if not isinstance(provider, BatchProvider):
-                raise Unavailable(name, "takes_one_at_a_time", retry_after=inf)
+                raise TemporaryFailure(name, "takes_one_at_a_time", retry_after=inf)
             return provider.send_batch(emails, key)
 
         return self._at_its_pace(name, send)
 
-    def _next_at_once(self, error: SendError, name: str, parcel: Parcel) -> bool:
-        if isinstance(error, Misconfigured):
+    def _next_at_once(self, error: DeliveryError, name: str, parcel: Parcel) -> bool:
+        if isinstance(error, ConfigurationError):
             return True
-        if isinstance(error, Ambiguous):  # it may have it: ask the same one again, if it would know
+        if isinstance(error, UnknownOutcome):  # it may have it: ask the same one again, if it would know
             return name in parcel.doubts or not self._provider(name).idempotent
         patient = parcel.lane is Lane.NOTICES and parcel.attempt < PATIENCE
         return not patient or (error.retry_after or 0.0) > BACKOFF[-1]
@@ -102,16 +102,16 @@ class Dispatch:
         gate = self.gates.setdefault(name, Gate())
         wait = gate.wait(self.clock())
         if wait > HOLD_BACK:
-            raise Unavailable(name, "holding_back", retry_after=wait)
+            raise TemporaryFailure(name, "holding_back", retry_after=wait)
         if wait:
             self.sleep(wait)
         try:
             try:
                 receipts = send(self._provider(name))
-            except Misconfigured:
+            except ConfigurationError:
                 self.settings.refresh()
                 receipts = send(self._provider(name))
-        except (Unavailable, Ambiguous) as error:
+        except (TemporaryFailure, UnknownOutcome) as error:
             gate.refused(self.clock(), error.retry_after)
             raise
         gate.took(self.clock(), receipts[0].wait)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from mailroom.errors import Refused
+from mailroom.errors import RequestError
 from mailroom.model.event import Report
 from mailroom.providers import kind_of
 from mailroom.request import Request
@@ -24,7 +24,7 @@ class Reporter(Protocol):
     def NEEDS(self) -> tuple[str, ...]: ...
 
     def read(self, request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -> Report:
-        """Return what a request reports; raise Refused unless it is proven to come from the provider."""
+        """Return what a request reports; raise RequestError unless it is proven to come from the provider."""
         ...
 
 
@@ -33,17 +33,17 @@ def read(request: Request, settings: Settings) -> Report:
     account = request.path.get("provider", "")
     reporter = _load(kind_of(account)) if ACCOUNT.fullmatch(account) else None
     if reporter is None:
-        raise Refused(404, f"No such provider reports here: use {', '.join(PROVIDERS)}.")
+        raise RequestError(404, f"No such provider reports here: use {', '.join(PROVIDERS)}.")
     request.require_post()
     if len(request.body) > LONGEST_BODY:
-        raise Refused(413, "The report is too large.")
+        raise RequestError(413, "The report is too large.")
     found = settings.values(*(f"feedback/{account}/{name}" for name in reporter.NEEDS))
     secrets = {
         name.rpartition("/")[2]: [line.strip() for line in value.splitlines() if line.strip()]
         for name, value in found.items()
     }
     if not all(secrets.get(name) for name in reporter.NEEDS):
-        raise Refused(404, "Reports of this provider are not set up.")
+        raise RequestError(404, "Reports of this provider are not set up.")
     return reporter.read(request, account, secrets)
 
 

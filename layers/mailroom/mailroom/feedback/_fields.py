@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mailroom.errors import Refused
+from mailroom.errors import RequestError
 from mailroom.request import Request, parse_json
 
 __all__ = ["address_in", "body_of", "dig", "header_of_ours", "moment", "seconds", "text"]
@@ -17,7 +17,7 @@ def body_of(request: Request) -> dict[str, Any]:
     """Return the JSON object of a request that is proven."""
     body = parse_json(request.body)
     if not isinstance(body, dict):
-        raise Refused(400, "This is not a report: it must be a JSON object.")
+        raise RequestError(400, "This is not a report: it must be a JSON object.")
     return body
 
 

@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Iterable, Sequence
 
-from mailroom.errors import Misconfigured, Refused
+from mailroom.errors import ConfigurationError, RequestError
 from mailroom.request import Request
 
 __all__ = ["is_one_of", "require_fresh", "require_shared_secret", "require_standard_webhook", "unbase64", "unproven"]
@@ -16,8 +16,8 @@ TOLERANCE = 300.0  # seconds, either way
 SECONDS = re.compile(r"[0-9]{1,12}")
 
 
-def unproven(why: str) -> Refused:
-    return Refused(401, f"This report is not proven: {why}.")
+def unproven(why: str) -> RequestError:
+    return RequestError(401, f"This report is not proven: {why}.")
 
 
 def require_fresh(timestamp: str, now: float) -> None:
@@ -52,7 +52,9 @@ def require_standard_webhook(request: Request, secrets: Sequence[str], name: str
 def _key(secret: str, name: str) -> bytes:
     key = unbase64(secret.removeprefix("whsec_"))
     if not key:
-        raise Misconfigured("settings", "malformed", f"{name} must be a signing secret such as whsec_…, one a line")
+        raise ConfigurationError(
+            "settings", "malformed", f"{name} must be a signing secret such as whsec_…, one a line"
+        )
     return key
 
 

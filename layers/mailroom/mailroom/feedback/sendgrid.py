@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailroom.errors import Misconfigured, Refused
+from mailroom.errors import ConfigurationError, RequestError
 from mailroom.feedback._fields import seconds, text
 from mailroom.feedback._proof import require_fresh, unbase64, unproven
 from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
@@ -40,7 +40,7 @@ def read(request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -
     verify(request, account, secrets["secret"])
     body = parse_json(request.body)
     if not isinstance(body, list):
-        raise Refused(400, "This is not a report: SendGrid sends a JSON array of events.")
+        raise RequestError(400, "This is not a report: SendGrid sends a JSON array of events.")
     return Report([event for item in body for event in parse(item, account, request.received_at)])
 
 
@@ -68,9 +68,9 @@ def verify(request: Request, account: str, keys: Sequence[str]) -> None:
     raise unproven("no signature fits")
 
 
-def _malformed(account: str) -> Misconfigured:
+def _malformed(account: str) -> ConfigurationError:
     what = "must be the verification keys that SendGrid shows, MFkw…, one a line"
-    return Misconfigured("settings", "malformed", f"feedback/{account}/secret {what}")
+    return ConfigurationError("settings", "malformed", f"feedback/{account}/secret {what}")
 
 
 def parse(item: Any, account: str, now: float) -> list[Event]:

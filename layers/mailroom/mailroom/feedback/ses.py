@@ -6,7 +6,7 @@ They come from SNS or EventBridge straight to the function, and IAM is the proof
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mailroom.errors import Refused
+from mailroom.errors import RequestError
 from mailroom.feedback._amazon import bounce
 from mailroom.feedback._fields import address_in, dig, header_of_ours, moment, text
 from mailroom.model.event import Event, Reason, What, replies
@@ -42,7 +42,7 @@ def from_aws(event: Mapping[str, Any], now: float) -> list[Event]:
 def text_of(record: Any) -> bytes:
     message = dig(record, "Sns", "Message")
     if not isinstance(message, str):
-        raise Refused(400, "This is not an event that SES sends through SNS or EventBridge.")
+        raise RequestError(400, "This is not an event that SES sends through SNS or EventBridge.")
     return message.encode("utf-8", "surrogatepass")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mailroom.errors import Refused, Unavailable
+from mailroom.errors import RequestError, TemporaryFailure
 from mailroom.feedback import ses
 from mailroom.feedback._fields import body_of, moment, text
 from mailroom.feedback._proof import TOLERANCE, unbase64, unproven
@@ -118,9 +118,9 @@ def get(url: str) -> bytes:
         answer = connection.getresponse()
         content = answer.read(LONGEST_ANSWER)
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable("sns", "unreachable", type(error).__name__) from error
+        raise TemporaryFailure("sns", "unreachable", type(error).__name__) from error
     finally:
         connection.close()
     if answer.status != 200:
-        raise Refused(400, "What this message points to is not there.")
+        raise RequestError(400, "What this message points to is not there.")
     return content

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mailroom.aws.client import Aws, AwsRefusal
+from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.ledger.tally import Tally
 from mailroom.model.kinds import Lane
@@ -113,7 +113,7 @@ class Ledger:
                 "(#status = :accepted AND #attempt <= :attempt AND (#claim = :claim OR #lease < :now))",
                 values={":accepted": Status.ACCEPTED, ":now": now},
             )
-        except AwsRefusal as refusal:
+        except AwsError as refusal:
             row = _old_item(refusal)
             over = row["status"] != Status.ACCEPTED or row["attempt"] > parcel.attempt
             return Claim.DONE if over else Claim.BUSY
@@ -128,7 +128,7 @@ class Ledger:
                 condition="attribute_not_exists(pk) OR #ttl < :now OR #message = :instead_of",
                 values={":now": now, ":instead_of": instead_of},
             )
-        except AwsRefusal as refusal:
+        except AwsError as refusal:
             row = _old_item(refusal)
             return Admission(row["message"], row["said"], row["created"])
         return wanted
@@ -138,7 +138,7 @@ class Ledger:
         first = self._first(message, address_key, now) | {"claim": "", "lease": 0, "attempt": 0}
         try:
             self._update(f"message#{message.id}", first, condition="attribute_not_exists(pk)", values={})
-        except AwsRefusal as refusal:
+        except AwsError as refusal:
             return not _old_item(refusal)["claim"]
         return True
 
@@ -169,7 +169,7 @@ class Ledger:
                 "(#created < :created AND (#identity <> :identity OR #created < :earlier))",
                 values={":earlier": message.created_at - SAME_WITHIN},
             )
-        except AwsRefusal as refusal:
+        except AwsError as refusal:
             old = _old_item(refusal)
             return Standing.DUPLICATE if old["identity"] == identity else Standing.SUPERSEDED
         return Standing.CURRENT
@@ -197,7 +197,7 @@ class Ledger:
                 condition="#claim = :claim AND #status = :accepted",
                 values={":claim": token, ":accepted": Status.ACCEPTED},
             )
-        except AwsRefusal as refusal:
+        except AwsError as refusal:
             row = _old_item(refusal)
             if row.get("claim") != token:
                 raise
@@ -238,7 +238,7 @@ class Ledger:
                     condition=f"attribute_exists(pk) AND NOT contains(#events, :mark) AND {condition}",
                     values={":mark": event.mark, **values},
                 )
-            except AwsRefusal as refusal:
+            except AwsError as refusal:
                 row = _old_item(refusal)
                 if not row or event.mark in row.get("events", ()):
                     break
@@ -256,7 +256,7 @@ class Ledger:
                 condition="attribute_not_exists(pk) OR #said = :said OR #ttl < :now",
                 values={":now": now},
             )
-        except AwsRefusal as refusal:
+        except AwsError as refusal:
             _old_item(refusal)
             return False
         return True
@@ -351,7 +351,7 @@ def _without_empty(values: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def _old_item(refusal: AwsRefusal) -> dict[str, Any]:
+def _old_item(refusal: AwsError) -> dict[str, Any]:
     if refusal.code != "ConditionalCheckFailedException":
         raise refusal
     return decode_item(refusal.body.get("Item", {}))

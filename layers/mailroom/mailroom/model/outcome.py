@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mailroom.errors import SendError
+from mailroom.errors import DeliveryError
 
 __all__ = ["Outcome", "Status", "Try"]
 
@@ -32,8 +32,8 @@ class Try:
     error: str = ""  # which branch of the error tree, in lower case
 
     @classmethod
-    def of(cls, error: SendError, at: float) -> "Try":
-        return cls(at, error.party, error.code, error.detail, type(error).__name__.lower())
+    def of(cls, error: DeliveryError, at: float) -> "Try":
+        return cls(at, error.party, error.code, error.detail, error.category.lower())
 
 
 @dataclass(frozen=True, slots=True)

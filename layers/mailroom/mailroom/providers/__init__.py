@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, runtime_checkable
 
-from mailroom.errors import Misconfigured
+from mailroom.errors import ConfigurationError
 from mailroom.model.email import Email
 
 __all__ = [
@@ -88,7 +88,7 @@ def kind_of(name: str) -> str:
 
 def needs(name: str) -> Needs:
     if kind_of(name) not in NEEDS:
-        raise Misconfigured("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")
+        raise ConfigurationError("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")
     return NEEDS[kind_of(name)]
 
 
@@ -134,4 +134,4 @@ def load(name: str, values: Mapping[str, str]) -> Provider:
             from mailroom.providers.http import Http
 
             return Http.from_settings(values)
-    raise Misconfigured("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")
+    raise ConfigurationError("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")

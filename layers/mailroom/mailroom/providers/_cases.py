@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 
 __all__ = ["QUOTA_WAIT", "Case", "problem"]
 
@@ -17,47 +17,49 @@ class Case(NamedTuple):
     status: int  # 0: any
     name: str  # the provider's own name for it; empty: any
     says: str  # a pattern in its message, any case; empty: any
-    error: type[SendError]
+    error: type[DeliveryError]
     code: str  # our word for it
     wait: float | None = None  # at least so many seconds, whatever its headers say
 
 
 # What a status means by itself, where no row of the provider's table fits.
-BY_STATUS: Mapping[int, tuple[type[SendError], str]] = {
-    400: (Rejected, "invalid"),
-    401: (Misconfigured, "bad_key"),
-    402: (Misconfigured, "unpaid"),
-    403: (Misconfigured, "forbidden"),
-    404: (Misconfigured, "not_found"),
-    405: (Misconfigured, "not_found"),
-    406: (Rejected, "invalid"),
-    408: (Ambiguous, "timeout"),
-    410: (Misconfigured, "not_found"),
-    413: (Rejected, "too_large"),
-    415: (Rejected, "invalid"),
-    422: (Rejected, "invalid"),
+BY_STATUS: Mapping[int, tuple[type[DeliveryError], str]] = {
+    400: (PermanentFailure, "invalid"),
+    401: (ConfigurationError, "bad_key"),
+    402: (ConfigurationError, "unpaid"),
+    403: (ConfigurationError, "forbidden"),
+    404: (ConfigurationError, "not_found"),
+    405: (ConfigurationError, "not_found"),
+    406: (PermanentFailure, "invalid"),
+    408: (UnknownOutcome, "timeout"),
+    410: (ConfigurationError, "not_found"),
+    413: (PermanentFailure, "too_large"),
+    415: (PermanentFailure, "invalid"),
+    422: (PermanentFailure, "invalid"),
 }
 
 
 def problem(
     party: str, cases: Sequence[Case], status: int, name: str, message: str, wait: float | None = None
-) -> SendError:
+) -> DeliveryError:
     """Return the error an answer amounts to: by the provider's own table, else by its status."""
     for case in cases:
         if case.status in (0, status) and case.name in ("", name) and re.search(case.says, message, re.IGNORECASE):
             at_least = max((seconds for seconds in (wait, case.wait) if seconds is not None), default=None)
             return _error(case.error, party, case.code, name, message, at_least)
-    error, code = BY_STATUS.get(status, (Unavailable, f"http_{status}"))
-    if not name and not message and error is Rejected and status != 413:
+    error, code = BY_STATUS.get(status, (TemporaryFailure, f"http_{status}"))
+    if not name and not message and error is PermanentFailure and status != 413:
         # Not the provider's words but a proxy's: it says nothing about this mail.
-        error, code = Unavailable, f"http_{status}"
+        error, code = TemporaryFailure, f"http_{status}"
     if 300 <= status < 400:
-        error, code = Misconfigured, "redirected"
+        error, code = ConfigurationError, "redirected"
     if status < 300 or status >= 500:
-        error, code = Ambiguous, f"http_{status}"
+        error, code = UnknownOutcome, f"http_{status}"
     return _error(error, party, code, name, message, wait)
 
 
-def _error(kind: type[SendError], party: str, code: str, name: str, message: str, wait: float | None) -> SendError:
+def _error(
+    kind: type[DeliveryError], party: str, code: str, name: str, message: str, wait: float | None
+) -> DeliveryError:
     detail = ": ".join(part for part in (name, message) if part)
-    return kind(party, code, detail, retry_after=wait if issubclass(kind, Unavailable | Ambiguous) else None)
+    return kind(party, code, detail, retry_after=wait if issubclass(kind, TemporaryFailure | UnknownOutcome) else None)

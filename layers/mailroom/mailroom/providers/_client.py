@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from mailroom.errors import Ambiguous, Misconfigured, Unavailable
+from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.providers._cases import QUOTA_WAIT, Case, problem
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 TIMEOUT = {"connect": 2.0, "read": 6.0, "write": 6.0, "pool": 2.0}
 PATIENCE = 8.0  # a timeout is for one read: this is for all of them
 LONGEST_ANSWER = 256 * 1024
-# Most front ends drop a connection after a minute without use. One dropped in the moment we write is an Ambiguous
+# Most front ends drop a connection after a minute without use. One dropped in the moment we write is an UnknownOutcome
 # outcome, so ours are let go much earlier.
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
 COMMON = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
@@ -92,11 +92,11 @@ def post(
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > LONGEST_ANSWER or time.monotonic() > patience:
-                    raise Ambiguous(party, "garbage", "its answer does not end")
+                    raise UnknownOutcome(party, "garbage", "its answer does not end")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-        raise Unavailable(party, "unreachable", type(error).__name__) from error
+        raise TemporaryFailure(party, "unreachable", type(error).__name__) from error
     except httpx.RequestError as error:
-        raise Ambiguous(party, "no_answer", type(error).__name__) from error
+        raise UnknownOutcome(party, "no_answer", type(error).__name__) from error
     return Answer(response.status_code, response.headers, body)
 
 
@@ -133,7 +133,7 @@ def secret(party: str, values: Mapping[str, str], name: str) -> str:
     value = values.get(name, "").strip()
     if not re.fullmatch(r"[\x21-\x7e]+", value):
         why = "must be one line of plain characters without spaces" if value else "is not set"
-        raise Misconfigured("settings", "malformed", f"providers/{party}/{name} {why}")
+        raise ConfigurationError("settings", "malformed", f"providers/{party}/{name} {why}")
     return value
 
 
@@ -147,6 +147,6 @@ def endpoint(party: str, values: Mapping[str, str], default: str = "") -> str:
     sound = HOST.fullmatch(url.raw_host) and not url.userinfo
     if sound and url.scheme in ("https", "http" if url.host in HOME else "https"):
         return value
-    raise Misconfigured(
+    raise ConfigurationError(
         "settings", "malformed", f"providers/{party}/endpoint must be an https address, without a password"
     )

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mailroom.errors import Misconfigured
+from mailroom.errors import ConfigurationError
 
 __all__ = ["Relay", "Tls"]
 
@@ -82,5 +82,5 @@ def _is_host(text: str) -> bool:
     return len(text) < 254 and all(re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", label) for label in labels)
 
 
-def _malformed(name: str, why: str) -> Misconfigured:
-    return Misconfigured("settings", "malformed", f"providers/smtp/{name} {why}")
+def _malformed(name: str, why: str) -> ConfigurationError:
+    return ConfigurationError("settings", "malformed", f"providers/smtp/{name} {why}")

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._address import ascii_address
@@ -28,29 +28,29 @@ CARRIED = re.compile(r"X-User-[\w-]+|List-Unsubscribe(?:-Post)?", re.IGNORECASE)
 # https://www.alibabacloud.com/help/en/direct-mail/api-dm-2015-11-23-errorcodes. InvalidSendMail.Spam means a spent
 # quota, a frequency, an account in arrears or, really, spam: an operator has to look which.
 ERRORS = (
-    Case(0, "InvalidAccessKeyId.NotFound", "", Misconfigured, "bad_key"),
-    Case(0, "InvalidAccessKeyId.Inactive", "", Misconfigured, "bad_key"),
-    Case(0, "SignatureDoesNotMatch", "", Misconfigured, "bad_key"),
-    Case(0, "IncompleteSignature", "", Misconfigured, "bad_key"),
-    Case(0, "Forbidden", "", Misconfigured, "forbidden"),
-    Case(0, "Forbidden.RAM", "", Misconfigured, "forbidden"),
-    Case(0, "NoPermission", "", Misconfigured, "forbidden"),
-    Case(0, "InvalidMailAddress.NotFound", "", Misconfigured, "unverified_sender"),
-    Case(0, "InvalidMailAddressStatus.Malformed", "", Misconfigured, "unverified_sender"),
-    Case(0, "InvalidMailAddressDomain.Malformed", "", Misconfigured, "unverified_sender"),
-    Case(0, "InvalidMailAddressName.Malformed", "", Misconfigured, "invalid_sender"),
-    Case(0, "InvalidMailAddressSendType.Malformed", "", Misconfigured, "invalid_sender"),
-    Case(0, "InvalidFromAlias.Malformed", "", Misconfigured, "invalid_sender"),
-    Case(0, "InvalidTag.NotFound", "", Misconfigured, "unknown_tag"),
-    Case(0, "InvalidTagName.Malformed", "", Misconfigured, "unknown_tag"),
-    Case(0, "InvalidSendMail.Spam", "", Misconfigured, "quota_or_spam"),
-    Case(0, "InvalidToAddress", "", Rejected, "invalid_recipient"),
-    Case(0, "InvalidToAddress.Spam", "", Rejected, "invalid_recipient"),
-    Case(0, "InvalidReceiverName.Malformed", "", Rejected, "invalid_recipient"),
-    Case(0, "Throttling", "", Unavailable, "rate_limited", 1.0),
-    Case(0, "Throttling.User", "", Unavailable, "rate_limited", 1.0),
-    Case(0, "Throttling.Api", "", Unavailable, "rate_limited", 1.0),
-    Case(429, "", "", Unavailable, "rate_limited", 1.0),
+    Case(0, "InvalidAccessKeyId.NotFound", "", ConfigurationError, "bad_key"),
+    Case(0, "InvalidAccessKeyId.Inactive", "", ConfigurationError, "bad_key"),
+    Case(0, "SignatureDoesNotMatch", "", ConfigurationError, "bad_key"),
+    Case(0, "IncompleteSignature", "", ConfigurationError, "bad_key"),
+    Case(0, "Forbidden", "", ConfigurationError, "forbidden"),
+    Case(0, "Forbidden.RAM", "", ConfigurationError, "forbidden"),
+    Case(0, "NoPermission", "", ConfigurationError, "forbidden"),
+    Case(0, "InvalidMailAddress.NotFound", "", ConfigurationError, "unverified_sender"),
+    Case(0, "InvalidMailAddressStatus.Malformed", "", ConfigurationError, "unverified_sender"),
+    Case(0, "InvalidMailAddressDomain.Malformed", "", ConfigurationError, "unverified_sender"),
+    Case(0, "InvalidMailAddressName.Malformed", "", ConfigurationError, "invalid_sender"),
+    Case(0, "InvalidMailAddressSendType.Malformed", "", ConfigurationError, "invalid_sender"),
+    Case(0, "InvalidFromAlias.Malformed", "", ConfigurationError, "invalid_sender"),
+    Case(0, "InvalidTag.NotFound", "", ConfigurationError, "unknown_tag"),
+    Case(0, "InvalidTagName.Malformed", "", ConfigurationError, "unknown_tag"),
+    Case(0, "InvalidSendMail.Spam", "", ConfigurationError, "quota_or_spam"),
+    Case(0, "InvalidToAddress", "", PermanentFailure, "invalid_recipient"),
+    Case(0, "InvalidToAddress.Spam", "", PermanentFailure, "invalid_recipient"),
+    Case(0, "InvalidReceiverName.Malformed", "", PermanentFailure, "invalid_recipient"),
+    Case(0, "Throttling", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(0, "Throttling.User", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(0, "Throttling.Api", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
 )
 
 
@@ -79,7 +79,7 @@ class Aliyun:
         region = values.get("region", "").strip() or HOME
         if not re.fullmatch(r"[a-z0-9-]{1,40}", region):
             said = f"providers/{cls.name}/region must be a region such as {HOME}"
-            raise Misconfigured("settings", "malformed", said)
+            raise ConfigurationError("settings", "malformed", said)
         endpoint = _client.endpoint(cls.name, values, _endpoint(region))
         return cls(key_id, secret, _client.shared(endpoint), endpoint, values.get("tag_name", "").strip())
 
@@ -89,7 +89,7 @@ class Aliyun:
         said = answer.json()
         if answer.is_success:
             if not isinstance(said.get("EnvId"), str) or not said["EnvId"]:
-                raise Ambiguous(self.name, "garbage", "its answer has no id")
+                raise UnknownOutcome(self.name, "garbage", "its answer has no id")
             return Receipt(said["EnvId"])
         name, message = str(said.get("Code") or ""), str(said.get("Message") or "")
         raise _client.problem(self.name, ERRORS, answer.status, name, message, _wait(answer.headers))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import httpx
 
-from mailroom.errors import Ambiguous, Misconfigured, Unavailable
+from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._client import Case
@@ -22,8 +22,8 @@ SHORTEST_SECRET = 24  # bytes, says the standard
 
 # What we ask such a service to answer: docs/providers/http.md. Every other status means what it means anywhere.
 ERRORS = (
-    Case(429, "", "", Unavailable, "rate_limited", 1.0),
-    Case(503, "", "", Unavailable, "maintenance"),
+    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(503, "", "", TemporaryFailure, "maintenance"),
 )
 
 
@@ -64,7 +64,7 @@ class Http:
             id_ = said.get("id")
             if not isinstance(id_, str):
                 # A page that answers 200 to everything must not swallow mail.
-                raise Ambiguous(self.name, "garbage", "its answer has no id: see docs/providers/http.md")
+                raise UnknownOutcome(self.name, "garbage", "its answer has no id: see docs/providers/http.md")
             return Receipt(id_, _client.retry_after(answer.headers) or 0.0)
         message = str(said.get("message") or "")
         wait = _client.retry_after(answer.headers)
@@ -102,6 +102,6 @@ def _decoded(secret: str) -> bytes:
     return decoded
 
 
-def _malformed_secret() -> Misconfigured:
+def _malformed_secret() -> ConfigurationError:
     said = f"providers/http/secret must be whsec_ and base64 of {SHORTEST_SECRET} bytes or more; two lines to rotate"
-    return Misconfigured("settings", "malformed", said)
+    return ConfigurationError("settings", "malformed", said)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
@@ -22,15 +22,15 @@ ENDPOINT = "https://api.mailgun.net"
 # https://documentation.mailgun.com/docs/mailgun/quickstart-guide/responses, and the messages that wrappers quote.
 # As of 2026 how long to wait stands in the text of a 429, as seconds or as a date.
 ERRORS = (
-    Case(401, "", "", Misconfigured, "bad_key"),  # its body is the bare word Forbidden
-    Case(404, "", "domain not found", Misconfigured, "unknown_domain"),
-    Case(0, "", "domain is unverified", Misconfigured, "unverified_sender"),
-    Case(0, "", "for test purposes only", Misconfigured, "test_mode"),
-    Case(429, "", "", Unavailable, "rate_limited", 1.0),
-    Case(0, "", "not allowed to send", Misconfigured, "forbidden"),
-    Case(400, "", "from'? parameter", Misconfigured, "invalid_sender"),
-    Case(400, "", "to'? parameter", Rejected, "invalid_recipient"),
-    Case(413, "", "", Rejected, "too_large"),
+    Case(401, "", "", ConfigurationError, "bad_key"),  # its body is the bare word Forbidden
+    Case(404, "", "domain not found", ConfigurationError, "unknown_domain"),
+    Case(0, "", "domain is unverified", ConfigurationError, "unverified_sender"),
+    Case(0, "", "for test purposes only", ConfigurationError, "test_mode"),
+    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(0, "", "not allowed to send", ConfigurationError, "forbidden"),
+    Case(400, "", "from'? parameter", ConfigurationError, "invalid_sender"),
+    Case(400, "", "to'? parameter", PermanentFailure, "invalid_recipient"),
+    Case(413, "", "", PermanentFailure, "too_large"),
 )
 # Mailgun fills these in wherever they stand, and what a stranger wrote may stand in a mail.
 # https://documentation.mailgun.com/docs/mailgun/user-manual/tracking-messages/tracking-unsubscribes (2026)
@@ -72,9 +72,9 @@ class Mailgun:
             return Receipt(id_.strip("<>"), _client.hold_back(answer.headers))
         if answer.is_success and b"Mailgun Magnificent API" in answer.content:
             # The greeting of a path that does not exist, with a 200 (seen since 2016).
-            raise Misconfigured(self.name, "not_found", "no such path: look at the endpoint and the domain")
+            raise ConfigurationError(self.name, "not_found", "no such path: look at the endpoint and the domain")
         if answer.is_success:
-            raise Ambiguous(self.name, "garbage", message or "its answer has no id")
+            raise UnknownOutcome(self.name, "garbage", message or "its answer has no id")
         wait = _client.retry_after(answer.headers, message)
         raise _client.problem(self.name, ERRORS, answer.status, "", message, wait)
 

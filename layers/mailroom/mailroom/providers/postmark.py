@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import httpx
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
@@ -20,20 +20,20 @@ STREAM = "outbound"  # the transactional stream that every server has from its f
 # https://postmarkapp.com/developer/api/overview#error-codes
 # The names are Postmark's own ErrorCode: 401, 405, 413, 429 and 500 among them are not HTTP statuses.
 ERRORS = (
-    Case(0, "10", "", Misconfigured, "bad_key"),
-    Case(0, "100", "", Unavailable, "maintenance", 60.0),
-    Case(0, "300", "'From'|sender signature", Misconfigured, "invalid_sender"),
-    Case(0, "300", "'To'", Rejected, "invalid_recipient"),
-    Case(0, "400", "", Misconfigured, "unverified_sender"),
-    Case(0, "401", "", Misconfigured, "unverified_sender"),
-    Case(0, "405", "", Unavailable, "quota", QUOTA_WAIT),
-    Case(0, "406", "", Rejected, "suppressed"),
-    Case(0, "412", "", Misconfigured, "test_mode"),
-    Case(422, "413", "", Misconfigured, "forbidden"),
-    Case(0, "429", "", Unavailable, "rate_limited", 1.0),
-    Case(422, "", "MessageStream", Misconfigured, "unknown_stream"),
-    Case(413, "", "", Rejected, "too_large"),
-    Case(429, "", "", Unavailable, "rate_limited", 1.0),
+    Case(0, "10", "", ConfigurationError, "bad_key"),
+    Case(0, "100", "", TemporaryFailure, "maintenance", 60.0),
+    Case(0, "300", "'From'|sender signature", ConfigurationError, "invalid_sender"),
+    Case(0, "300", "'To'", PermanentFailure, "invalid_recipient"),
+    Case(0, "400", "", ConfigurationError, "unverified_sender"),
+    Case(0, "401", "", ConfigurationError, "unverified_sender"),
+    Case(0, "405", "", TemporaryFailure, "quota", QUOTA_WAIT),
+    Case(0, "406", "", PermanentFailure, "suppressed"),
+    Case(0, "412", "", ConfigurationError, "test_mode"),
+    Case(422, "413", "", ConfigurationError, "forbidden"),
+    Case(0, "429", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(422, "", "MessageStream", ConfigurationError, "unknown_stream"),
+    Case(413, "", "", PermanentFailure, "too_large"),
+    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
 )
 
 
@@ -64,11 +64,11 @@ class Postmark:
         id_, code, message = said.get("MessageID"), said.get("ErrorCode", 0), str(said.get("Message") or "")
         # A 200 says that it was not sent, too: with an ErrorCode, or (2026) only in the words of its message.
         if answer.is_success and "inactive address" in message.lower():
-            raise Rejected(self.name, "suppressed", message)
+            raise PermanentFailure(self.name, "suppressed", message)
         if answer.is_success and isinstance(id_, str) and code == 0:
             return Receipt(id_, _client.hold_back(answer.headers))
         if answer.is_success and not code:
-            raise Ambiguous(self.name, "garbage", message or "its answer has no id")
+            raise UnknownOutcome(self.name, "garbage", message or "its answer has no id")
         status = 422 if answer.is_success else answer.status
         name = str(code) if "ErrorCode" in said else ""
         raise _client.problem(self.name, ERRORS, status, name, message, _client.retry_after(answer.headers))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import httpx
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.providers import Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
@@ -20,24 +20,24 @@ HAS_IT = "invalid_idempotent_request"
 
 # https://resend.com/docs/api-reference/errors. Seen in 2026: one name under several statuses, names that page lacks.
 ERRORS = (
-    Case(0, "missing_api_key", "", Misconfigured, "bad_key"),
-    Case(0, "invalid_api_key", "", Misconfigured, "bad_key"),
-    Case(0, "restricted_api_key", "", Misconfigured, "bad_key"),
-    Case(0, "suspended_api_key", "", Misconfigured, "bad_key"),
-    Case(400, "", "API key is invalid", Misconfigured, "bad_key"),
-    Case(0, "invalid_permission", "", Misconfigured, "forbidden"),
-    Case(0, "", "domain .*not verified", Misconfigured, "unverified_sender"),
-    Case(403, "", "only send testing emails", Misconfigured, "test_mode"),
-    Case(0, "invalid_from_address", "", Misconfigured, "invalid_sender"),
-    Case(422, "", "`from`", Misconfigured, "invalid_sender"),
-    Case(422, "", "`to`", Rejected, "invalid_recipient"),
-    Case(0, "daily_quota_exceeded", "", Unavailable, "daily_quota", QUOTA_WAIT),
-    Case(0, "monthly_quota_exceeded", "", Unavailable, "monthly_quota", QUOTA_WAIT),
-    Case(0, "email_above_quota", "", Unavailable, "monthly_quota", QUOTA_WAIT),
-    Case(429, "", "", Unavailable, "rate_limited", 1.0),
-    Case(0, "concurrent_idempotent_requests", "", Unavailable, "busy", 1.0),
-    Case(0, "resource_locked", "", Unavailable, "busy", 1.0),
-    Case(409, "", "", Unavailable, "busy", 1.0),
+    Case(0, "missing_api_key", "", ConfigurationError, "bad_key"),
+    Case(0, "invalid_api_key", "", ConfigurationError, "bad_key"),
+    Case(0, "restricted_api_key", "", ConfigurationError, "bad_key"),
+    Case(0, "suspended_api_key", "", ConfigurationError, "bad_key"),
+    Case(400, "", "API key is invalid", ConfigurationError, "bad_key"),
+    Case(0, "invalid_permission", "", ConfigurationError, "forbidden"),
+    Case(0, "", "domain .*not verified", ConfigurationError, "unverified_sender"),
+    Case(403, "", "only send testing emails", ConfigurationError, "test_mode"),
+    Case(0, "invalid_from_address", "", ConfigurationError, "invalid_sender"),
+    Case(422, "", "`from`", ConfigurationError, "invalid_sender"),
+    Case(422, "", "`to`", PermanentFailure, "invalid_recipient"),
+    Case(0, "daily_quota_exceeded", "", TemporaryFailure, "daily_quota", QUOTA_WAIT),
+    Case(0, "monthly_quota_exceeded", "", TemporaryFailure, "monthly_quota", QUOTA_WAIT),
+    Case(0, "email_above_quota", "", TemporaryFailure, "monthly_quota", QUOTA_WAIT),
+    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(0, "concurrent_idempotent_requests", "", TemporaryFailure, "busy", 1.0),
+    Case(0, "resource_locked", "", TemporaryFailure, "busy", 1.0),
+    Case(409, "", "", TemporaryFailure, "busy", 1.0),
 )
 
 
@@ -74,7 +74,7 @@ class Resend:
         if answer.is_success:
             ids = _ids(said)
             if len(ids) != count:
-                raise Ambiguous(self.name, "garbage", "its answer has no id")
+                raise UnknownOutcome(self.name, "garbage", "its answer has no id")
             wait = _client.hold_back(answer.headers)
             return [Receipt(id_, wait) for id_ in ids]
         name, message = str(said.get("name") or ""), str(said.get("message") or "")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import httpx
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, Unavailable
+from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Receipt, _client
@@ -20,15 +20,15 @@ ENDPOINT = "https://api.sendgrid.com"
 # https://www.twilio.com/docs/sendgrid/api-reference/how-to-use-the-sendgrid-v3-api/errors
 # A message is read as "field: words". Seen in logs of 2026: an account out of credits answers 401, like a bad key.
 ERRORS = (
-    Case(0, "", "maximum credits exceeded|exceeded your messaging limits", Unavailable, "quota", QUOTA_WAIT),
-    Case(401, "", "not authorized to send", Misconfigured, "forbidden"),
-    Case(401, "", "", Misconfigured, "bad_key"),
-    Case(403, "", "verified sender identity", Misconfigured, "unverified_sender"),
-    Case(403, "", "", Misconfigured, "forbidden"),
-    Case(400, "", r"^from\b", Misconfigured, "invalid_sender"),
-    Case(400, "", r"^personalizations\.\d+\.to\b", Rejected, "invalid_recipient"),
-    Case(413, "", "", Rejected, "too_large"),
-    Case(429, "", "", Unavailable, "rate_limited", 1.0),
+    Case(0, "", "maximum credits exceeded|exceeded your messaging limits", TemporaryFailure, "quota", QUOTA_WAIT),
+    Case(401, "", "not authorized to send", ConfigurationError, "forbidden"),
+    Case(401, "", "", ConfigurationError, "bad_key"),
+    Case(403, "", "verified sender identity", ConfigurationError, "unverified_sender"),
+    Case(403, "", "", ConfigurationError, "forbidden"),
+    Case(400, "", r"^from\b", ConfigurationError, "invalid_sender"),
+    Case(400, "", r"^personalizations\.\d+\.to\b", PermanentFailure, "invalid_recipient"),
+    Case(413, "", "", PermanentFailure, "too_large"),
+    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
 )
 # A rewritten link is one that a mail scanner can follow before its reader does, and that points elsewhere.
 NO_TRACKING = {
@@ -62,7 +62,7 @@ class SendGrid:
             # The body is empty. Events call this mail by the id of this header and more behind a dot (2026).
             id_ = answer.headers.get("x-message-id", "")
             if not id_ and answer.status != 202:
-                raise Ambiguous(self.name, "garbage", "its answer is not SendGrid's")
+                raise UnknownOutcome(self.name, "garbage", "its answer is not SendGrid's")
             return Receipt(id_, _client.hold_back(answer.headers))
         wait = _client.retry_after(answer.headers)
         raise _client.problem(self.name, ERRORS, answer.status, "", _message(answer), wait)

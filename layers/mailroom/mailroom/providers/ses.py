@@ -23,7 +23,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Receipt
@@ -46,20 +46,20 @@ NO_KEY = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError,
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html. What is wrong often stands in the message
 # only: a used-up quota comes as a throttling, an unverified sender as any rejected mail.
 ERRORS = (
-    Case(0, "", "quota", Unavailable, "daily_quota", QUOTA_WAIT),
-    Case(0, "LimitExceededException", "", Unavailable, "daily_quota", QUOTA_WAIT),
-    Case(0, "TooManyRequestsException", "", Unavailable, "rate_limited", 1.0),
-    Case(0, "ThrottlingException", "", Unavailable, "rate_limited", 1.0),
-    Case(0, "Throttling", "", Unavailable, "rate_limited", 1.0),
-    Case(0, "MailFromDomainNotVerifiedException", "", Misconfigured, "unverified_sender"),
-    Case(0, "", r"\bnot verified", Misconfigured, "unverified_sender"),
-    Case(0, "AccountSuspendedException", "", Misconfigured, "suspended"),
-    Case(0, "SendingPausedException", "", Misconfigured, "suspended"),
-    Case(0, "ExpiredTokenException", "", Misconfigured, "bad_key"),
-    Case(0, "UnrecognizedClientException", "", Misconfigured, "bad_key"),
-    Case(0, "InvalidSignatureException", "", Misconfigured, "bad_key"),
-    Case(0, "InvalidClientTokenId", "", Misconfigured, "bad_key"),
-    Case(400, "MessageRejected", "", Rejected, "refused"),
+    Case(0, "", "quota", TemporaryFailure, "daily_quota", QUOTA_WAIT),
+    Case(0, "LimitExceededException", "", TemporaryFailure, "daily_quota", QUOTA_WAIT),
+    Case(0, "TooManyRequestsException", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(0, "ThrottlingException", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(0, "Throttling", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(0, "MailFromDomainNotVerifiedException", "", ConfigurationError, "unverified_sender"),
+    Case(0, "", r"\bnot verified", ConfigurationError, "unverified_sender"),
+    Case(0, "AccountSuspendedException", "", ConfigurationError, "suspended"),
+    Case(0, "SendingPausedException", "", ConfigurationError, "suspended"),
+    Case(0, "ExpiredTokenException", "", ConfigurationError, "bad_key"),
+    Case(0, "UnrecognizedClientException", "", ConfigurationError, "bad_key"),
+    Case(0, "InvalidSignatureException", "", ConfigurationError, "bad_key"),
+    Case(0, "InvalidClientTokenId", "", ConfigurationError, "bad_key"),
+    Case(400, "MessageRejected", "", PermanentFailure, "refused"),
 )
 
 
@@ -79,7 +79,7 @@ class Ses:
         given = {name: value.strip() for name, value in values.items() if value.strip()}
         endpoint = urlsplit(given.get("endpoint", "https:"))
         if endpoint.scheme != "https" and endpoint.hostname not in ("127.0.0.1", "localhost"):
-            raise Misconfigured("settings", "malformed", "providers/ses/endpoint must be an https address")
+            raise ConfigurationError("settings", "malformed", "providers/ses/endpoint must be an https address")
         try:
             # botocore reads AWS_DEFAULT_REGION only, Lambda is sure to set AWS_REGION.
             region = given.get("region") or os.environ.get("AWS_REGION")
@@ -88,7 +88,7 @@ class Ses:
             said = (
                 "providers/ses/region must be a region such as eu-west-1, providers/ses/endpoint an address or not set"
             )
-            raise Misconfigured("settings", "malformed", said) from error
+            raise ConfigurationError("settings", "malformed", said) from error
         return cls(client, given.get("configuration_set", ""))
 
     def send(self, email: Email, key: str) -> Receipt:
@@ -100,20 +100,20 @@ class Ses:
         except ClientError as error:
             raise _refusal(error) from None  # its text quotes addresses
         except ParamValidationError:
-            raise Rejected(self.name, "invalid", "botocore finds a parameter it cannot send") from None
+            raise PermanentFailure(self.name, "invalid", "botocore finds a parameter it cannot send") from None
         except NO_KEY as error:
-            raise Misconfigured(self.name, "bad_key", type(error).__name__) from error
+            raise ConfigurationError(self.name, "bad_key", type(error).__name__) from error
         except ConnectionError as error:
-            raise Unavailable(self.name, "unreachable", type(error).__name__) from error
+            raise TemporaryFailure(self.name, "unreachable", type(error).__name__) from error
         except HTTPClientError as error:
-            raise Ambiguous(self.name, "no_answer", type(error).__name__) from error
+            raise UnknownOutcome(self.name, "no_answer", type(error).__name__) from error
         # Its parser trips over JSON of another shape with errors of Python's own (seen in 1.44).
         except (BotoCoreError, AttributeError, TypeError) as error:
-            raise Ambiguous(self.name, "garbage", type(error).__name__) from error
+            raise UnknownOutcome(self.name, "garbage", type(error).__name__) from error
         finally:
             self._used_at = time.time()
         if not answer.get("MessageId"):
-            raise Ambiguous(self.name, "garbage", "its answer has no id")
+            raise UnknownOutcome(self.name, "garbage", "its answer has no id")
         return Receipt(answer["MessageId"])
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:256]
 
 
-def _refusal(error: ClientError) -> SendError:
+def _refusal(error: ClientError) -> DeliveryError:
     said = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     name, message = said.get("Code", ""), said.get("Message", "")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import ClassVar
 
-from mailroom.errors import Ambiguous, Misconfigured, Rejected, SendError, Unavailable
+from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Receipt
@@ -58,7 +58,7 @@ class Smtp:
             _ask(smtp, "rcpt", f"RCPT TO:<{email.to}>", 250, 251)
             _ask(smtp, "data", "DATA", 354)
             answer = _hand_over(smtp, letter)
-        except SendError:
+        except DeliveryError:
             _hang_up(smtp)
             raise
         self._idle.append((time.time(), smtp))
@@ -73,13 +73,13 @@ class Smtp:
         if kept := self._kept():
             try:
                 return _mail(kept, email, size)
-            except SendError:
+            except DeliveryError:
                 # What we heard may be older than what we asked, and nothing of this mail has left yet.
                 _hang_up(kept)
         smtp = self._connect(email.from_.address.rpartition("@")[2])
         try:
             return _mail(smtp, email, size)
-        except SendError:
+        except DeliveryError:
             _hang_up(smtp)
             raise
 
@@ -104,7 +104,7 @@ class Smtp:
                 smtp = smtplib.SMTP(relay.host, relay.port, name, timeout=self._connect_timeout)
         try:
             self._introduce(smtp)
-        except SendError:
+        except DeliveryError:
             _hang_up(smtp)
             raise
         if smtp.sock:
@@ -119,7 +119,7 @@ class Smtp:
         # A password never leaves in the clear unless the operator said `none`.
         if not offered and (relay.tls is Tls.STARTTLS or (relay.tls is Tls.OPPORTUNISTIC and relay.username)):
             said = "it offers no STARTTLS: set providers/smtp/tls to implicit, or to none if the network is yours"
-            raise Misconfigured(PARTY, "no_tls", said)
+            raise ConfigurationError(PARTY, "no_tls", said)
         if offered and relay.tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
             with _stage("tls"):
                 smtp.starttls(context=self._tls)
@@ -153,7 +153,7 @@ def _mail(smtp: smtplib.SMTP, email: Email, size: int) -> smtplib.SMTP:
     ours = email.from_.address + (email.reply_to.address if email.reply_to else "")
     if not (ours + email.to).isascii():
         if not smtp.has_extn("smtputf8"):
-            kind = Rejected if ours.isascii() else Misconfigured
+            kind = PermanentFailure if ours.isascii() else ConfigurationError
             raise kind(PARTY, "non_ascii_address", "this relay takes only ASCII before the @ (it has no SMTPUTF8)")
         smtp.command_encoding = "utf-8"
         options += " SMTPUTF8 BODY=8BITMIME"
@@ -173,7 +173,7 @@ def _hand_over(smtp: smtplib.SMTP, letter: bytes) -> bytes:
     end = b".\r\n" if letter.endswith(b"\r\n") else b"\r\n.\r\n"
     with _stage("data"):
         smtp.send(re.sub(rb"(?m)^\.", b"..", letter) + end)
-    with _stage("answer", silence=Ambiguous):
+    with _stage("answer", silence=UnknownOutcome):
         code, text = smtp.getreply()
     if not 200 <= code < 300:
         raise refusal("answer", code, text)
@@ -181,7 +181,7 @@ def _hand_over(smtp: smtplib.SMTP, letter: bytes) -> bytes:
 
 
 @contextmanager
-def _stage(stage: str, silence: type[SendError] = Unavailable) -> Iterator[None]:
+def _stage(stage: str, silence: type[DeliveryError] = TemporaryFailure) -> Iterator[None]:
     """Tell what a failure of smtplib means at this stage. Causes are dropped: they hold what the relay quoted."""
     try:
         yield
@@ -193,17 +193,17 @@ def _stage(stage: str, silence: type[SendError] = Unavailable) -> Iterator[None]
     except smtplib.SMTPServerDisconnected:
         raise silence(PARTY, "no_answer", f"the connection was lost at {stage}") from None
     except smtplib.SMTPException:
-        raise Misconfigured(PARTY, "no_login", "it offers no way to log in that we know") from None
+        raise ConfigurationError(PARTY, "no_login", "it offers no way to log in that we know") from None
     except ssl.SSLCertVerificationError as error:
         said = f"{error.verify_message}: set providers/smtp/ca if the authority is your own"
-        raise Misconfigured(PARTY, "bad_certificate", said) from None
+        raise ConfigurationError(PARTY, "bad_certificate", said) from None
     except ssl.SSLError as error:
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
             said = "this port does not begin with TLS: set providers/smtp/tls to starttls"
-            raise Misconfigured(PARTY, "no_tls", said) from None
-        raise Unavailable(PARTY, "unreachable", f"TLS failed: {error.reason}") from None
+            raise ConfigurationError(PARTY, "no_tls", said) from None
+        raise TemporaryFailure(PARTY, "unreachable", f"TLS failed: {error.reason}") from None
     except OSError as error:
-        raise Unavailable(PARTY, "unreachable", type(error).__name__) from None
+        raise TemporaryFailure(PARTY, "unreachable", type(error).__name__) from None
 
 
 def _hang_up(smtp: smtplib.SMTP) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from mailroom import untrusted
-from mailroom.errors import Invalid
+from mailroom.errors import InvalidRequest
 from mailroom.model.kinds import KINDS, NOTICE_LIFETIME, Lane, lane_of
 from mailroom.model.message import Message, content_identity
 from mailroom.request import BODY_LENGTH, parse_json
@@ -110,14 +110,14 @@ def body_of(event: Any) -> Any:
     try:
         text = json.dumps(event, ensure_ascii=False)
     except RecursionError as error:
-        raise Invalid(400, ("body", "The request is nested too deeply.")) from error
+        raise InvalidRequest(400, ("body", "The request is nested too deeply.")) from error
     return parse_json(text.encode("utf-8", "surrogatepass"))
 
 
 def parse(body: Any) -> SendRequest:
-    """Read one request; raise Invalid with everything that is wrong with it."""
+    """Read one request; raise InvalidRequest with everything that is wrong with it."""
     if len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")) > BODY_LENGTH:
-        raise Invalid(413, ("body", "One mail may have 64 kB."))
+        raise InvalidRequest(413, ("body", "One mail may have 64 kB."))
     problems = dict(_silence(body))
     try:
         request = SendRequest.model_validate(body)
@@ -125,7 +125,7 @@ def parse(body: Any) -> SendRequest:
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
             problems.setdefault(".".join(map(str, problem["loc"])) or "body", _sentence(problem))
     if problems:
-        raise Invalid(422, *problems.items())
+        raise InvalidRequest(422, *problems.items())
     return request
 
 
@@ -133,7 +133,7 @@ def parts_of(body: Any) -> Sequence[Any]:
     """Return the requests of a batch: a list, or an object whose `messages` are one."""
     parts = body.get("messages") if isinstance(body, Mapping) and set(body) == {"messages"} else body
     if not isinstance(parts, list) or not 0 < len(parts) <= BATCH:
-        raise Invalid(422, ("messages", f"Give a list of 1 to {BATCH} messages."))
+        raise InvalidRequest(422, ("messages", f"Give a list of 1 to {BATCH} messages."))
     return parts
 
 

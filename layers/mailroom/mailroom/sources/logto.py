@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mailroom import untrusted
-from mailroom.errors import Refused
+from mailroom.errors import RequestError
 from mailroom.model.kinds import NAME, NOTICE_LIFETIME, Lane, lane_of
 from mailroom.model.mailbox import is_address
 from mailroom.model.message import Message, content_identity, new_id
@@ -56,11 +56,11 @@ def authenticate(request: Request, settings: Settings) -> str:
     if not accepted and tenant == "default":
         raise settings.missing("webhooks/logto/authorization")
     if not accepted:
-        raise Refused(404, "There is no such tenant.")
+        raise RequestError(404, "There is no such tenant.")
     given = request.headers.get("authorization", "").encode("utf-8", "surrogatepass")
     # Compare with each of them, always: the time must not tell which one came close.
     if not sum([hmac.compare_digest(given, value) for value in accepted]):
-        raise Refused(401, "The authorization header is missing or wrong.")
+        raise RequestError(401, "The authorization header is missing or wrong.")
     return tenant
 
 
@@ -71,10 +71,10 @@ def parse(request: Request, tenant: str, code_lifetime: float) -> Message:
     except ValidationError as error:
         field = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"])) or "body"
         known = field if field in Body.model_fields else "body"
-        raise Refused(422, f"The field {known} is missing or not of the right type.") from error
+        raise RequestError(422, f"The field {known} is missing or not of the right type.") from error
     data = {**(body.payload or {}), **_said(body.payload or {})}
     if not is_address(body.to):
-        raise Refused(422, "The recipient is not a single valid email address.")
+        raise RequestError(422, "The recipient is not a single valid email address.")
     kind = TYPES.get(body.type, "generic-code")
     is_test = kind == "generic-code" and data.get("code") == CONSOLE_TEST_CODE
     lifetime = code_lifetime if lane_of(kind, data) is Lane.CODES else NOTICE_LIFETIME
@@ -100,9 +100,9 @@ def _said(payload: Mapping[str, Any]) -> dict[str, str | None]:
     if isinstance(code, int) and not isinstance(code, bool):
         code = str(code)
     if code is not None and not (isinstance(code, str) and len(code) <= 64 and code.isprintable()):
-        raise Refused(422, "The code is not a short text.")
+        raise RequestError(422, "The code is not a short text.")
     if link not in (None, "") and not untrusted.link(link):
-        raise Refused(422, "The link is not a valid http or https address.")
+        raise RequestError(422, "The link is not a valid http or https address.")
     return {"code": code or None, "link": link or None}
 
 
