@@ -14,7 +14,7 @@ from mailroom.feedback.suppression import DEFAULTS, Cause, entry
 from mailroom.ledger.table import Ledger, keyed_hash, shards_of, suppression_of
 from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.model.message import Message, Parcel
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 
 __all__ = ["DAYS", "Stock"]
 
@@ -90,7 +90,7 @@ def _kinds(now: float) -> dict[Status, Row]:
     for status in STATUSES:
         message = Message(status, "default", "sign-in-code", address(0), {"code": "739105"}, now, now + 600, "logto")
         ledger.claim(Parcel.of(message), ADDRESS_KEY, "token", now)
-        tries = Try(now, "resend", "timeout", error="unavailable"), Try(now, "ses", "accepted")
+        tries = Attempt(now, "resend", "timeout", error="unavailable"), Attempt(now, "ses", "accepted")
         ledger.finish(status, "token", Outcome(status, "expired", "ses", "made-up", tries), now)
     return {status: cloud.rows[f"message#{status}"] for status in STATUSES}
 

@@ -9,13 +9,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import telemetry
 from mailroom.aws.client import Aws
-from mailroom.delivery.batches import Packing
+from mailroom.delivery.batches import Batcher
 from mailroom.delivery.deliver import Delivery
 from mailroom.errors import DeliveryError
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
 delivery = Delivery.from_env(aws)
-packing = Packing(delivery)
+packing = Batcher(delivery)
 
 
 @metrics.log_metrics

@@ -9,13 +9,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import telemetry
 from mailroom.api import routes
-from mailroom.api.service import Door
+from mailroom.api.service import SendService
 from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
 from mailroom.request import answer
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
-door = Door(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
+door = SendService(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
 # The template says so for development only; a variable can be set by hand.
 records_codes = os.environ.get("RECORD_CODE_ON_FAILURE") == "true" and os.environ["ENVIRONMENT"] == "development"
 

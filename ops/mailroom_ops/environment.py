@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailroom_ops.problem import BadInput, Refusal
+from mailroom_ops.errors import InvalidInput, ServiceError
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -49,7 +49,7 @@ class Environment:
 
     def __post_init__(self) -> None:
         if self.label not in LABELS:
-            raise BadInput(f"There is no environment {self.label!r}.", f"Use one of {', '.join(LABELS)}.")
+            raise InvalidInput(f"There is no environment {self.label!r}.", f"Use one of {', '.join(LABELS)}.")
         self.stack_name = self.stack_name or os.environ.get("MAILROOM_STACK") or f"mailroom-{self.name}"
         port = os.environ.get("PORT") or "3000"
         self.local_url = self.local_url or os.environ.get("MAILROOM_URL") or f"http://127.0.0.1:{port}"
@@ -78,7 +78,7 @@ class Environment:
             with urllib.request.urlopen(f"{self.local_url}/console/options.json", timeout=5) as answer:
                 found: dict[str, str] = json.load(answer)
         except (OSError, ValueError) as error:
-            raise Refusal(
+            raise ServiceError(
                 f"The local stack does not answer at {self.local_url}.",
                 "Start it with `make run` (another port: PORT=3001), or name an environment with --env.",
             ) from error
@@ -144,7 +144,7 @@ class Environment:
         else:
             try:
                 parameters = self.stack.get("Parameters", [])
-            except Refusal:
+            except ServiceError:
                 parameters = []
             found = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
             said = found.get("Providers", "resend")
@@ -159,7 +159,7 @@ class Environment:
             found = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
         except ClientError as error:
             if "does not exist" in str(error):
-                raise Refusal(
+                raise ServiceError(
                     f"There is no stack {self.stack_name} in {self.region}.",
                     f"Deploy it with `make deploy ENVIRONMENT={self.name}`, or name another region, profile or stack.",
                 ) from error
@@ -186,30 +186,32 @@ class Environment:
         }
 
 
-def aws_says(error: Exception) -> Refusal:
+def aws_says(error: Exception) -> ServiceError:
     """Put what boto3 raised into a sentence. Never a parameter's value: AWS quotes one back where it is malformed."""
     kind, said = type(error).__name__, getattr(error, "response", {}).get("Error", {})
     code, operation = str(said.get("Code", "")), str(getattr(error, "operation_name", ""))
     if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
-        return Refusal("No AWS credentials were found.", "Log in to AWS, or name a profile with --profile.")
+        return ServiceError("No AWS credentials were found.", "Log in to AWS, or name a profile with --profile.")
     if kind == "ProfileNotFound":
-        return Refusal(f"{error}.", "`aws configure list-profiles` tells which there are.")
+        return ServiceError(f"{error}.", "`aws configure list-profiles` tells which there are.")
     if kind == "NoRegionError":
-        return Refusal("No AWS region is set.", "Name one with --region, or set AWS_REGION.")
+        return ServiceError("No AWS region is set.", "Name one with --region, or set AWS_REGION.")
     if kind in LOGGED_OUT or code.startswith("ExpiredToken"):
-        return Refusal("Your AWS login has ended.", "Log in again, for example with `aws sso login`.")
+        return ServiceError("Your AWS login has ended.", "Log in again, for example with `aws sso login`.")
     if code in (
         "UnrecognizedClientException",
         "InvalidClientTokenId",
         "SignatureDoesNotMatch",
         "InvalidSignatureException",
     ):
-        return Refusal("AWS does not know these credentials.", "Log in again, or name another profile with --profile.")
+        return ServiceError(
+            "AWS does not know these credentials.", "Log in again, or name another profile with --profile."
+        )
     if code in NO_RIGHT:
-        return Refusal(
+        return ServiceError(
             f"AWS does not let you call {operation} here.", "Ask for that permission, or name another profile."
         )
     if kind in SILENT:
-        return Refusal(f"AWS does not answer: {kind}.", "Check the network, the region and AWS_ENDPOINT_URL.")
+        return ServiceError(f"AWS does not answer: {kind}.", "Check the network, the region and AWS_ENDPOINT_URL.")
     message = "" if operation == "PutParameter" else str(said.get("Message", "")).rstrip(".")
-    return Refusal(f"AWS refused {operation or 'it'}: {code or kind}" + (f", {message}." if message else "."))
+    return ServiceError(f"AWS refused {operation or 'it'}: {code or kind}" + (f", {message}." if message else "."))

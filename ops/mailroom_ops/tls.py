@@ -5,9 +5,9 @@ from functools import cache
 
 import httpx
 
-__all__ = ["believed"]
+__all__ = ["ssl_context"]
 
 
 @cache
-def believed() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()

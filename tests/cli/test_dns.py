@@ -10,8 +10,8 @@ from mailroom_ops.domains import dns_check
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.domains.records import Purpose, Record, dmarc, full_name, zone
 from mailroom_ops.domains.separation import check_apart
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.finding import Finding, Level
-from mailroom_ops.problem import BadInput
 from tests.cli.nameserver import Zones
 
 DOMAIN = "auth.acme.example"
@@ -143,7 +143,7 @@ def test_silence_is_not_taken_for_a_record_that_is_missing(silence: str) -> None
 
 @pytest.mark.parametrize("text", ["dns.example.com", "127.0.0.1:99999", "", "1.2.3", "[::1"])
 def test_what_is_no_resolver_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="resolver"):
+    with pytest.raises(InvalidInput, match="resolver"):
         Dns([text])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom_ops.problem import Refusal
+from mailroom_ops.errors import ServiceError
 from mailroom_ops.settings import catalog
 from tests.cli.conftest import Run, Stored, store
 
@@ -361,7 +361,7 @@ def allowance(cloud: str) -> Iterator[Callable[[float], None]]:
 
 def test_what_stops_half_way_says_how_far_it_came(allowance: Callable[[float], None]) -> None:
     allowance(1)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ServiceError) as caught:
         store("staging").write({"brands/acme": "{}", "brands/other": "{}", "brands/third": "{}"})
     allowance(float("inf"))
     assert caught.value.details == ("1 of 3 are written; the same command again writes the rest.",)

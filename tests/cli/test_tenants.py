@@ -9,7 +9,7 @@ import pytest
 from mailroom_ops.domains import load
 from mailroom_ops.domains.registrar import Domain, State
 from mailroom_ops.environment import Environment
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cli.conftest import Run, Stored
 from tests.cli.nameserver import Zones
@@ -368,5 +368,5 @@ def test_the_list_is_empty_at_first(run: Run) -> None:
 
 
 def test_a_registrar_without_a_key_says_which_to_set(cloud: str) -> None:
-    with pytest.raises(BadInput, match="api_key is not set"):
+    with pytest.raises(InvalidInput, match="api_key is not set"):
         load("resend", Environment("staging"), {})

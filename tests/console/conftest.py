@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from mailroom.aws.client import Aws
 from mailroom.ledger.table import Ledger
 from mailroom.model.message import Message, Parcel, new_id
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom_ops.console.console import Console, Door
 from mailroom_ops.console.key import Key
 from mailroom_ops.environment import Environment
@@ -60,7 +60,7 @@ class Mails:
     def sent(self, ago: float = 0, status: Status = Status.SENT, reason: str = "", **changes: Any) -> Message:
         """Write down a mail that was handed over some seconds ago."""
         said = self.accepted(ago, **changes)
-        tries = (Try(said.created_at + 0.25, "resend", "accepted"),)
+        tries = (Attempt(said.created_at + 0.25, "resend", "accepted"),)
         outcome = Outcome(status, reason, "resend", f"re-{said.id[-6:]}", tries)
         self.ledger.finish(said.id, "token", outcome, said.created_at + 0.5)
         return said

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from mailroom_ops.console.console import PAGES
-from mailroom_ops.console.context import Confirmation, Desk, SharedEnvironment
+from mailroom_ops.console.context import Confirmation, PageContext, SharedEnvironment
 from mailroom_ops.console.frame import Frame
 from mailroom_ops.web.server import Response
 from tests.cli.conftest import Run, run
@@ -130,7 +130,7 @@ def test_production_is_marked_by_word_and_colour(serve: Serve, look: Look) -> No
 
 @pytest.mark.parametrize("label", ["staging", "production"])
 def test_before_something_is_changed_a_page_says_what_and_how_many_and_where(cloud: str, label: str) -> None:
-    desk = Desk(Frame(label, []), SharedEnvironment(label))
+    desk = PageContext(Frame(label, []), SharedEnvironment(label))
     asked = Confirmation(
         title="Drop 12 dead letters?",
         what="They are deleted, and nobody gets them.",

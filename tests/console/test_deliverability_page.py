@@ -177,10 +177,10 @@ def test_an_hour_that_is_over_is_read_once_and_the_newest_each_time(count: Count
 def test_what_may_not_be_read_leaves_the_rest_of_the_page(
     count: Count, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mailroom_ops.problem import Refusal
+    from mailroom_ops.errors import ServiceError
 
     def refuse(self: Parameters, path: str = "") -> Mapping[str, str]:
-        raise Refusal("AWS does not let you call GetParametersByPath here.", "Ask for that permission.")
+        raise ServiceError("AWS does not let you call GetParametersByPath here.", "Ask for that permission.")
 
     monkeypatch.setattr(Parameters, "values", refuse)
     count(1, sent__resend=10)

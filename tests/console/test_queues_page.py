@@ -14,7 +14,7 @@ import boto3
 import pytest
 from playwright.sync_api import expect
 
-from mailroom.delivery.batches import Crate
+from mailroom.delivery.batches import Batch
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Parcel, new_id
 from mailroom.model.outcome import Status
@@ -36,7 +36,7 @@ class Post:
     urls: dict[str, str]
     mails: Mails
 
-    def bury(self, *parcels: Parcel | Crate | str, lane: Lane = Lane.NOTICES) -> None:
+    def bury(self, *parcels: Parcel | Batch | str, lane: Lane = Lane.NOTICES) -> None:
         for one in parcels:
             body = one if isinstance(one, str) else one.to_json()
             self.sqs.send_message(QueueUrl=self.urls[f"{lane.title()}DeadLetter"], MessageBody=body)
@@ -167,7 +167,7 @@ def test_a_look_shows_what_a_replay_would_do_and_nothing_that_only_a_reader_may_
         *post.given_up(1, life=-1),
     ]
     packed = post.given_up(5)
-    post.bury(*mixed, Crate(new_id(), tuple(packed), Lane.NOTICES), "{KX7391 reader-canary@example.com")
+    post.bury(*mixed, Batch(new_id(), tuple(packed), Lane.NOTICES), "{KX7391 reader-canary@example.com")
 
     page = looked(served)
 

@@ -13,7 +13,7 @@ from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import Ledger
 from mailroom.model.message import Message, Parcel, new_id
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.settings import Settings
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting
@@ -34,7 +34,7 @@ def message(**changes: Any) -> Message:
 def sent(ledger: Ledger, said: Message, provider: str = "resend", provider_id: str = "", key: str = KEY) -> Message:
     """Write a message down as one that a provider took."""
     ledger.claim(Parcel.of(said), key, "token", said.created_at)
-    tries = (Try(said.created_at, provider, "accepted"),)
+    tries = (Attempt(said.created_at, provider, "accepted"),)
     ledger.finish(said.id, "token", Outcome(Status.SENT, "", provider, provider_id, tries), said.created_at)
     return said
 

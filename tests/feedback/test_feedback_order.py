@@ -8,7 +8,7 @@ from mailroom.aws.client import Aws, AwsError
 from mailroom.ledger.table import LONGEST_TIMELINE, Claim, Heard, Ledger
 from mailroom.model.event import Event, Reason, What
 from mailroom.model.message import Parcel
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 from tests.feedback.conftest import KEY, NOW, message, row, sent
 
 
@@ -86,7 +86,9 @@ def test_a_report_that_is_quicker_than_we_are_is_kept_and_so_is_our_own_word(
     said = message()
     ledger.claim(Parcel.of(said), KEY, "token", NOW)
     assert ledger.record(said.id, what)[0] is Heard.NEWS
-    ledger.finish(said.id, "token", Outcome(Status.SENT, "", "resend", "re-1", (Try(NOW, "resend", "accepted"),)), NOW)
+    ledger.finish(
+        said.id, "token", Outcome(Status.SENT, "", "resend", "re-1", (Attempt(NOW, "resend", "accepted"),)), NOW
+    )
     found = row(aws, "ledger", f"message#{said.id}")
     assert found["status"] == (what.what.status or "sent")
     assert (found["provider"], found["provider_id"]) == ("resend", "re-1")

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from mailroom.aws.dynamodb import encode
-from mailroom.delivery.batches import Crate
+from mailroom.delivery.batches import Batch
 from mailroom.ledger.table import keyed_hash
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.dead_letters import DeadLetters, Verdict
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.suppressions import add
-from mailroom_ops.problem import BadInput
 from tests.feedback.conftest import Door, message
 from tests.thorough import times
 
@@ -146,7 +146,7 @@ def test_a_notice_can_be_given_more_time_and_a_code_cannot(door: Door, letters: 
     assert [letter.verdict for letter in plan] == [Verdict.EXPIRED]
     assert [letter.verdict for letter in letters.replay(plan, extend=3600)] == [Verdict.READY]
     assert door.stack.mail_to(parcel.message.to).message_id == parcel.message.id
-    with pytest.raises(BadInput, match="code"):
+    with pytest.raises(InvalidInput, match="code"):
         next(dead_letters(door, Lane.CODES).replay([], extend=60))
 
 
@@ -154,7 +154,7 @@ def test_a_crate_is_looked_into_and_goes_back_as_it_is(door: Door, letters: Dead
     run = new_id()
     parcels = [replace(buried(door, run, n), email=None) for n in range(3)]
     parcels = [replace(parcel, message=replace(parcel.message, data={"title": "Hello"})) for parcel in parcels]
-    bury(letters, [Crate(new_id(), tuple(parcels), Lane.NOTICES).to_json()])
+    bury(letters, [Batch(new_id(), tuple(parcels), Lane.NOTICES).to_json()])
     (letter,) = letters.look()
     assert ({mail.id for mail in letter.mails}, letter.verdict) == (
         {parcel.message.id for parcel in parcels},

@@ -18,9 +18,9 @@ from mailroom.model.event import Event, Reason, What
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import stats, suppressions, tail, trace
 from mailroom_ops.ledger.queries import LedgerQueries
-from mailroom_ops.problem import BadInput
 from tests.feedback.conftest import KEY, NOW, message, sent
 
 HOUR = 3600.0
@@ -137,7 +137,7 @@ def test_trace_of_a_bounce_tells_why(ledger: Ledger, queries: LedgerQueries) -> 
 def test_trace_of_nothing_is_nothing_and_of_nonsense_is_told(queries: LedgerQueries) -> None:
     assert list(trace.trace(queries, new_id())) == []
     assert list(trace.trace(queries, "re-404")) == []
-    with pytest.raises(BadInput):
+    with pytest.raises(InvalidInput):
         trace.trace(queries, "what became of it?")
 
 
@@ -272,7 +272,7 @@ def test_what_is_over_is_not_taken_in(queries: LedgerQueries) -> None:
     ],
 )
 def test_a_faulty_list_is_refused_line_by_line_and_quotes_no_address(text: str, details: list[str]) -> None:
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(InvalidInput) as refused:
         suppressions.read_csv(io.StringIO(text), "default")
     assert len(refused.value.details) == len(details)
     for said, expected in zip(refused.value.details, details, strict=True):
@@ -282,5 +282,5 @@ def test_a_faulty_list_is_refused_line_by_line_and_quotes_no_address(text: str, 
 
 @pytest.mark.parametrize("address", ["", "ada", "a@b.c, d@e.f", "Ada <ada@example.com>"])
 def test_only_one_address_is_one_address(queries: LedgerQueries, address: str) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(InvalidInput):
         suppressions.add(queries, "default", address, {Lane.NOTICES: 1})

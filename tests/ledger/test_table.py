@@ -11,7 +11,7 @@ from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode
 from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
 from mailroom.model.message import Message, Parcel, content_identity, new_id
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 
 KEY = "address key"
 NOW = 1_800_000_000.0
@@ -76,7 +76,7 @@ def test_a_finished_message_is_never_claimed_again(ledger: Ledger) -> None:
 def test_a_released_message_waits_for_its_next_try_and_not_for_an_older_one(ledger: Ledger) -> None:
     first = Parcel.of(code("111111"))
     ledger.claim(first, KEY, "a", NOW)
-    tries = (Try(NOW, "resend", "rate_limit_exceeded"),)
+    tries = (Attempt(NOW, "resend", "rate_limit_exceeded"),)
     ledger.release(first.message.id, "a", 1, Outcome(Status.ACCEPTED, tries=tries, retry_in=1))
     assert ledger.claim(first, KEY, "b", NOW + 1) is Claim.DONE
     assert ledger.claim(first.again(None), KEY, "c", NOW + 1) is Claim.OURS
@@ -95,7 +95,7 @@ def test_who_lost_its_claim_cannot_write_an_end(ledger: Ledger, aws: Aws) -> Non
 def test_a_row_tells_the_whole_story_and_nothing_private(ledger: Ledger, aws: Aws) -> None:
     parcel = Parcel.of(code("424242", to="ada.lovelace@example.com"))
     ledger.claim(parcel, KEY, "t", NOW)
-    tries = (Try(NOW, "resend", "service_unavailable", error="unavailable"), Try(NOW, "ses", "accepted"))
+    tries = (Attempt(NOW, "resend", "service_unavailable", error="unavailable"), Attempt(NOW, "ses", "accepted"))
     ledger.finish(parcel.message.id, "t", Outcome(Status.SENT, "", "ses", "ses-1", tries), NOW + 2)
     found = row(aws, parcel.message)
     assert (found["status"], found["provider"], found["provider_id"]) == ("sent", "ses", "ses-1")

@@ -18,7 +18,7 @@ from mailroom_ops.sandbox.inbox import Inbox
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses as Desk
 from mailroom_ops.sandbox.smtp import SmtpSandbox
-from mailroom_ops.tls import believed
+from mailroom_ops.tls import ssl_context
 from tests.cloud import moto_url
 
 IMPATIENT = 0.3  # seconds, for an answer that never comes
@@ -163,7 +163,7 @@ OVER_SMTP: Mapping[str, Fault] = {
 def over_http(name: str) -> Iterator[Rig]:
     with (
         Sandbox() as sandbox,
-        httpx.HTTPTransport(verify=believed()) as transport,
+        httpx.HTTPTransport(verify=ssl_context()) as transport,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(_client, "shared", lambda endpoint: transport)

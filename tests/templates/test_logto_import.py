@@ -9,7 +9,7 @@ from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Rendered, Renderer
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.templates.logto_import import Imported, read, write
 
 RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
@@ -175,7 +175,7 @@ def test_what_is_too_long_is_said_and_not_used():
     ids=repr,
 )
 def test_what_holds_no_template_is_refused_in_one_sentence(document):
-    with pytest.raises(BadInput, match="there is no template in this file"):
+    with pytest.raises(InvalidInput, match="there is no template in this file"):
         read(document)
 
 
@@ -184,7 +184,7 @@ def test_the_files_are_written_and_nothing_is_written_over(tmp_path):
     second = read(api(("SignIn", "de", {"subject": "B", "content": "<p>{{code}}</p>"})))
     assert {path.relative_to(tmp_path).as_posix() for path in write(first, tmp_path)} == set(first.files)
     write(first, tmp_path)
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(InvalidInput) as refused:
         write(second, tmp_path)
     assert refused.value.details == ("locales/de.toml",)
     assert (tmp_path / "locales/de.toml").read_text() == '[sign-in-code]\nsubject = "A"\n'

@@ -13,7 +13,7 @@ import click
 
 from mailroom_ops.cli.options import Command, in_environment
 from mailroom_ops.environment import Environment
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 
 TEMPLATES = Path(__file__).parents[3] / "layers" / "templates"
 
@@ -49,7 +49,7 @@ def command(environment: Environment, port: int, opens: bool | None) -> None:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         why = "is taken" if error.errno == errno.EADDRINUSE else "may not be used"
-        raise BadInput(f"Port {port} {why}.", "Stop what listens there, or choose another with --port.") from error
+        raise InvalidInput(f"Port {port} {why}.", "Stop what listens there, or choose another with --port.") from error
     address = f"http://127.0.0.1:{server.server_port}/?key={key.once}"
     wanted = sys.stdout.isatty() if opens is None else opens
     signal.signal(signal.SIGTERM, signal.default_int_handler)

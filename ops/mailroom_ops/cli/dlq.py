@@ -151,14 +151,14 @@ def _found(
     environment: Environment, lanes: Sequence[str], ids: Sequence[str]
 ) -> "list[tuple[DeadLetters, list[Letter]]]":
     """Look at the letters that are meant; one that is named has to be there."""
-    from mailroom_ops.problem import BadInput
+    from mailroom_ops.errors import InvalidInput
 
     queues = [
         (queue, [one for one in queue.look() if not ids or one.id in ids]) for queue in _queues(environment, lanes)
     ]
     there = {one.id for _, some in queues for one in some}
     if missing := [id_ for id_ in ids if id_ not in there]:
-        raise BadInput(f"There is no letter {missing[0]}.", "`mailroom dlq list` tells which there are.")
+        raise InvalidInput(f"There is no letter {missing[0]}.", "`mailroom dlq list` tells which there are.")
     return [(queue, some) for queue, some in queues if some]
 
 

@@ -52,8 +52,8 @@ def command(
     from mailroom_ops.cli import findings, screen
     from mailroom_ops.doctor import trial
     from mailroom_ops.domains.dns import Dns
+    from mailroom_ops.errors import OperatorError
     from mailroom_ops.finding import Level, failed
-    from mailroom_ops.problem import Problem
 
     if address:
         confirm_production(environment, f"Send a real mail from {environment.label}?", yes)
@@ -70,7 +70,7 @@ def command(
     if address:
         try:
             tried = list(trial.send(case, address, tenant, wait))
-        except Problem as problem:
+        except OperatorError as problem:
             tried = [failed(trial.SUBJECT, problem.sentence, problem.todo)]
         found += [("trial", one) for one in tried]
         if not as_json:

@@ -9,11 +9,11 @@ import click
 
 from mailroom_ops import bytecode
 from mailroom_ops.cli.options import Group
-from mailroom_ops.problem import BadInput, Problem, Refusal, Unconfirmed
+from mailroom_ops.errors import ConfirmationRequired, InvalidInput, OperatorError, ServiceError
 
 __all__ = ["main"]
 
-EXIT_CODES: dict[type[Problem], int] = {BadInput: 2, Refusal: 3, Unconfirmed: 4}
+EXIT_CODES: dict[type[OperatorError], int] = {InvalidInput: 2, ServiceError: 3, ConfirmationRequired: 4}
 SECTIONS: dict[str, dict[str, str]] = {
     "Set up": {
         "secrets": "Take over, list, set, rotate and compare secrets and settings.",
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except Problem as problem:
+    except OperatorError as problem:
         return _show(problem)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _show(problem: Problem) -> int:
+def _show(problem: OperatorError) -> int:
     from mailroom_ops.cli.screen import complain
 
     complain(problem)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from mailroom_ops.environment import LABELS, LOCAL, Environment
-from mailroom_ops.problem import Unconfirmed
+from mailroom_ops.errors import ConfirmationRequired
 
 __all__ = [
     "Command",
@@ -119,10 +119,10 @@ def confirm(label: str, question: str, agreed: bool) -> None:
     if agreed:
         return
     if not sys.stdin.isatty():
-        raise Unconfirmed(f"Not confirmed: {question}", "Say --yes where nobody can be asked.")
+        raise ConfirmationRequired(f"Not confirmed: {question}", "Say --yes where nobody can be asked.")
     if label == "production":
         typed = click.prompt(f"{question} This is production: type its name", default="", show_default=False, err=True)
         if typed.strip() != label:
-            raise Unconfirmed("Not confirmed, nothing was changed.")
+            raise ConfirmationRequired("Not confirmed, nothing was changed.")
     elif not click.confirm(question, err=True):
-        raise Unconfirmed("Not confirmed, nothing was changed.")
+        raise ConfirmationRequired("Not confirmed, nothing was changed.")

@@ -20,13 +20,15 @@ def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
     """Write every kind of mail in every language, from the templates as they are now."""
     from mailroom.rendering.renderer import Renderer
     from mailroom_ops.cli import screen
-    from mailroom_ops.problem import BadInput
+    from mailroom_ops.errors import InvalidInput
     from mailroom_ops.templates import chromium, preview
 
     if not (out or screenshots):
-        raise BadInput("Where to?", "Say --out DIR for files, or --screenshots DIR for pictures.")
+        raise InvalidInput("Where to?", "Say --out DIR for files, or --screenshots DIR for pictures.")
     if screenshots and not chromium.program():
-        raise BadInput("There is no Chromium to take pictures with.", "Install it, or name it: CHROMIUM=/path/to/it.")
+        raise InvalidInput(
+            "There is no Chromium to take pictures with.", "Install it, or name it: CHROMIUM=/path/to/it."
+        )
     gallery = preview.Gallery(renderer=Renderer(preview.TEMPLATES))
     if out:
         count = gallery.write(out, brand)

@@ -48,18 +48,18 @@ def command(
     should have its own; what opens a door of ours (webhooks, API keys, feedback) never goes along.
     """
     from mailroom_ops.cli import screen
-    from mailroom_ops.problem import BadInput
+    from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import changes
     from mailroom_ops.settings.parameters import Parameters
     from mailroom_ops.settings.promote import promotion
 
     if source == target:
-        raise BadInput("Both are the same environment.", "Name two, such as `mailroom promote staging production`.")
+        raise InvalidInput("Both are the same environment.", "Name two, such as `mailroom promote staging production`.")
     store = Parameters(Environment(target, to_profile or profile, to_region or region))
     values = Parameters(Environment(source, profile, region)).values()
     found = promotion(values, store.values(), tenant=tenant, with_keys=with_keys)
     if tenant and not found.changes and not found.lacking:
-        raise BadInput(f"{source} has nothing of a tenant {tenant}.", f"See `mailroom tenant list --env {source}`.")
+        raise InvalidInput(f"{source} has nothing of a tenant {tenant}.", f"See `mailroom tenant list --env {source}`.")
     to_write = changes.pending(found.changes)
     if as_json:
         report = {

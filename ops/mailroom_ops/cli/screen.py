@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from mailroom_ops.problem import Problem
+from mailroom_ops.errors import OperatorError
 from mailroom_ops.settings.changes import Act, Change
 
 __all__ = [
@@ -80,7 +80,7 @@ def warn(text: str) -> None:
     click.echo(colored("warning: ", "yellow") + "\n         ".join(lines), err=True)
 
 
-def complain(problem: Problem) -> None:
+def complain(problem: OperatorError) -> None:
     """Say on stderr what stopped us, where, and what to do."""
     lines = textwrap.wrap(problem.sentence, width() - 7, break_long_words=False, break_on_hyphens=False)
     click.echo(colored("error: ", "red", bold=True) + "\n       ".join(lines), err=True)

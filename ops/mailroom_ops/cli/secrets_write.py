@@ -7,7 +7,7 @@ import click
 from mailroom_ops.cli.options import Command, confirm_production, in_environment, yes
 from mailroom_ops.cli.value import Name, check, folder, given, kept
 from mailroom_ops.environment import Environment
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 
 
 @click.command(
@@ -107,11 +107,13 @@ def rotate(
 
     setting = catalog.find(name)
     if setting is None or not setting.is_secret or setting.ours:
-        raise BadInput(f"{name} is not a secret that can be rotated.", "Change a setting with `mailroom secrets set`.")
+        raise InvalidInput(
+            f"{name} is not a secret that can be rotated.", "Change a setting with `mailroom secrets set`."
+        )
     if finish and cancel:
-        raise BadInput("--finish keeps the new value and --cancel the old one.", "Give one of them.")
+        raise InvalidInput("--finish keeps the new value and --cancel the old one.", "Give one of them.")
     if (finish or cancel) and not setting.many:
-        raise BadInput(f"{name} holds one value: there is nothing to finish or to cancel.")
+        raise InvalidInput(f"{name} holds one value: there is nothing to finish or to cancel.")
     store = Parameters(environment)
     current = store.values(folder(name)).get(name)
     where = f"{name} in {environment.label}"
@@ -140,6 +142,6 @@ def _scoped(name: str, secret: str, tenants: tuple[str, ...], kinds: tuple[str, 
     if not tenants and not kinds:
         return secret
     if not name.startswith("api/keys/"):
-        raise BadInput("--tenant and --kind say what an API key may do.", f"{name} is none: leave them out.")
+        raise InvalidInput("--tenant and --kind say what an API key may do.", f"{name} is none: leave them out.")
     scope = {"tenants": list(tenants), "kinds": list(kinds)}
     return json.dumps({"key": secret} | {key: names for key, names in scope.items() if names})

@@ -103,14 +103,14 @@ def import_(environment: Environment, file: TextIO, tenant: str, yes: bool) -> N
     changes nothing.
     """
     from mailroom_ops.cli import screen
+    from mailroom_ops.errors import InvalidInput
     from mailroom_ops.ledger import suppressions
     from mailroom_ops.ledger.queries import LedgerQueries
-    from mailroom_ops.problem import BadInput
 
     try:
         wanted = suppressions.read_csv(file, tenant)
     except UnicodeDecodeError as error:
-        raise BadInput(f"{file.name} is not UTF-8 text.") from error
+        raise InvalidInput(f"{file.name} is not UTF-8 text.") from error
     queries = LedgerQueries.of(environment)
     confirm_production(environment, f"Suppress {len(wanted)} addresses in {environment.label}?", yes)
     with screen.progress(suppressions.apply(queries, wanted), len(wanted), "importing") as done:

@@ -37,17 +37,17 @@ def import_(file: TextIO, tenant: str, folder: Path | None, replace: bool) -> No
     import re
 
     from mailroom_ops.cli import screen
-    from mailroom_ops.problem import BadInput
+    from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import catalog
     from mailroom_ops.templates import logto_import
 
     if not re.fullmatch(catalog.TENANT, tenant):
-        raise BadInput(f"{tenant!r} cannot be the name of a tenant.", "Use a-z, 0-9 and -, such as acme.")
+        raise InvalidInput(f"{tenant!r} cannot be the name of a tenant.", "Use a-z, 0-9 and -, such as acme.")
     try:
         document = json.load(file)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise BadInput(f"{file.name} is not JSON{where}.") from error
+        raise InvalidInput(f"{file.name} is not JSON{where}.") from error
     imported = logto_import.read(document)
     written = logto_import.write(imported, folder or TENANTS / tenant, replace=replace)
     for path in written:

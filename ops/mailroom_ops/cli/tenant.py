@@ -80,13 +80,13 @@ def _checked(
     from mailroom_ops.domains import sending
     from mailroom_ops.domains.dns import Dns
     from mailroom_ops.domains.separation import check_apart
-    from mailroom_ops.problem import BadInput
+    from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import tenants
 
     dns = Dns(servers)
     domains = tenants.own_domains(values, name)
     if not domains:
-        raise BadInput(f"{name} has no from-address of its own.", "`mailroom tenant list` tells who has.")
+        raise InvalidInput(f"{name} has no from-address of its own.", "`mailroom tenant list` tells who has.")
     for domain, purposes in domains.items():
         chain = tenants.chain_of(values, name, purposes[0], environment.chain)
         yield from sending.check(dns, domain, sending.places(environment, values, chain, key), ask=True)

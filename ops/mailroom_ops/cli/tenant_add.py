@@ -85,7 +85,9 @@ def add(
     store = Parameters(environment)
     values = store.values()
     chain = tuple(part.strip() for part in providers.split(",") if part.strip())
-    wish = tenants.Wish(name, from_.strip(), purpose, reply_to.strip(), chain, own, _pairs(settings), _pairs(brand))
+    wish = tenants.TenantSpec(
+        name, from_.strip(), purpose, reply_to.strip(), chain, own, _pairs(settings), _pairs(brand)
+    )
     tenants.check_wish(wish, values)
     hook = "webhooks/logto/authorization" if name == tenants.DEFAULT else f"webhooks/logto/{name}/authorization"
     made = {hook: rotation.generate(hook)} if webhook and hook not in values else {}
@@ -114,10 +116,10 @@ def add(
 
 def _asked(names: Sequence[str]) -> dict[str, str]:
     """Ask for the secrets of accounts of a tenant's own, where somebody is there to be asked."""
-    from mailroom_ops.problem import BadInput
+    from mailroom_ops.errors import InvalidInput
 
     if names and not sys.stdin.isatty():
-        raise BadInput(f"{names[0]} is not set.", "Set it first: mailroom secrets set, with a pipe or --file.")
+        raise InvalidInput(f"{names[0]} is not set.", "Set it first: mailroom secrets set, with a pipe or --file.")
     return {name: str(click.prompt(name, hide_input=True, err=True)).strip() for name in names}
 
 
@@ -177,9 +179,9 @@ def _report(
 
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:
-    from mailroom_ops.problem import BadInput
+    from mailroom_ops.errors import InvalidInput
 
     for text in given:
         if not text.partition("=")[0].strip() or "=" not in text:
-            raise BadInput(f"{text!r} is not of the form KEY=VALUE.")
+            raise InvalidInput(f"{text!r} is not of the form KEY=VALUE.")
     return {key.strip(): value.strip() for key, _, value in (text.partition("=") for text in given)}

@@ -70,7 +70,7 @@ def purge(environment: Environment, name: str, forget_domain: bool, key_file: st
     Its domain stays registered at its providers, where another environment may use it, without --forget-domain.
     """
     from mailroom_ops.cli import screen
-    from mailroom_ops.problem import BadInput
+    from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import tenants
     from mailroom_ops.settings.parameters import Parameters
 
@@ -78,7 +78,7 @@ def purge(environment: Environment, name: str, forget_domain: bool, key_file: st
     values = store.values()
     aside = next((tenant for tenant in tenants.all_of(values) if tenant.removed and tenant.name == name), None)
     if aside is None:
-        raise BadInput(f"No tenant {name} is set aside.", f"Set it aside first: mailroom tenant remove {name}")
+        raise InvalidInput(f"No tenant {name} is set aside.", f"Set it aside first: mailroom tenant remove {name}")
     confirm(environment.label, f"Delete {name} from {environment.label} for good?", yes)
     if forget_domain:
         _forget(environment, values, aside, key_in(key_file))

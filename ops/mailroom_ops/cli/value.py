@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mailroom_ops.environment import DEPLOYED
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 
 __all__ = ["Name", "check", "folder", "given", "kept"]
 
@@ -55,7 +55,7 @@ def given(name: str, value: str | None, file: str | None) -> str:
     setting = catalog.find(name)
     if value is not None:
         if setting is None or setting.is_secret:
-            raise BadInput(
+            raise InvalidInput(
                 "A secret on the command line stays in your shell's history: it is not taken from there.",
                 "Leave it out and type it when asked, pipe it in, or use --file. This one should now be replaced.",
             )
@@ -73,11 +73,11 @@ def check(name: str, value: str) -> None:
 
     setting = catalog.find(name)
     if setting and setting.ours:
-        raise BadInput(
+        raise InvalidInput(
             f"{name} is made by Mailroom itself, once.", "Changing it would cut the ledger off from its past."
         )
     if fault := catalog.fault(name, value):
-        raise BadInput(f"{name} was not set: {fault}.")
+        raise InvalidInput(f"{name} was not set: {fault}.")
 
 
 @contextmanager
@@ -85,13 +85,15 @@ def kept(value: str, out: str | None, is_new: bool) -> Iterator[None]:
     """Hand a value made here to the operator once the block succeeds: in a file for their eyes, or down a pipe."""
     if not is_new:
         if out:
-            raise BadInput("--out keeps a value that is made here, and this one is yours.", "Leave --out away.")
+            raise InvalidInput("--out keeps a value that is made here, and this one is yours.", "Leave --out away.")
         yield
     elif not out:
-        raise BadInput("Where should the new value go? It is not shown here.", "Add --out FILE, or --out - and a pipe.")
+        raise InvalidInput(
+            "Where should the new value go? It is not shown here.", "Add --out FILE, or --out - and a pipe."
+        )
     elif out == "-":
         if sys.stdout.isatty():
-            raise BadInput(
+            raise InvalidInput(
                 "A terminal keeps what it has shown.", "Pipe it on, for example to `pbcopy`, or use --out FILE."
             )
         yield
@@ -110,15 +112,15 @@ def _write(file: str, value: str) -> None:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(f"{value}\n")
     except FileExistsError as error:
-        raise BadInput(f"{file} exists already.", "Name a new file.") from error
+        raise InvalidInput(f"{file} exists already.", "Name a new file.") from error
     except OSError as error:
-        raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
+        raise InvalidInput(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _content(file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}.") from error
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{file} is not UTF-8 text.") from error
+        raise InvalidInput(f"{file} is not UTF-8 text.") from error

@@ -10,14 +10,14 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom_ops.console import deliveries, queues, senders, suppressions
-from mailroom_ops.console.context import Desk, SharedEnvironment, fields
+from mailroom_ops.console.context import PageContext, SharedEnvironment, fields
 from mailroom_ops.console.deliverability import page as deliverability
 from mailroom_ops.console.frame import Frame, Link
 from mailroom_ops.console.gallery import GalleryPage
 from mailroom_ops.console.key import Key
 from mailroom_ops.console.pages import asset, last_values
 from mailroom_ops.environment import Environment, aws_says
-from mailroom_ops.problem import BadInput, Problem
+from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.web.guard import refused
 from mailroom_ops.web.server import Request, Response
 
@@ -37,7 +37,7 @@ class Page:
 
     name: str
     path: str
-    answer: Callable[[Desk, Request, list[str]], Response | None]
+    answer: Callable[[PageContext, Request, list[str]], Response | None]
 
 
 # In the order of the navigation.
@@ -64,7 +64,7 @@ class Console:
     ) -> None:
         links = (*before, *(Link(page.name, f"/console/{page.path}") for page in PAGES), Link("Gallery", "/gallery"))
         self.frame = Frame(environment.label, links, folders)
-        self._desk = Desk(self.frame, SharedEnvironment.like(environment))
+        self._desk = PageContext(self.frame, SharedEnvironment.like(environment))
         self._gallery = GalleryPage(templates, self.frame)
         self._complain = complain
 
@@ -89,7 +89,7 @@ class Console:
             return self.frame.problem(403, STALE, "Nothing was changed. Go back, reload that page and try again.")
         try:
             found = page.answer(self._desk, request, [part for part in below[1:] if part])
-        except Problem as problem:
+        except OperatorError as problem:
             return self._say(problem)
         except (BotoCoreError, ClientError) as error:
             return self._say(aws_says(error))
@@ -106,8 +106,8 @@ class Console:
         given = "".join(fields(request).get("token", ()))
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.frame.token.encode())
 
-    def _say(self, problem: Problem) -> Response:
-        status = 400 if isinstance(problem, BadInput) else 502
+    def _say(self, problem: OperatorError) -> Response:
+        status = 400 if isinstance(problem, InvalidInput) else 502
         if status == 502:
             self._desk.forget()
         return self.frame.problem(status, problem.sentence, problem.todo, problem.details)

@@ -13,7 +13,7 @@ from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.stats import Hours
 from mailroom_ops.web.server import Request, Response
 
-__all__ = ["Confirmation", "Desk", "SharedEnvironment", "away", "fields"]
+__all__ = ["Confirmation", "PageContext", "SharedEnvironment", "away", "fields"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class SharedEnvironment(Environment):
 
 
 @dataclass
-class Desk:
+class PageContext:
     """Asks AWS at the first need, and anew after it has refused: credentials may have come back."""
 
     frame: Frame

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 from mailroom.model.kinds import KINDS, NAME
 from mailroom.model.mailbox import is_address
 from mailroom.model.outcome import Status
-from mailroom_ops.console.context import Desk, away, fields
+from mailroom_ops.console.context import PageContext, away, fields
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import LATEST, MESSAGE, LedgerQueries
 from mailroom_ops.ledger.trace import Trace, trace
-from mailroom_ops.problem import BadInput
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
@@ -24,7 +24,7 @@ PAUSE = 2  # seconds between two looks
 LONGER_PAUSE = 10  # where a look costs many reads
 
 
-def answer(desk: Desk, request: Request, below: list[str]) -> Response | None:
+def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
     if request.method == "POST":
         return None if below else _search(desk, fields(request).get("what", [""])[-1].strip())
     match below:
@@ -49,13 +49,13 @@ class Wanted:
         tenant, since, before = (said.get(name, [""])[-1].strip() for name in ("tenant", "since", "before"))
         statuses = tuple(dict.fromkeys(said.get("status", [])))
         if tenant and not NAME.fullmatch(tenant):
-            raise BadInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
+            raise InvalidInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
         if unknown := set(statuses) - set(Status):
-            raise BadInput(f"There is no status {min(unknown)!r}.", f"There are {', '.join(Status)}.")
+            raise InvalidInput(f"There is no status {min(unknown)!r}.", f"There are {', '.join(Status)}.")
         if since not in ("", *SPANS):
-            raise BadInput(f"There is no time {since!r}.", f"There are {', '.join(SPANS)}.")
+            raise InvalidInput(f"There is no time {since!r}.", f"There are {', '.join(SPANS)}.")
         if before and not MESSAGE.fullmatch(before):
-            raise BadInput("That page of the list is not one there is.", "Begin with the newest.")
+            raise InvalidInput("That page of the list is not one there is.", "Begin with the newest.")
         return cls(tenant, statuses, since or "all", before)
 
     def query(self, before: str = "") -> str:
@@ -98,7 +98,7 @@ def look(queries: LedgerQueries, wanted: Wanted, now: datetime) -> Found:
     return Found(mails, looked_at, back_to, "")
 
 
-def _list(desk: Desk, wanted: Wanted) -> Response:
+def _list(desk: PageContext, wanted: Wanted) -> Response:
     now = datetime.now(UTC)
     found = look(desk.queries, wanted, now)
     pause = PAUSE if found.looked_at <= 2 * SHOWN else LONGER_PAUSE
@@ -119,7 +119,7 @@ def _list(desk: Desk, wanted: Wanted) -> Response:
     return desk.page("deliveries", values)
 
 
-def _search(desk: Desk, what: str) -> Response:
+def _search(desk: PageContext, what: str) -> Response:
     """Show what an address or an id stands for. It is posted: an address is nothing for a URL or a history."""
     if not what:
         return away("/console/deliveries")
@@ -130,7 +130,7 @@ def _search(desk: Desk, what: str) -> Response:
     return desk.page("search", values | {"now": datetime.now(UTC)})
 
 
-def _mail(desk: Desk, message_id: str) -> Response:
+def _mail(desk: PageContext, message_id: str) -> Response:
     found = next(trace(desk.queries, message_id), None)
     if found is None:
         todo = "The ledger forgets a mail after 30 days."

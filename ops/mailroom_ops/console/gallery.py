@@ -15,7 +15,7 @@ from minijinja import TemplateError
 from mailroom.model.email import Email
 from mailroom_ops.console.frame import Frame
 from mailroom_ops.console.pages import headers, json_answer, last_values, mail_page
-from mailroom_ops.problem import Refusal
+from mailroom_ops.errors import ServiceError
 from mailroom_ops.templates.checks import FALLBACKS, LIMIT, crafts, spam, tool_for_crafts, tool_for_spam
 from mailroom_ops.templates.preview import Gallery
 from mailroom_ops.web.server import Request, Response, refusal
@@ -85,7 +85,7 @@ class GalleryPage:
             return refusal(404, "No such mail.")
         except UNREADABLE as error:
             return json_answer({"error": self._what_is_wrong(error, wanted)})
-        except Refusal as error:
+        except ServiceError as error:
             return json_answer({"error": {"message": str(error)}})
 
     def _compose(self, wanted: dict[str, str]) -> tuple[Email, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom.model.message import new_id
 from mailroom_ops.environment import aws_says
-from mailroom_ops.problem import Problem, Refusal
+from mailroom_ops.errors import OperatorError, ServiceError
 
 __all__ = ["Job", "Jobs"]
 
@@ -26,7 +26,7 @@ class Job(Generic[T]):
     total: int
     asked: object = None  # what it was started with
     done: list[T] = field(default_factory=list, repr=False)
-    problem: Problem | None = None
+    problem: OperatorError | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     id: str = field(default_factory=new_id)
@@ -39,12 +39,12 @@ class Job(Generic[T]):
         try:
             for one in self.work:
                 self.done.append(one)
-        except Problem as problem:
+        except OperatorError as problem:
             self.problem = problem
         except (BotoCoreError, ClientError) as error:
             self.problem = aws_says(error)
         except Exception:
-            self.problem = Refusal("The console itself has a fault.", "Its terminal shows what.")
+            self.problem = ServiceError("The console itself has a fault.", "Its terminal shows what.")
             raise
         finally:
             self.ended = datetime.now(UTC)

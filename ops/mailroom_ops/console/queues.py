@@ -13,10 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom.model.kinds import Lane
 from mailroom.model.outcome import Status
-from mailroom_ops.console.context import Confirmation, Desk, SharedEnvironment, away, fields
+from mailroom_ops.console.context import Confirmation, PageContext, SharedEnvironment, away, fields
 from mailroom_ops.console.jobs import Job
+from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.ledger.dead_letters import DeadLetters, Letter, Verdict, counted, means
-from mailroom_ops.problem import BadInput, Problem
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
@@ -39,7 +39,7 @@ REPLAYS = "What can still be sent goes back to its lane, and deliver decides ane
 DROPS = "They are thrown away for good, and cannot be replayed. A mail that has no outcome yet has failed then."
 
 
-def answer(desk: Desk, request: Request, below: list[str]) -> Response | None:
+def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
     is_post = request.method == "POST"
     match below:
         case [] if not is_post:
@@ -77,7 +77,9 @@ class Wanted:
     def of(cls, lane: Lane, do: Do, form: Mapping[str, Sequence[str]]) -> "Wanted":
         extend = "".join(form.get("extend", ()))
         if extend not in MORE_TIME or (extend and lane is Lane.CODES):
-            raise BadInput("So much time cannot be given.", "Notices can have more, as the page offers it; codes not.")
+            raise InvalidInput(
+                "So much time cannot be given.", "Notices can have more, as the page offers it; codes not."
+            )
         is_replay = do == "replay"
         doubtful = is_replay and "doubtful" in form
         return cls(do, "".join(form.get("look", ())), tuple(form.get("letter", ())), doubtful, extend * is_replay)
@@ -93,7 +95,7 @@ class Wanted:
         return queue.replay(letters, doubtful=self.doubtful, extend=MORE_TIME[self.extend])
 
 
-def _overview(desk: Desk) -> Response:
+def _overview(desk: PageContext) -> Response:
     environment = desk.environment
     urls = {(lane, dead): _url(environment, lane, dead) for lane in Lane for dead in (False, True)}
     sqs = environment.client("sqs")
@@ -110,7 +112,7 @@ def _overview(desk: Desk) -> Response:
     return desk.page("queues", {"lanes": lanes, "pause": PAUSE})
 
 
-def _letters(desk: Desk, lane: Lane, refused: str = "") -> Response:
+def _letters(desk: PageContext, lane: Lane, refused: str = "") -> Response:
     """Show the newest job of a lane: how far it is, or what came of it."""
     job: Job[Letter] | None = desk.jobs.get(lane)
     letters, asked = (list(job.done), job.asked) if job else ([], None)
@@ -132,7 +134,7 @@ def _letters(desk: Desk, lane: Lane, refused: str = "") -> Response:
     return desk.page("letters", values, 409 if refused else 200)
 
 
-def _post(desk: Desk, lane: Lane, form: Mapping[str, Sequence[str]]) -> Response:
+def _post(desk: PageContext, lane: Lane, form: Mapping[str, Sequence[str]]) -> Response:
     job: Job[Letter] | None = desk.jobs.get(lane)
     if job and job.is_running:
         return _letters(desk, lane, "One thing at a time: this has to end first.")
@@ -145,17 +147,17 @@ def _post(desk: Desk, lane: Lane, form: Mapping[str, Sequence[str]]) -> Response
             return _begin(desk, lane, Job("look", _first(queue.look()), total))
         case "replay" | "drop" as do:
             return _carry_out(desk, lane, Wanted.of(lane, do, form), form)
-    raise BadInput("There is no such thing to do.", "There are look, replay and drop.")
+    raise InvalidInput("There is no such thing to do.", "There are look, replay and drop.")
 
 
-def _carry_out(desk: Desk, lane: Lane, wanted: Wanted, form: Mapping[str, Sequence[str]]) -> Response:
+def _carry_out(desk: PageContext, lane: Lane, wanted: Wanted, form: Mapping[str, Sequence[str]]) -> Response:
     job: Job[Letter] | None = desk.jobs.get(lane)
     if job is None or job.what != "look" or job.id != wanted.look:
         return _letters(desk, lane, "That page was of an earlier look. Nothing was done: look again, and choose anew.")
     ids = set(wanted.ids)
     letters = [letter for letter in job.done if not ids or letter.id in ids]
     if not letters:
-        raise BadInput("None of these letters was there.", "Look again, and choose anew.")
+        raise InvalidInput("None of these letters was there.", "Look again, and choose anew.")
     if not desk.is_confirmed(form):
         return desk.confirm(_plan(lane, wanted, letters), form)
     work = wanted.work(DeadLetters.of(desk.environment, lane), letters)
@@ -177,7 +179,7 @@ def _plan(lane: Lane, wanted: Wanted, letters: Sequence[Letter]) -> Confirmation
     return Confirmation(f"{said} of {lane}?", what, said, path, wanted.values(), path, details)
 
 
-def _begin(desk: Desk, lane: Lane, job: Job[Letter]) -> Response:
+def _begin(desk: PageContext, lane: Lane, job: Job[Letter]) -> Response:
     """Start a job, and lead to the page that shows how far it is."""
     if not desk.jobs.start(lane, job):
         return _letters(desk, lane, "Something else has begun meanwhile.")
@@ -235,7 +237,7 @@ def _oldest(environment: SharedEnvironment, urls: Sequence[str]) -> dict[str, da
         answer = environment.client("cloudwatch").get_metric_data(
             MetricDataQueries=queries, StartTime=since, EndTime=now, ScanBy="TimestampDescending"
         )
-    except (BotoCoreError, ClientError, Problem):
+    except (BotoCoreError, ClientError, OperatorError):
         return {}  # it is no reason to keep the rest back
     results = {result["Id"]: result for result in answer["MetricDataResults"]}
     return {

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from mailroom.settings import SHARED_TEST_SENDER
-from mailroom_ops.console.context import Desk, fields
+from mailroom_ops.console.context import PageContext, fields
 from mailroom_ops.domains import records, sending
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.domains.dns_check import Standing, check_record, standing
 from mailroom_ops.domains.records import Record
-from mailroom_ops.domains.sending import Look, Place
+from mailroom_ops.domains.sending import DomainRegistration, Look
 from mailroom_ops.domains.separation import check_apart
 from mailroom_ops.finding import Finding, Level, failed, warning
 from mailroom_ops.settings import catalog, tenants
@@ -29,7 +29,7 @@ AT_ONCE = 8
 RESOLVER = "MAILROOM_RESOLVER"  # as the command has it
 
 
-def answer(desk: Desk, request: Request, below: list[str]) -> Response | None:
+def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
     if request.method == "POST" or len(below) > 1:
         return None
     values = Parameters(desk.environment).values()
@@ -109,7 +109,7 @@ def _fault(name: str, why: str, label: str) -> str:
     return f"{name} is malformed: {why}. Set it again: `mailroom secrets set {name} --env {label}`"
 
 
-def _list(desk: Desk, values: Mapping[str, str], known: Sequence[Tenant]) -> Response:
+def _list(desk: PageContext, values: Mapping[str, str], known: Sequence[Tenant]) -> Response:
     chain = desk.environment.chain
     shown = [_shown(values, tenant, chain, desk.frame.label) for tenant in known if not tenant.removed]
     return desk.page("senders", {"shown": shown, "aside": [tenant.name for tenant in known if tenant.removed]})
@@ -151,7 +151,7 @@ class Domain:
         return records.zone([line.record for line in self.lines])
 
 
-def _tenant(desk: Desk, values: Mapping[str, str], tenant: Tenant, *, wants_look: bool) -> Response:
+def _tenant(desk: PageContext, values: Mapping[str, str], tenant: Tenant, *, wants_look: bool) -> Response:
     fallback = desk.environment.chain
     own = {} if tenant.removed else tenants.own_domains(values, tenant.name)
     wanted = []
@@ -168,10 +168,10 @@ def _tenant(desk: Desk, values: Mapping[str, str], tenant: Tenant, *, wants_look
     return desk.page("sender", shown)
 
 
-Wanted = tuple[str, Sequence[str], Sequence[Place]]
+Wanted = tuple[str, Sequence[str], Sequence[DomainRegistration]]
 
 
-def _unasked(domain: str, purposes: Sequence[str], places: Sequence[Place]) -> Domain:
+def _unasked(domain: str, purposes: Sequence[str], places: Sequence[DomainRegistration]) -> Domain:
     accounts = [
         warning(f"{place.account} {domain}", place.hint or "tells when asked which records it wants")
         for place in places

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import NAME, Lane
-from mailroom_ops.console.context import Confirmation, Desk, away, fields
+from mailroom_ops.console.context import Confirmation, PageContext, away, fields
 from mailroom_ops.console.pages import headers
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.suppressions import Entry
-from mailroom_ops.problem import BadInput
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
@@ -26,7 +26,7 @@ DONE = {"added": "It is on the list.", "removed": "It is off the list.", "import
 Form = Mapping[str, Sequence[str]]
 
 
-def answer(desk: Desk, request: Request, below: list[str]) -> Response | None:
+def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
     said, is_post = fields(request), request.method == "POST"
     match below:
         case []:
@@ -55,12 +55,12 @@ class Wanted:
     def of(cls, said: Form) -> "Wanted":
         tenant, cause, after, start = (_last(said, name) for name in ("tenant", "cause", "after", "start"))
         if tenant and not NAME.fullmatch(tenant):
-            raise BadInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
+            raise InvalidInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
         if cause and cause not in list(Cause):
-            raise BadInput(f"There is no cause {cause!r}.", f"There are {', '.join(Cause)}.")
+            raise InvalidInput(f"There is no cause {cause!r}.", f"There are {', '.join(Cause)}.")
         is_page = (not after or suppressions.KEY.fullmatch(after)) and start.isascii() and start.isdigit()
         if (after or start) and not (is_page and len(start) < 6):
-            raise BadInput("That page of the list is not one there is.", "Begin with the newest.")
+            raise InvalidInput("That page of the list is not one there is.", "Begin with the newest.")
         return cls(tenant, cause, after, int(start or 0))
 
     def path(self, name: str = "") -> str:
@@ -71,10 +71,10 @@ class Wanted:
         return f"{HERE}{name}?{urlencode(said)}" if said else f"{HERE}{name}"
 
 
-def _list(desk: Desk, said: Form) -> Response:
+def _list(desk: PageContext, said: Form) -> Response:
     try:
         wanted = Wanted.of(said)
-    except BadInput as wrong:
+    except InvalidInput as wrong:
         return _page(desk, Wanted(), [], typed=said, wrong=wrong)
     rows = suppressions.portion(desk.queries, wanted.tenant, wanted.after, LOOKED_AT)
     found = [one for one in rows.entries if not wanted.cause or one.cause == wanted.cause]
@@ -91,12 +91,12 @@ def _list(desk: Desk, said: Form) -> Response:
 
 
 def _page(
-    desk: Desk,
+    desk: PageContext,
     wanted: Wanted,
     found: Sequence[Entry],
     *,
     typed: Form | None = None,
-    wrong: BadInput | None = None,
+    wrong: InvalidInput | None = None,
     what: str = "",
     following: str = "",
     is_part: bool = False,
@@ -122,26 +122,26 @@ def _page(
     return desk.page("suppressions", values, 400 if wrong else 200)
 
 
-def _find(desk: Desk, said: Form) -> Response:
+def _find(desk: PageContext, said: Form) -> Response:
     """Look for an address. It is posted: it is nothing for a URL or a history."""
     what = _last(said, "what")
     if not what:
         return away(HERE)
     try:
         found = list(suppressions.find(desk.queries, what))
-    except BadInput as wrong:
+    except InvalidInput as wrong:
         return _page(desk, Wanted(), [], what=what, wrong=wrong)
     return _page(desk, Wanted(), found, what=what)
 
 
-def _form(desk: Desk, said: Form, wrong: BadInput | None = None) -> Response:
+def _form(desk: PageContext, said: Form, wrong: InvalidInput | None = None) -> Response:
     typed = {name: _last(said, name) for name in ("address", "cause", *Lane)}
     typed["tenant"] = _last(said, "tenant") or "default"
     values = {"typed": typed, "causes": list(Cause), "lanes": list(Lane), "wrong": wrong}
     return desk.page("suppressions_add", values, 400 if wrong else 200)
 
 
-def _add(desk: Desk, said: Form) -> Response:
+def _add(desk: PageContext, said: Form) -> Response:
     tenant, address = _last(said, "tenant"), _last(said, "address")
     try:
         cause = suppressions.checked(tenant, address, _last(said, "cause") or Cause.MANUAL)
@@ -149,8 +149,8 @@ def _add(desk: Desk, said: Form) -> Response:
         is_whole = len(given) == len(Lane)
         days = given if is_whole else dict(suppressions.days_for(desk.environment, tenant, cause)) | given
         if not any(days.values()):
-            raise BadInput("That keeps nothing back.", "Give a number of days for codes, for notices, or for both.")
-    except BadInput as wrong:
+            raise InvalidInput("That keeps nothing back.", "Give a number of days for codes, for notices, or for both.")
+    except InvalidInput as wrong:
         return _form(desk, said, wrong)
     if not desk.is_confirmed(said):
         now = datetime.now(UTC)
@@ -173,7 +173,7 @@ def _add(desk: Desk, said: Form) -> Response:
     return away(f"{HERE}?done=added")
 
 
-def _remove(desk: Desk, said: Form) -> Response:
+def _remove(desk: PageContext, said: Form) -> Response:
     tenant, address = _last(said, "tenant"), _last(said, "address")
     suppressions.checked(tenant, address)
     if not desk.is_confirmed(said):
@@ -190,14 +190,14 @@ def _remove(desk: Desk, said: Form) -> Response:
 PASTED = {"tenant": "default", "csv": "", "wrong": None, "longest": LONGEST, "columns": ",".join(suppressions.COLUMNS)}
 
 
-def _import(desk: Desk, said: Form) -> Response:
+def _import(desk: PageContext, said: Form) -> Response:
     tenant, text = _last(said, "tenant") or "default", _last(said, "csv")
     try:
         wanted = suppressions.read_csv(io.StringIO(text), tenant)
         if not 0 < len(wanted) <= LONGEST:
             todo = f"Up to {LONGEST:,} are taken here; `mailroom suppressions import FILE` takes any number."
-            raise BadInput(f"It names {len(wanted):,} addresses.", todo)
-    except BadInput as wrong:
+            raise InvalidInput(f"It names {len(wanted):,} addresses.", todo)
+    except InvalidInput as wrong:
         return desk.page("suppressions_import", PASTED | {"tenant": tenant, "csv": text, "wrong": wrong}, 400)
     if not desk.is_confirmed(said):
         tenants = ", ".join(sorted({one.tenant for one in wanted}))
@@ -210,7 +210,7 @@ def _import(desk: Desk, said: Form) -> Response:
     return away(f"{HERE}?done=imported")
 
 
-def _export(desk: Desk, said: Form) -> Response:
+def _export(desk: PageContext, said: Form) -> Response:
     wanted = Wanted.of(said)
     found: Iterator[Entry] = suppressions.entries(desk.queries, wanted.tenant)
     file = io.StringIO()
@@ -226,7 +226,7 @@ def _days(text: str) -> float:
     except ValueError:
         days = -1
     if not 0 <= days <= suppressions.LONGEST:
-        raise BadInput("That is no number of days.", f"Give one from 0 to {suppressions.LONGEST:,}.")
+        raise InvalidInput("That is no number of days.", f"Give one from 0 to {suppressions.LONGEST:,}.")
     return days
 
 

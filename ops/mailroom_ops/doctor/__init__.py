@@ -7,8 +7,8 @@ from importlib import import_module
 
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.environment import Environment
+from mailroom_ops.errors import OperatorError
 from mailroom_ops.finding import Finding, failed
-from mailroom_ops.problem import Problem
 from mailroom_ops.settings.parameters import Parameter, Parameters
 
 __all__ = ["AREAS", "Case", "examine"]
@@ -40,5 +40,5 @@ def examine(case: Case, areas: Sequence[str] = AREAS) -> Iterator[tuple[str, Fin
         try:
             for found in check(case):
                 yield area, found
-        except Problem as problem:
+        except OperatorError as problem:
             yield area, failed(area, problem.sentence, problem.todo)

@@ -7,7 +7,7 @@ import httpx
 from mailroom_ops.doctor import Case
 from mailroom_ops.finding import Finding, failed, ok, warning
 from mailroom_ops.settings import tenants
-from mailroom_ops.tls import believed
+from mailroom_ops.tls import ssl_context
 
 __all__ = ["check"]
 
@@ -31,7 +31,7 @@ def check(case: Case) -> Iterator[Finding]:
 def _knock(subject: str, url: str, body: Mapping[str, object]) -> Finding:
     """Post with a wrong secret, which has to be refused as one."""
     try:
-        answer = httpx.post(url, json=body, headers={"Authorization": WRONG}, timeout=PATIENCE, verify=believed())
+        answer = httpx.post(url, json=body, headers={"Authorization": WRONG}, timeout=PATIENCE, verify=ssl_context())
     except httpx.HTTPError as error:
         return failed(
             subject,

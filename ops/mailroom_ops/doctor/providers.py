@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from mailroom_ops.doctor import Case, accounts
 from mailroom_ops.doctor.settings import chains
+from mailroom_ops.errors import OperatorError
 from mailroom_ops.finding import Finding, failed
-from mailroom_ops.problem import Problem
 from mailroom_ops.settings import catalog, tenants
 
 __all__ = ["check"]
@@ -18,5 +18,5 @@ def check(case: Case) -> Iterator[Finding]:
             continue  # told of under settings
         try:
             yield from accounts.check(account, case.environment, held, domains)
-        except Problem as problem:
+        except OperatorError as problem:
             yield failed(account, problem.sentence, problem.todo)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 
 __all__ = ["Answer", "Dns"]
 
@@ -46,7 +46,7 @@ class Dns:
             try:
                 return dns.resolver.Resolver()
             except dns.resolver.NoResolverConfiguration as error:
-                raise BadInput(
+                raise InvalidInput(
                     "This machine knows no DNS server.", "Name one with --resolver, such as 9.9.9.9."
                 ) from error
         import dns.nameserver
@@ -102,7 +102,7 @@ def _address(server: str) -> tuple[str, int]:
         if not 0 < int(port) < 65536:
             raise ValueError(port)
     except ValueError as error:
-        raise BadInput(
+        raise InvalidInput(
             f"{server!r} is not the address of a resolver.", "Write 9.9.9.9, 127.0.0.1:5353 or [::1]:53."
         ) from error
     return host, int(port)

@@ -10,8 +10,8 @@ from mailroom.errors import ConfigurationError
 from mailroom.providers._client import endpoint, hold_back, retry_after, secret
 from mailroom_ops.domains.records import Purpose, Record, full_name
 from mailroom_ops.domains.registrar import Domain, State
-from mailroom_ops.problem import BadInput, Refusal
-from mailroom_ops.tls import believed
+from mailroom_ops.errors import InvalidInput, ServiceError
+from mailroom_ops.tls import ssl_context
 
 __all__ = ["Resend"]
 
@@ -39,7 +39,7 @@ class Resend:
             self._url = endpoint("resend", values, ENDPOINT)
         except ConfigurationError as error:
             setting = f"providers/{account}/api_key"
-            raise BadInput(f"{error.detail}.", f"Set it: mailroom secrets set {setting}") from error
+            raise InvalidInput(f"{error.detail}.", f"Set it: mailroom secrets set {setting}") from error
 
     def find(self, domain: str) -> Domain | None:
         after = ""
@@ -85,10 +85,10 @@ class Resend:
         for attempt in range(TRIES):
             try:
                 answer = httpx.request(
-                    method, self._url + path, headers=headers, timeout=PATIENCE, verify=believed(), **how
+                    method, self._url + path, headers=headers, timeout=PATIENCE, verify=ssl_context(), **how
                 )
             except httpx.HTTPError as error:
-                raise Refusal(f"Resend does not answer: {type(error).__name__}.", "Try again.") from error
+                raise ServiceError(f"Resend does not answer: {type(error).__name__}.", "Try again.") from error
             if answer.status_code != 429 or attempt == TRIES - 1:
                 break
             time.sleep(min(retry_after(answer.headers) or hold_back(answer.headers) or 1.0, LONGEST_WAIT))
@@ -96,7 +96,7 @@ class Resend:
             return answer
         raise self._refusal(answer)
 
-    def _refusal(self, answer: httpx.Response) -> Refusal:
+    def _refusal(self, answer: httpx.Response) -> ServiceError:
         try:
             said = answer.json()
         except ValueError:
@@ -104,13 +104,15 @@ class Resend:
         name, message = str(said.get("name", "")), str(said.get("message", "")).rstrip(".")
         setting = f"providers/{self.account}/api_key"
         if name == "restricted_api_key":
-            return Refusal(
+            return ServiceError(
                 f"The key in {setting} may only send.",
                 "Give one with full access for this once with --key-file; it is not kept.",
             )
         if answer.status_code in (401, 403) and "key" in f"{name} {message}".lower():
-            return Refusal(f"Resend does not know the key in {setting}.", f"Replace it: mailroom secrets set {setting}")
-        return Refusal(f"Resend refused: {message or name or answer.status_code}.", "")
+            return ServiceError(
+                f"Resend does not know the key in {setting}.", f"Replace it: mailroom secrets set {setting}"
+            )
+        return ServiceError(f"Resend refused: {message or name or answer.status_code}.", "")
 
 
 def _is_for_sending(item: Mapping[str, Any]) -> bool:

@@ -9,16 +9,16 @@ from mailroom_ops.domains.dns import Dns
 from mailroom_ops.domains.records import Record, dmarc
 from mailroom_ops.domains.registrar import Domain, Registrar, State
 from mailroom_ops.environment import Environment
+from mailroom_ops.errors import OperatorError
 from mailroom_ops.finding import Finding, Level, failed, ok, warning
-from mailroom_ops.problem import Problem
 from mailroom_ops.settings import catalog
 from mailroom_ops.settings.tenants import account_values
 
-__all__ = ["Look", "Place", "check", "look", "places", "records_of"]
+__all__ = ["DomainRegistration", "Look", "check", "look", "places", "records_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DomainRegistration:
     """One account of a chain, and who registers domains there; nobody where that is done by hand."""
 
     account: str
@@ -26,7 +26,9 @@ class Place:
     hint: str = ""
 
 
-def places(environment: Environment, values: Mapping[str, str], chain: Sequence[str], key: str = "") -> list[Place]:
+def places(
+    environment: Environment, values: Mapping[str, str], chain: Sequence[str], key: str = ""
+) -> list[DomainRegistration]:
     """Return where a domain has to be known for a chain to send from it."""
     found = []
     for account in chain:
@@ -35,14 +37,16 @@ def places(environment: Environment, values: Mapping[str, str], chain: Sequence[
         if fault := catalog.account_fault(
             account, {**held, **({"api_key": key} if key and provider == "resend" else {})}
         ):
-            found.append(Place(account, None, f"is not set up: {fault}"))
+            found.append(DomainRegistration(account, None, f"is not set up: {fault}"))
         elif page := domains.BY_HAND.get(provider):
-            found.append(Place(account, None, f"add the domain at {page}, which shows the records it needs"))
+            found.append(
+                DomainRegistration(account, None, f"add the domain at {page}, which shows the records it needs")
+            )
         elif provider in ("smtp", "http"):
             whose = f"{owner}'s own" if owner else "your own"
-            found.append(Place(account, None, f"{whose}: its operator tells what SPF and DKIM need"))
+            found.append(DomainRegistration(account, None, f"{whose}: its operator tells what SPF and DKIM need"))
         else:
-            found.append(Place(account, domains.load(account, environment, held, key)))
+            found.append(DomainRegistration(account, domains.load(account, environment, held, key)))
     return found
 
 
@@ -61,7 +65,7 @@ class Look:
     alignment: Finding | None = None
 
 
-def look(dns: Dns, domain: str, place: Place, *, ask: bool = False) -> Look:
+def look(dns: Dns, domain: str, place: DomainRegistration, *, ask: bool = False) -> Look:
     """Look at one domain for one account; with `ask`, have its provider look again."""
     subject = f"{place.account} {domain}"
     if place.registrar is None:
@@ -74,7 +78,7 @@ def look(dns: Dns, domain: str, place: Place, *, ask: bool = False) -> Look:
         levels = {one.level for _, one in found}
         if ask and known.state is not State.VERIFIED and Level.FAILED not in levels:
             known = place.registrar.verify(known)
-    except Problem as problem:
+    except OperatorError as problem:
         return Look(place.account, failed(subject, problem.sentence, problem.todo))
     policy = dns_check.policy_of(dns, domain)
     aligned = None
@@ -83,7 +87,7 @@ def look(dns: Dns, domain: str, place: Place, *, ask: bool = False) -> Look:
     return Look(place.account, _state(known, domain, live=levels <= {Level.OK}), found, aligned)
 
 
-def check(dns: Dns, domain: str, where: Sequence[Place], *, ask: bool = False) -> Iterator[Finding]:
+def check(dns: Dns, domain: str, where: Sequence[DomainRegistration], *, ask: bool = False) -> Iterator[Finding]:
     """Look at one domain for a whole chain, line by line."""
     for place in where:
         found = look(dns, domain, place, ask=ask)

@@ -13,13 +13,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.dynamodb import encode
-from mailroom.delivery.batches import Crate
+from mailroom.delivery.batches import Batch
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import mask
 from mailroom.model.message import Parcel
 from mailroom.model.outcome import Status
+from mailroom_ops.errors import InvalidInput, ServiceError
 from mailroom_ops.ledger.queries import LedgerQueries, Row
-from mailroom_ops.problem import BadInput, Refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -135,7 +135,9 @@ class DeadLetters:
         With `extend`, what has expired gets so many seconds more: notices only, because a code is the auth server's.
         """
         if extend and self.lane is Lane.CODES:
-            raise BadInput("A code cannot be given more time.", "Only the auth server knows how long it is good for.")
+            raise InvalidInput(
+                "A code cannot be given more time.", "Only the auth server knows how long it is good for."
+            )
         for batch in self._receive({letter.id for letter in letters}):
             judged = list(self._judge(batch, extend))
             found = dict(zip(judged, batch, strict=True))
@@ -256,7 +258,7 @@ class DeadLetters:
 def _read(message: Any) -> _Found:
     sent = int(message["Attributes"]["SentTimestamp"]) / 1000
     try:
-        crate = Crate.from_json(message["Body"])
+        crate = Batch.from_json(message["Body"])
         parcels = crate.parcels if crate else (Parcel.from_json(message["Body"]),)
         doubted = crate.doubted if crate else bool(parcels[0].doubts)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -318,6 +320,6 @@ def _light(letters: list[_Found]) -> Iterator[list[_Found]]:
 
 def _all_done(answer: Any) -> None:
     if failed := answer.get("Failed"):
-        raise Refusal(
+        raise ServiceError(
             f"SQS refused {len(failed)} of a batch: {failed[0].get('Code')}.", "Run this again: what is done stays so."
         )

@@ -17,8 +17,8 @@ from mailroom.ledger.table import keyed_hash, suppression_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings
+from mailroom_ops.errors import InvalidInput, ServiceError
 from mailroom_ops.ledger.queries import LedgerQueries, Row
-from mailroom_ops.problem import BadInput, Refusal
 from mailroom_ops.settings.catalog import TENANT
 from mailroom_ops.settings.parameters import Parameters
 
@@ -104,11 +104,11 @@ def find(queries: LedgerQueries, address: str) -> Iterator[Entry]:
 def checked(tenant: str, address: str, cause: str = Cause.MANUAL) -> Cause:
     """Refuse what cannot be an entry."""
     if not is_address(address):
-        raise BadInput("That is not one address.", "Write it as name@example.com.")
+        raise InvalidInput("That is not one address.", "Write it as name@example.com.")
     if not re.fullmatch(TENANT, tenant):
-        raise BadInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
+        raise InvalidInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
     if cause not in list(Cause):
-        raise BadInput(f"There is no cause {cause!r}.", f"There are {', '.join(Cause)}.")
+        raise InvalidInput(f"There is no cause {cause!r}.", f"There are {', '.join(Cause)}.")
     return Cause(cause)
 
 
@@ -119,7 +119,7 @@ def days_for(environment: "Environment", tenant: str, cause: Cause) -> Mapping[L
     try:
         return policy_of(_Read(Parameters(environment).values("suppression"), environment), tenant)[cause]
     except ConfigurationError as error:
-        raise Refusal(str(error)) from error
+        raise ServiceError(str(error)) from error
 
 
 class _Read(Settings):
@@ -153,12 +153,12 @@ def remove(queries: LedgerQueries, tenant: str, address: str) -> bool:
 
 
 def read_csv(file: TextIO, tenant: str = "") -> list[Entry]:
-    """Read a list: what `write_csv` wrote, or any with a column `address` or `email`; BadInput names each bad line."""
+    """Read a CSV file with a column `address` or `email`; InvalidInput names each bad line."""
     reader = csv.DictReader(file)
     names = {name.strip().lower(): name for name in reader.fieldnames or ()}
     address = names.get("address") or names.get("email")
     if not address:
-        raise BadInput("There is no column `address`.", f"Begin the file with a line such as {','.join(COLUMNS)}.")
+        raise InvalidInput("There is no column `address`.", f"Begin the file with a line such as {','.join(COLUMNS)}.")
     found, faults = [], []
     for number, line in enumerate(reader, 2):
         values = {name: (line.get(raw) or "").strip() for name, raw in names.items()}
@@ -167,7 +167,7 @@ def read_csv(file: TextIO, tenant: str = "") -> list[Entry]:
         except ValueError as error:
             faults.append(f"line {number}: {error}")
     if faults:
-        raise BadInput(
+        raise InvalidInput(
             f"{len(faults)} of {len(faults) + len(found)} lines cannot be read; nothing was changed.", "", faults
         )
     return found
@@ -222,7 +222,9 @@ def _end(text: str) -> datetime | None:
 def _recipient(queries: LedgerQueries, address: str) -> str:
     checked("default", address)
     if not queries.address_key:
-        raise BadInput("This environment has not sent a mail yet.", "Send one first: it makes the key of its ledger.")
+        raise InvalidInput(
+            "This environment has not sent a mail yet.", "Send one first: it makes the key of its ledger."
+        )
     return keyed_hash(queries.address_key, canonical(address))
 
 

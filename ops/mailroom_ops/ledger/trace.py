@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailroom.model.mailbox import is_address
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MESSAGE, LedgerQueries, Row
-from mailroom_ops.problem import BadInput
 
 __all__ = ["Step", "Trace", "trace"]
 
@@ -65,7 +65,7 @@ def trace(queries: LedgerQueries, what: str) -> Iterator[Trace]:
     elif what and " " not in what:
         rows = queries.find_by_provider_id(what.strip("<>"))
     else:
-        raise BadInput("That is neither a message id nor an address.", "Give one of them, or a provider's own id.")
+        raise InvalidInput("That is neither a message id nor an address.", "Give one of them, or a provider's own id.")
     return map(Trace.of, rows)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from mailroom_ops.sandbox.inbox import Captured
 
-__all__ = ["UNVERIFIED", "Desk", "Pace", "Reply", "Request", "captured", "json_reply", "mailboxes", "written"]
+__all__ = ["UNVERIFIED", "Pace", "ProviderStub", "Reply", "Request", "captured", "json_reply", "mailboxes", "written"]
 
 HEADERS = HeaderRegistry()
 UNVERIFIED = "unverified.example"  # a sender's domain that every desk refuses, as the real one does an unverified one
@@ -55,7 +55,7 @@ class Pace(NamedTuple):
     reset: float  # seconds until the window reopens
 
 
-class Desk(Protocol):
+class ProviderStub(Protocol):
     """One provider. `answer` calls `work` where the real one would take its time."""
 
     name: str

@@ -23,7 +23,7 @@ from mailroom_ops.sandbox.http import Http
 from mailroom_ops.sandbox.inbox import Inbox
 from mailroom_ops.sandbox.mailgun import Mailgun
 from mailroom_ops.sandbox.postmark import Postmark
-from mailroom_ops.sandbox.provider import Desk, Pace, Reply, Request, json_reply
+from mailroom_ops.sandbox.provider import Pace, ProviderStub, Reply, Request, json_reply
 from mailroom_ops.sandbox.resend import Resend
 from mailroom_ops.sandbox.sendgrid import SendGrid
 
@@ -34,7 +34,7 @@ HANGS = (Kind.HANG, Kind.HANG_AFTER_ACCEPT)
 ENDLESS = {Kind.FLOOD: (b" " * 65536, 0.0), Kind.DRIP: (b" ", 0.02)}  # what is sent, how often
 
 
-def desks() -> list[Desk]:
+def desks() -> list[ProviderStub]:
     """Return a desk for each provider that is spoken to over HTTP."""
     return [Resend(), SendGrid(), Mailgun(), Postmark(), Aliyun(), Http()]
 
@@ -48,7 +48,7 @@ class Sandbox:
         *,
         port: int = 0,
         rates: Mapping[str, int] | None = None,
-        providers: Iterable[Desk] | None = None,
+        providers: Iterable[ProviderStub] | None = None,
     ) -> None:
         self.inbox = inbox or Inbox()
         self.faults = Faults()
@@ -86,7 +86,7 @@ class Sandbox:
         with self._counted:
             self.requests[provider] += 1
 
-    def answer(self, desk: Desk, request: Request, fault: Fault | None) -> Reply:
+    def answer(self, desk: ProviderStub, request: Request, fault: Fault | None) -> Reply:
         """Let a provider answer, as fast as its rate allows and as badly as it was asked to."""
         match fault:
             case Fault(Kind.STATUS, status=status):

@@ -2,7 +2,7 @@
 
 import re
 
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.secrets_import.yaml_file import Scalar
 
 __all__ = ["REFERENCE", "read"]
@@ -36,7 +36,7 @@ def read(text: str, name: str) -> dict[str, Scalar]:
         else:
             found[key] = scalar
     if faults:
-        raise BadInput(f"{name} cannot be read as it is.", details=faults)
+        raise InvalidInput(f"{name} cannot be read as it is.", details=faults)
     return found
 
 

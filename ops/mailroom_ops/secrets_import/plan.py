@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mailroom_ops.environment import DEPLOYED
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.secrets_import.reader import Takeover, settings_of
 from mailroom_ops.settings.changes import Change, compare, pending
 
@@ -27,14 +27,14 @@ def chosen(found: Mapping[str, Takeover], environment: str, name: str) -> dict[s
     """Return what of a file is asked for; `environment` may be `all`."""
     if "" in found:
         if environment == "all":
-            raise BadInput(
+            raise InvalidInput(
                 f"{name} is one environment, and does not say which.", f"Use --env {', --env '.join(DEPLOYED)}."
             )
         return {environment: found[""]}
     if environment == "all":
         return {label: found[label] for label in DEPLOYED if label in found}
     if environment not in found:
-        raise BadInput(f"{name} has no block for {environment}: it has {', '.join(found)}.")
+        raise InvalidInput(f"{name} has no block for {environment}: it has {', '.join(found)}.")
     return {environment: found[environment]}
 
 

@@ -15,7 +15,7 @@ from pathlib import PurePath
 
 from mailroom.model.mailbox import Mailbox
 from mailroom_ops.environment import DEPLOYED
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.secrets_import import dotenv_file, yaml_file
 from mailroom_ops.secrets_import.yaml_file import Scalar, Tree
 from mailroom_ops.settings import catalog
@@ -76,13 +76,13 @@ def form_of(name: str) -> Form:
         return Form.YAML
     if path.suffix.lower() == ".env" or path.name.startswith(".env"):
         return Form.DOTENV
-    raise BadInput(f"It is not clear how {name} is written.", "Say it: --format yaml or --format env.")
+    raise InvalidInput(f"It is not clear how {name} is written.", "Say it: --format yaml or --format env.")
 
 
 def read(content: bytes, name: str, form: Form) -> dict[str, Takeover]:
     """Return what a file says, by environment; a .env file does not name its own, which is then ''."""
     if len(content) > LARGEST:
-        raise BadInput(
+        raise InvalidInput(
             f"{name} has {len(content) // 1024} kB, and no file of secrets is longer than {LARGEST // 1024} kB.",
             "Check that it is the right file.",
         )
@@ -90,7 +90,7 @@ def read(content: bytes, name: str, form: Form) -> dict[str, Takeover]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise BadInput(f"{name} is not UTF-8 text.", details=[f"line {line}: save the file as UTF-8"]) from error
+        raise InvalidInput(f"{name} is not UTF-8 text.", details=[f"line {line}: save the file as UTF-8"]) from error
     if form is Form.DOTENV:
         return {"": _takeover(dotenv_file.read(text, name).items(), name)}
     blocks = _blocks(yaml_file.read(text, name), name)
@@ -109,10 +109,10 @@ def _blocks(tree: Tree, name: str) -> dict[str, list[tuple[str, Scalar]]]:
         elif isinstance(value, dict):
             block.extend(_flat(value))
         elif value is None or value.kind != "null":
-            raise BadInput(f"{name}: {environment} must be a block of lines, `name: value`.")
+            raise InvalidInput(f"{name}: {environment} must be a block of lines, `name: value`.")
     if not found:
         known = ", ".join(list(tree)[:5]) or "nothing"
-        raise BadInput(f"{name} has none of the blocks {', '.join(DEPLOYED)}.", f"At its top level: {known}.")
+        raise InvalidInput(f"{name} has none of the blocks {', '.join(DEPLOYED)}.", f"At its top level: {known}.")
     return found
 
 
@@ -149,7 +149,7 @@ def _takeover(pairs: Iterable[tuple[str, Scalar]], name: str) -> Takeover:
         else:
             entries[sets], written[sets] = scalar, key
     if faults:
-        raise BadInput(f"{name} cannot be taken over as it is.", details=faults)
+        raise InvalidInput(f"{name} cannot be taken over as it is.", details=faults)
     if others:
         notes.append(f"{others} other {'key is' if others == 1 else 'keys are'} not about mail: left alone")
     return Takeover(entries, tuple(notes))
@@ -197,10 +197,10 @@ def settings_of(takeover: Takeover, current: Mapping[str, str]) -> tuple[dict[st
         wanted["providers/smtp/tls"] = tls
     resend, smtp = "providers/resend/api_key" in wanted, "providers/smtp/host" in wanted
     if any(name.startswith("providers/smtp/") for name in wanted) and not smtp and "providers/smtp/host" not in current:
-        raise BadInput("The file has SMTP settings but no host.", "Add smtpHost, such as smtp.example.com.")
+        raise InvalidInput("The file has SMTP settings but no host.", "Add smtpHost, such as smtp.example.com.")
     for account in sorted({name.split("/")[1] for name in wanted if name.startswith("providers/")}):
         if fault := catalog.account_fault(account, account_values({**current, **wanted}, account)):
-            raise BadInput(f"What the file says about {account} does not add up: {fault}.")
+            raise InvalidInput(f"What the file says about {account} does not add up: {fault}.")
     auth = dict(_json(current.get(AUTH)))
     from_ = said.get(AUTH_FROM) or said.get(SMTP_FROM)
     if said.get(AUTH_FROM) and said.get(SMTP_FROM) and said[AUTH_FROM] != said[SMTP_FROM]:

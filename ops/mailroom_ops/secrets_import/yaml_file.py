@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 
 __all__ = ["MAPPING_DEPTH", "Scalar", "read"]
 
@@ -35,17 +35,17 @@ def read(text: str, name: str) -> Tree:
         faults = list(_tricks(text))
         node = None if faults else yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        raise BadInput(f"{name} is not YAML.", details=[_located(error, text)]) from error
+        raise InvalidInput(f"{name} is not YAML.", details=[_located(error, text)]) from error
     except yaml.YAMLError as error:
         said = "it holds a character that YAML does not allow, such as a control character"
-        raise BadInput(f"{name} is not YAML: {said}.") from error
+        raise InvalidInput(f"{name} is not YAML: {said}.") from error
     if not faults and not isinstance(node, yaml.MappingNode):
-        raise BadInput(
+        raise InvalidInput(
             f"{name} holds no settings.", "It must be lines of the form `development:`, then `  name: value`."
         )
     tree = _mapping(node, faults) if isinstance(node, yaml.MappingNode) else {}
     if faults:
-        raise BadInput(f"{name} cannot be read as it is.", details=faults)
+        raise InvalidInput(f"{name} cannot be read as it is.", details=faults)
     return tree
 
 

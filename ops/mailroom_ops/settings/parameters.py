@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from mailroom_ops.environment import Environment, aws_says
-from mailroom_ops.problem import Problem
+from mailroom_ops.errors import OperatorError
 from mailroom_ops.settings import catalog
 
 __all__ = ["Parameter", "Parameters"]
@@ -26,7 +26,7 @@ class Parameter:
 
 
 class Parameters:
-    """Reads and writes; what AWS raises comes out as a Problem."""
+    """Reads and writes; what AWS raises comes out as a OperatorError."""
 
     def __init__(self, environment: Environment) -> None:
         self._ssm: Any = environment.client("ssm")
@@ -70,7 +70,7 @@ class Parameters:
         for done, (name, value) in enumerate(values.items()):
             try:
                 self.put(name, value)
-            except Problem as problem:
+            except OperatorError as problem:
                 if done:
                     problem.details = (f"{done} of {len(values)} are written; the same command again writes the rest.",)
                 raise

@@ -3,7 +3,7 @@
 import base64
 import secrets
 
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.settings import catalog
 
 __all__ = ["begin", "cancel", "finish", "generate", "replace"]
@@ -13,7 +13,7 @@ def begin(name: str, current: str | None, new: str) -> str:
     """Return what a parameter has to hold for both the new value and the old one to be accepted."""
     lines = catalog.values_of(current or "")
     if len(lines) > 1:
-        raise BadInput(
+        raise InvalidInput(
             f"A rotation of {name} is under way: it holds two values.",
             f"End it with `mailroom secrets rotate {name} --finish`, or take it back with --cancel.",
         )
@@ -24,9 +24,9 @@ def begin(name: str, current: str | None, new: str) -> str:
 def replace(name: str, current: str | None, new: str) -> str:
     """Return what a parameter has to hold that knows one value at a time."""
     if not current:
-        raise BadInput(f"{name} is not set, so there is nothing to rotate.", f"Set it: mailroom secrets set {name}")
+        raise InvalidInput(f"{name} is not set, so there is nothing to rotate.", f"Set it: mailroom secrets set {name}")
     if new in catalog.values_of(current):
-        raise BadInput("The new value is the old one.", "Give another.")
+        raise InvalidInput("The new value is the old one.", "Give another.")
     return new
 
 
@@ -43,7 +43,7 @@ def cancel(name: str, current: str | None) -> str:
 def _two(name: str, current: str | None) -> list[str]:
     lines = catalog.values_of(current or "")
     if len(lines) != 2:
-        raise BadInput(f"No rotation of {name} is under way.", f"Begin one with `mailroom secrets rotate {name}`.")
+        raise InvalidInput(f"No rotation of {name} is under way.", f"Begin one with `mailroom secrets rotate {name}`.")
     return lines
 
 
@@ -57,4 +57,6 @@ def generate(name: str) -> str:
         return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"  # as Standard Webhooks writes it
     if name.startswith(("feedback/postmark/", "feedback/aliyun/")):
         return secrets.token_urlsafe(32)
-    raise BadInput(f"{name} is given by the other side and cannot be made up.", "Copy it from there: --ask, or --file.")
+    raise InvalidInput(
+        f"{name} is given by the other side and cannot be made up.", "Copy it from there: --ask, or --file."
+    )

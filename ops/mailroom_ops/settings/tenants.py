@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import NEEDS
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.settings import catalog
 from mailroom_ops.settings.changes import Change, compare
 from mailroom_ops.settings.parameters import Parameters
@@ -20,7 +20,7 @@ from mailroom_ops.settings.promote import belongs
 __all__ = [
     "DEFAULT",
     "Tenant",
-    "Wish",
+    "TenantSpec",
     "account_values",
     "all_of",
     "brand_of",
@@ -164,7 +164,7 @@ def domain_of(mailbox: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TenantSpec:
     """What an operator wants a tenant to be; what is empty stays as it is."""
 
     name: str
@@ -182,8 +182,8 @@ class Wish:
         return tuple(f"{name}.{self.name}" if name in self.own else name for name in self.providers)
 
 
-def plan(wish: Wish, values: Mapping[str, str]) -> list[Change]:
-    """Return what has to change for a wish to come true, its sender last; raise BadInput where it cannot."""
+def plan(wish: TenantSpec, values: Mapping[str, str]) -> list[Change]:
+    """Return what has to change for a wish to come true, its sender last; raise InvalidInput where it cannot."""
     check_wish(wish, values)
     wanted = dict(wish.secrets)
     for key, value in wish.settings.items():
@@ -200,54 +200,56 @@ def plan(wish: Wish, values: Mapping[str, str]) -> list[Change]:
     wanted[sender_name] = json.dumps(sender, ensure_ascii=False)
     for name, value in wanted.items():
         if fault := catalog.fault(name, value):
-            raise BadInput(f"{name} cannot be set: {fault}.")
+            raise InvalidInput(f"{name} cannot be set: {fault}.")
     _require_accounts(wish, {**values, **wanted})
     return compare(values, wanted)
 
 
-def check_wish(wish: Wish, values: Mapping[str, str]) -> None:
-    """Raise BadInput for what cannot be wished for."""
+def check_wish(wish: TenantSpec, values: Mapping[str, str]) -> None:
+    """Raise InvalidInput for what cannot be wished for."""
     if not re.fullmatch(catalog.TENANT, wish.name):
-        raise BadInput(f"{wish.name!r} cannot be the name of a tenant.", "Use a-z, 0-9 and -, such as acme.")
+        raise InvalidInput(f"{wish.name!r} cannot be the name of a tenant.", "Use a-z, 0-9 and -, such as acme.")
     if any(name.startswith(f"{REMOVED}{wish.name}/") for name in values):
-        raise BadInput(f"{wish.name} is set aside.", f"Bring it back: mailroom tenant restore {wish.name}")
+        raise InvalidInput(f"{wish.name} is set aside.", f"Bring it back: mailroom tenant restore {wish.name}")
     for kind, text in (("--from", wish.from_), ("--reply-to", wish.reply_to)):
         try:
             if text:
                 Mailbox.parse(text)
         except ValueError as error:
-            raise BadInput(f"{kind} is {error}.") from error
+            raise InvalidInput(f"{kind} is {error}.") from error
     if not wish.from_ and f"senders/{wish.name}/{wish.purpose}" not in values:
-        raise BadInput("A new tenant needs --from.", 'Such as --from "Acme <no-reply@auth.example.com>".')
+        raise InvalidInput("A new tenant needs --from.", 'Such as --from "Acme <no-reply@auth.example.com>".')
     for name in wish.providers:
         if not re.fullmatch(catalog.ACCOUNT, name):
-            raise BadInput(f"There is no provider {name!r}.", f"Use {', '.join(NEEDS)}.")
+            raise InvalidInput(f"There is no provider {name!r}.", f"Use {', '.join(NEEDS)}.")
     if stray := [name for name in wish.own if name not in wish.providers]:
-        raise BadInput(
+        raise InvalidInput(
             f"--own {stray[0]} is not in --providers.", f"Add it: --providers {','.join((*wish.providers, *stray))}"
         )
     if wish.own and wish.name == DEFAULT:
-        raise BadInput("The accounts of the tenant default are everybody's.", "Leave --own out.")
+        raise InvalidInput("The accounts of the tenant default are everybody's.", "Leave --own out.")
     for key in wish.settings:
         provider, _, setting = key.partition(".")
         known = catalog.find(f"providers/{provider}.{wish.name}/{setting}")
         if provider not in wish.own or known is None:
-            raise BadInput(
+            raise InvalidInput(
                 f"--set {key} is not a setting of an --own provider.", "Such as --own smtp --set smtp.host=…"
             )
         if known.is_secret:
             where = f"providers/{provider}.{wish.name}/{setting}"
-            raise BadInput(
+            raise InvalidInput(
                 "A secret on the command line stays in your shell's history.", f"mailroom secrets set {where}"
             )
 
 
-def _require_accounts(wish: Wish, values: Mapping[str, str]) -> None:
+def _require_accounts(wish: TenantSpec, values: Mapping[str, str]) -> None:
     for account in wish.chain:
         if catalog.split(account)[1] != wish.name:
             continue
         if fault := catalog.account_fault(account, account_values(values, account)):
-            raise BadInput(f"The account {account} is not complete: {fault}.", "Set it with `mailroom secrets set`.")
+            raise InvalidInput(
+                f"The account {account} is not complete: {fault}.", "Set it with `mailroom secrets set`."
+            )
 
 
 def account_values(values: Mapping[str, str], account: str) -> dict[str, str]:
@@ -256,7 +258,7 @@ def account_values(values: Mapping[str, str], account: str) -> dict[str, str]:
     return {name.removeprefix(before): value for name, value in values.items() if name.startswith(before)}
 
 
-def missing_secrets(wish: Wish, values: Mapping[str, str]) -> list[str]:
+def missing_secrets(wish: TenantSpec, values: Mapping[str, str]) -> list[str]:
     """Name the secrets that a tenant's own accounts cannot do without, and that nobody has set."""
     found = []
     for provider in wish.own:
@@ -282,9 +284,9 @@ def restore(store: Parameters, tenant: str, values: Mapping[str, str]) -> list[s
     before = f"{REMOVED}{tenant}/"
     aside = {name.removeprefix(before): value for name, value in values.items() if name.startswith(before)}
     if not aside:
-        raise BadInput(f"No tenant {tenant} is set aside.", "`mailroom tenant list` tells which are.")
+        raise InvalidInput(f"No tenant {tenant} is set aside.", "`mailroom tenant list` tells which are.")
     if taken := [name for name, value in aside.items() if values.get(name, value) != value]:
-        raise BadInput(
+        raise InvalidInput(
             f"{tenant} exists: {taken[0]} is set.", f"Set it aside or purge the old one: mailroom tenant purge {tenant}"
         )
     store.write(aside)
@@ -300,13 +302,13 @@ def purge(store: Parameters, tenant: str, values: Mapping[str, str]) -> list[str
 
 
 def names_of(tenant: str, values: Mapping[str, str]) -> list[str]:
-    """Return the names of all that is a tenant's, or raise BadInput if nothing is."""
+    """Return the names of all that is a tenant's, or raise InvalidInput if nothing is."""
     if tenant == DEFAULT:
-        raise BadInput("The tenant default cannot be removed: every other one falls back to it.")
+        raise InvalidInput("The tenant default cannot be removed: every other one falls back to it.")
     # Its senders go last: until then its mail still leaves as its own.
     names = sorted((name for name in values if belongs(name, tenant)), key=lambda name: name.startswith("senders/"))
     if not names:
-        raise BadInput(f"There is no tenant {tenant}.", "`mailroom tenant list` tells which there are.")
+        raise InvalidInput(f"There is no tenant {tenant}.", "`mailroom tenant list` tells which there are.")
     return names
 
 

@@ -14,7 +14,7 @@ from shutil import which
 from mailroom.model.email import Email
 from mailroom.model.message import new_id
 from mailroom.providers._mime import compose
-from mailroom_ops.problem import Refusal
+from mailroom_ops.errors import ServiceError
 
 __all__ = ["FALLBACKS", "LIMIT", "Craft", "Spam", "crafts", "spam", "tool_for_crafts", "tool_for_spam"]
 
@@ -99,5 +99,5 @@ def spam(mails: Mapping[str, Email]) -> dict[str, Spam]:
 def _run(command: list[str], said: str) -> str:
     done = subprocess.run(command, cwd=TOOLS, input=said, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if done.returncode:
-        raise Refusal(f"{command[0]} could not judge the mails", "", done.stderr.splitlines()[-5:])
+        raise ServiceError(f"{command[0]} could not judge the mails", "", done.stderr.splitlines()[-5:])
     return done.stdout

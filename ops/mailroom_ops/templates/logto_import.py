@@ -16,9 +16,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from mailroom.rendering.tenant_templates import Own
+from mailroom.rendering.tenant_templates import TenantTemplates
 from mailroom.sources.logto import TYPES
-from mailroom_ops.problem import BadInput
+from mailroom_ops.errors import InvalidInput
 
 __all__ = ["Imported", "read", "write"]
 
@@ -67,7 +67,7 @@ class Template:
 
 
 def read(document: Any) -> Imported:
-    """Turn Logto's JSON into a tenant's files; BadInput when it holds no template at all."""
+    """Turn Logto's JSON into a tenant's files; InvalidInput when it holds no template at all."""
     files: dict[str, str] = {}
     subjects: dict[str, dict[str, str]] = {}
     notes: list[str] = []
@@ -86,16 +86,18 @@ def read(document: Any) -> Imported:
         tables = (f"[{kind}]\nsubject = {_toml(said)}\n" for kind, said in sorted(sentences.items()))
         files[f"locales/{tag}.toml" if tag else "texts.toml"] = "\n".join(tables)
     if not files:
-        raise BadInput("there is no template in this file", "give what Logto's API or a connector's JSON shows", notes)
-    return Imported(files, (*notes, *(f"cannot be used: {problem}" for problem in Own.of(files).problems)))
+        raise InvalidInput(
+            "there is no template in this file", "give what Logto's API or a connector's JSON shows", notes
+        )
+    return Imported(files, (*notes, *(f"cannot be used: {problem}" for problem in TenantTemplates.of(files).problems)))
 
 
 def write(imported: Imported, folder: Path, *, replace: bool = False) -> list[Path]:
-    """Write the files of a tenant into its folder; BadInput rather than write over what somebody made."""
+    """Write the files of a tenant into its folder; InvalidInput rather than write over what somebody made."""
     paths = {folder / name: content for name, content in imported.files.items()}
     if not replace and (there := [path for path in paths if path.exists() and path.read_text("utf-8") != paths[path]]):
         names = [path.relative_to(folder).as_posix() for path in there]
-        raise BadInput(f"{folder} has templates of its own", "move them away, or replace them", names)
+        raise InvalidInput(f"{folder} has templates of its own", "move them away, or replace them", names)
     for path, content in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, "utf-8")

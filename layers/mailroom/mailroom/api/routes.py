@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailroom.api.keys import INVOKER, Caller, authenticate
-from mailroom.api.service import Door, Reply
+from mailroom.api.service import Reply, SendService
 from mailroom.errors import DeliveryError, InvalidRequest, RequestError
 from mailroom.request import Request
 from mailroom.sources.direct import BATCH_LENGTH, body_of
@@ -19,7 +19,7 @@ def is_http(event: Any) -> bool:
     return isinstance(event, dict) and event.get("version") == "2.0" and isinstance(event.get("routeKey"), str)
 
 
-def invoked(door: Door, event: Any, deadline: float) -> Reply:
+def invoked(door: SendService, event: Any, deadline: float) -> Reply:
     """Answer an invocation, whose event is the body itself."""
     try:
         body = body_of(event)
@@ -30,7 +30,7 @@ def invoked(door: Door, event: Any, deadline: float) -> Reply:
     return door.take(body, INVOKER, deadline)
 
 
-def requested(door: Door, event: Mapping[str, Any], deadline: float) -> Reply:
+def requested(door: SendService, event: Mapping[str, Any], deadline: float) -> Reply:
     """Answer a request over HTTP."""
     try:
         request = _read(event)
@@ -48,7 +48,7 @@ def _read(event: Mapping[str, Any]) -> Request:
         raise RequestError(400, "This looks like an event of an HTTP API and is none.") from error
 
 
-def _route(door: Door, route: str, request: Request, caller: Caller, deadline: float) -> Reply:
+def _route(door: SendService, route: str, request: Request, caller: Caller, deadline: float) -> Reply:
     match route:
         case "POST /v1/emails":
             return door.take(_with_header(request.json(), request.headers.get(HEADER)), caller, deadline)

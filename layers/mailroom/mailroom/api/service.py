@@ -17,7 +17,7 @@ from mailroom.model.outcome import Outcome, Status
 from mailroom.sources import direct
 from mailroom.sources.direct import SendRequest
 
-__all__ = ["Door", "Reply"]
+__all__ = ["Reply", "SendService"]
 
 KEY_KEPT = 24 * 3600.0
 TO_RECORD = 2.0  # seconds that queueing a message, or writing down its outcome, may take
@@ -78,7 +78,7 @@ class Reply:
 
 
 @dataclass(slots=True)
-class Door:
+class SendService:
     """Everything one process needs to answer, kept warm between requests."""
 
     delivery: Delivery

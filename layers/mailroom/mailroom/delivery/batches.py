@@ -19,10 +19,10 @@ from mailroom.errors import DeliveryError, TemporaryFailure, UnknownOutcome
 from mailroom.ledger.table import LEASE
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import Receipt
 
-__all__ = ["Crate", "Packing"]
+__all__ = ["Batch", "Batcher"]
 
 FULL = 10  # as many as Lambda hands over at once: when it does, more are waiting
 MOST = 100
@@ -33,7 +33,7 @@ LATER = LEASE  # seconds: when the copy of a crate comes, who packed it is done 
 
 
 @dataclass(frozen=True, slots=True)
-class Crate:
+class Batch:
     """Fresh parcels that travel, and are sent, as one."""
 
     id: str
@@ -48,7 +48,7 @@ class Crate:
         return json.dumps({**values, "parcels": packed}, separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, body: str) -> "Crate | None":
+    def from_json(cls, body: str) -> "Batch | None":
         """Read a crate; None if this is none."""
         values = json.loads(body)
         if "crate" not in values:
@@ -58,7 +58,7 @@ class Crate:
 
 
 @dataclass(frozen=True, slots=True)
-class Packing:
+class Batcher:
     """Packs crates, and delivers them."""
 
     delivery: Delivery
@@ -92,7 +92,7 @@ class Packing:
         """Put what we pulled and cannot pack back as a new message of its queue; False if nobody can read it."""
         queue = self.delivery.queue
         try:
-            queue.put(Crate.from_json(record["body"]) or Parcel.from_json(record["body"]))
+            queue.put(Batch.from_json(record["body"]) or Parcel.from_json(record["body"]))
         except (ValueError, KeyError, TypeError):
             queue.postpone(record["eventSourceARN"], record["receiptHandle"], 0)  # let it count
             return False
@@ -100,14 +100,14 @@ class Packing:
 
     def deliver(self, body: str, deadline: float) -> Iterator[tuple[Message, Outcome | None]]:
         """Deliver what one record of a queue holds: a parcel, or a crate of them."""
-        crate = Crate.from_json(body)
+        crate = Batch.from_json(body)
         if crate:
             yield from self._unpack(crate, deadline)
         else:
             parcel = Parcel.from_json(body)
             yield parcel.message, self.delivery.deliver(parcel, deadline)
 
-    def _unpack(self, crate: Crate, deadline: float) -> Iterator[tuple[Message, Outcome]]:
+    def _unpack(self, crate: Batch, deadline: float) -> Iterator[tuple[Message, Outcome]]:
         if self.delivery.clock() + TIME_NEEDED > deadline:
             self.delivery.queue.put(crate)
             return
@@ -129,14 +129,14 @@ class Packing:
         for provider, mails in together.items():
             yield from self._send(crate, provider, mails, deadline)
 
-    def _look(self, crate: Crate, parcel: Parcel) -> Outcome | Ready:
+    def _look(self, crate: Batch, parcel: Parcel) -> Outcome | Ready:
         seen = self.delivery.look(parcel)
         if crate.doubted and isinstance(seen, Outcome) and seen.status is Status.SKIPPED:
             return Outcome(Status.UNKNOWN, seen.reason)  # it may have gone with an earlier try, and nobody said so
         return seen
 
     def _send(
-        self, crate: Crate, provider: str, mails: list[tuple[Parcel, Ready]], deadline: float
+        self, crate: Batch, provider: str, mails: list[tuple[Parcel, Ready]], deadline: float
     ) -> Iterator[tuple[Message, Outcome]]:
         try:
             emails = [ready.email for _, ready in mails]
@@ -160,13 +160,15 @@ class Packing:
         return isinstance(error, TemporaryFailure) and attempt == 0
 
     def _sent(self, provider: str, receipt: Receipt, ready: Ready) -> Outcome:
-        tries = (Try(self.delivery.clock(), provider, "accepted"),)
+        tries = (Attempt(self.delivery.clock(), provider, "accepted"),)
         return Outcome(Status.SENT, "", provider, receipt.id, tries, warnings=ready.warnings, problems=ready.problems)
 
-    def _later(self, crate: Crate, error: DeliveryError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
+    def _later(self, crate: Batch, error: DeliveryError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
         """Put the crate on the queue once more. Where the provider may have it, it knows it by the crate's id only."""
         delay = error.retry_after or BACKOFF[min(crate.attempt, len(BACKOFF) - 1)]
-        outcome = Outcome(Status.ACCEPTED, error.code, tries=(Try.of(error, self.delivery.clock()),), retry_in=delay)
+        outcome = Outcome(
+            Status.ACCEPTED, error.code, tries=(Attempt.of(error, self.delivery.clock()),), retry_in=delay
+        )
         doubted = crate.doubted or isinstance(error, UnknownOutcome)
         again = replace(crate, parcels=tuple(parcels), attempt=crate.attempt + 1, doubted=doubted)
         self.delivery.queue.put(again, delay)
@@ -184,16 +186,16 @@ def _fresh(record: Mapping[str, Any]) -> Parcel | None:
     return parcel if parcel.attempt == 0 and parcel.email is None else None
 
 
-def _crates(parcels: Sequence[Parcel]) -> Iterator[Crate]:
+def _crates(parcels: Sequence[Parcel]) -> Iterator[Batch]:
     packed: list[Parcel] = []
     weight = 0
     for parcel in parcels:
         size = len(parcel.to_json())
         if packed and (weight + size > HEAVIEST or len(packed) == MOST):
-            yield Crate(new_id(), tuple(packed), packed[0].lane)
+            yield Batch(new_id(), tuple(packed), packed[0].lane)
             packed, weight = [], 0
         # One try ahead: should the parcel's own copy come back after a crash, the ledger knows it for the older one.
         packed.append(replace(parcel, attempt=parcel.attempt + 1))
         weight += size
     if packed:
-        yield Crate(new_id(), tuple(packed), packed[0].lane)
+        yield Batch(new_id(), tuple(packed), packed[0].lane)

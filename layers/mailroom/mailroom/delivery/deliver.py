@@ -14,7 +14,7 @@ from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
 from mailroom.model.email import Email
 from mailroom.model.message import Parcel
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import is_configured, warm_up
 from mailroom.rendering.renderer import Renderer
 from mailroom.settings import SHARED_TEST_SENDER, Settings
@@ -92,7 +92,7 @@ class Delivery:
             chain = tuple(name for name in sender.providers if is_configured(name, self.settings.provider(name)))
         except ConfigurationError as error:
             self.settings.refresh()
-            return Outcome(Status.ACCEPTED, error.code, tries=(Try.of(error, self.clock()),), retry_in=BACKOFF[4])
+            return Outcome(Status.ACCEPTED, error.code, tries=(Attempt.of(error, self.clock()),), retry_in=BACKOFF[4])
         if not chain:
             return Outcome(Status.SKIPPED, "email_not_configured")
         if parcel.email:

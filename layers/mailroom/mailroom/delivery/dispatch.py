@@ -10,7 +10,7 @@ from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure,
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Parcel
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load
 from mailroom.settings import Settings
 
@@ -39,7 +39,7 @@ class Dispatch:
         self, parcel: Parcel, email: Email, chain: Sequence[str], deadline: float
     ) -> tuple[Outcome, tuple[str, ...]]:
         """Offer the Email along the chain; return what came of it, and which providers may have taken it unsaid."""
-        doubts, tries, waits = list(parcel.doubts), list[Try](), list[float]()
+        doubts, tries, waits = list(parcel.doubts), list[Attempt](), list[float]()
         # One that may have the mail already, and would know it by its key, is asked before any other.
         for name in sorted(chain, key=lambda name: name not in doubts):
             knows = name in doubts and self._provider(name).idempotent
@@ -50,7 +50,7 @@ class Dispatch:
             try:
                 (receipt,) = self._at_its_pace(name, lambda provider: [provider.send(email, parcel.message.id)])
             except DeliveryError as error:
-                tries.append(Try.of(error, self.clock()))
+                tries.append(Attempt.of(error, self.clock()))
                 waits.append(error.retry_after or 0.0)
                 if isinstance(error, PermanentFailure):
                     return Outcome(Status.FAILED, error.code, name, tries=tuple(tries)), tuple(doubts)
@@ -59,7 +59,7 @@ class Dispatch:
                 if not self._next_at_once(error, name, parcel):
                     break
             else:
-                tries.append(Try(self.clock(), name, "accepted"))
+                tries.append(Attempt(self.clock(), name, "accepted"))
                 return Outcome(Status.SENT, "", name, receipt.id, tuple(tries)), ()
         reason = tries[-1].answer if tries else "no_time_left"
         if not self._may_ask_again(doubts, chain, parcel.lane):

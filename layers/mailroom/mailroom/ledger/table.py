@@ -32,7 +32,7 @@ from mailroom.ledger.tally import Tally
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, mask
 from mailroom.model.message import Message, Parcel
-from mailroom.model.outcome import Outcome, Status, Try
+from mailroom.model.outcome import Attempt, Outcome, Status
 
 if TYPE_CHECKING:
     from mailroom.model.event import Event
@@ -341,7 +341,7 @@ def keyed_hash(key: str, text: str) -> str:
     return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()[:32]
 
 
-def _entry(done: Try) -> dict[str, Any]:
+def _entry(done: Attempt) -> dict[str, Any]:
     return {"at": done.at, "provider": done.provider, "answer": done.answer} | _without_empty(
         {"detail": done.detail, "error": done.error}
     )

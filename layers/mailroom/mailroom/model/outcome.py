@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from mailroom.errors import DeliveryError
 
-__all__ = ["Outcome", "Status", "Try"]
+__all__ = ["Attempt", "Outcome", "Status"]
 
 
 class Status(StrEnum):
@@ -22,7 +22,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class Attempt:
     """One attempt at one provider, for the timeline."""
 
     at: float
@@ -32,7 +32,7 @@ class Try:
     error: str = ""  # which branch of the error tree, in lower case
 
     @classmethod
-    def of(cls, error: DeliveryError, at: float) -> "Try":
+    def of(cls, error: DeliveryError, at: float) -> "Attempt":
         return cls(at, error.party, error.code, error.detail, error.category.lower())
 
 
@@ -44,7 +44,7 @@ class Outcome:
     reason: str = ""
     provider: str = ""
     provider_id: str = ""
-    tries: tuple[Try, ...] = ()
+    tries: tuple[Attempt, ...] = ()
     retry_in: float | None = None
     warnings: tuple[str, ...] = ()  # it went, but an operator should know
     problems: tuple[str, ...] = ()  # it went, but not with the tenant's own templates

@@ -13,7 +13,7 @@ from mailroom.model.message import Message
 from mailroom.rendering.brand import Brand
 from mailroom.rendering.texts import Texts, fill
 
-__all__ = ["base_kind", "view_of"]
+__all__ = ["base_kind", "build_context"]
 
 FREE = ("security-notice", "notification")  # the caller brings the words
 SUBJECT_LENGTH = 300
@@ -26,7 +26,7 @@ def base_kind(message: Message) -> str:
     return "generic-code" if untrusted.code(message.data.get("code")) else "notification"
 
 
-def view_of(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, str]) -> dict[str, Any]:
+def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, str]) -> dict[str, Any]:
     """Compose all that a mail says: names cleaned, sentences filled in, nothing left to decide but where it stands.
 
     `payload` is what a tenant's own texts and templates ask for by Logto's paths.

@@ -17,9 +17,9 @@ from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering import payload, template_policy
 from mailroom.rendering.brand import Brand
-from mailroom.rendering.context import base_kind, view_of
+from mailroom.rendering.context import base_kind, build_context
 from mailroom.rendering.locales import negotiate
-from mailroom.rendering.tenant_templates import Own
+from mailroom.rendering.tenant_templates import TenantTemplates
 from mailroom.rendering.texts import Texts
 
 __all__ = ["Rendered", "Renderer"]
@@ -29,7 +29,7 @@ EMPTY_LINES = re.compile(r"\n\s*\n")
 TEMPLATE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?\.(html|txt)")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 TENANTS_KEPT = 16
-NOTHING_OWN = Own()
+NOTHING_OWN = TenantTemplates()
 HTML_LENGTH = 100_000  # Gmail cuts a mail off at 102 kB
 
 
@@ -47,7 +47,7 @@ class Renderer:
     def __init__(self, templates_dir: Path) -> None:
         self._folder = templates_dir
         self._texts: dict[str, Texts] = {}
-        self._owned: dict[Any, tuple[Own, Environment]] = {}
+        self._owned: dict[Any, tuple[TenantTemplates, Environment]] = {}
         self._templates = Environment(
             loader=self._load, undefined_behavior="strict", trim_blocks=True, lstrip_blocks=True, debug=False
         )
@@ -77,7 +77,7 @@ class Renderer:
         texts = self._texts_for(message, sender.default_locale, own)
         domain = sender.from_.address.rpartition("@")[2]
         look = Brand.of(brand, message.brand, self._defaults, sender.from_.name or domain)
-        view = view_of(message, texts, look, {path: payload.read(message.data, path) for path in own.paths})
+        view = build_context(message, texts, look, {path: payload.read(message.data, path) for path in own.paths})
         problems = [*own.problems]
         html = self._body(message, view, "html", own, engine, problems)
         text = self._body(message, view, "txt", own, engine, problems)
@@ -105,7 +105,7 @@ class Renderer:
         message: Message,
         view: Mapping[str, Any],
         extension: str,
-        own: Own,
+        own: TenantTemplates,
         engine: Environment,
         problems: list[str],
     ) -> str:
@@ -123,21 +123,21 @@ class Renderer:
                 problems.append(f"{name}: {wrong}; ours was sent")
         return self._templates.render_template(ours, **view)
 
-    def _own(self, tenant: str, overrides: Mapping[str, str] | None) -> tuple[Own, Environment]:
+    def _own(self, tenant: str, overrides: Mapping[str, str] | None) -> tuple[TenantTemplates, Environment]:
         folder = self._folder / "tenants" / tenant
         has_folder = overrides is None and TENANT_NAME.fullmatch(tenant) is not None and folder.is_dir()
         if not (has_folder or overrides):
             return NOTHING_OWN, self._templates
         key = frozenset(overrides.items()) if overrides else tenant
         if key not in self._owned:
-            own = Own.of(overrides) if overrides else Own.read(folder)
+            own = TenantTemplates.of(overrides) if overrides else TenantTemplates.read(folder)
             engine = template_policy.environment(lambda name: own.templates.get(name) or self._load(name))
             if len(self._owned) >= TENANTS_KEPT:
                 del self._owned[next(iter(self._owned))]
             self._owned[key] = own, engine
         return self._owned[key]
 
-    def _texts_for(self, message: Message, default: str, own: Own) -> Texts:
+    def _texts_for(self, message: Message, default: str, own: TenantTemplates) -> Texts:
         locale = negotiate(message.locales, {*self.locales, *own.locales(message.kind)}, default)
         source = locale if locale in self.locales else negotiate((default,), self.locales)
         if source not in self._texts:

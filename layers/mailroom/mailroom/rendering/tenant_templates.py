@@ -21,7 +21,7 @@ from typing import Any
 from mailroom.rendering import template_policy
 from mailroom.rendering.texts import PLACEHOLDER, Texts
 
-__all__ = ["Own"]
+__all__ = ["TenantTemplates"]
 
 TEMPLATE = re.compile(r"(layout|parts/[a-z-]+|emails/(?P<kind>[a-z0-9-]+)(\.(?P<tag>[A-Za-z0-9-]+))?)\.(html|txt)")
 TEXTS = re.compile(r"texts\.toml|locales/(?P<tag>[A-Za-z0-9-]+)\.toml")
@@ -33,7 +33,7 @@ Tables = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class TenantTemplates:
     """What of a tenant's files can be used, and what is wrong with the rest."""
 
     templates: Mapping[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Own:
     problems: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, files: Mapping[str, str]) -> "Own":
+    def of(cls, files: Mapping[str, str]) -> "TenantTemplates":
         """Sort files by what they are; one that cannot be used is left out and reported."""
         if sum(map(len, files.values())) > SIZE:
             return cls(problems=(f"own templates: together longer than {SIZE} characters",))
@@ -63,7 +63,7 @@ class Own:
         return cls(templates, texts, frozenset(paths), tuple(problems))
 
     @classmethod
-    def read(cls, folder: Path) -> "Own":
+    def read(cls, folder: Path) -> "TenantTemplates":
         paths = [path for path in folder.rglob("*") if path.suffix in (".html", ".txt", ".toml") and path.is_file()]
         return cls.of({path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in paths})
 

@@ -3,30 +3,30 @@
 from datetime import UTC, datetime, timedelta
 
 from mailroom.model.kinds import NAME
-from mailroom_ops.console.context import Desk, fields
+from mailroom_ops.console.context import PageContext, fields
 from mailroom_ops.console.deliverability.figures import figures
 from mailroom_ops.console.deliverability.period import SPANS, Period
 from mailroom_ops.console.deliverability.tables import by_provider, by_tenant, reasons
 from mailroom_ops.console.deliverability.trends import trends
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.stats import LIMITS, total
-from mailroom_ops.problem import BadInput
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
 
 
-def answer(desk: Desk, request: Request, below: list[str]) -> Response | None:
+def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
     if below or request.method == "POST":
         return None
     tenant, since = (fields(request).get(name, [""])[-1].strip() for name in ("tenant", "since"))
     if tenant and not NAME.fullmatch(tenant):
-        raise BadInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
+        raise InvalidInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
     if since and since not in SPANS:
-        raise BadInput(f"There is no time {since!r}.", f"There are {', '.join(SPANS)}.")
+        raise InvalidInput(f"There is no time {since!r}.", f"There are {', '.join(SPANS)}.")
     return _page(desk, tenant, since or "day")
 
 
-def _page(desk: Desk, tenant: str, since: str) -> Response:
+def _page(desk: PageContext, tenant: str, since: str) -> Response:
     span, now = SPANS[since], datetime.now(UTC)
     begins = span.begins(now)
     number = int((now - begins) / timedelta(hours=1)) + 1

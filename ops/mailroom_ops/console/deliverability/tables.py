@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-from mailroom_ops.console.context import Desk
+from mailroom_ops.console.context import PageContext
 from mailroom_ops.console.deliverability.figures import percent
 from mailroom_ops.console.deliverability.period import Period
+from mailroom_ops.errors import OperatorError
 from mailroom_ops.ledger.stats import STAYED, Counts, total
-from mailroom_ops.problem import Problem
 from mailroom_ops.settings import tenants
 from mailroom_ops.settings.parameters import Parameters
 
@@ -59,12 +59,12 @@ def by_provider(whole: Counts) -> list[Row]:
     return [_row(name, counted[name]) for name in sorted(counted, key=lambda name: _rank(counted[name]))]
 
 
-def by_tenant(desk: Desk, period: Period, tenant: str, since: str) -> dict[str, object]:
+def by_tenant(desk: PageContext, period: Period, tenant: str, since: str) -> dict[str, object]:
     """Return a row for each tenant, worst first, for as far back as may be read for all of them."""
     nothing: dict[str, object] = {"names": [], "tenants": [], "tenants_hours": 0, "left_out": 0, "refusal": ""}
     try:
         names = _names(desk)
-    except Problem as problem:
+    except OperatorError as problem:
         return nothing | {"refusal": f"{problem.sentence} {problem.todo}".strip()}
     if tenant:
         return nothing | {"names": names}
@@ -102,7 +102,7 @@ def _only(counts: Counts, provider: str) -> Counts:
     return Counts(counts.hour, type(counts.counts)({key: n for key, n in counts.counts.items() if key[1] == provider}))
 
 
-def _names(desk: Desk) -> list[str]:
+def _names(desk: PageContext) -> list[str]:
     store = Parameters(desk.environment)
     known = tenants.all_of({**store.values("senders"), **store.values("brands")})
     return sorted({tenants.DEFAULT, *(one.name for one in known)})

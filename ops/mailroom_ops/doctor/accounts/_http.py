@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 
 from mailroom.providers._client import endpoint
+from mailroom_ops.errors import ServiceError
 from mailroom_ops.finding import Finding, failed, warning
-from mailroom_ops.problem import Refusal
 from mailroom_ops.settings.catalog import split
-from mailroom_ops.tls import believed
+from mailroom_ops.tls import ssl_context
 
 __all__ = ["ask", "refused"]
 
@@ -20,10 +20,10 @@ def ask(account: str, values: Mapping[str, str], default: str, path: str, **how:
     """Get `path` from where the account's mail goes."""
     provider = split(account)[0]
     try:
-        return httpx.get(endpoint(provider, values, default) + path, timeout=PATIENCE, verify=believed(), **how)
+        return httpx.get(endpoint(provider, values, default) + path, timeout=PATIENCE, verify=ssl_context(), **how)
     except httpx.HTTPError as error:
         todo = "Look at its status page, and at the network of this machine."
-        raise Refusal(f"{account} does not answer: {type(error).__name__}.", todo) from error
+        raise ServiceError(f"{account} does not answer: {type(error).__name__}.", todo) from error
 
 
 def refused(account: str, answer: httpx.Response, key: str) -> Finding:
