@@ -53,7 +53,7 @@ def _ours() -> Iterator[Mapping[str, Mapping[str, str]]]:
 def serve() -> None:
     """Print where each provider is found, and serve until standard input ends."""
     with Sandbox() as web, SmtpSandbox() as relay:
-        print(json.dumps({name: web.settings(name) for name in web.desks} | {"smtp": relay.settings()}), flush=True)
+        print(json.dumps({name: web.settings(name) for name in web.stubs} | {"smtp": relay.settings()}), flush=True)
         sys.stdin.read()
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 from botocore.loaders import create_loader
 
-pytest_plugins = ["tests.browser", "tests.cloud", "tests.running"]  # the fixtures `browser`, `cloud`, `stack` and so on
+pytest_plugins = ["tests.browser", "tests.cloud", "tests.running", "tests.reports"]  # shared fixtures
 
 ROOT = Path(__file__).parent.parent
 NO_SKIPS = os.environ.get("MAILROOM_NO_SKIPS") == "1"

@@ -113,8 +113,8 @@ def test_every_module_of_a_layer_comes_compiled_and_is_loaded_unchecked(
 
 
 def test_bytecode_speaks_of_where_it_will_lie(here: Artifact) -> None:
-    (compiled,) = (here.folder / "MailroomLayer" / "python").rglob("delivery.cpython-313.pyc")
-    assert b"/opt/python/mailroom/delivery.py" in compiled.read_bytes()
+    (compiled,) = (here.folder / "MailroomLayer" / "python").rglob("deliver.cpython-313.pyc")
+    assert b"/opt/python/mailroom/delivery/deliver.py" in compiled.read_bytes()
 
 
 @pytest.mark.parametrize("architecture", MACHINES)

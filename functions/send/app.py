@@ -15,7 +15,7 @@ from mailroom.delivery.deliver import Delivery
 from mailroom.request import answer
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
-door = SendService(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
+service = SendService(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
 # The template says so for development only; a variable can be set by hand.
 records_codes = os.environ.get("RECORD_CODE_ON_FAILURE") == "true" and os.environ["ENVIRONMENT"] == "development"
 
@@ -29,8 +29,8 @@ def handler(event: Any, context: Any) -> Any:
         from mailroom.api.openapi import document
 
         return answer(200, document(), {"cache-control": "public, max-age=300"})
-    reply = routes.requested(door, event, deadline) if is_http else routes.invoked(door, event, deadline)
+    reply = routes.requested(service, event, deadline) if is_http else routes.invoked(service, event, deadline)
     for part in reply.parts or (reply,):
         telemetry.answered(logger, metrics, part, records_codes=records_codes)
-    telemetry.tallied(logger, metrics, door.delivery.ledger.tally)
+    telemetry.tallied(logger, metrics, service.delivery.ledger.tally)
     return answer(reply.status, reply.body, reply.headers) if is_http else reply.body

@@ -98,7 +98,7 @@ class Desk:
 
     def forget(self) -> None:
         """Do as a new process would."""
-        self.module.door.delivery.settings.refresh()
+        self.module.service.delivery.settings.refresh()
 
     def mails(self) -> list[Any]:
         return list(self.sandbox.inbox.all())
@@ -144,7 +144,7 @@ def desk(environment: pytest.MonkeyPatch, aws: Aws, sandbox: Sandbox) -> Iterato
     desk.put("senders/default/auth", '{"from": "Mailroom <no-reply@example.com>"}')
     desk.put("api/keys/local", KEY)
     environment.setattr(module, "logger", Logger(service=f"send-{uuid.uuid4()}", stream=desk.log))
-    module.door.delivery.dispatch.sleep = desk.slept.append
+    module.service.delivery.dispatch.sleep = desk.slept.append
     yield desk
     for process in (module, *desk.twins):
         process.aws.close()

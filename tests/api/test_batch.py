@@ -100,7 +100,7 @@ def test_a_hundred_mails_go_in_one_request(desk: Desk) -> None:
 
 
 def test_a_mail_that_breaks_something_does_not_hold_up_the_next(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    renderer = type(desk.module.door.delivery.renderer)
+    renderer = type(desk.module.service.delivery.renderer)
     compose = renderer.compose
 
     def fragile(self: Any, message: Any, *rest: Any) -> Any:

@@ -26,7 +26,7 @@ class Clock:
 @pytest.fixture
 def clock(desk: Desk) -> Clock:
     clock = Clock()
-    desk.module.door.clock = desk.module.door.delivery.clock = clock
+    desk.module.service.clock = desk.module.service.delivery.clock = clock
     return clock
 
 
@@ -136,7 +136,7 @@ def test_what_a_dead_process_began_is_finished_under_the_same_name(
     """The process dies after the provider took the mail and before that was written down."""
     request = code(idempotency_key="order-1")
     with monkeypatch.context() as dying:
-        dying.setattr(desk.module.door.delivery.ledger, "finish", die)
+        dying.setattr(desk.module.service.delivery.ledger, "finish", die)
         with pytest.raises(SystemExit):
             desk.invoke(request)
     (mail,) = desk.mails()
@@ -155,7 +155,7 @@ def test_a_process_that_died_before_the_mail_left_loses_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr(desk.module.door.delivery.ledger, "claim", die)
+        dying.setattr(desk.module.service.delivery.ledger, "claim", die)
         with pytest.raises(SystemExit):
             desk.invoke(request_)
     assert desk.mails() == []
@@ -169,7 +169,7 @@ def test_what_a_dead_process_left_lying_is_not_sent_after_its_time(
 ) -> None:
     request = code(idempotency_key="order-1", expires_in=30)
     with monkeypatch.context() as dying:
-        dying.setattr(desk.module.door.delivery.ledger, "claim", die)
+        dying.setattr(desk.module.service.delivery.ledger, "claim", die)
         with pytest.raises(SystemExit):
             desk.invoke(request)
     clock.ahead = 31
@@ -228,7 +228,7 @@ def test_a_queued_mail_asked_for_twice_is_sent_once(desk: Desk) -> None:
     first, second = desk.send(**request), desk.send(**request)
 
     assert first == second
-    outcomes = [desk.module.door.delivery.deliver(parcel, time.time() + 20) for parcel in desk.queued("codes")]
+    outcomes = [desk.module.service.delivery.deliver(parcel, time.time() + 20) for parcel in desk.queued("codes")]
     assert [outcome.status for outcome in outcomes if outcome] == ["sent"]
     assert desk.send(**request) == first
     assert desk.queued("codes") == []
@@ -238,7 +238,7 @@ def test_a_queued_mail_asked_for_twice_is_sent_once(desk: Desk) -> None:
 def test_without_a_key_a_queued_mail_that_is_on_its_way_is_a_duplicate(desk: Desk) -> None:
     first = desk.send(**code(mode="queued"))
     for parcel in desk.queued("codes"):
-        desk.module.door.delivery.deliver(parcel, time.time() + 20)
+        desk.module.service.delivery.deliver(parcel, time.time() + 20)
 
     assert desk.send(**code(mode="queued")).body == {
         "message_id": first.body["message_id"],

@@ -35,7 +35,7 @@ def test_a_queued_mail_can_be_asked_for_before_anybody_took_it_up(desk: Desk) ->
     assert desk.http("GET", path).body["status"] == "accepted"
 
     for parcel in desk.queued("notices"):
-        desk.module.door.delivery.deliver(parcel, time.time() + 20)
+        desk.module.service.delivery.deliver(parcel, time.time() + 20)
 
     assert desk.http("GET", path).body["status"] == "sent"
 

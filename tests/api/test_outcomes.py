@@ -82,7 +82,7 @@ def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_wa
 
 
 def test_to_a_suppressed_reader_nothing_is_sent_and_the_caller_cannot_tell(desk: Desk) -> None:
-    hash_ = keyed_hash(desk.module.door.delivery.settings.address_key(), canonical("reader@reader.example"))
+    hash_ = keyed_hash(desk.module.service.delivery.settings.address_key(), canonical("reader@reader.example"))
     Suppressions(desk.aws, "ledger").add("default", hash_, "", Cause.BOUNCE, dict.fromkeys(Lane, 1), "test")
 
     request = notice(idempotency_key="order-1")
@@ -96,7 +96,7 @@ def test_to_a_suppressed_reader_nothing_is_sent_and_the_caller_cannot_tell(desk:
 
 
 def test_who_looks_a_mail_up_hears_that_its_reader_is_suppressed(desk: Desk) -> None:
-    hash_ = keyed_hash(desk.module.door.delivery.settings.address_key(), canonical("reader@reader.example"))
+    hash_ = keyed_hash(desk.module.service.delivery.settings.address_key(), canonical("reader@reader.example"))
     Suppressions(desk.aws, "ledger").add("default", hash_, "", Cause.BOUNCE, dict.fromkeys(Lane, 1), "test")
 
     found = desk.http("GET", f"/v1/emails/{desk.send(**notice()).body['message_id']}")
@@ -245,7 +245,7 @@ def test_what_breaks_on_the_way_is_told_without_a_word_of_the_mail(desk: Desk, m
     def broken(_: Any, message: Message, *__: Any) -> Any:
         raise ZeroDivisionError(f"{message.data} for {message.to}")
 
-    monkeypatch.setattr(type(desk.module.door.delivery.renderer), "compose", broken)
+    monkeypatch.setattr(type(desk.module.service.delivery.renderer), "compose", broken)
     answer = desk.send(**code())
 
     assert (answer.status, answer.body["status"], answer.body["reason"]) == (500, "unknown", "crashed")

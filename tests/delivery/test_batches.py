@@ -98,9 +98,9 @@ def test_more_than_a_crate_holds_goes_into_several(deliver: ModuleType, aws: Aws
     sent = [code(f"{n:06}", identity=f"said {n}", data={"code": "1", "note": "x" * 30_000}) for n in range(10)]
     assert burst(deliver, sent) == []
     assert sandbox.requests["resend"] == 2
-    crates = take(aws)
-    assert len(crates) == 2
-    assert all(len(batches) < 256 * 1024 for batches in crates)
+    batches = take(aws)
+    assert len(batches) == 2
+    assert all(len(batches) < 256 * 1024 for batches in batches)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from mailroom.model.message import Message
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
 from tests.cloud import put
-from tests.feedback.conftest import KEY, message, sent
+from tests.factories import KEY, message, sent
 
 FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ODD = st.text(max_size=40) | st.integers() | st.floats(allow_nan=False) | st.none() | st.booleans()

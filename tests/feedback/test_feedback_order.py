@@ -9,7 +9,7 @@ from mailroom.ledger.table import LONGEST_TIMELINE, Claim, Heard, Ledger
 from mailroom.model.event import Event, Reason, What
 from mailroom.model.message import Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
-from tests.feedback.conftest import KEY, NOW, message, row, sent
+from tests.factories import KEY, NOW, message, row, sent
 
 
 def event(what: What, number: int = 0, **facts: object) -> Event:

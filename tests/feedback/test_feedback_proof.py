@@ -12,7 +12,7 @@ import pytest
 from mailroom.model.event import What
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting, report, sign_resend, sign_sendgrid
-from tests.feedback.conftest import Door
+from tests.reports import Door
 
 SIGNED = ("resend", "sendgrid", "mailgun")
 BY_SECRET = ("mailgun", "postmark", "aliyun")

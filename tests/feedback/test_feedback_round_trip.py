@@ -16,7 +16,7 @@ from mailroom.ledger.table import Ledger
 from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
 from mailroom_ops.local.stack import SECRETS
-from tests.feedback.conftest import message, row
+from tests.factories import message, row
 from tests.running import TOKENS, Running, running
 
 CODE = {"type": "SignIn", "payload": {"code": "KX7719", "locale": "en"}}

@@ -18,7 +18,7 @@ from mailroom.feedback._proof import require_standard_webhook
 from mailroom.request import Request
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import MAILGUN_KEY, PATH_SECRET, Posting, sign_resend, sign_sendgrid
-from tests.feedback.conftest import Door
+from tests.reports import Door
 
 NOTHING = ()
 

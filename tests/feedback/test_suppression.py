@@ -18,7 +18,7 @@ from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message
 from mailroom.settings import Settings
 from tests.cloud import put
-from tests.feedback.conftest import KEY, message, row, sent
+from tests.factories import KEY, message, row, sent
 
 DAY = 24 * 3600
 BOTH = (Lane.CODES, Lane.NOTICES)

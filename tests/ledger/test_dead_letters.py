@@ -21,7 +21,8 @@ from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.dead_letters import DeadLetters, Verdict
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.suppressions import add
-from tests.feedback.conftest import Door, message
+from tests.factories import message
+from tests.reports import Door
 from tests.thorough import times
 
 # Two hundred at a time: moto counts the whole queue for each message that it hands out.

@@ -21,13 +21,13 @@ from mailroom.model.outcome import Outcome, Status
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import stats, suppressions, tail, trace
 from mailroom_ops.ledger.queries import LedgerQueries
-from tests.feedback.conftest import KEY, NOW, message, sent
+from tests.factories import KEY, NOW, message, sent
 
 HOUR = 3600.0
 
 
 @pytest.fixture
-def queries(aws: Aws, cloud: str) -> LedgerQueries:
+def queries(ledger: Ledger, cloud: str) -> LedgerQueries:
     client = boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=cloud)
     return LedgerQueries(client, "ledger", 16, KEY)
 

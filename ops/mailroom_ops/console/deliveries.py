@@ -24,14 +24,14 @@ PAUSE = 2  # seconds between two looks
 LONGER_PAUSE = 10  # where a look costs many reads
 
 
-def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
+def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
     if request.method == "POST":
-        return None if below else _search(desk, fields(request).get("what", [""])[-1].strip())
+        return None if below else _search(context, fields(request).get("what", [""])[-1].strip())
     match below:
         case []:
-            return _list(desk, Wanted.of(fields(request)))
+            return _list(context, Wanted.of(fields(request)))
         case [message_id] if MESSAGE.fullmatch(message_id):
-            return _mail(desk, message_id)
+            return _mail(context, message_id)
     return None
 
 
@@ -98,9 +98,9 @@ def look(queries: LedgerQueries, wanted: Wanted, now: datetime) -> Found:
     return Found(mails, looked_at, back_to, "")
 
 
-def _list(desk: PageContext, wanted: Wanted) -> Response:
+def _list(context: PageContext, wanted: Wanted) -> Response:
     now = datetime.now(UTC)
-    found = look(desk.queries, wanted, now)
+    found = look(context.queries, wanted, now)
     pause = PAUSE if found.looked_at <= 2 * SHOWN else LONGER_PAUSE
     values = {
         "wanted": wanted,
@@ -116,28 +116,28 @@ def _list(desk: PageContext, wanted: Wanted) -> Response:
         "pause": 0 if wanted.before else pause,
         "what": "",
     }
-    return desk.page("deliveries", values)
+    return context.page("deliveries", values)
 
 
-def _search(desk: PageContext, what: str) -> Response:
+def _search(context: PageContext, what: str) -> Response:
     """Show what an address or an id stands for. It is posted: an address is nothing for a URL or a history."""
     if not what:
         return away("/console/deliveries")
-    mails = list(islice(trace(desk.queries, what), FOUND + 1))
+    mails = list(islice(trace(context.queries, what), FOUND + 1))
     if len(mails) == 1 and not is_address(what):
         return away(f"/console/deliveries/{mails[0].id}")
     values = {"what": what, "mails": mails[:FOUND], "is_cut": len(mails) > FOUND, "most": FOUND}
-    return desk.page("search", values | {"now": datetime.now(UTC)})
+    return context.page("search", values | {"now": datetime.now(UTC)})
 
 
-def _mail(desk: PageContext, message_id: str) -> Response:
-    found = next(trace(desk.queries, message_id), None)
+def _mail(context: PageContext, message_id: str) -> Response:
+    found = next(trace(context.queries, message_id), None)
     if found is None:
         todo = "The ledger forgets a mail after 30 days."
-        return desk.frame.problem(404, "The ledger knows no such mail.", todo)
+        return context.frame.problem(404, "The ledger knows no such mail.", todo)
     steps = [(step, _offset((step.at - found.created).total_seconds())) for step in found.steps]
     values = {"mail": found, "steps": steps, "has_sample": found.kind in KINDS}
-    return desk.page("mail", values | {"pause": PAUSE})
+    return context.page("mail", values | {"pause": PAUSE})
 
 
 def _offset(seconds: float) -> str:

@@ -39,13 +39,13 @@ REPLAYS = "What can still be sent goes back to its lane, and deliver decides ane
 DROPS = "They are thrown away for good, and cannot be replayed. A mail that has no outcome yet has failed then."
 
 
-def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
+def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
     is_post = request.method == "POST"
     match below:
         case [] if not is_post:
-            return _overview(desk)
+            return _overview(context)
         case [lane] if lane in list(Lane):
-            return _post(desk, Lane(lane), fields(request)) if is_post else _letters(desk, Lane(lane))
+            return _post(context, Lane(lane), fields(request)) if is_post else _letters(context, Lane(lane))
     return None
 
 
@@ -95,8 +95,8 @@ class Wanted:
         return queue.replay(letters, doubtful=self.doubtful, extend=MORE_TIME[self.extend])
 
 
-def _overview(desk: PageContext) -> Response:
-    environment = desk.environment
+def _overview(context: PageContext) -> Response:
+    environment = context.environment
     urls = {(lane, dead): _url(environment, lane, dead) for lane in Lane for dead in (False, True)}
     sqs = environment.client("sqs")
     with ThreadPoolExecutor(len(urls) + 1) as pool:
@@ -107,14 +107,15 @@ def _overview(desk: PageContext) -> Response:
         for (key, url), queue in zip(urls.items(), queues, strict=True)
     }
     lanes = [
-        (lane, ABOUT[lane], found[lane, False], found[lane, True], desk.jobs.get(lane), lane.title()) for lane in Lane
+        (lane, ABOUT[lane], found[lane, False], found[lane, True], context.jobs.get(lane), lane.title())
+        for lane in Lane
     ]
-    return desk.page("queues", {"lanes": lanes, "pause": PAUSE})
+    return context.page("queues", {"lanes": lanes, "pause": PAUSE})
 
 
-def _letters(desk: PageContext, lane: Lane, refused: str = "") -> Response:
+def _letters(context: PageContext, lane: Lane, refused: str = "") -> Response:
     """Show the newest job of a lane: how far it is, or what came of it."""
-    job: Job[Letter] | None = desk.jobs.get(lane)
+    job: Job[Letter] | None = context.jobs.get(lane)
     letters, asked = (list(job.done), job.asked) if job else ([], None)
     values: dict[str, Any] = {
         "lane": lane,
@@ -131,37 +132,39 @@ def _letters(desk: PageContext, lane: Lane, refused: str = "") -> Response:
         "at": lambda seconds: datetime.fromtimestamp(seconds, UTC),
         "pause": JOB_PAUSE,
     }
-    return desk.page("letters", values, 409 if refused else 200)
+    return context.page("letters", values, 409 if refused else 200)
 
 
-def _post(desk: PageContext, lane: Lane, form: Mapping[str, Sequence[str]]) -> Response:
-    job: Job[Letter] | None = desk.jobs.get(lane)
+def _post(context: PageContext, lane: Lane, form: Mapping[str, Sequence[str]]) -> Response:
+    job: Job[Letter] | None = context.jobs.get(lane)
     if job and job.is_running:
-        return _letters(desk, lane, "One thing at a time: this has to end first.")
+        return _letters(context, lane, "One thing at a time: this has to end first.")
     if job and job.problem:
-        desk.forget()
+        context.forget()
     match "".join(form.get("do", ())):
         case "look":
-            queue = DeadLetters.of(desk.environment, lane)
+            queue = DeadLetters.of(context.environment, lane)
             total = min(MOST, _queue(queue.sqs, queue.url).total)
-            return _begin(desk, lane, Job("look", _first(queue.look()), total))
+            return _begin(context, lane, Job("look", _first(queue.look()), total))
         case "replay" | "drop" as do:
-            return _carry_out(desk, lane, Wanted.of(lane, do, form), form)
+            return _carry_out(context, lane, Wanted.of(lane, do, form), form)
     raise InvalidInput("There is no such thing to do.", "There are look, replay and drop.")
 
 
-def _carry_out(desk: PageContext, lane: Lane, wanted: Wanted, form: Mapping[str, Sequence[str]]) -> Response:
-    job: Job[Letter] | None = desk.jobs.get(lane)
+def _carry_out(context: PageContext, lane: Lane, wanted: Wanted, form: Mapping[str, Sequence[str]]) -> Response:
+    job: Job[Letter] | None = context.jobs.get(lane)
     if job is None or job.what != "look" or job.id != wanted.look:
-        return _letters(desk, lane, "That page was of an earlier look. Nothing was done: look again, and choose anew.")
+        return _letters(
+            context, lane, "That page was of an earlier look. Nothing was done: look again, and choose anew."
+        )
     ids = set(wanted.ids)
     letters = [letter for letter in job.done if not ids or letter.id in ids]
     if not letters:
         raise InvalidInput("None of these letters was there.", "Look again, and choose anew.")
-    if not desk.is_confirmed(form):
-        return desk.confirm(_plan(lane, wanted, letters), form)
-    work = wanted.work(DeadLetters.of(desk.environment, lane), letters)
-    return _begin(desk, lane, Job(wanted.do, work, len(letters), wanted))
+    if not context.is_confirmed(form):
+        return context.confirm(_plan(lane, wanted, letters), form)
+    work = wanted.work(DeadLetters.of(context.environment, lane), letters)
+    return _begin(context, lane, Job(wanted.do, work, len(letters), wanted))
 
 
 def _plan(lane: Lane, wanted: Wanted, letters: Sequence[Letter]) -> Confirmation:
@@ -179,10 +182,10 @@ def _plan(lane: Lane, wanted: Wanted, letters: Sequence[Letter]) -> Confirmation
     return Confirmation(f"{said} of {lane}?", what, said, path, wanted.values(), path, details)
 
 
-def _begin(desk: PageContext, lane: Lane, job: Job[Letter]) -> Response:
+def _begin(context: PageContext, lane: Lane, job: Job[Letter]) -> Response:
     """Start a job, and lead to the page that shows how far it is."""
-    if not desk.jobs.start(lane, job):
-        return _letters(desk, lane, "Something else has begun meanwhile.")
+    if not context.jobs.start(lane, job):
+        return _letters(context, lane, "Something else has begun meanwhile.")
     return away(f"/console/queues/{lane}")
 
 

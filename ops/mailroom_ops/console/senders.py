@@ -29,15 +29,15 @@ AT_ONCE = 8
 RESOLVER = "MAILROOM_RESOLVER"  # as the command has it
 
 
-def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
+def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
     if request.method == "POST" or len(below) > 1:
         return None
-    values = Parameters(desk.environment).values()
+    values = Parameters(context.environment).values()
     known = tenants.all_of(values)
     if not below:
-        return _list(desk, values, known)
+        return _list(context, values, known)
     found = next((tenant for tenant in known if tenant.name == below[0]), None)
-    return _tenant(desk, values, found, wants_look="check" in fields(request)) if found else None
+    return _tenant(context, values, found, wants_look="check" in fields(request)) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,10 @@ def _fault(name: str, why: str, label: str) -> str:
     return f"{name} is malformed: {why}. Set it again: `mailroom secrets set {name} --env {label}`"
 
 
-def _list(desk: PageContext, values: Mapping[str, str], known: Sequence[Tenant]) -> Response:
-    chain = desk.environment.chain
-    shown = [_shown(values, tenant, chain, desk.frame.label) for tenant in known if not tenant.removed]
-    return desk.page("senders", {"shown": shown, "aside": [tenant.name for tenant in known if tenant.removed]})
+def _list(context: PageContext, values: Mapping[str, str], known: Sequence[Tenant]) -> Response:
+    chain = context.environment.chain
+    shown = [_shown(values, tenant, chain, context.frame.label) for tenant in known if not tenant.removed]
+    return context.page("senders", {"shown": shown, "aside": [tenant.name for tenant in known if tenant.removed]})
 
 
 # ---- one tenant ----
@@ -151,21 +151,21 @@ class Domain:
         return records.zone([line.record for line in self.lines])
 
 
-def _tenant(desk: PageContext, values: Mapping[str, str], tenant: Tenant, *, wants_look: bool) -> Response:
-    fallback = desk.environment.chain
+def _tenant(context: PageContext, values: Mapping[str, str], tenant: Tenant, *, wants_look: bool) -> Response:
+    fallback = context.environment.chain
     own = {} if tenant.removed else tenants.own_domains(values, tenant.name)
     wanted = []
     for domain, purposes in own.items():
         chain = tenants.chain_of(values, tenant.name, purposes[0], fallback)
-        wanted.append((domain, purposes, sending.places(desk.environment, values, chain)))
+        wanted.append((domain, purposes, sending.places(context.environment, values, chain)))
     shown = {
-        "one": _shown(values, tenant, fallback, desk.frame.label),
+        "one": _shown(values, tenant, fallback, context.frame.label),
         "domains": list(_look(values, wanted)) if wants_look else [_unasked(*one) for one in wanted],
         "looked_at": datetime.now(UTC) if wants_look else None,
         "has_from": any(sender.get("from") for sender in tenant.senders.values()),
         "patience": round(PATIENCE),
     }
-    return desk.page("sender", shown)
+    return context.page("sender", shown)
 
 
 Wanted = tuple[str, Sequence[str], Sequence[DomainRegistration]]

@@ -26,19 +26,19 @@ DONE = {"added": "It is on the list.", "removed": "It is off the list.", "import
 Form = Mapping[str, Sequence[str]]
 
 
-def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
+def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
     said, is_post = fields(request), request.method == "POST"
     match below:
         case []:
-            return _find(desk, said) if is_post else _list(desk, said)
+            return _find(context, said) if is_post else _list(context, said)
         case ["add"]:
-            return _add(desk, said) if is_post else _form(desk, said)
+            return _add(context, said) if is_post else _form(context, said)
         case ["import"]:
-            return _import(desk, said) if is_post else desk.page("suppressions_import", PASTED)
+            return _import(context, said) if is_post else context.page("suppressions_import", PASTED)
         case ["remove"] if is_post:
-            return _remove(desk, said)
+            return _remove(context, said)
         case ["list.csv"] if not is_post:
-            return _export(desk, said)
+            return _export(context, said)
     return None
 
 
@@ -71,12 +71,12 @@ class Wanted:
         return f"{HERE}{name}?{urlencode(said)}" if said else f"{HERE}{name}"
 
 
-def _list(desk: PageContext, said: Form) -> Response:
+def _list(context: PageContext, said: Form) -> Response:
     try:
         wanted = Wanted.of(said)
     except InvalidInput as wrong:
-        return _page(desk, Wanted(), [], typed=said, wrong=wrong)
-    rows = suppressions.portion(desk.queries, wanted.tenant, wanted.after, LOOKED_AT)
+        return _page(context, Wanted(), [], typed=said, wrong=wrong)
+    rows = suppressions.portion(context.queries, wanted.tenant, wanted.after, LOOKED_AT)
     found = [one for one in rows.entries if not wanted.cause or one.cause == wanted.cause]
     end = wanted.start + SHOWN
     following = ""
@@ -86,12 +86,12 @@ def _list(desk: PageContext, said: Form) -> Response:
         following = replace(wanted, after=rows.after, start=0).path()
     is_part = bool(wanted.after or rows.after)
     return _page(
-        desk, wanted, found[wanted.start : end], following=following, is_part=is_part, done=_last(said, "done")
+        context, wanted, found[wanted.start : end], following=following, is_part=is_part, done=_last(said, "done")
     )
 
 
 def _page(
-    desk: PageContext,
+    context: PageContext,
     wanted: Wanted,
     found: Sequence[Entry],
     *,
@@ -119,40 +119,40 @@ def _page(
         "export": Wanted(wanted.tenant, wanted.cause).path("/list.csv"),
         "now": datetime.now(UTC),
     }
-    return desk.page("suppressions", values, 400 if wrong else 200)
+    return context.page("suppressions", values, 400 if wrong else 200)
 
 
-def _find(desk: PageContext, said: Form) -> Response:
+def _find(context: PageContext, said: Form) -> Response:
     """Look for an address. It is posted: it is nothing for a URL or a history."""
     what = _last(said, "what")
     if not what:
         return away(HERE)
     try:
-        found = list(suppressions.find(desk.queries, what))
+        found = list(suppressions.find(context.queries, what))
     except InvalidInput as wrong:
-        return _page(desk, Wanted(), [], what=what, wrong=wrong)
-    return _page(desk, Wanted(), found, what=what)
+        return _page(context, Wanted(), [], what=what, wrong=wrong)
+    return _page(context, Wanted(), found, what=what)
 
 
-def _form(desk: PageContext, said: Form, wrong: InvalidInput | None = None) -> Response:
+def _form(context: PageContext, said: Form, wrong: InvalidInput | None = None) -> Response:
     typed = {name: _last(said, name) for name in ("address", "cause", *Lane)}
     typed["tenant"] = _last(said, "tenant") or "default"
     values = {"typed": typed, "causes": list(Cause), "lanes": list(Lane), "wrong": wrong}
-    return desk.page("suppressions_add", values, 400 if wrong else 200)
+    return context.page("suppressions_add", values, 400 if wrong else 200)
 
 
-def _add(desk: PageContext, said: Form) -> Response:
+def _add(context: PageContext, said: Form) -> Response:
     tenant, address = _last(said, "tenant"), _last(said, "address")
     try:
         cause = suppressions.checked(tenant, address, _last(said, "cause") or Cause.MANUAL)
         given = {lane: _days(text) for lane in Lane if (text := _last(said, lane))}
         is_whole = len(given) == len(Lane)
-        days = given if is_whole else dict(suppressions.days_for(desk.environment, tenant, cause)) | given
+        days = given if is_whole else dict(suppressions.days_for(context.environment, tenant, cause)) | given
         if not any(days.values()):
             raise InvalidInput("That keeps nothing back.", "Give a number of days for codes, for notices, or for both.")
     except InvalidInput as wrong:
-        return _form(desk, said, wrong)
-    if not desk.is_confirmed(said):
+        return _form(context, said, wrong)
+    if not context.is_confirmed(said):
         now = datetime.now(UTC)
         ends = [f"{lane}: until {now + timedelta(days=days[lane]):%Y-%m-%d}" for lane in Lane if days.get(lane)]
         free = [f"{lane}: it does get them" for lane in Lane if not days.get(lane)]
@@ -168,29 +168,29 @@ def _add(desk: PageContext, said: Form) -> Response:
             HERE,
             [*ends, *free],
         )
-        return desk.confirm(asked, said)
-    suppressions.add(desk.queries, tenant, address, days, cause)
+        return context.confirm(asked, said)
+    suppressions.add(context.queries, tenant, address, days, cause)
     return away(f"{HERE}?done=added")
 
 
-def _remove(desk: PageContext, said: Form) -> Response:
+def _remove(context: PageContext, said: Form) -> Response:
     tenant, address = _last(said, "tenant"), _last(said, "address")
     suppressions.checked(tenant, address)
-    if not desk.is_confirmed(said):
+    if not context.is_confirmed(said):
         what = f"It gets mail of {tenant} again. Its provider may keep a list of its own, and has to be told there."
         values = {"tenant": [tenant], "address": [address]}
         asked = Confirmation(
             f"Let {address} have mail again?", what, "Take it off the list", f"{HERE}/remove", values, HERE
         )
-        return desk.confirm(asked, said)
-    suppressions.remove(desk.queries, tenant, address)
+        return context.confirm(asked, said)
+    suppressions.remove(context.queries, tenant, address)
     return away(f"{HERE}?done=removed")
 
 
 PASTED = {"tenant": "default", "csv": "", "wrong": None, "longest": LONGEST, "columns": ",".join(suppressions.COLUMNS)}
 
 
-def _import(desk: PageContext, said: Form) -> Response:
+def _import(context: PageContext, said: Form) -> Response:
     tenant, text = _last(said, "tenant") or "default", _last(said, "csv")
     try:
         wanted = suppressions.read_csv(io.StringIO(text), tenant)
@@ -198,24 +198,24 @@ def _import(desk: PageContext, said: Form) -> Response:
             todo = f"Up to {LONGEST:,} are taken here; `mailroom suppressions import FILE` takes any number."
             raise InvalidInput(f"It names {len(wanted):,} addresses.", todo)
     except InvalidInput as wrong:
-        return desk.page("suppressions_import", PASTED | {"tenant": tenant, "csv": text, "wrong": wrong}, 400)
-    if not desk.is_confirmed(said):
+        return context.page("suppressions_import", PASTED | {"tenant": tenant, "csv": text, "wrong": wrong}, 400)
+    if not context.is_confirmed(said):
         tenants = ", ".join(sorted({one.tenant for one in wanted}))
         what = f"They get no more mail of {tenants}. Who is kept back for longer already stays so."
         title = f"Suppress {len(wanted):,} {'address' if len(wanted) == 1 else 'addresses'}?"
         values = {"tenant": [tenant], "csv": [text]}
-        return desk.confirm(Confirmation(title, what, "Suppress them", f"{HERE}/import", values, HERE), said)
-    for _ in suppressions.apply(desk.queries, wanted):
+        return context.confirm(Confirmation(title, what, "Suppress them", f"{HERE}/import", values, HERE), said)
+    for _ in suppressions.apply(context.queries, wanted):
         pass
     return away(f"{HERE}?done=imported")
 
 
-def _export(desk: PageContext, said: Form) -> Response:
+def _export(context: PageContext, said: Form) -> Response:
     wanted = Wanted.of(said)
-    found: Iterator[Entry] = suppressions.entries(desk.queries, wanted.tenant)
+    found: Iterator[Entry] = suppressions.entries(context.queries, wanted.tenant)
     file = io.StringIO()
     suppressions.write_csv((one for one in found if not wanted.cause or one.cause == wanted.cause), file)
-    name = "-".join(filter(None, ["suppressions", desk.frame.label, wanted.tenant, wanted.cause]))
+    name = "-".join(filter(None, ["suppressions", context.frame.label, wanted.tenant, wanted.cause]))
     disposition = ("content-disposition", f'attachment; filename="{name}.csv"')
     return Response(200, file.getvalue().encode(), (*headers("text/csv; charset=utf-8"), disposition))
 

@@ -98,7 +98,7 @@ class Stack:
         self.aws = Aws(children, options.region, self.logs)
         opened.callback(self.aws.stop)
         self.aws.wait(options.proxy)
-        self.sandbox.desks["ses"] = Ses(self.aws.endpoint)
+        self.sandbox.stubs["ses"] = Ses(self.aws.endpoint)
         with ThreadPoolExecutor() as pool:
             for done in [pool.submit(provision, self.blueprint, self.aws), pool.submit(self.load_secrets)]:
                 done.result()
@@ -112,7 +112,7 @@ class Stack:
         load_secrets(self.options.secrets, self._provider_settings(), self.aws)
 
     def _provider_settings(self) -> dict[str, str]:
-        settings = {name: self.sandbox.settings(name) for name in self.sandbox.desks} | {"smtp": self._smtp.settings()}
+        settings = {name: self.sandbox.settings(name) for name in self.sandbox.stubs} | {"smtp": self._smtp.settings()}
         sending = {
             f"providers/{name}/{key}": value for name, values in settings.items() for key, value in values.items()
         }

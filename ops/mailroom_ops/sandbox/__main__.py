@@ -11,7 +11,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     with Sandbox(port=parser.parse_args().port) as sandbox:
         print(f"ready {sandbox.url}", flush=True)
-        for name in sandbox.desks:
+        for name in sandbox.stubs:
             print(name, *(f"{key}={value}" for key, value in sandbox.settings(name).items()), flush=True)
         sys.stdin.read()
 

@@ -27,14 +27,14 @@ from mailroom_ops.sandbox.provider import Pace, ProviderStub, Reply, Request, js
 from mailroom_ops.sandbox.resend import Resend
 from mailroom_ops.sandbox.sendgrid import SendGrid
 
-__all__ = ["Sandbox", "desks"]
+__all__ = ["Sandbox", "stubs"]
 
 NONSENSE = Reply(200, b"<html><body>It works!</body></html>", {"content-type": "text/html"})
 HANGS = (Kind.HANG, Kind.HANG_AFTER_ACCEPT)
 ENDLESS = {Kind.FLOOD: (b" " * 65536, 0.0), Kind.DRIP: (b" ", 0.02)}  # what is sent, how often
 
 
-def desks() -> list[ProviderStub]:
+def stubs() -> list[ProviderStub]:
     """Return a desk for each provider that is spoken to over HTTP."""
     return [Resend(), SendGrid(), Mailgun(), Postmark(), Aliyun(), Http()]
 
@@ -52,7 +52,7 @@ class Sandbox:
     ) -> None:
         self.inbox = inbox or Inbox()
         self.faults = Faults()
-        self.desks = {desk.name: desk for desk in providers or desks()}
+        self.stubs = {stub.name: stub for stub in providers or stubs()}
         self.requests: Counter[str] = Counter()
         self._limits = {name: _Limit(rate) for name, rate in (rates or {}).items()}
         self._counted = threading.Lock()
@@ -65,7 +65,7 @@ class Sandbox:
 
     def settings(self, provider: str) -> dict[str, str]:
         """Return what `providers/{name}/…` must hold for the adapter to send here."""
-        return self.desks[provider].settings(f"{self.url}/{provider}")
+        return self.stubs[provider].settings(f"{self.url}/{provider}")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -86,27 +86,27 @@ class Sandbox:
         with self._counted:
             self.requests[provider] += 1
 
-    def answer(self, desk: ProviderStub, request: Request, fault: Fault | None) -> Reply:
+    def answer(self, stub: ProviderStub, request: Request, fault: Fault | None) -> Reply:
         """Let a provider answer, as fast as its rate allows and as badly as it was asked to."""
         match fault:
             case Fault(Kind.STATUS, status=status):
-                return desk.error(status)
+                return stub.error(status)
             case Fault(Kind.REPLY, status=status, body=body, headers=headers):
                 return Reply(status, body.encode(), headers)
             case Fault(Kind.RATE_LIMIT, seconds=seconds):
-                return desk.throttled(Pace(0, 0, seconds))
+                return stub.throttled(Pace(0, 0, seconds))
             case Fault(Kind.HANG):
                 return NONSENSE
-        pace = self._limits[desk.name].take() if desk.name in self._limits else None
+        pace = self._limits[stub.name].take() if stub.name in self._limits else None
         if pace and pace.remaining < 0:
-            return desk.throttled(pace._replace(remaining=0))
-        reply = desk.answer(request, lambda: self._work(fault))
+            return stub.throttled(pace._replace(remaining=0))
+        reply = stub.answer(request, lambda: self._work(fault))
         for mail in reply.mails:
             self.inbox.add(mail)
         if fault and fault.kind is Kind.GARBAGE:
             return NONSENSE
         if pace:
-            return Reply(reply.status, reply.body, {**reply.headers, **desk.rate_headers(pace)})
+            return Reply(reply.status, reply.body, {**reply.headers, **stub.rate_headers(pace)})
         return reply
 
     def _work(self, fault: Fault | None) -> None:
@@ -139,14 +139,14 @@ class Sandbox:
             provider, count = values.get("provider"), int(values.get("count", 1))
         except ValueError as error:
             return json_reply(400, {"message": str(error)})
-        known = (*self.desks, "smtp")  # which speaks elsewhere, and may share the faults
+        known = (*self.stubs, "smtp")  # which speaks elsewhere, and may share the faults
         if provider not in known:
             return json_reply(400, {"message": f"unknown provider: use {', '.join(known)}"})
         self.faults.add(provider, fault, count)
         return Reply(204)
 
     def _paths(self) -> str:
-        return ", ".join(f"/{name}/…" for name in self.desks)
+        return ", ".join(f"/{name}/…" for name in self.stubs)
 
 
 class _Limit:
@@ -206,8 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         sandbox = self.server.sandbox
         provider, slash, rest = self.path.removeprefix("/").partition("/")
-        desk = sandbox.desks.get(provider)
-        if desk is None:
+        stub = sandbox.stubs.get(provider)
+        if stub is None:
             self._send(sandbox.control(Request(self.command, self.path, self.headers, self._body())))
             return
         sandbox.count(provider)
@@ -216,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
             return
         request = Request(self.command, slash + rest, self.headers, self._body())
-        reply = sandbox.answer(desk, request, fault)
+        reply = sandbox.answer(stub, request, fault)
         if fault and fault.kind is Kind.RESET_AFTER_ACCEPT:
             self._reset()
         elif fault and fault.kind in HANGS:

@@ -19,22 +19,22 @@ def is_http(event: Any) -> bool:
     return isinstance(event, dict) and event.get("version") == "2.0" and isinstance(event.get("routeKey"), str)
 
 
-def invoked(door: SendService, event: Any, deadline: float) -> Reply:
+def invoked(service: SendService, event: Any, deadline: float) -> Reply:
     """Answer an invocation, whose event is the body itself."""
     try:
         body = body_of(event)
     except RequestError as refused:
         return Reply.refusal(refused)
     if isinstance(body, list) or (isinstance(body, dict) and "messages" in body):
-        return door.take_batch(body, INVOKER, deadline)
-    return door.take(body, INVOKER, deadline)
+        return service.take_batch(body, INVOKER, deadline)
+    return service.take(body, INVOKER, deadline)
 
 
-def requested(door: SendService, event: Mapping[str, Any], deadline: float) -> Reply:
+def requested(service: SendService, event: Mapping[str, Any], deadline: float) -> Reply:
     """Answer a request over HTTP."""
     try:
         request = _read(event)
-        return _route(door, event["routeKey"], request, authenticate(request, door.delivery.settings), deadline)
+        return _route(service, event["routeKey"], request, authenticate(request, service.delivery.settings), deadline)
     except RequestError as refused:
         return Reply.refusal(refused)
     except DeliveryError as error:
@@ -48,15 +48,15 @@ def _read(event: Mapping[str, Any]) -> Request:
         raise RequestError(400, "This looks like an event of an HTTP API and is none.") from error
 
 
-def _route(door: SendService, route: str, request: Request, caller: Caller, deadline: float) -> Reply:
+def _route(service: SendService, route: str, request: Request, caller: Caller, deadline: float) -> Reply:
     match route:
         case "POST /v1/emails":
-            return door.take(_with_header(request.json(), request.headers.get(HEADER)), caller, deadline)
+            return service.take(_with_header(request.json(), request.headers.get(HEADER)), caller, deadline)
         case "POST /v1/emails/batch":
             if HEADER in request.headers:
                 raise InvalidRequest(422, (HEADER, "Give each message an idempotency_key of its own."))
-            return door.take_batch(request.json(BATCH_LENGTH), caller, deadline)
-    return door.look_up(request.path.get("id", ""), caller)
+            return service.take_batch(request.json(BATCH_LENGTH), caller, deadline)
+    return service.look_up(request.path.get("id", ""), caller)
 
 
 def _with_header(body: Any, key: str | None) -> Any:

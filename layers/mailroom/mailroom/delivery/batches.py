@@ -72,12 +72,12 @@ class Batcher:
         source = records[0]["eventSourceARN"]
         pulled = self._pull(source)
         parcels = [parcel for record in (*fresh, *pulled) if (parcel := _fresh(record))]
-        crates = list(_crates(parcels))
-        for number, crate in enumerate(crates):
-            queue.put(crate, LATER if number < len(fresh) else 0)
+        batches = list(_batches(parcels))
+        for number, batch in enumerate(batches):
+            queue.put(batch, LATER if number < len(fresh) else 0)
         queue.delete(source, [record["receiptHandle"] for record in pulled if _fresh(record) or self._renew(record)])
         # Each crate travels on as one of the records that were packed: should it fail, that is the one that stays.
-        packed = [{**record, "body": crate.to_json()} for record, crate in zip(fresh, crates, strict=False)]
+        packed = [{**record, "body": batch.to_json()} for record, batch in zip(fresh, batches, strict=False)]
         return packed + [record for record in records if not _fresh(record)]
 
     def _pull(self, source_arn: str) -> list[Mapping[str, Any]]:
@@ -100,58 +100,58 @@ class Batcher:
 
     def deliver(self, body: str, deadline: float) -> Iterator[tuple[Message, Outcome | None]]:
         """Deliver what one record of a queue holds: a parcel, or a crate of them."""
-        crate = Batch.from_json(body)
-        if crate:
-            yield from self._unpack(crate, deadline)
+        batch = Batch.from_json(body)
+        if batch:
+            yield from self._unpack(batch, deadline)
         else:
             parcel = Parcel.from_json(body)
             yield parcel.message, self.delivery.deliver(parcel, deadline)
 
-    def _unpack(self, crate: Batch, deadline: float) -> Iterator[tuple[Message, Outcome]]:
+    def _unpack(self, batch: Batch, deadline: float) -> Iterator[tuple[Message, Outcome]]:
         if self.delivery.clock() + TIME_NEEDED > deadline:
-            self.delivery.queue.put(crate)
+            self.delivery.queue.put(batch)
             return
         together: dict[str, list[tuple[Parcel, Ready]]] = {}
-        for parcel in crate.parcels:
+        for parcel in batch.parcels:
             try:
-                taken = self.delivery.take(parcel, crate.id)
+                taken = self.delivery.take(parcel, batch.id)
             except TemporaryFailure as error:
                 if error.code != CLAIMED:
                     raise
                 taken = False  # its own parcel came back after a crash; who works on it now has it on the queue, too
             if not taken:
                 continue
-            seen = self._look(crate, parcel)
+            seen = self._look(batch, parcel)
             if isinstance(seen, Ready):
                 together.setdefault(seen.chain[0], []).append((parcel, seen))
             else:
-                yield parcel.message, self.delivery.settle(crate.id, seen, parcel.again(None))
+                yield parcel.message, self.delivery.settle(batch.id, seen, parcel.again(None))
         for provider, mails in together.items():
-            yield from self._send(crate, provider, mails, deadline)
+            yield from self._send(batch, provider, mails, deadline)
 
-    def _look(self, crate: Batch, parcel: Parcel) -> Outcome | Ready:
+    def _look(self, batch: Batch, parcel: Parcel) -> Outcome | Ready:
         seen = self.delivery.look(parcel)
-        if crate.doubted and isinstance(seen, Outcome) and seen.status is Status.SKIPPED:
+        if batch.doubted and isinstance(seen, Outcome) and seen.status is Status.SKIPPED:
             return Outcome(Status.UNKNOWN, seen.reason)  # it may have gone with an earlier try, and nobody said so
         return seen
 
     def _send(
-        self, crate: Batch, provider: str, mails: list[tuple[Parcel, Ready]], deadline: float
+        self, batch: Batch, provider: str, mails: list[tuple[Parcel, Ready]], deadline: float
     ) -> Iterator[tuple[Message, Outcome]]:
         try:
             emails = [ready.email for _, ready in mails]
-            receipts = self.delivery.dispatch.send_batch(provider, emails, f"{crate.id}-{provider}")
+            receipts = self.delivery.dispatch.send_batch(provider, emails, f"{batch.id}-{provider}")
         except DeliveryError as error:
-            if crate.doubted or isinstance(error, UnknownOutcome) or self._passes_soon(error, crate.attempt):
-                yield from self._later(crate, error, [parcel for parcel, _ in mails])
+            if batch.doubted or isinstance(error, UnknownOutcome) or self._passes_soon(error, batch.attempt):
+                yield from self._later(batch, error, [parcel for parcel, _ in mails])
                 return
             # Nothing was taken: each for itself, so that one bad address or a dead provider holds up no other.
             for parcel, ready in mails:
                 outcome, again = self.delivery.offer(parcel, ready, deadline)
-                yield parcel.message, self.delivery.settle(crate.id, outcome, again)
+                yield parcel.message, self.delivery.settle(batch.id, outcome, again)
             return
         for (parcel, ready), receipt in zip(mails, receipts, strict=True):
-            yield parcel.message, self.delivery.settle(crate.id, self._sent(provider, receipt, ready), parcel)
+            yield parcel.message, self.delivery.settle(batch.id, self._sent(provider, receipt, ready), parcel)
 
     def _passes_soon(self, error: DeliveryError, attempt: int) -> bool:
         """Tell a rate limit, and a first failure, from what only another provider or an operator can help."""
@@ -163,17 +163,17 @@ class Batcher:
         tries = (Attempt(self.delivery.clock(), provider, "accepted"),)
         return Outcome(Status.SENT, "", provider, receipt.id, tries, warnings=ready.warnings, problems=ready.problems)
 
-    def _later(self, crate: Batch, error: DeliveryError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
+    def _later(self, batch: Batch, error: DeliveryError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
         """Put the crate on the queue once more. Where the provider may have it, it knows it by the crate's id only."""
-        delay = error.retry_after or BACKOFF[min(crate.attempt, len(BACKOFF) - 1)]
+        delay = error.retry_after or BACKOFF[min(batch.attempt, len(BACKOFF) - 1)]
         outcome = Outcome(
             Status.ACCEPTED, error.code, tries=(Attempt.of(error, self.delivery.clock()),), retry_in=delay
         )
-        doubted = crate.doubted or isinstance(error, UnknownOutcome)
-        again = replace(crate, parcels=tuple(parcels), attempt=crate.attempt + 1, doubted=doubted)
+        doubted = batch.doubted or isinstance(error, UnknownOutcome)
+        again = replace(batch, parcels=tuple(parcels), attempt=batch.attempt + 1, doubted=doubted)
         self.delivery.queue.put(again, delay)
         for parcel in parcels:
-            self.delivery.ledger.release(parcel.message.id, crate.id, parcel.attempt, outcome)
+            self.delivery.ledger.release(parcel.message.id, batch.id, parcel.attempt, outcome)
             yield parcel.message, outcome
 
 
@@ -186,7 +186,7 @@ def _fresh(record: Mapping[str, Any]) -> Parcel | None:
     return parcel if parcel.attempt == 0 and parcel.email is None else None
 
 
-def _crates(parcels: Sequence[Parcel]) -> Iterator[Batch]:
+def _batches(parcels: Sequence[Parcel]) -> Iterator[Batch]:
     packed: list[Parcel] = []
     weight = 0
     for parcel in parcels:

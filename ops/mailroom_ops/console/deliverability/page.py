@@ -15,7 +15,7 @@ from mailroom_ops.web.server import Request, Response
 __all__ = ["answer"]
 
 
-def answer(desk: PageContext, request: Request, below: list[str]) -> Response | None:
+def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
     if below or request.method == "POST":
         return None
     tenant, since = (fields(request).get(name, [""])[-1].strip() for name in ("tenant", "since"))
@@ -23,14 +23,14 @@ def answer(desk: PageContext, request: Request, below: list[str]) -> Response | 
         raise InvalidInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
     if since and since not in SPANS:
         raise InvalidInput(f"There is no time {since!r}.", f"There are {', '.join(SPANS)}.")
-    return _page(desk, tenant, since or "day")
+    return _page(context, tenant, since or "day")
 
 
-def _page(desk: PageContext, tenant: str, since: str) -> Response:
+def _page(context: PageContext, tenant: str, since: str) -> Response:
     span, now = SPANS[since], datetime.now(UTC)
     begins = span.begins(now)
     number = int((now - begins) / timedelta(hours=1)) + 1
-    every = desk.hours.read(desk.queries, begins - number * timedelta(hours=1), now, tenant)
+    every = context.hours.read(context.queries, begins - number * timedelta(hours=1), now, tenant)
     period = Period(span, every[number:], every[:number])
     whole = total(period.hours)
     silent = [name for name in whole.providers if name not in whole.reporting]
@@ -48,4 +48,4 @@ def _page(desk: PageContext, tenant: str, since: str) -> Response:
         "reasons": list(reasons(whole, tenant, since)),
         "limits": LIMITS,
     }
-    return desk.page("deliverability", values | by_tenant(desk, period, tenant, since))
+    return context.page("deliverability", values | by_tenant(context, period, tenant, since))

@@ -59,20 +59,20 @@ def by_provider(whole: Counts) -> list[Row]:
     return [_row(name, counted[name]) for name in sorted(counted, key=lambda name: _rank(counted[name]))]
 
 
-def by_tenant(desk: PageContext, period: Period, tenant: str, since: str) -> dict[str, object]:
+def by_tenant(context: PageContext, period: Period, tenant: str, since: str) -> dict[str, object]:
     """Return a row for each tenant, worst first, for as far back as may be read for all of them."""
     nothing: dict[str, object] = {"names": [], "tenants": [], "tenants_hours": 0, "left_out": 0, "refusal": ""}
     try:
-        names = _names(desk)
+        names = _names(context)
     except OperatorError as problem:
         return nothing | {"refusal": f"{problem.sentence} {problem.todo}".strip()}
     if tenant:
         return nothing | {"names": names}
-    shown = names[: max(1, ROWS // desk.queries.shards)]
-    hours = min(len(period.hours), max(1, ROWS // (len(shown) * desk.queries.shards)))
+    shown = names[: max(1, ROWS // context.queries.shards)]
+    hours = min(len(period.hours), max(1, ROWS // (len(shown) * context.queries.shards)))
     asked = [hour.hour for hour in period.hours[-hours:]]
     now = datetime.now(UTC)
-    read = desk.hours.read_each(desk.queries, asked[0], now, shown)
+    read = context.hours.read_each(context.queries, asked[0], now, shown)
     counted = {name: total(hours_of_one) for name, hours_of_one in read.items()}
     active = sorted((name for name in shown if counted[name].counts), key=lambda name: _rank(counted[name]))
     rows = [_row(name, counted[name], _query(name, since)) for name in active]
@@ -102,8 +102,8 @@ def _only(counts: Counts, provider: str) -> Counts:
     return Counts(counts.hour, type(counts.counts)({key: n for key, n in counts.counts.items() if key[1] == provider}))
 
 
-def _names(desk: PageContext) -> list[str]:
-    store = Parameters(desk.environment)
+def _names(context: PageContext) -> list[str]:
+    store = Parameters(context.environment)
     known = tenants.all_of({**store.values("senders"), **store.values("brands")})
     return sorted({tenants.DEFAULT, *(one.name for one in known)})
 

@@ -1,0 +1,34 @@
+"""Messages, and ledger rows of sent mails, for tests."""
+
+from typing import Any
+
+from mailroom.aws.client import Aws
+from mailroom.aws.dynamodb import decode_item
+from mailroom.ledger.table import Ledger
+from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.outcome import Attempt, Outcome, Status
+
+__all__ = ["KEY", "NOW", "message", "row", "sent"]
+
+KEY = "address key"
+NOW = 1_800_000_000.0
+
+
+def message(**changes: Any) -> Message:
+    """Return a notification; `changes` override its fields."""
+    fields = {"id": new_id(), "tenant": "default", "kind": "notification", "to": "reader@example.com", "data": {}}
+    times = {"created_at": NOW, "expires_at": NOW + 600}
+    return Message(**{**fields, **times, "source": "logto", **changes})
+
+
+def sent(ledger: Ledger, said: Message, provider: str = "resend", provider_id: str = "", key: str = KEY) -> Message:
+    """Record a message as sent by a provider; return it."""
+    ledger.claim(Parcel.of(said), key, "token", said.created_at)
+    tries = (Attempt(said.created_at, provider, "accepted"),)
+    ledger.finish(said.id, "token", Outcome(Status.SENT, "", provider, provider_id, tries), said.created_at)
+    return said
+
+
+def row(aws: Aws, table: str, pk: str) -> dict[str, Any]:
+    answer = aws.call("dynamodb", "GetItem", {"TableName": table, "Key": {"pk": {"S": pk}}, "ConsistentRead": True})
+    return decode_item(answer.get("Item", {}))
