@@ -62,6 +62,19 @@ def sign_in(**changes: Any) -> dict[str, Any]:
     return {"to": "ada@example.com", "type": "SignIn", "payload": {"code": "012345", "locale": "de"}} | changes
 
 
+def record_calls(webhook: ModuleType) -> list[str]:
+    """Return a list that grows with each call to AWS from now on."""
+    calls: list[str] = []
+    call = webhook.aws.call
+
+    def recorded(service: str, operation: str, body: Any) -> Any:
+        calls.append(f"{service} {operation}")
+        return call(service, operation, body)
+
+    webhook.aws.call = recorded
+    return calls
+
+
 def ask(webhook: ModuleType, event: dict[str, Any]) -> tuple[int, str]:
     response = webhook.handler(event, None)
     return response["statusCode"], response["body"]
@@ -169,8 +182,20 @@ def test_a_tenant_has_its_own_secret(webhook: ModuleType, aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("tenant", ["nobody", "Acme", "../acme", "acme/authorization", "x" * 64])
-def test_a_tenant_that_does_not_exist_is_404(webhook: ModuleType, tenant: str) -> None:
-    assert ask(webhook, event(sign_in(), tenant=tenant))[0] == 404
+@pytest.mark.parametrize("authorization", ["Bearer wrong", "", TOKEN])
+def test_an_unknown_tenant_is_answered_like_a_wrong_secret(
+    webhook: ModuleType, tenant: str, authorization: str
+) -> None:
+    wrong = ask(webhook, event(sign_in(), tenant="acme", authorization="Bearer wrong"))
+    assert wrong[0] == 401
+    assert ask(webhook, event(sign_in(), tenant=tenant, authorization=authorization)) == wrong
+
+
+def test_a_stranger_causes_one_parameter_lookup_whatever_he_calls_himself(webhook: ModuleType, aws: Aws) -> None:
+    calls = record_calls(webhook)
+    for number in range(50):
+        ask(webhook, event(sign_in(), tenant=f"tenant-{number}", authorization="Bearer wrong"))
+    assert calls == ["ssm GetParametersByPath"]
 
 
 def deep(levels: int) -> bytes:
