@@ -20,7 +20,7 @@ intake = Intake.from_env(aws)
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    if "requestContext" not in event:  # who may invoke the function is IAM's to say; what fails, Lambda repeats
+    if "requestContext" not in event:  # IAM authenticated the caller; what fails, Lambda retries twice, then keeps it
         return {"events": take(Report(ses.from_aws(event, time.time())))}
     try:
         return answer(200, {"events": take(feedback.read(Request.from_event(event), intake.settings))})

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from mailroom import feedback
 from mailroom.aws import Aws
-from mailroom.feedback import PROVIDERS
 from mailroom.kinds import Lane
 from mailroom.ledger import Ledger
 from mailroom.settings import Settings
@@ -19,6 +19,7 @@ from mailroom_ops.local.stack import SECRETS
 from tests.feedback.conftest import message, row
 from tests.running import TOKENS, Running, running
 
+PROVIDERS = ("ses", *feedback.PROVIDERS)
 CODE = {"type": "SignIn", "payload": {"code": "KX7719", "locale": "en"}}
 INVITATION = {
     "type": "OrganizationInvitation",

@@ -12,7 +12,7 @@ from mailroom.settings import Settings
 
 __all__ = ["PROVIDERS", "read"]
 
-PROVIDERS = ("resend", "ses", "sendgrid", "mailgun", "postmark", "aliyun")
+PROVIDERS = ("resend", "sendgrid", "mailgun", "postmark", "aliyun")  # over HTTPS; SES invokes the function: see ses.py
 ACCOUNT = re.compile(r"[a-z]{1,16}(\.[a-z0-9-]{1,63})?")
 LONGEST_BODY = 1024 * 1024  # SendGrid posts up to 768 kB at once
 
@@ -54,10 +54,6 @@ def _load(kind: str) -> Reporter | None:
             from mailroom.feedback import resend
 
             return resend
-        case "ses":
-            from mailroom.feedback import sns
-
-            return sns
         case "sendgrid":
             from mailroom.feedback import sendgrid
 
