@@ -10,7 +10,7 @@ from mailroom import feedback, telemetry
 from mailroom.aws import Aws
 from mailroom.errors import Refused, SendError
 from mailroom.event import Report
-from mailroom.feedback import ses
+from mailroom.feedback import Unauthenticated, ses
 from mailroom.feedback.intake import Intake
 from mailroom.request import Request, answer, refuse
 
@@ -25,7 +25,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     try:
         return answer(200, {"events": take(feedback.read(Request.from_event(event), intake.settings))})
     except Refused as refusal:
-        logger.info("Refused", extra={"status": refusal.status, "sentence": refusal.sentence})
+        reason = {"reason": refusal.reason} if isinstance(refusal, Unauthenticated) else {}
+        logger.info("Refused", extra={"status": refusal.status, "sentence": refusal.sentence} | reason)
         metrics.add_metric("Refused", MetricUnit.Count, 1)
         return refuse(refusal.status, refusal.sentence)
     except SendError as error:

@@ -5,8 +5,8 @@ from typing import Any
 
 from mailroom.event import Event, Reason, Report, What, replies
 from mailroom.feedback._amazon import bounce
+from mailroom.feedback._authentication import require_standard_webhook
 from mailroom.feedback._fields import address_in, body_of, dig, header_of_ours, moment, text
-from mailroom.feedback._proof import require_standard_webhook
 from mailroom.request import Request
 
 NEEDS = ("secret",)
