@@ -129,6 +129,14 @@ def test_one_good_signature_among_others_is_enough(door: Door) -> None:
     assert door.post(replace(posting, headers={**posting.headers, "svix-signature": others})).status == 200
 
 
+def test_a_good_signature_under_another_version_is_refused(door: Door) -> None:
+    posting = bounce(door.mail("resend"))
+    good = posting.headers["svix-signature"]
+    for version in ("v2", "v1a", "V1", ""):
+        renamed = {**posting.headers, "svix-signature": good.replace("v1,", f"{version},")}
+        assert door.post(replace(posting, headers=renamed)).status == 401, version
+
+
 @pytest.mark.parametrize("provider", BY_SECRET)
 def test_who_does_not_know_the_secret_is_refused(door: Door, provider: str) -> None:
     mail = door.mail(provider)
