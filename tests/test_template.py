@@ -92,7 +92,8 @@ PERMISSIONS = {
     "Feedback": own_log("Feedback")
     | may_read("feedback", "suppression", "ledger")
     | {f"dynamodb:{action}": {"LedgerTable.Arn"} for action in ("GetItem", "PutItem", "UpdateItem")}
-    | {"dynamodb:Query": {"LedgerTable.Arn/index/by_provider_id"}},
+    | {"dynamodb:Query": {"LedgerTable.Arn/index/by_provider_id"}}
+    | {"sqs:SendMessage": {"FeedbackDeadLetterQueue.Arn"}},
 }
 
 
@@ -215,12 +216,33 @@ def test_ses_reports_of_our_own_mails_only() -> None:
     assert pattern["detail"] == {"mail": {"tags": {"message_id": [{"exists": True}]}}}
 
 
-@pytest.mark.parametrize("topic", ["", "arn:aws:sns:eu-west-1:123456789012:ses-events"])
-def test_a_topic_of_ses_may_invoke_feedback_and_no_other_may(topic: str) -> None:
+@pytest.mark.parametrize("snapshots", ["on", "off"])
+def test_an_event_that_feedback_fails_is_kept_after_two_retries(snapshots: str) -> None:
+    stack = Stack(SnapStart=snapshots)
+    function, queue = stack["FeedbackFunction"], stack["FeedbackDeadLetterQueue"]
+    assert function["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": "FeedbackDeadLetterQueue.Arn"}
+    assert function["EventInvokeConfig"] == {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 6 * 3600}
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert queue["SqsManagedSseEnabled"] is True
+    alarm = stack["FeedbackDeadLetterAlarm"]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "FeedbackDeadLetterQueue.QueueName"}]
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0)
+
+
+def test_an_event_that_cannot_even_be_kept_sounds_an_alarm() -> None:
+    watched = [query["MetricStat"]["Metric"] for query in Stack()["ErrorAlarm"]["Metrics"] if "MetricStat" in query]
+    lost = [metric for metric in watched if metric["MetricName"] == "DeadLetterErrors"]
+    assert [metric["Dimensions"] for metric in lost] == [[{"Name": "FunctionName", "Value": "FeedbackFunction"}]]
+
+
+@pytest.mark.parametrize("topic", ["", "arn:aws:sns:us-east-1:123456789012:ses-events"])
+def test_only_the_named_topic_of_ses_may_invoke_feedback(topic: str) -> None:
     stack = Stack(SesTopicArn=topic)
     assert stack.has("SesTopicPermission") is stack.has("SesTopicSubscription") is bool(topic)
     if topic:
-        assert stack["SesTopicPermission"]["SourceArn"] == stack["SesTopicSubscription"]["TopicArn"] == topic
+        subscription = stack["SesTopicSubscription"]
+        assert stack["SesTopicPermission"]["SourceArn"] == subscription["TopicArn"] == topic
+        assert subscription["Region"] == "us-east-1", "SES may send from another region than the stack's"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

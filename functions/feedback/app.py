@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from mailroom import feedback, telemetry
 from mailroom.aws.client import Aws
 from mailroom.errors import DeliveryError, RequestError
-from mailroom.feedback import ses
+from mailroom.feedback import Unauthenticated, ses
 from mailroom.feedback.intake import Intake
 from mailroom.model.event import Report
 from mailroom.request import Request, answer, refuse
@@ -20,12 +20,13 @@ intake = Intake.from_env(aws)
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    if "requestContext" not in event:  # who may invoke the function is IAM's to say; what fails, Lambda repeats
+    if "requestContext" not in event:  # IAM authenticated the caller; what fails, Lambda retries twice, then keeps it
         return {"events": take(Report(ses.from_aws(event, time.time())))}
     try:
         return answer(200, {"events": take(feedback.read(Request.from_event(event), intake.settings))})
     except RequestError as refusal:
-        logger.info("Refused", extra={"status": refusal.status, "sentence": refusal.sentence})
+        reason = {"reason": refusal.reason} if isinstance(refusal, Unauthenticated) else {}
+        logger.info("Refused", extra={"status": refusal.status, "sentence": refusal.sentence} | reason)
         metrics.add_metric("Refused", MetricUnit.Count, 1)
         return refuse(refusal.status, refusal.sentence)
     except DeliveryError as error:

@@ -11,14 +11,14 @@ from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
 from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Parcel
-from mailroom.request import Request, answer, refuse
+from mailroom.request import AllowedNetworks, Request, answer, refuse
 from mailroom.settings import Settings
 from mailroom.sources import logto
 
 logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
 settings, queue = Settings.from_env(aws), Queue.from_env(aws)
 code_lifetime = float(os.environ["CODE_LIFETIME_MINUTES"]) * 60
-allowed_sources = os.environ.get("ALLOWED_SOURCE_CIDRS", "")
+allowed = AllowedNetworks.parse("AllowedSourceCidrs", os.environ.get("ALLOWED_SOURCE_CIDRS", ""))
 
 
 @metrics.log_metrics
@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     try:
         request = Request.from_event(event)
         request.require_post()
-        request.require_source(allowed_sources)
+        allowed.require(request.source_ip)
         tenant = logto.authenticate(request, settings)
         message = logto.parse(request, tenant, code_lifetime)
         queue.put(Parcel.of(message))

@@ -195,6 +195,24 @@ def test_the_egress_address_is_told(examine: Examine, cloud: str, door: str) -> 
     assert "is 192.0.2.7" in examine("--only", "stack")[1].of("egress IP")
 
 
+@pytest.mark.parametrize(
+    ("networks", "level"),
+    [
+        ("", ""),
+        ("203.0.113.0/24, 2001:db8::/32", ""),
+        ("203.0.113.0/24,203.0.113.5/24", "warning 203.0.113.5/24 allows all of 203.0.113.0/24"),
+        ("203.0.113.0/24,999.1.1.1/8", "failed contains 999.1.1.1/8, which is not a network: the webhook refuses all"),
+    ],
+)
+def test_networks_that_may_call_the_webhook_are_checked(
+    examine: Examine, cloud: str, door: str, networks: str, level: str
+) -> None:
+    body = template(door)
+    body["Parameters"]["AllowedSourceCidrs"] = {"Type": "String", "Default": networks}
+    boto3.client("cloudformation").create_stack(StackName="mailroom-staging", TemplateBody=json.dumps(body))
+    assert examine("--only", "stack")[1].of("AllowedSourceCidrs") == level
+
+
 def test_settings_in_order_are_one_line(examine: Examine, deployed: dict[str, Any], staging: Stored) -> None:
     staging.put(
         **{HOOK: "Bearer a-secret-of-logto"},

@@ -76,7 +76,6 @@ def test_a_full_name_is_understood_too(run: Run, staging: Stored) -> None:
         ("brands/acme", '{"color": "greenish"}', "color is not well formed"),
         ("brands/acme", '{"logo_url": "http://example.com/logo.png"}', "logo_url is not well formed"),
         ("suppression/default", '{"bounce": 7}', "days by cause and lane"),
-        ("feedback/ses/topic_arn", "my-topic", "ARN"),
         ("api/keys/billing", '{"key": "0123456789abcdef", "tenant": "acme"}', '"tenants"'),
         ("brands/acme", json.dumps({"company": "x" * 5000}), "longer than 4096"),
         ("ledger/address_key", "0123456789abcdef", "made by Mailroom itself"),

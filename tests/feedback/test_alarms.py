@@ -61,7 +61,8 @@ def test_an_alarm_computes_from_what_it_gathers_and_is_silent_where_nothing_happ
 
 def test_these_are_the_alarms() -> None:
     assert set(ALARMS) == {
-        *("CodesDeadLetterAlarm", "NoticesDeadLetterAlarm", "CodesAgeAlarm", "FailureRateAlarm", "BounceRateAlarm"),
+        *("CodesDeadLetterAlarm", "NoticesDeadLetterAlarm", "FeedbackDeadLetterAlarm", "CodesAgeAlarm"),
+        *("FailureRateAlarm", "BounceRateAlarm"),
         *("ComplaintRateAlarm", "MisconfiguredAlarm", "NotConfiguredAlarm", "UnavailableAlarm"),
         *("WebhookRefusalAlarm", "FeedbackRefusalAlarm", "ErrorAlarm"),
     }

@@ -169,18 +169,62 @@ def test_a_malformed_secret_is_ours_to_mend_and_says_so_in_the_log(
     feedback: ModuleType, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for provider in ("resend", "sendgrid"):
-        parameter = {"Name": f"/mailroom/staging/feedback/{provider}/secret", "Value": "not base64!", "Overwrite": True}
-        aws.call("ssm", "PutParameter", parameter)
+        put(aws, f"feedback/{provider}/secret", "not base64!", "staging")
+    for provider in ("resend", "sendgrid"):
         said = sent(ledger, message(), provider)
         assert feedback.handler(report(said, What.DELIVERED, provider), None)["statusCode"] == 503
         assert f"feedback/{provider}/secret" in logged(feedback)[-1]["detail"]
     assert metrics(capsys)["Misconfigured", "feedback"] == 2
 
 
+def test_both_values_of_a_secret_are_accepted_while_it_is_rotated(
+    feedback: ModuleType, aws: Aws, ledger: Ledger
+) -> None:
+    put(aws, "feedback/postmark.acme/secret", "new secret\nold-secret\n", "staging")
+    said = sent(ledger, message(tenant="acme"), "postmark.acme")
+    body = json.dumps({"RecordType": "Delivery", "Metadata": {"message_id": said.id}}).encode()
+    for secret, status in (("older", 401), ("old-secret", 200), ("new secret", 200)):
+        posting = reports.Posting(f"/feedback/postmark.acme/{secret}", body)
+        assert feedback.handler(request(posting), None)["statusCode"] == status
+    row = ledger.read(said.id)
+    assert row
+    assert [entry["provider"] for entry in row["timeline"] if "event" in entry] == ["postmark.acme"]
+
+
 def test_a_provider_that_was_not_set_up_is_told_so(feedback: ModuleType, aws: Aws) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/staging/feedback/postmark/secret"})
     answer = feedback.handler(request(reports.Posting("/feedback/postmark/anything", b"{}")), None)
     assert (answer["statusCode"], answer["body"]) == (404, "Reports of this provider are not set up.")
+
+
+@pytest.mark.parametrize("provider", ["resend", "sendgrid", "mailgun", "postmark", "aliyun"])
+def test_the_account_of_an_unknown_tenant_is_answered_like_a_wrong_secret(
+    feedback: ModuleType, aws: Aws, provider: str
+) -> None:
+    for name, value in reports.settings().items():
+        put(aws, name.replace(f"feedback/{provider}/", f"feedback/{provider}.acme/"), value, "staging")
+    answers = [
+        feedback.handler(request(reports.Posting(f"/feedback/{provider}.{tenant}/wrong", b"{}")), None)
+        for tenant in ("acme", "nobody")
+    ]
+    assert answers[0]["statusCode"] == 401
+    assert answers[0] == answers[1]
+    assert [line["reason"] for line in logged(feedback)][1] == f"feedback/{provider}.nobody is not set up"
+
+
+def test_a_stranger_causes_one_parameter_lookup_whatever_account_he_names(feedback: ModuleType) -> None:
+    calls: list[str] = []
+    call = feedback.aws.call
+
+    def recorded(service: str, operation: str, body: Any) -> Any:
+        calls.append(f"{service} {operation}")
+        return call(service, operation, body)
+
+    feedback.aws.call = recorded
+    for number in range(20):
+        for provider in ("resend", "postmark"):
+            feedback.handler(request(reports.Posting(f"/feedback/{provider}.t{number}", b"{}")), None)
+    assert calls == ["ssm GetParametersByPath"]
 
 
 @FUZZ

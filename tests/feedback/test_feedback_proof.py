@@ -129,6 +129,14 @@ def test_one_good_signature_among_others_is_enough(door: Door) -> None:
     assert door.post(replace(posting, headers={**posting.headers, "svix-signature": others})).status == 200
 
 
+def test_a_good_signature_under_another_version_is_refused(door: Door) -> None:
+    posting = bounce(door.mail("resend"))
+    good = posting.headers["svix-signature"]
+    for version in ("v2", "v1a", "V1", ""):
+        renamed = {**posting.headers, "svix-signature": good.replace("v1,", f"{version},")}
+        assert door.post(replace(posting, headers=renamed)).status == 401, version
+
+
 @pytest.mark.parametrize("provider", BY_SECRET)
 def test_who_does_not_know_the_secret_is_refused(door: Door, provider: str) -> None:
     mail = door.mail(provider)
@@ -210,13 +218,13 @@ def test_a_replay_changes_nothing(door: Door, provider: str) -> None:
     [
         ("/feedback/nobody", 404),
         ("/feedback/smtp", 404),
-        ("/feedback/resend.acme", 404),
+        ("/feedback/resend.acme", 401),
         ("/feedback/RESEND", 404),
         ("/feedback/resend%2F..", 404),
         ("/feedback/%00", 404),
         ("/feedback/" + "r" * 3000, 404),
         ("/feedback/resend", 401),
-        ("/feedback/ses", 401),
+        ("/feedback/ses", 404),
     ],
 )
 def test_a_stranger_gets_a_plain_sentence(door: Door, path: str, status: int) -> None:
@@ -267,16 +275,3 @@ def test_what_is_proven_and_odd_is_taken_in_as_far_as_it_goes(door: Door, said: 
 def test_a_report_may_not_be_endless(door: Door) -> None:
     body = json.dumps([{"event": "x" * 2_000_000}]).encode()
     assert door.post(sign_sendgrid(body, time.time())).status == 413
-
-
-def test_a_secret_is_changed_without_a_gap(door: Door) -> None:
-    ssm = door.stack.aws("ssm")
-    name = "/mailroom/development/feedback/postmark.rotating/secret"
-    mail = door.mail("postmark")
-    posting = report(mail, What.DELIVERED)
-    assert posting
-    ssm.put_parameter(Name=name, Value="new secret\nold-secret\n", Type="SecureString", Overwrite=True)
-    for secret, status in (("old-secret", 200), ("new%20secret", 200), ("older", 401)):
-        answer = door.post(Posting(f"/feedback/postmark.rotating/{secret}", posting.body))
-        assert answer.status == status
-    assert [entry["provider"] for entry in door.events(mail.message_id)] == ["postmark.rotating"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from mailroom import feedback
 from mailroom.aws.client import Aws
-from mailroom.feedback import PROVIDERS
 from mailroom.ledger.table import Ledger
 from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
@@ -19,6 +19,7 @@ from mailroom_ops.local.stack import SECRETS
 from tests.factories import message, row
 from tests.running import TOKENS, Running, running
 
+PROVIDERS = ("ses", *feedback.PROVIDERS)
 CODE = {"type": "SignIn", "payload": {"code": "KX7719", "locale": "en"}}
 INVITATION = {
     "type": "OrganizationInvitation",

@@ -14,7 +14,7 @@ import pytest
 
 from mailroom.errors import RequestError
 from mailroom.feedback import resend, sendgrid
-from mailroom.feedback._proof import require_standard_webhook
+from mailroom.feedback._authentication import require_standard_webhook
 from mailroom.request import Request
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import MAILGUN_KEY, PATH_SECRET, Posting, sign_resend, sign_sendgrid

@@ -26,12 +26,18 @@ QUEUES = {"CODES_QUEUE_URL": "codes", "NOTICES_QUEUE_URL": "notices"}
 def webhook(aws: Aws, environment: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     put(aws, "webhooks/logto/authorization", f"{TOKEN}\nBearer the-next-one")
     put(aws, "webhooks/logto/acme/authorization", "Bearer local-acme-token")
+    module = start(environment)
+    yield module
+    module.aws.close()
+
+
+def start(environment: pytest.MonkeyPatch) -> ModuleType:
+    """Load the function as a new process does."""
     module = importlib.reload(importlib.import_module("functions.webhook.app"))
     log = io.StringIO()
     environment.setattr(module, "log", log, raising=False)
     environment.setattr(module, "logger", Logger(service=f"webhook-{uuid.uuid4()}", stream=log))
-    yield module
-    module.aws.close()
+    return module
 
 
 def event(
@@ -54,6 +60,19 @@ def event(
 
 def sign_in(**changes: Any) -> dict[str, Any]:
     return {"to": "ada@example.com", "type": "SignIn", "payload": {"code": "012345", "locale": "de"}} | changes
+
+
+def record_calls(webhook: ModuleType) -> list[str]:
+    """Return a list that grows with each call to AWS from now on."""
+    calls: list[str] = []
+    call = webhook.aws.call
+
+    def recorded(service: str, operation: str, body: Any) -> Any:
+        calls.append(f"{service} {operation}")
+        return call(service, operation, body)
+
+    webhook.aws.call = recorded
+    return calls
 
 
 def ask(webhook: ModuleType, event: dict[str, Any]) -> tuple[int, str]:
@@ -163,8 +182,20 @@ def test_a_tenant_has_its_own_secret(webhook: ModuleType, aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("tenant", ["nobody", "Acme", "../acme", "acme/authorization", "x" * 64])
-def test_a_tenant_that_does_not_exist_is_404(webhook: ModuleType, tenant: str) -> None:
-    assert ask(webhook, event(sign_in(), tenant=tenant))[0] == 404
+@pytest.mark.parametrize("authorization", ["Bearer wrong", "", TOKEN])
+def test_an_unknown_tenant_is_answered_like_a_wrong_secret(
+    webhook: ModuleType, tenant: str, authorization: str
+) -> None:
+    wrong = ask(webhook, event(sign_in(), tenant="acme", authorization="Bearer wrong"))
+    assert wrong[0] == 401
+    assert ask(webhook, event(sign_in(), tenant=tenant, authorization=authorization)) == wrong
+
+
+def test_a_stranger_causes_one_parameter_lookup_whatever_he_calls_himself(webhook: ModuleType, aws: Aws) -> None:
+    calls = record_calls(webhook)
+    for number in range(50):
+        ask(webhook, event(sign_in(), tenant=f"tenant-{number}", authorization="Bearer wrong"))
+    assert calls == ["ssm GetParametersByPath"]
 
 
 def deep(levels: int) -> bytes:
@@ -227,13 +258,35 @@ def test_a_code_that_came_as_a_number_is_sent_all_the_same(webhook: ModuleType, 
     assert parcels(aws, webhook)[0].message.data["code"] == "123456"
 
 
-def test_callers_from_elsewhere_are_kept_out_where_sources_are_listed(
-    webhook: ModuleType, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("networks", "status"),
+    [
+        ("203.0.113.0/24, 2001:db8::/32", 200),
+        ("203.0.113.5/24", 200),  # host bits: the network around them
+        ("2001:db8::1/32,203.0.113.9/32", 200),
+        ("198.51.100.0/24", 403),
+        ("", 200),
+    ],
+)
+def test_only_the_listed_networks_may_call_the_webhook(
+    webhook: ModuleType, environment: pytest.MonkeyPatch, networks: str, status: int
 ) -> None:
-    monkeypatch.setattr(webhook, "allowed_sources", "203.0.113.0/24, 2001:db8::/32")
-    assert ask(webhook, event(sign_in()))[0] == 200
-    monkeypatch.setattr(webhook, "allowed_sources", "198.51.100.0/24")
-    assert ask(webhook, event(sign_in()))[0] == 403
+    environment.setenv("ALLOWED_SOURCE_CIDRS", networks)
+    assert ask(start(environment), event(sign_in()))[0] == status
+
+
+@pytest.mark.parametrize("entry", ["999.1.1.1/8", "203.0.113.0/99", "/99", "::/129", "example.com"])
+def test_a_malformed_network_closes_the_webhook_and_is_named_in_the_log(
+    webhook: ModuleType, aws: Aws, environment: pytest.MonkeyPatch, entry: str
+) -> None:
+    environment.setenv("ALLOWED_SOURCE_CIDRS", f"203.0.113.0/24, {entry}")
+    webhook = start(environment)
+    for _ in range(2):
+        assert ask(webhook, event(sign_in())) == (503, "Email could not be sent. Please try again.")
+    assert parcels(aws, webhook) == []
+    (line, _) = [json.loads(line) for line in webhook.log.getvalue().splitlines()]
+    assert (line["level"], line["code"]) == ("ERROR", "malformed")
+    assert f"AllowedSourceCidrs contains {entry}, which is not a network" in line["detail"]
 
 
 def test_without_a_configured_secret_nothing_is_taken_and_the_log_says_what_to_set(

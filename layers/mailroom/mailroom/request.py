@@ -5,15 +5,43 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from mailroom.errors import RequestError
+from mailroom.errors import ConfigurationError, RequestError
 
-__all__ = ["BODY_LENGTH", "Request", "answer", "parse_json", "refuse"]
+__all__ = ["BODY_LENGTH", "AllowedNetworks", "Request", "answer", "parse_json", "refuse"]
 
 BODY_LENGTH = 64 * 1024  # with its rendered Email beside it, a parcel still fits into one SQS message
 DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedNetworks:
+    """The networks that may call a function, parsed once per process from a stack parameter. None listed allows any."""
+
+    parameter: str
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    malformed: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, parameter: str, cidrs: str) -> "AllowedNetworks":
+        """Read a comma-separated list; an address with host bits, such as 203.0.113.5/24, means its network."""
+        networks, malformed = [], []
+        for entry in filter(None, map(str.strip, cidrs.split(","))):
+            try:
+                networks.append(ip_network(entry, strict=False))
+            except ValueError:
+                malformed.append(entry)
+        return cls(parameter, tuple(networks), tuple(malformed))
+
+    def require(self, address: str) -> None:
+        """Refuse an address outside the networks. A malformed entry is a ConfigurationError for all."""
+        if self.malformed:
+            problem = f"{self.parameter} contains {', '.join(self.malformed)}, which is not a network"
+            raise ConfigurationError("settings", "malformed", f"{problem}: change the parameter and deploy the stack")
+        if self.networks and not any(ip_address(address) in network for network in self.networks):
+            raise RequestError(403, "This address is not allowed to send mail here.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +77,6 @@ class Request:
     def require_post(self) -> None:
         if self.method != "POST":
             raise RequestError(405, "Use POST.")
-
-    def require_source(self, cidrs: str) -> None:
-        """Refuse a caller outside `cidrs`, a comma-separated list; empty allows any."""
-        networks = [ip_network(cidr.strip()) for cidr in cidrs.split(",") if cidr.strip()]
-        if networks and not any(ip_address(self.source_ip) in network for network in networks):
-            raise RequestError(403, "This address is not allowed to send mail here.")
 
     def json(self, limit: int = BODY_LENGTH) -> Any:
         """Return the parsed body, or refuse it with a sentence that says what is wrong."""

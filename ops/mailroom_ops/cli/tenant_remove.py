@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def remove(environment: Environment, name: str, yes: bool) -> None:
     """Set the tenant NAME aside, to be brought back or purged.
 
-    Logto gets a 404 for it at once, or within five minutes. `mailroom tenant restore` brings it back as it was.
+    Logto gets a 401 for it at once, or within five minutes. `mailroom tenant restore` brings it back as it was.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import tenants

@@ -4,9 +4,11 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
+from mailroom.request import AllowedNetworks
 from mailroom_ops.cloudformation import loader
 from mailroom_ops.doctor import Case
 from mailroom_ops.environment import aws_says
@@ -36,6 +38,7 @@ def check(case: Case) -> Iterator[Finding]:
     yield ok("AWS", f"account {identity['Account']}, {environment.region}")
     yield _state(environment.stack_name, environment.stack)
     yield from _is_current(case)
+    yield from _networks(environment.stack)
     yield _egress(environment.outputs)
 
 
@@ -106,6 +109,22 @@ def _commits_since(moment: datetime) -> int | None:
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     except (OSError, subprocess.CalledProcessError, ValueError):
         return None
+
+
+def _networks(stack: Mapping[str, Any]) -> Iterator[Finding]:
+    """Check the networks that may call the webhook as the webhook parses them."""
+    parameter = "AllowedSourceCidrs"
+    values = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])}
+    entries = [entry.strip() for entry in values.get(parameter, "").split(",") if entry.strip()]
+    for entry in entries:
+        allowed = AllowedNetworks.parse(parameter, entry)
+        if allowed.malformed:
+            problem = f"contains {entry}, which is not a network: the webhook refuses all"
+            yield failed(parameter, problem, "Change the parameter and deploy the stack.")
+        elif ip_interface(entry) not in map(ip_interface, allowed.networks):
+            network = allowed.networks[0]
+            todo = f"Write {network}, or a longer prefix if you mean fewer addresses, and deploy the stack."
+            yield warning(parameter, f"{entry} allows all of {network}", todo)
 
 
 def _egress(outputs: Mapping[str, str]) -> Finding:

@@ -25,7 +25,6 @@ JSON = {"content-type": "application/json"}
 RESEND_KEY = b"what Resend signs with here"
 PATH_SECRET = "local-feedback-secret"
 MAILGUN_KEY = "local-mailgun-signing-key"
-TOPIC = "arn:aws:sns:eu-west-1:123456789012:local-ses-events"
 SENDGRID_KEY = 20_261_120  # a private key is a number, and this one is no secret
 
 
@@ -50,7 +49,6 @@ def settings() -> dict[str, str]:
         "feedback/mailgun/signing_key": MAILGUN_KEY,
         "feedback/postmark/secret": PATH_SECRET,
         "feedback/aliyun/secret": PATH_SECRET,
-        "feedback/ses/topic_arn": TOPIC,
     }
 
 

@@ -93,15 +93,6 @@ def _suppression(value: str) -> str:
     return ""
 
 
-def _topic(value: str) -> str:
-    arns = values_of(value)
-    return (
-        ""
-        if arns and all(re.fullmatch(r"arn:[^:]+:sns:[^:]+:[0-9]{12}:\S+", arn) for arn in arns)
-        else "it must be the ARN of an SNS topic"
-    )
-
-
 def _plain(value: str) -> str:
     return "" if value.strip() and value.isprintable() else "it must be one line of text"
 
@@ -212,7 +203,6 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "feedback/mailgun[.<tenant>]/signing_key", "what Mailgun signs reports with", _strong, is_secret=True, many=True
     ),
-    _setting("feedback/ses[.<tenant>]/topic_arn", "the SNS topic that SES reports to, over HTTPS", _topic),
     _setting("suppression/<tenant>", "for how many days a bounce keeps mail back (JSON)", _suppression),
     _setting("ledger/address_key", "what addresses in the ledger are hashed with", _secret, is_secret=True, ours=True),
 )

@@ -1,63 +1,63 @@
-"""What providers report back: one file each, which proves who speaks and puts what is said into our words."""
+"""Reports of providers: one module per provider, which authenticates its requests and translates them to events."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mailroom.errors import RequestError
+from mailroom.feedback._authentication import Unauthenticated
 from mailroom.model.event import Report
 from mailroom.providers import kind_of
 from mailroom.request import Request
 from mailroom.settings import Settings
 
-__all__ = ["PROVIDERS", "read"]
+__all__ = ["PROVIDERS", "Unauthenticated", "read"]
 
-PROVIDERS = ("resend", "ses", "sendgrid", "mailgun", "postmark", "aliyun")
+PROVIDERS = ("resend", "sendgrid", "mailgun", "postmark", "aliyun")  # over HTTPS; SES invokes the function: see ses.py
 ACCOUNT = re.compile(r"[a-z]{1,16}(\.[a-z0-9-]{1,63})?")
-LONGEST_BODY = 1024 * 1024  # SendGrid posts up to 768 kB at once
+MAX_BODY_BYTES = 1024 * 1024  # SendGrid posts up to 768 kB at once
 
 
 class Reporter(Protocol):
-    """One provider's file. NEEDS are settings below `feedback/{account}/`, each of one or more values, one a line."""
+    """A provider's module. NEEDS are settings below `feedback/{account}/`, each of one or more values, one a line."""
 
     @property
     def NEEDS(self) -> tuple[str, ...]: ...
 
     def read(self, request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -> Report:
-        """Return what a request reports; raise RequestError unless it is proven to come from the provider."""
+        """Return the events of a request; raise RequestError unless it is authenticated as the provider's."""
         ...
 
 
 def read(request: Request, settings: Settings) -> Report:
-    """Return what a request to `/feedback/{account}` reports, once it is proven."""
+    """Return the events of a request to `/feedback/{account}`, once it is authenticated."""
     account = request.path.get("provider", "")
     reporter = _load(kind_of(account)) if ACCOUNT.fullmatch(account) else None
     if reporter is None:
         raise RequestError(404, f"No such provider reports here: use {', '.join(PROVIDERS)}.")
     request.require_post()
-    if len(request.body) > LONGEST_BODY:
+    if len(request.body) > MAX_BODY_BYTES:
         raise RequestError(413, "The report is too large.")
-    found = settings.values(*(f"feedback/{account}/{name}" for name in reporter.NEEDS))
-    secrets = {
-        name.rpartition("/")[2]: [line.strip() for line in value.splitlines() if line.strip()]
-        for name, value in found.items()
-    }
-    if not all(secrets.get(name) for name in reporter.NEEDS):
+    values = settings.tree("feedback")  # one cached read for all accounts: a stranger chooses no parameter's name
+    secrets = {name: _lines(values.get(f"{account}/{name}", "")) for name in reporter.NEEDS}
+    if all(secrets.values()):
+        return reporter.read(request, account, secrets)
+    if account == kind_of(account):
         raise RequestError(404, "Reports of this provider are not set up.")
-    return reporter.read(request, account, secrets)
+    raise Unauthenticated(f"feedback/{account} is not set up")  # who knows no secret learns of no tenant
+
+
+def _lines(value: str) -> list[str]:
+    return [line.strip() for line in value.splitlines() if line.strip()]
 
 
 def _load(kind: str) -> Reporter | None:
-    """Return a provider's file; only that is imported."""
+    """Import and return one provider's module."""
     match kind:
         case "resend":
             from mailroom.feedback import resend
 
             return resend
-        case "ses":
-            from mailroom.feedback import sns
-
-            return sns
         case "sendgrid":
             from mailroom.feedback import sendgrid
 

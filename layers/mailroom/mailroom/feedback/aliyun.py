@@ -7,8 +7,8 @@ address ends with a secret, or its token is the secret.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mailroom.feedback._authentication import require_shared_secret
 from mailroom.feedback._fields import body_of, dig, moment, text
-from mailroom.feedback._proof import require_shared_secret
 from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
 from mailroom.request import Request
 
@@ -42,10 +42,10 @@ def parse(body: Mapping[str, Any], account: str, now: float) -> list[Event]:
         account,
         text(body, "id"),
         moment(body, "time", default=now),  # the one with a time zone
-        message_id=_ours(data, "message-id"),
+        message_id=_own_header(data, "message-id"),
         provider_id=text(data, "env_id"),
         recipient=text(data, "rcpt"),
-        tenant=_ours(data, "tenant"),
+        tenant=_own_header(data, "tenant"),
         permanent=what is What.BOUNCED and codes.startswith("5"),
         reason=reason,
         detail=codes,
@@ -53,9 +53,9 @@ def parse(body: Mapping[str, Any], account: str, now: float) -> list[Event]:
     return [event]
 
 
-def _ours(data: Any, name: str) -> str:
-    """Return what we sent as X-User-Notify-…; the documentation's example has come back without `User`."""
+def _own_header(data: Any, name: str) -> str:
+    """Return a header that we sent as X-User-Notify-…; the documentation's example comes back without `User`."""
     headers = dig(data, "header")
-    found = headers.items() if isinstance(headers, Mapping) else ()
-    wanted = (f"x-user-notify-{name}", f"x-notify-{name}")
-    return next((value for key, value in found if key.lower() in wanted and isinstance(value, str)), "")
+    items = headers.items() if isinstance(headers, Mapping) else ()
+    names = (f"x-user-notify-{name}", f"x-notify-{name}")
+    return next((value for header, value in items if header.lower() in names and isinstance(value, str)), "")

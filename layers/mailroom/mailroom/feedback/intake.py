@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailroom.aws.client import Aws
-from mailroom.feedback._proof import TOLERANCE, unproven
+from mailroom.feedback._authentication import TOLERANCE_SECONDS, Unauthenticated
 from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
 from mailroom.ledger.table import Heard, Ledger, keyed_hash
 from mailroom.model.event import Event, Report
@@ -41,8 +41,8 @@ class Intake:
     def take(self, report: Report) -> Iterator[Taken]:
         """Take in each event, and yield what it was to us and the row of its message."""
         now = self.clock()
-        if report.token and not self.ledger.spend(report.token, report.body, now + 2 * TOLERANCE, now):
-            raise unproven("it has been sent before, with other words")
+        if report.token and not self.ledger.spend(report.token, report.body, now + 2 * TOLERANCE_SECONDS, now):
+            raise Unauthenticated("the token was used before, for another body")
         for event, heard, row in self._record(report.events):
             if heard is Heard.NEWS:
                 self.ledger.tally.count(row["tenant"], event.what, event.provider)

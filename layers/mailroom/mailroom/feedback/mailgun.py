@@ -5,8 +5,8 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mailroom.feedback._authentication import Unauthenticated, equals_any, require_fresh, require_shared_secret
 from mailroom.feedback._fields import body_of, dig, seconds, text
-from mailroom.feedback._proof import is_one_of, require_fresh, require_shared_secret, unproven
 from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
 from mailroom.request import Request
 
@@ -48,9 +48,9 @@ def verify(body: Mapping[str, Any], keys: Sequence[str], now: float) -> str:
     require_fresh(timestamp, now)
     signed = f"{timestamp}{token}".encode("utf-8", "surrogatepass")
     expected = [hmac.digest(key.encode(), signed, hashlib.sha256).hex().encode() for key in keys]
-    given = text(body, "signature", "signature").encode("utf-8", "surrogatepass")
-    if not token or not is_one_of(given, expected):
-        raise unproven("the signature does not fit")
+    presented = text(body, "signature", "signature").encode("utf-8", "surrogatepass")
+    if not token or not equals_any(presented, expected):
+        raise Unauthenticated("the signature does not match")
     return token
 
 

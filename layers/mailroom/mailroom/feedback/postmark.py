@@ -7,8 +7,8 @@ webhook is given a header `X-Mailroom-Secret`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mailroom.feedback._authentication import require_shared_secret
 from mailroom.feedback._fields import body_of, dig, moment, text
-from mailroom.feedback._proof import require_shared_secret
 from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
 from mailroom.request import Request
 

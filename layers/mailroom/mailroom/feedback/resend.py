@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.feedback._amazon import bounce
+from mailroom.feedback._authentication import require_standard_webhook
 from mailroom.feedback._fields import address_in, body_of, dig, header_of_ours, moment, text
-from mailroom.feedback._proof import require_standard_webhook
 from mailroom.model.event import Event, Reason, Report, What, replies
 from mailroom.request import Request
 

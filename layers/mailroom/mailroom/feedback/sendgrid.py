@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.errors import ConfigurationError, RequestError
+from mailroom.feedback._authentication import Unauthenticated, decode_base64, require_fresh
 from mailroom.feedback._fields import seconds, text
-from mailroom.feedback._proof import require_fresh, unbase64, unproven
 from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
 from mailroom.request import Request, parse_json
 
@@ -53,10 +53,10 @@ def verify(request: Request, account: str, keys: Sequence[str]) -> None:
 
     timestamp = request.headers.get(TIMESTAMP, "")
     require_fresh(timestamp, request.received_at)
-    signature = unbase64(request.headers.get(SIGNATURE, ""))
+    signature = decode_base64(request.headers.get(SIGNATURE, ""))
     for text_of_key in keys:
         try:
-            key = load_der_public_key(unbase64(text_of_key))
+            key = load_der_public_key(decode_base64(text_of_key))
         except ValueError as error:
             raise _malformed(account) from error
         if not isinstance(key, EllipticCurvePublicKey):
@@ -65,7 +65,7 @@ def verify(request: Request, account: str, keys: Sequence[str]) -> None:
             return key.verify(signature, timestamp.encode() + request.body, ECDSA(SHA256()))
         except InvalidSignature:
             continue
-    raise unproven("no signature fits")
+    raise Unauthenticated("no signature matches")
 
 
 def _malformed(account: str) -> ConfigurationError:

@@ -1,6 +1,6 @@
 """Amazon SES's events: https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 
-They come from SNS or EventBridge straight to the function, and IAM is the proof; or over HTTPS, see sns.py.
+EventBridge or SNS invokes the function with them, so IAM is the proof and no signature is checked.
 """
 
 from collections.abc import Iterator, Mapping

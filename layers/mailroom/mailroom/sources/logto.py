@@ -5,6 +5,7 @@ of an error to the person who waits (connector-http-email 0.4.3, observed 2026-0
 """
 
 import hmac
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ TYPES: Mapping[str, str] = {
     "BindMfa": "bind-mfa-code",
 }
 CONSOLE_TEST_CODE = "000000"
+UNGUESSABLE = secrets.token_bytes(32)  # what an unknown tenant's header is compared with
 
 
 class Body(BaseModel):
@@ -48,18 +50,20 @@ class Body(BaseModel):
 
 
 def authenticate(request: Request, settings: Settings) -> str:
-    """Return whose mail it is, if the header is one of the values accepted for that tenant (one a line)."""
+    """Return the tenant whose secret (one of the lines of its parameter) the Authorization header contains.
+
+    An unknown tenant is answered like a wrong secret, after the same work, so that nobody can list tenants.
+    """
     tenant = request.path.get("tenant", "default")
     name = "authorization" if tenant == "default" else f"{tenant}/authorization"
-    secrets = settings.tree("webhooks/logto") if NAME.fullmatch(tenant) else {}
-    accepted = [line.strip().encode() for line in secrets.get(name, "").splitlines() if line.strip()]
+    values = settings.tree("webhooks/logto")  # one cached read for all tenants: a stranger chooses no parameter's name
+    lines = values.get(name, "").splitlines() if NAME.fullmatch(tenant) else []
+    accepted = [line.strip().encode() for line in lines if line.strip()]
     if not accepted and tenant == "default":
         raise settings.missing("webhooks/logto/authorization")
-    if not accepted:
-        raise RequestError(404, "There is no such tenant.")
-    given = request.headers.get("authorization", "").encode("utf-8", "surrogatepass")
-    # Compare with each of them, always: the time must not tell which one came close.
-    if not sum([hmac.compare_digest(given, value) for value in accepted]):
+    presented = request.headers.get("authorization", "").encode("utf-8", "surrogatepass")
+    # Compare with every value, always: the time taken must not show which one was close.
+    if not sum([hmac.compare_digest(presented, secret) for secret in accepted or [UNGUESSABLE]]):
         raise RequestError(401, "The authorization header is missing or wrong.")
     return tenant
 
