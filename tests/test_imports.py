@@ -14,7 +14,7 @@ from mailroom_ops import bytecode
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "layers/mailroom/mailroom"
 # Where the outside begins: AWS, logs and metrics, providers' HTTP and SMTP.
-EDGES = {"aws.py", "telemetry.py"}
+EDGES = {"aws/client.py", "telemetry.py"}
 OUTSIDE = {
     *("aws_lambda_powertools", "boto3", "botocore", "awslambdaric", "moto"),
     *("httpx", "http", "urllib.request", "urllib3", "requests", "smtplib", "socket", "ssl"),
