@@ -109,7 +109,7 @@ def test_what_is_heard_is_counted_by_provider_and_logged_where_it_matters(
     lines = {line["event"]: line for line in logged(feedback) if "event" in line}
     assert set(lines) == {"bounced", "complained"}, "what went well is in the ledger"
     assert lines["complained"]["message_id"] == mails[3].id
-    assert [line["message"] for line in logged(feedback)][-1] == "Reported by its provider: unknown"
+    assert [line["message"] for line in logged(feedback)][-1] == "Event ignored: no such message"
 
 
 def test_a_repeated_event_and_a_soft_bounce_are_counted_apart(
@@ -119,7 +119,8 @@ def test_a_repeated_event_and_a_soft_bounce_are_counted_apart(
     event = report(said, What.DELIVERED)
     feedback.handler(event, None)
     feedback.handler(event, None)
-    soft = {"RecordType": "Bounce", "Type": "SoftBounce", "Metadata": {"message_id": said.id}}
+    other = sent(ledger, message(), "postmark")
+    soft = {"RecordType": "Bounce", "Type": "SoftBounce", "Metadata": {"message_id": other.id}}
     feedback.handler(
         request(reports.Posting("/feedback/postmark/local-feedback-secret", json.dumps(soft).encode())), None
     )
@@ -127,6 +128,23 @@ def test_a_repeated_event_and_a_soft_bounce_are_counted_apart(
     assert (found["Delivered", "feedback"], found["RepeatedEvents", "feedback"]) == (1, 1)
     assert found["SoftBounced", "postmark", "feedback"] == 1
     assert ("Bounced", "feedback") not in found
+
+
+def test_a_report_of_an_account_that_did_not_send_the_mail_is_logged_and_counted(
+    feedback: ModuleType, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(aws, "feedback/resend.acme/secret", reports.settings()["feedback/resend/secret"], "staging")
+    said = sent(ledger, message(to="canary@example.com"))
+    event = report(said, What.BOUNCED)
+    event["pathParameters"]["provider"] = "resend.acme"
+    assert feedback.handler(event, None)["statusCode"] == 200
+    found = metrics(capsys)
+    assert found["UnknownEvents", "feedback"] == found["UnknownEvents", "resend.acme", "feedback"] == 1
+    assert ("Bounced", "feedback") not in found
+    (line,) = logged(feedback)
+    assert line["level"] == "WARNING"
+    assert line["message"] == "Event ignored: this account did not send the message"
+    assert (line["message_id"], line["provider"], line["tenant"]) == (said.id, "resend.acme", "default")
 
 
 def test_neither_log_nor_metric_nor_answer_tells_anything_private(
@@ -279,7 +297,7 @@ def test_whatever_ses_says_of_a_mail_is_taken_in(feedback: ModuleType, mail: Any
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("feedback-*.json")), ids=lambda path: path.stem)
 def test_the_events_that_come_with_the_project_are_taken_in(feedback: ModuleType, ledger: Ledger, path: Path) -> None:
-    said = sent(ledger, message(id="01a1fad716a3febae9f7600d82e2dad8"))
+    said = sent(ledger, message(id="01a1fad716a3febae9f7600d82e2dad8"), path.stem.split("-")[1])
     answer = feedback.handler(json.loads(path.read_text()), None)
     assert (json.loads(answer["body"]) if "body" in answer else answer) == {"events": 1}
     row = ledger.read(said.id)

@@ -128,7 +128,7 @@ def test_trace_tells_the_whole_story_in_order(ledger: Ledger, queries: LedgerQue
 
 
 def test_trace_of_a_bounce_tells_why(ledger: Ledger, queries: LedgerQueries) -> None:
-    said = sent(ledger, at(NOW))
+    said = sent(ledger, at(NOW), "ses")
     ledger.record(said.id, Event(What.BOUNCED, "ses", "1", NOW, reason=Reason.MAILBOX_FULL, detail="452 4.2.2"))
     (found,) = trace.trace(queries, said.id)
     assert (found.steps[-1].by, found.steps[-1].why) == ("ses", "transient mailbox_full 452 4.2.2")

@@ -38,6 +38,13 @@ COUNTED_AS = {
 }
 REPORTED_AS = {what: what.title() for what in What}
 QUIET = (What.DELIVERED, What.DEFERRED, What.OPENED, What.CLICKED)  # the ledger has them
+EVENT_HEADLINES = {
+    Heard.NEWS: "Event recorded",
+    Heard.REPEATED: "Event ignored: it was recorded before",
+    Heard.UNKNOWN: "Event ignored: no such message",
+    Heard.FOREIGN: "Event ignored: this account did not send the message",
+}
+UNEVENTFUL = {Heard.REPEATED: "RepeatedEvents", Heard.UNKNOWN: "UnknownEvents", Heard.FOREIGN: "UnknownEvents"}
 WARNINGS = {
     "shared_test_sender": "Sent from onboarding@resend.dev, which reaches only your own address and looks like spam: "
     "set senders/default/auth to an address on a domain of yours",
@@ -96,15 +103,13 @@ def _count(metrics: Metrics, name: str, by: Mapping[str, str], number: int = 1) 
 
 
 def heard(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, Heard, Mapping[str, Any]]]) -> int:
-    """Log what went wrong with single mails and count everything; return how many events there were."""
+    """Log the events that matter for a single mail and count all of them; return how many there were."""
     metrics.add_metric("Reports", MetricUnit.Count, 1)
     counts: Counter[tuple[str, str]] = Counter()
-    for event, what, row in taken:
-        news = what is Heard.NEWS
-        soft = event.what is What.BOUNCED and not event.permanent
-        name = ("SoftBounced" if soft else REPORTED_AS[event.what]) if news else f"{what.title()}Events"
-        counts[name, event.provider] += 1
-        if news and event.what in QUIET:
+    for event, effect, row in taken:
+        is_new = effect is Heard.NEWS
+        counts[_counted_as(event) if is_new else UNEVENTFUL[effect], event.provider] += 1
+        if is_new and event.what in QUIET:
             continue
         facts = {
             "message_id": event.message_id,
@@ -116,11 +121,16 @@ def heard(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, Heard, 
             "tenant": row.get("tenant", event.tenant),
             "kind": row.get("kind"),
         }
-        headline = "Reported by its provider" if news else f"Reported by its provider: {what}"
-        logger.info(headline, extra={name: value for name, value in facts.items() if value})
+        log = logger.warning if effect is Heard.FOREIGN else logger.info
+        log(EVENT_HEADLINES[effect], extra={name: value for name, value in facts.items() if value})
     for (name, provider), number in counts.items():
         _count(metrics, name, {"provider": provider}, number)
     return counts.total()
+
+
+def _counted_as(event: Event) -> str:
+    is_soft = event.what is What.BOUNCED and not event.permanent
+    return "SoftBounced" if is_soft else REPORTED_AS[event.what]
 
 
 def tallied(logger: Logger, metrics: Metrics, tally: Tally) -> None:

@@ -46,7 +46,7 @@ class Intake:
         for event, heard, row in self._record(report.events):
             if heard is Heard.NEWS:
                 self.ledger.tally.count(row["tenant"], event.what, event.provider)
-            if row:  # also what comes again: the first time may have ended between its row and here
+            if heard in (Heard.NEWS, Heard.REPEATED):  # the first time may have ended between its row and here
                 self._suppress(event, row)
             yield event, heard, row
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
+from mailroom.errors import TemporaryFailure
 from mailroom.ledger.tally import Tally
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, mask
@@ -44,6 +45,7 @@ KEPT = 30 * 24 * 3600
 LONGEST_TIMELINE = (
     60  # entries: a provider that tries for days reports each time, and each write pays for the whole row
 )
+MAX_WRITES = 10  # of one event, where other processes change its row in between
 SAME_WITHIN = 60.0  # two messages that say the same within a minute are one
 
 
@@ -76,6 +78,7 @@ class Heard(StrEnum):
     NEWS = "news"
     REPEATED = "repeated"  # or one too many
     UNKNOWN = "unknown"  # about a mail that is not ours, or that we have forgotten
+    FOREIGN = "foreign"  # from an account that never had the mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,36 +218,52 @@ class Ledger:
         )
 
     def record(self, message_id: str, event: "Event") -> tuple[Heard, dict[str, Any]]:
-        """Write down what a provider reports, once; return what it was to us, and the message's row."""
+        """Record a provider's event on the row of its message, once; return the effect and the row.
+
+        The first write assumes the common case, in which the reporting account sent the mail. Where it is refused, the
+        row decides, and the next write requires that the row has not changed since.
+        """
         soft = event.what.status is Status.BOUNCED and not event.permanent
-        said = {"reason": event.reason or "", "detail": event.detail, "how": "transient" if soft else ""}
-        entry = {"at": event.at, "event": event.what, "provider": event.provider} | _without_empty(said)
-        writes: list[tuple[dict[str, Any], str, dict[str, Any]]]
-        writes = [({}, "size(#timeline) < :most", {":most": LONGEST_TIMELINE})]
+        details = {"reason": event.reason or "", "detail": event.detail, "how": "transient" if soft else ""}
+        entry = {"at": event.at, "event": event.what, "provider": event.provider} | _without_empty(details)
+        change: dict[str, Any] = {}
+        earlier: tuple[Status, ...] = ()
         if status := event.what.status:
+            change = {"status": status, "reason": event.reason or ""}
             # An absence note is a soft bounce too: it does not undo that the mail was delivered.
-            before = WAY[: WAY.index(Status.DELIVERED if soft else status)]
-            places = {f":before{n}": value for n, value in enumerate(before)}
-            reached = {"status": status, "reason": event.reason or ""}
-            writes.insert(0, (reached, f"#status IN ({', '.join(places)})", places))
-        row: dict[str, Any] = {}
-        for attributes, condition, values in writes:
+            earlier = WAY[: WAY.index(Status.DELIVERED if soft else status)]
+
+        def write(change: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
+            return self._update(
+                f"message#{message_id}",
+                change,
+                append=[entry],
+                add={"events": frozenset([event.mark])},
+                condition=f"attribute_exists(pk) AND NOT contains(#events, :mark) AND {condition}",
+                values={":mark": event.mark, **values},
+            )
+
+        statuses = {f":earlier{number}": value for number, value in enumerate(earlier)}
+        condition = "(#provider = :account OR contains(#offered, :account)) AND "
+        condition += f"#status IN ({', '.join(statuses)})" if statuses else "size(#timeline) < :most"
+        values = {":account": event.provider, **(statuses or {":most": LONGEST_TIMELINE})}
+        for _ in range(MAX_WRITES):
             try:
-                row = self._update(
-                    f"message#{message_id}",
-                    attributes,
-                    append=[entry],
-                    add={"events": frozenset([event.mark])},
-                    condition=f"attribute_exists(pk) AND NOT contains(#events, :mark) AND {condition}",
-                    values={":mark": event.mark, **values},
-                )
+                return Heard.NEWS, write(change, condition, values)
             except AwsError as refusal:
                 row = _old_item(refusal)
-                if not row or event.mark in row.get("events", ()):
-                    break
-            else:
-                return Heard.NEWS, row
-        return (Heard.REPEATED if row else Heard.UNKNOWN), row
+            if not row:
+                return Heard.UNKNOWN, {}
+            if event.mark in row.get("events", ()):
+                return Heard.REPEATED, row
+            if not _may_report(event, row):
+                return Heard.FOREIGN, row
+            if row["status"] not in earlier:
+                change = {}
+            if not change and len(row["timeline"]) >= LONGEST_TIMELINE:
+                return Heard.REPEATED, row
+            condition, values = _unchanged(row, "status", "provider")
+        raise TemporaryFailure("ledger", "contended")
 
     def spend(self, token: str, body: bytes, until: float, now: float) -> bool:
         """Take a token that is good for one body; False if another body has had it."""
@@ -339,6 +358,21 @@ def suppression_of(tenant: str, recipient: str) -> str:
 def keyed_hash(key: str, text: str) -> str:
     """Name an address so that only who holds the key of the environment can tell whose it is."""
     return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()[:32]
+
+
+def _unchanged(row: Mapping[str, Any], *names: str) -> tuple[str, dict[str, Any]]:
+    """Return a condition, with its values, that a row still has the attributes that were read."""
+    conditions = [f"#{name} = :seen_{name}" if name in row else f"attribute_not_exists(#{name})" for name in names]
+    return " AND ".join(conditions), {f":seen_{name}": row[name] for name in names if name in row}
+
+
+def _may_report(event: "Event", row: Mapping[str, Any]) -> bool:
+    """Return whether the reporting account sent the mail, may hold it, or could have been given it."""
+    tried = {entry["provider"] for entry in row["timeline"] if "answer" in entry}
+    carriers = tried.union(row.get("offered", ()), filter(None, [row.get("provider")]))
+    if any(event.can_be_about_mail_of(carrier) for carrier in carriers):
+        return True
+    return "provider" not in row and event.account_owner in ("", row["tenant"])
 
 
 def _entry(done: Attempt) -> dict[str, Any]:

@@ -92,6 +92,22 @@ class Event:
     detail: str = ""
 
     @property
+    def account_owner(self) -> str:
+        """Return the tenant whose account reports: `resend.acme` is Acme's, `resend` everybody's."""
+        return self.provider.partition(".")[2]
+
+    def can_be_about_mail_of(self, carrier: str) -> bool:
+        """Return whether the account that reports can know of mail sent through the account `carrier`.
+
+        A provider behind an SMTP relay reports under its own name, for the same owner. SES reports under one name for
+        all accounts, because IAM authenticates it.
+        """
+        kind, _, owner = carrier.partition(".")
+        if self.provider == "ses":
+            return kind in ("ses", "smtp")
+        return carrier == self.provider or (kind == "smtp" and owner == self.account_owner)
+
+    @property
     def mark(self) -> str:
         """What it leaves on a message's row, so that it is written down once."""
         said = self.what if self.what in ONCE else self.id
