@@ -243,7 +243,7 @@ class Ledger:
                 values={":mark": event.mark, **values},
             )
 
-        statuses = {f":earlier{number}": value for number, value in enumerate(earlier)}
+        statuses: dict[str, Any] = {f":earlier{number}": value for number, value in enumerate(earlier)}
         condition = "(#provider = :account OR contains(#offered, :account)) AND "
         condition += f"#status IN ({', '.join(statuses)})" if statuses else "size(#timeline) < :most"
         values = {":account": event.provider, **(statuses or {":most": LONGEST_TIMELINE})}
