@@ -10,6 +10,7 @@ from typing import Any
 from bench.cloud import Cloud
 from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import encode
+from mailroom.errors import TemporaryFailure
 from mailroom.feedback.suppression import DEFAULTS, Cause, entry
 from mailroom.ledger.table import Ledger, keyed_hash, shards_of, suppression_of
 from mailroom.ledger.tally import EVERYONE, hour_of
@@ -90,7 +91,7 @@ def _kinds(now: float) -> dict[Status, Row]:
     for status in STATUSES:
         message = Message(status, "default", "sign-in-code", address(0), {"code": "739105"}, now, now + 600, "logto")
         ledger.claim(Parcel.of(message), ADDRESS_KEY, "token", now)
-        tries = Attempt(now, "resend", "timeout", error="unavailable"), Attempt(now, "ses", "accepted")
+        tries = Attempt(now, "resend", "timeout", error=TemporaryFailure), Attempt(now, "ses", "accepted")
         ledger.finish(status, "token", Outcome(status, "expired", "ses", "made-up", tries), now)
     return {status: cloud.rows[f"message#{status}"] for status in STATUSES}
 

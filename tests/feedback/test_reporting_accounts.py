@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mailroom.aws.client import Aws
+from mailroom.errors import UnknownOutcome
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import Suppressions
 from mailroom.ledger.table import Heard, Ledger
@@ -94,7 +95,7 @@ def test_a_provider_that_never_answered_may_report_late_about_a_mail_another_sen
     mail = message(tenant="acme")
     parcel = Parcel.of(mail)
     ledger.claim(parcel, KEY, "first", NOW)
-    silence = (Attempt(NOW, "smtp.acme", "no_answer", error="ambiguous"),)
+    silence = (Attempt(NOW, "smtp.acme", "no_answer", error=UnknownOutcome),)
     ledger.release(mail.id, "first", 1, Outcome(Status.ACCEPTED, "no_answer", tries=silence, retry_in=1))
     ledger.claim(parcel.again(None), KEY, "second", NOW + 1)
     ledger.finish(mail.id, "second", Outcome(Status.SENT, "", "resend", "re-1"), NOW + 1)

@@ -9,6 +9,7 @@ import pytest
 
 from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode
+from mailroom.errors import TemporaryFailure
 from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
 from mailroom.model.message import Message, Parcel, content_identity, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
@@ -95,7 +96,7 @@ def test_who_lost_its_claim_cannot_write_an_end(ledger: Ledger, aws: Aws) -> Non
 def test_a_row_tells_the_whole_story_and_nothing_private(ledger: Ledger, aws: Aws) -> None:
     parcel = Parcel.of(code("424242", to="ada.lovelace@example.com"))
     ledger.claim(parcel, KEY, "t", NOW)
-    tries = (Attempt(NOW, "resend", "service_unavailable", error="unavailable"), Attempt(NOW, "ses", "accepted"))
+    tries = (Attempt(NOW, "resend", "service_unavailable", error=TemporaryFailure), Attempt(NOW, "ses", "accepted"))
     ledger.finish(parcel.message.id, "t", Outcome(Status.SENT, "", "ses", "ses-1", tries), NOW + 2)
     found = row(aws, parcel.message)
     assert (found["status"], found["provider"], found["provider_id"]) == ("sent", "ses", "ses-1")

@@ -6,6 +6,7 @@ MailroomError
   x DeliveryError           a provider, or our own queue, table or parameter store, did not do its part
     + PermanentFailure      this mail will never be accepted: stop
     + TemporaryFailure      retry after `retry_after` seconds, if known; the next provider may be tried
+      - ClaimedElsewhere    another process is working on this message: its lease ends within `retry_after` seconds
     + UnknownOutcome        the bytes left and no answer came: retry only where a second copy is impossible or allowed
     + ConfigurationError    a key, a domain, a permission: alarm, fail over, do not burn retries
     + AwsError              AWS understood the call and refused it (`aws/client.py`)
@@ -15,6 +16,7 @@ import re
 from typing import ClassVar
 
 __all__ = [
+    "ClaimedElsewhere",
     "ConfigurationError",
     "DeliveryError",
     "InvalidRequest",
@@ -77,6 +79,13 @@ class TemporaryFailure(DeliveryError):
     """Nothing was accepted; a retry may succeed."""
 
     category = "Unavailable"
+
+
+class ClaimedElsewhere(TemporaryFailure):
+    """Another process is working on this message."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("ledger", "claimed_by_another", retry_after=retry_after)
 
 
 class UnknownOutcome(DeliveryError):

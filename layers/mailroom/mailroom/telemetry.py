@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from mailroom.errors import DeliveryError, RequestError
+from mailroom.errors import ConfigurationError, DeliveryError, RequestError
 from mailroom.ledger.table import Heard
 from mailroom.ledger.tally import Tally
 from mailroom.model.event import Event, What
@@ -80,7 +80,7 @@ def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcom
         _count(metrics, "Misconfigured", {"reason": "template"})
     _count(metrics, COUNTED_AS[outcome.status], _dimension(outcome))
     for tried in outcome.tries:
-        if tried.error == "misconfigured":
+        if tried.error and issubclass(tried.error, ConfigurationError):
             _count(metrics, "Misconfigured", {"provider": tried.provider})
     if outcome.status is Status.SENT:
         metrics.add_metric("AcceptedToSent", MetricUnit.Milliseconds, (now - message.created_at) * 1000)
@@ -90,8 +90,8 @@ def _dimension(outcome: Outcome) -> Mapping[str, str]:
     match outcome.status:
         case Status.SENT:
             return {"provider": outcome.provider}
-        case Status.FAILED | Status.UNKNOWN if outcome.tries and outcome.tries[-1].error:
-            return {"class": outcome.tries[-1].error}
+        case Status.FAILED | Status.UNKNOWN if outcome.tries and (error := outcome.tries[-1].error):
+            return {"class": error.category.lower()}
     return {"reason": outcome.reason}
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailroom.api.keys import Caller
-from mailroom.delivery.deliver import CLAIMED, Delivery
+from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import LONGEST_TRY
-from mailroom.errors import DeliveryError, InvalidRequest, RequestError, TemporaryFailure
+from mailroom.errors import ClaimedElsewhere, DeliveryError, InvalidRequest, RequestError
 from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
@@ -164,9 +164,7 @@ class SendService:
     def _send(self, request: SendRequest, message: Message, deadline: float, *, last: bool) -> Reply:
         try:
             outcome = self.delivery.deliver(Parcel.of(message), deadline, last=last)
-        except TemporaryFailure as error:
-            if error.code != CLAIMED:
-                raise
+        except ClaimedElsewhere:
             problem = ("idempotency_key", "This mail is being sent at this moment: ask again in a second.")
             return Reply.refusal(InvalidRequest(409, problem), {"retry-after": "1"})
         if outcome is None:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailroom.delivery.deliver import CLAIMED, Delivery, Ready
+from mailroom.delivery.deliver import Delivery, Ready
 from mailroom.delivery.dispatch import BACKOFF
-from mailroom.errors import DeliveryError, TemporaryFailure, UnknownOutcome
+from mailroom.errors import ClaimedElsewhere, DeliveryError, TemporaryFailure, UnknownOutcome
 from mailroom.ledger.table import LEASE
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
@@ -115,9 +115,7 @@ class Batcher:
         for parcel in batch.parcels:
             try:
                 taken = self.delivery.take(parcel, batch.id)
-            except TemporaryFailure as error:
-                if error.code != CLAIMED:
-                    raise
+            except ClaimedElsewhere:
                 taken = False  # its own parcel came back after a crash; who works on it now has it on the queue, too
             if not taken:
                 continue

@@ -10,7 +10,7 @@ from pathlib import Path
 from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
 from mailroom.delivery.dispatch import BACKOFF, LONGEST_TRY, Dispatch
-from mailroom.errors import ConfigurationError, TemporaryFailure
+from mailroom.errors import ClaimedElsewhere, ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
 from mailroom.model.email import Email
 from mailroom.model.message import Parcel
@@ -19,9 +19,7 @@ from mailroom.providers import is_configured, warm_up
 from mailroom.rendering.renderer import Renderer
 from mailroom.settings import SHARED_TEST_SENDER, Settings
 
-__all__ = ["CLAIMED", "Delivery", "Ready"]
-
-CLAIMED = "claimed_by_another"
+__all__ = ["Delivery", "Ready"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +67,11 @@ class Delivery:
         return self.settle(token, outcome, again, last=last)
 
     def take(self, parcel: Parcel, token: str) -> bool:
-        """Claim a parcel; False if it has its outcome already. Raise TemporaryFailure if another process holds it."""
+        """Claim a parcel; False if it has its outcome already. Raise ClaimedElsewhere if another process holds it."""
         self.settings.prefetch(parcel.message.tenant, parcel.message.purpose)
         claim = self.ledger.claim(parcel, self.settings.address_key(), token, self.clock())
         if claim is Claim.BUSY:
-            raise TemporaryFailure("ledger", CLAIMED, retry_after=LEASE)
+            raise ClaimedElsewhere(LEASE)
         return claim is Claim.OURS
 
     def look(self, parcel: Parcel) -> Outcome | Ready:
@@ -130,5 +128,6 @@ class Delivery:
 
     def _is_worth_waiting(self, outcome: Outcome, deadline: float) -> bool:
         """Tell whether a provider may take it yet, before the caller who waits has to hear that none did."""
-        passing = any(tried.error in ("unavailable", "ambiguous") for tried in outcome.tries)
+        errors = [tried.error for tried in outcome.tries if tried.error]
+        passing = any(issubclass(error, TemporaryFailure | UnknownOutcome) for error in errors)
         return passing and outcome.retry_in is not None and self.clock() + outcome.retry_in + LONGEST_TRY < deadline

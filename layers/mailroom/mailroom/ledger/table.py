@@ -377,7 +377,7 @@ def _may_report(event: "Event", row: Mapping[str, Any]) -> bool:
 
 def _entry(done: Attempt) -> dict[str, Any]:
     return {"at": done.at, "provider": done.provider, "answer": done.answer} | _without_empty(
-        {"detail": done.detail, "error": done.error}
+        {"detail": done.detail, "error": done.error.category.lower() if done.error else ""}
     )
 
 

@@ -29,11 +29,11 @@ class Attempt:
     provider: str
     answer: str
     detail: str = ""
-    error: str = ""  # which branch of the error tree, in lower case
+    error: type[DeliveryError] | None = None
 
     @classmethod
     def of(cls, error: DeliveryError, at: float) -> "Attempt":
-        return cls(at, error.party, error.code, error.detail, error.category.lower())
+        return cls(at, error.party, error.code, error.detail, type(error))
 
 
 @dataclass(frozen=True, slots=True)
