@@ -131,3 +131,10 @@ def test_a_malformed_sender_is_named_with_the_command_that_sets_it(settings: Set
 def test_a_secret_nobody_set_is_made_once(settings: Settings, aws: Aws) -> None:
     assert settings.create("ledger/address_key", "first") == "first"
     assert Settings(aws, "staging").create("ledger/address_key", "second") == "first"
+
+
+def test_a_malformed_inherited_sender_is_named_and_not_the_one_that_inherits(settings: Settings, aws: Aws) -> None:
+    put(aws, "senders/default/auth", {"from": "nobody"})
+    put(aws, "senders/acme/notification", {"reply_to": "help@acme.example"})
+    with pytest.raises(ConfigurationError, match=r"^settings: malformed \(senders/default/auth is malformed"):
+        settings.sender("acme", "notification")

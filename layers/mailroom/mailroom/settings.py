@@ -1,6 +1,5 @@
 """Settings and secrets of one environment, from SSM: cached, refreshed on demand, and kept on use while SSM is down."""
 
-import json
 import os
 import secrets
 import time
@@ -9,8 +8,9 @@ from typing import Any
 
 from mailroom.aws.client import Aws, AwsError
 from mailroom.errors import ConfigurationError, TemporaryFailure
+from mailroom.model.json_settings import InvalidSetting, MergedSettings, brand_names, merge, sender_names
 from mailroom.model.mailbox import Mailbox
-from mailroom.model.sender import Sender
+from mailroom.model.sender import Sender, provider_chain, read_mailbox
 from mailroom.providers import kind_of, needs
 
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
@@ -64,30 +64,23 @@ class Settings:
 
     def json(self, name: str) -> dict[str, Any]:
         """Return a setting that is a JSON object; empty where it is not set."""
-        return self._json(name, self.values(name).get(name, "{}"))
+        return dict(self._merged([name]).values)
 
     def sender(self, tenant: str, purpose: str) -> Sender:
-        """Return who speaks: the tenant's sender for this purpose, completed by its auth sender and the default's."""
-        names = list(dict.fromkeys(f"senders/{t}/{p}" for t in ("default", tenant) for p in ("auth", purpose)))
-        found = self.values(*names)
-        merged: dict[str, Any] = {}
-        for name in names:
-            merged |= self._json(name, found.get(name, "{}"))
-        chain = tuple(merged.get("providers") or self.chain)
+        """Return the tenant's sender for a purpose, completed by its auth sender and by the default tenant's."""
+        settings = self._merged(sender_names(tenant, purpose))
         try:
-            from_ = Mailbox.parse(merged["from"]) if merged.get("from") else self._shared_sender(chain)
-            reply_to = Mailbox.parse(merged["reply_to"]) if merged.get("reply_to") else None
-        except ValueError as error:
-            raise self.malformed(names[-1], str(error)) from error
-        return Sender(from_, reply_to, chain, merged.get("default_locale", "en"))
+            chain = provider_chain(settings, self.chain)
+            from_ = read_mailbox(settings, "from") or self._shared_sender(chain)
+            reply_to = read_mailbox(settings, "reply_to")
+            return Sender(from_, reply_to, chain, settings.text("default_locale") or "en")
+        except InvalidSetting as error:
+            raise self.malformed(error.name, str(error)) from error
 
     def brand(self, tenant: str) -> Mapping[str, str]:
-        """Return the tenant's own brand, completed by the default's."""
-        names = ["brands/default", f"brands/{tenant}"]
-        found = self.values(*names)
-        return {
-            k: v for name in names for k, v in self._json(name, found.get(name, "{}")).items() if isinstance(v, str)
-        }
+        """Return the tenant's brand, completed by the default tenant's."""
+        settings = self._merged(brand_names(tenant))
+        return {key: value for key, value in settings.values.items() if isinstance(value, str)}
 
     def provider(self, name: str) -> dict[str, str]:
         """Return what the operator has set for a provider."""
@@ -99,8 +92,7 @@ class Settings:
     def prefetch(self, tenant: str, purpose: str) -> None:
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
         chain_names = (f"providers/{n}/{key}" for n in self.chain for key in (*needs(n).required, *needs(n).optional))
-        senders = (f"senders/{t}/{p}" for t in ("default", tenant) for p in ("auth", purpose))
-        self.values(*dict.fromkeys([*senders, "brands/default", f"brands/{tenant}", ADDRESS_KEY, *chain_names]))
+        self.values(*dict.fromkeys([*sender_names(tenant, purpose), *brand_names(tenant), ADDRESS_KEY, *chain_names]))
 
     def address_key(self) -> str:
         """Return what this environment hashes addresses with; made when it is first needed."""
@@ -132,14 +124,11 @@ class Settings:
             return SHARED_TEST_SENDER
         raise self.missing("senders/default/auth")
 
-    def _json(self, name: str, text: str) -> dict[str, Any]:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
+    def _merged(self, names: list[str]) -> MergedSettings:
+        settings = merge(names, self.values(*names))
+        for name in settings.malformed:
             raise self.malformed(name, "it must be a JSON object")
-        return value
+        return settings
 
     def _is_stale(self, name: str) -> bool:
         return self._clock() - self._read_at.get(name, float("-inf")) > FRESH

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from mailroom.model.json_settings import MergedSettings, brand_names, merge, sender_names
 from mailroom.settings import SHARED_TEST_SENDER
 from mailroom_ops.console.context import PageContext, fields
 from mailroom_ops.domains import records, sending
@@ -61,22 +62,22 @@ class Speaks:
 
 
 def _speaks(values: Mapping[str, str], tenant: str, purpose: str, fallback: Sequence[str]) -> Speaks:
-    said = tenants.sender_of(values, tenant, purpose)
+    said = merge(sender_names(tenant, purpose), values)
     chain = tenants.chain_of(values, tenant, purpose, fallback)
     through = Said(", ".join(chain) or "nobody", _said(said, "providers", tenant, purpose).whose or "as the stack")
-    if said.get("providers", ("", ""))[1] == f"senders/{tenant}/{purpose}":
+    if said.origins.get("providers") == f"senders/{tenant}/{purpose}":
         through = Said(through.text)
     from_, fault = _said(said, "from", tenant, purpose), ""
     if not from_.text and chain and catalog.split(chain[0])[0] == "resend":
         from_ = Said(SHARED_TEST_SENDER.address, "Resend’s own, for tests")
     elif not from_.text:
         from_, fault = Said("nobody"), "It has no from-address, so nothing is sent."
-    is_own = f"senders/{tenant}/{purpose}" in {where for _, where in said.values()}
+    is_own = f"senders/{tenant}/{purpose}" in said.origins.values()
     return Speaks(purpose, from_, _said(said, "reply_to", tenant, purpose), through, is_own, fault)
 
 
-def _said(said: Mapping[str, tuple[object, str]], key: str, tenant: str, purpose: str) -> Said:
-    text, where = said.get(key, ("", ""))
+def _said(said: MergedSettings, key: str, tenant: str, purpose: str) -> Said:
+    text, where = said.values.get(key), said.origins.get(key, "")
     others = {"": "", f"senders/{tenant}/auth": "as auth", f"senders/{tenant}/{purpose}": ""}
     return Said(str(text or ""), others.get(where, "as default"))
 
@@ -93,14 +94,14 @@ class Shown:
 
 
 def _shown(values: Mapping[str, str], tenant: Tenant, fallback: Sequence[str], label: str) -> Shown:
-    brand = tenants.brand_of(values, tenant.name)
-    color = brand.get("color", "")
+    brand = merge(brand_names(tenant.name), values).values
+    color = str(brand.get("color", ""))
     speaks = [_speaks(values, tenant.name, purpose, fallback) for purpose in PURPOSES]
     faults = [_fault(name, why, label) for name, why in tenants.faults_of(values, tenant).items()]
     faults += sorted({one.fault for one in speaks if one.fault})
     swatch = f"#{color.removeprefix('#')}" if catalog.COLOR.fullmatch(color) else ""
     whose = "" if f"brands/{tenant.name}" in values else "as default"
-    return Shown(tenant, Said(brand.get("name", ""), whose), swatch, speaks, faults)
+    return Shown(tenant, Said(str(brand.get("name", "")), whose), swatch, speaks, faults)
 
 
 def _fault(name: str, why: str, label: str) -> str:

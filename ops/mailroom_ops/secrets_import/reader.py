@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 
+from mailroom.model.json_settings import json_object
 from mailroom.model.mailbox import Mailbox
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.errors import InvalidInput
@@ -201,7 +202,7 @@ def settings_of(takeover: Takeover, current: Mapping[str, str]) -> tuple[dict[st
     for account in sorted({name.split("/")[1] for name in wanted if name.startswith("providers/")}):
         if fault := catalog.account_fault(account, account_values({**current, **wanted}, account)):
             raise InvalidInput(f"What the file says about {account} does not add up: {fault}.")
-    auth = dict(_json(current.get(AUTH)))
+    auth = dict(json_object(current.get(AUTH, "{}")) or {})
     from_ = said.get(AUTH_FROM) or said.get(SMTP_FROM)
     if said.get(AUTH_FROM) and said.get(SMTP_FROM) and said[AUTH_FROM] != said[SMTP_FROM]:
         notes.append("The from-addresses for Resend and for SMTP differ; a sender has one: Resend's is taken")
@@ -219,7 +220,7 @@ def settings_of(takeover: Takeover, current: Mapping[str, str]) -> tuple[dict[st
     if from_ or smtp:
         wanted[AUTH] = json.dumps(auth, ensure_ascii=False)
     if said.get(NOTIFICATION_FROM):
-        notification = _json(current.get(NOTIFICATION)) | {"from": said[NOTIFICATION_FROM]}
+        notification = (json_object(current.get(NOTIFICATION, "{}")) or {}) | {"from": said[NOTIFICATION_FROM]}
         wanted[NOTIFICATION] = json.dumps(notification, ensure_ascii=False)
     if resend and not auth.get("from"):
         notes.append("No from-address: mail goes out from onboarding@resend.dev, which will look like spam")
@@ -236,11 +237,3 @@ def _tls(flag: str, port: str) -> str:
     if flag in IMPLICIT:
         return "implicit"
     return "starttls" if flag in STARTTLS else "none" if flag in NEVER else ""
-
-
-def _json(text: str | None) -> dict[str, object]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {}

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mailroom.errors import ConfigurationError
-from mailroom.model.mailbox import Mailbox, is_address
+from mailroom.model.json_settings import InvalidSetting, json_object, merge
+from mailroom.model.mailbox import is_address
+from mailroom.model.sender import provider_chain, read_mailbox
 from mailroom.providers import NEEDS, load, needs
 
 __all__ = [
@@ -74,7 +76,7 @@ def _strong(value: str) -> str:
 
 
 def _api_key(value: str) -> str:
-    found = _object(value) if value.lstrip().startswith("{") else {"key": values_of(value)}
+    found = json_object(value) if value.lstrip().startswith("{") else {"key": values_of(value)}
     if found is None or set(found) - {"key", "tenants", "kinds"}:
         return 'it must be a key, or {"key": "…", "tenants": ["acme"], "kinds": ["sign-in-code"]}'
     for scope in ("tenants", "kinds"):
@@ -85,7 +87,7 @@ def _api_key(value: str) -> str:
 
 
 def _suppression(value: str) -> str:
-    found = _object(value)
+    found = json_object(value)
     days = [part for part in (found or {}).values() if isinstance(part, dict)]
     sound = all(isinstance(number, int | float) for part in days for number in part.values())
     if found is None or len(days) < len(found) or not sound:
@@ -101,29 +103,20 @@ def _pem(value: str) -> str:
     return "" if "-----BEGIN CERTIFICATE-----" in value else "it must be a certificate in PEM form"
 
 
-def _object(value: str) -> dict[str, object] | None:
-    try:
-        found = json.loads(value)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _sender(value: str) -> str:
-    found = _object(value)
+    found = json_object(value)
     if found is None:
         return 'it must be a JSON object, such as {"from": "Acme <no-reply@auth.example.com>"}'
     if unknown := sorted(set(found) - {"from", "reply_to", "providers", "default_locale"}):
         return f"it does not know {', '.join(unknown)}: use from, reply_to, providers, default_locale"
-    for key in ("from", "reply_to"):
-        try:
-            if found.get(key):
-                Mailbox.parse(str(found[key]))
-        except ValueError as error:
-            return f"{key} is {error}"
-    chain = found.get("providers", [])
-    if not isinstance(chain, list) or not all(isinstance(name, str) for name in chain):
-        return 'providers must be a list, such as ["resend", "ses"]'
+    settings = merge(["sender"], {"sender": value})
+    try:
+        for key in ("from", "reply_to"):
+            read_mailbox(settings, key)
+        chain = provider_chain(settings, ())
+        settings.text("default_locale")
+    except InvalidSetting as error:
+        return str(error)
     strange = [name for name in chain if not re.fullmatch(ACCOUNT, name)]
     return f"there is no provider {strange[0]!r}: use {', '.join(NEEDS)}" if strange else ""
 
@@ -140,7 +133,7 @@ BRAND: Mapping[str, Callable[[str], bool]] = {
 
 
 def _brand(value: str) -> str:
-    found = _object(value)
+    found = json_object(value)
     if found is None:
         return 'it must be a JSON object, such as {"name": "Acme", "color": "#0f766e"}'
     if unknown := sorted(set(found) - set(BRAND)):
@@ -247,7 +240,7 @@ def split(account: str) -> tuple[str, str]:
 
 def values_of(value: str) -> list[str]:
     """Return the values a parameter holds: one a line, or what a JSON object has as its `key`."""
-    found = _object(value) if value.lstrip().startswith("{") else None
+    found = json_object(value) if value.lstrip().startswith("{") else None
     keys = value if found is None else found.get("key")
     lines = [str(key) for key in keys] if isinstance(keys, list) else str(keys or "").splitlines()
     return [line.strip() for line in lines if line.strip()]
@@ -255,7 +248,7 @@ def values_of(value: str) -> list[str]:
 
 def with_values(value: str, values: list[str]) -> str:
     """Return a parameter like `value` that holds other values."""
-    found = _object(value) if value.lstrip().startswith("{") else None
+    found = json_object(value) if value.lstrip().startswith("{") else None
     if found is None:
         return "\n".join(values)
     return json.dumps({**found, "key": values if len(values) > 1 else values[0]})

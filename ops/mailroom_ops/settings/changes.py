@@ -1,10 +1,10 @@
 """What a command would change, so that it can be shown first. Of a secret only its length is ever shown."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mailroom.model.json_settings import json_object
 from mailroom_ops.settings import catalog
 
 __all__ = ["Act", "Change", "compare", "described", "pending"]
@@ -52,8 +52,8 @@ def pending(changes: Iterable[Change]) -> list[Change]:
 
 def same(one: str, other: str) -> bool:
     """Tell whether two values mean the same: a JSON object may be written in several ways."""
-    found = _object(one)
-    return one == other if found is None else found == _object(other)
+    found = json_object(one)
+    return one == other if found is None else found == json_object(other)
 
 
 def described(name: str, value: str | None) -> str:
@@ -61,7 +61,7 @@ def described(name: str, value: str | None) -> str:
     if value is None:
         return ""
     setting = catalog.find(name)
-    found = _object(value)
+    found = json_object(value)
     if setting is None or setting.is_secret:
         lengths = [str(len(line)) for line in catalog.values_of(value)] or ["0"]
         counted = "secret" if len(lengths) == 1 else f"{len(lengths)} secrets"
@@ -76,11 +76,3 @@ def described(name: str, value: str | None) -> str:
 def _listed(found: Mapping[str, object]) -> str:
     parts = (f"{key}: {', '.join(map(str, part)) if isinstance(part, list) else part}" for key, part in found.items())
     return "; ".join(parts)
-
-
-def _object(value: str) -> dict[str, object] | None:
-    try:
-        found = json.loads(value)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None

@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mailroom.model.json_settings import InvalidSetting, json_object, merge, sender_names
 from mailroom.model.mailbox import Mailbox
+from mailroom.model.sender import provider_chain
 from mailroom.providers import NEEDS
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.settings import catalog
@@ -23,7 +25,6 @@ __all__ = [
     "TenantSpec",
     "account_values",
     "all_of",
-    "brand_of",
     "chain_of",
     "check_wish",
     "domain_of",
@@ -36,7 +37,6 @@ __all__ = [
     "plan",
     "purge",
     "restore",
-    "sender_of",
     "set_aside",
 ]
 
@@ -95,7 +95,7 @@ def _owner(name: str) -> str:
 
 def _tenant(name: str, values: Mapping[str, str], removed: bool = False) -> Tenant:
     senders = {
-        purpose: _object(values[key])
+        purpose: json_object(values[key]) or {}
         for purpose in ("auth", "notification")
         if (key := f"senders/{name}/{purpose}") in values
     }
@@ -105,22 +105,12 @@ def _tenant(name: str, values: Mapping[str, str], removed: bool = False) -> Tena
     return Tenant(name, senders, hook in values, accounts, removed)
 
 
-def sender_of(values: Mapping[str, str], tenant: str, purpose: str) -> dict[str, tuple[object, str]]:
-    """Return what the sender of a tenant and purpose says, completed as the functions do it, and where each stands."""
-    names = dict.fromkeys(f"senders/{t}/{p}" for t in (DEFAULT, tenant) for p in ("auth", purpose))
-    return {key: (said, name) for name in names for key, said in _object(values.get(name, "{}")).items()}
-
-
-def chain_of(values: Mapping[str, str], tenant: str, purpose: str, fallback: Sequence[str]) -> tuple[str, ...]:
-    """Return the provider chain of a tenant's mail, as the functions read it; `fallback` is the stack's own."""
-    chain, _ = sender_of(values, tenant, purpose).get("providers", (None, ""))
-    return tuple(map(str, chain)) if isinstance(chain, list) and chain else tuple(fallback)
-
-
-def brand_of(values: Mapping[str, str], tenant: str) -> dict[str, str]:
-    """Return the brand of a tenant, completed by the default's."""
-    found = {**_object(values.get(f"brands/{DEFAULT}", "{}")), **_object(values.get(f"brands/{tenant}", "{}"))}
-    return {key: text for key, text in found.items() if isinstance(text, str)}
+def chain_of(values: Mapping[str, str], tenant: str, purpose: str, default: Sequence[str]) -> tuple[str, ...]:
+    """Return the provider chain of a tenant's mail; `default` is the stack's own, also for a malformed chain."""
+    try:
+        return provider_chain(merge(sender_names(tenant, purpose), values), default)
+    except InvalidSetting:
+        return tuple(default)
 
 
 def faults_of(values: Mapping[str, str], tenant: Tenant) -> dict[str, str]:
@@ -151,7 +141,7 @@ def own_domains(values: Mapping[str, str], tenant: str) -> dict[str, list[str]]:
 
 def from_of(sender: str) -> str:
     """Return the from-address of a sender as the parameter store has it."""
-    return str(_object(sender).get("from") or "")
+    return str((json_object(sender) or {}).get("from") or "")
 
 
 def domain_of(mailbox: str) -> str:
@@ -190,13 +180,13 @@ def plan(wish: TenantSpec, values: Mapping[str, str]) -> list[Change]:
         provider, _, setting = key.partition(".")
         wanted[f"providers/{provider}.{wish.name}/{setting}"] = value
     sender_name, brand_name = f"senders/{wish.name}/{wish.purpose}", f"brands/{wish.name}"
-    brand = {**_object(values.get(brand_name, "{}")), **wish.brand}
+    brand = {**(json_object(values.get(brand_name, "{}")) or {}), **wish.brand}
     if not brand.get("name") and wish.from_ and (shown := Mailbox.parse(wish.from_).name):
         brand["name"] = shown
     if brand:
         wanted[brand_name] = json.dumps(brand, ensure_ascii=False)
     said: dict[str, object] = {"from": wish.from_, "reply_to": wish.reply_to, "providers": list(wish.chain)}
-    sender = _object(values.get(sender_name, "{}")) | {key: value for key, value in said.items() if value}
+    sender = (json_object(values.get(sender_name, "{}")) or {}) | {key: value for key, value in said.items() if value}
     wanted[sender_name] = json.dumps(sender, ensure_ascii=False)
     for name, value in wanted.items():
         if fault := catalog.fault(name, value):
@@ -310,11 +300,3 @@ def names_of(tenant: str, values: Mapping[str, str]) -> list[str]:
     if not names:
         raise InvalidInput(f"There is no tenant {tenant}.", "`mailroom tenant list` tells which there are.")
     return names
-
-
-def _object(text: str) -> dict[str, object]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {}

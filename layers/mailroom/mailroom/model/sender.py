@@ -1,10 +1,12 @@
-"""A sender: who a tenant's mail is from, and the providers it leaves through, in order."""
+"""A sender: who a tenant's mail is from, and its provider chain."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mailroom.model.json_settings import InvalidSetting, MergedSettings
 from mailroom.model.mailbox import Mailbox
 
-__all__ = ["Sender"]
+__all__ = ["Sender", "provider_chain", "read_mailbox"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +17,17 @@ class Sender:
     reply_to: Mailbox | None = None
     providers: tuple[str, ...] = ()
     default_locale: str = "en"
+
+
+def provider_chain(settings: MergedSettings, default: Sequence[str]) -> tuple[str, ...]:
+    """Return the providers of a sender in order; `default` where it names none."""
+    return settings.texts("providers") or tuple(default)
+
+
+def read_mailbox(settings: MergedSettings, key: str) -> Mailbox | None:
+    """Parse a mailbox of a sender; None where it is not set."""
+    text = settings.text(key)
+    try:
+        return Mailbox.parse(text) if text else None
+    except ValueError as error:
+        raise InvalidSetting(settings.origins[key], f"{key} is {error}") from error

@@ -1,0 +1,73 @@
+"""Settings that are JSON objects, and the merge by which a tenant's settings complete the default's."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["InvalidSetting", "MergedSettings", "brand_names", "json_object", "merge", "sender_names"]
+
+
+class InvalidSetting(ValueError):
+    """A setting cannot be used; `name` is the setting that contains the faulty key."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class MergedSettings:
+    """Several JSON settings as one: a key of a later setting overrides that of an earlier one."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]  # for each key, the name of the setting it comes from
+    malformed: tuple[str, ...] = ()  # settings that are not JSON objects, and so contribute nothing
+
+    def text(self, key: str) -> str:
+        """Return a text, empty where it is not set; raise InvalidSetting for another type."""
+        value = self.values.get(key) or ""
+        if not isinstance(value, str):
+            raise InvalidSetting(self.origins[key], f"{key} must be a text")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts, empty where it is not set; raise InvalidSetting for another type."""
+        value = self.values.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise InvalidSetting(self.origins[key], f"{key} must be a list of texts")
+        return tuple(value)
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """Parse a JSON object; return None for anything else."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def merge(names: Iterable[str], values: Mapping[str, str]) -> MergedSettings:
+    """Combine the named settings in their order; a name without a value is passed over."""
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    malformed = []
+    for name in names:
+        setting = json_object(values.get(name, "{}"))
+        if setting is None:
+            malformed.append(name)
+            continue
+        merged |= setting
+        origins |= dict.fromkeys(setting, name)
+    return MergedSettings(merged, origins, tuple(malformed))
+
+
+def sender_names(tenant: str, purpose: str) -> list[str]:
+    """Name the settings that a sender is merged from: the default's auth sender first, the tenant's own last."""
+    return list(dict.fromkeys(f"senders/{owner}/{use}" for owner in ("default", tenant) for use in ("auth", purpose)))
+
+
+def brand_names(tenant: str) -> list[str]:
+    """Name the settings that a brand is merged from, the tenant's own last."""
+    return list(dict.fromkeys(("brands/default", f"brands/{tenant}")))
