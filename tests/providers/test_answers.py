@@ -293,7 +293,38 @@ def test_a_receipt_says_how_long_to_hold_back(name: str, headers: dict[str, str]
 def test_resend_saying_same_key_other_body_has_the_mail_already(email: Email) -> None:
     said = {"statusCode": 409, "name": "invalid_idempotent_request", "message": "Used with a different payload."}
 
-    assert answered("resend", 409, json.dumps(said).encode(), {}, email) == Receipt("")
+    assert answered("resend", 409, json.dumps(said).encode(), {}, email) == Receipt("", repeated=True)
+
+
+def test_resend_repeats_the_receipts_of_a_batch_it_already_has(email: Email) -> None:
+    body = {"statusCode": 409, "name": "invalid_idempotent_request", "message": "Used with a different payload."}
+    provider = Resend("re_secret", httpx.MockTransport(lambda _: httpx.Response(409, json=body)))
+
+    assert provider.send_batch([email, email], "key-1") == [Receipt("", repeated=True)] * 2
+
+
+def with_id(id_: object) -> dict[str, object]:
+    return {"id": id_, "MessageID": id_, "EnvId": id_, "message": "Queued. Thank you.", "ErrorCode": 0}
+
+
+@pytest.mark.parametrize("name", sorted({*MAKE} - {"sendgrid"}))
+@pytest.mark.parametrize("id_", ["", None, 7, ["1"], {"id": "1"}])
+def test_a_success_without_an_id_is_no_success(name: str, id_: object, email: Email) -> None:
+    with pytest.raises(UnknownOutcome):
+        answered(name, 200, json.dumps(with_id(id_)).encode(), {}, email)
+
+
+@pytest.mark.parametrize("name", sorted({*MAKE} - {"sendgrid"}))
+@pytest.mark.parametrize(
+    ("id_", "kept"),
+    [("x" * 3000, "x" * 512), ("a\x00b\r\nc\u2028", "abc"), ("\ud800b", "b"), ("\U0001f4a9" * 600, "\U0001f4a9" * 512)],
+    ids=["long", "control characters", "half a surrogate pair", "four bytes each"],
+)
+def test_the_id_of_a_receipt_is_printable_and_fits_an_index(name: str, id_: str, kept: str, email: Email) -> None:
+    receipt = answered(name, 200, json.dumps(with_id(id_)).encode(), {}, email)
+
+    assert receipt.id == kept
+    assert len(receipt.id.encode()) <= 2048
 
 
 def test_postmark_delaying_a_mail_has_it(email: Email) -> None:

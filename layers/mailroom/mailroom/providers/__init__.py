@@ -21,13 +21,25 @@ __all__ = [
     "warm_up",
 ]
 
+MAX_ID_LENGTH = 512  # characters, so at most 2,048 bytes: the longest key that DynamoDB takes
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider took the mail. `id` is the name it gave it; `wait` is how long it asks us to hold back now."""
+    """A provider's confirmation that it has a mail.
+
+    `id` is the provider's id of the mail, made printable and cut to a length that an index takes. `wait` is how many
+    seconds the provider wants no further request. `repeated` marks a mail that the provider has had since an earlier
+    request with the same key; it returns no id then.
+    """
 
     id: str
     wait: float = 0.0
+    repeated: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.id) > MAX_ID_LENGTH or not self.id.isprintable():
+            object.__setattr__(self, "id", "".join(filter(str.isprintable, self.id))[:MAX_ID_LENGTH])
 
 
 class Provider(Protocol):

@@ -62,7 +62,7 @@ class Http:
         said = answer.json()
         if answer.is_success:
             id_ = said.get("id")
-            if not isinstance(id_, str):
+            if not isinstance(id_, str) or not id_:
                 # A page that answers 200 to everything must not swallow mail.
                 raise UnknownOutcome(self.name, "garbage", "its answer has no id: see docs/providers/http.md")
             return Receipt(id_, _client.retry_after(answer.headers) or 0.0)

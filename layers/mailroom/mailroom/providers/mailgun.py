@@ -68,7 +68,7 @@ class Mailgun:
         answer = _client.post(self._transport, self.name, url, _multipart(_wire(email)), self._headers)
         said = answer.json()
         id_, message = said.get("id"), str(said.get("message") or "")
-        if answer.is_success and isinstance(id_, str) and message.startswith("Queued"):
+        if answer.is_success and isinstance(id_, str) and id_ and message.startswith("Queued"):
             return Receipt(id_.strip("<>"), _client.hold_back(answer.headers))
         if answer.is_success and b"Mailgun Magnificent API" in answer.content:
             # The greeting of a path that does not exist, with a 200 (seen since 2016).

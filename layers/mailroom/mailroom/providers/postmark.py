@@ -65,7 +65,7 @@ class Postmark:
         # A 200 says that it was not sent, too: with an ErrorCode, or (2026) only in the words of its message.
         if answer.is_success and "inactive address" in message.lower():
             raise PermanentFailure(self.name, "suppressed", message)
-        if answer.is_success and isinstance(id_, str) and code == 0:
+        if answer.is_success and isinstance(id_, str) and id_ and code == 0:
             return Receipt(id_, _client.hold_back(answer.headers))
         if answer.is_success and not code:
             raise UnknownOutcome(self.name, "garbage", message or "its answer has no id")

@@ -79,14 +79,14 @@ class Resend:
             return [Receipt(id_, wait) for id_ in ids]
         name, message = str(said.get("name") or ""), str(said.get("message") or "")
         if answer.status == 409 and name == HAS_IT:
-            return [Receipt("")] * count  # it has this mail from an earlier try, in other words
+            return [Receipt("", repeated=True)] * count  # it has these mails from an earlier try, in other words
         wait_asked = _client.retry_after(answer.headers)
         raise _client.problem(self.name, ERRORS, answer.status, name, message, wait_asked)
 
 
 def _ids(said: Mapping[str, Any]) -> list[str]:
     items = said["data"] if isinstance(said.get("data"), list) else [said]
-    return [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
+    return [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"]]
 
 
 def _wire(email: Email) -> dict[str, Any]:
