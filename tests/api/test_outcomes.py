@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import time
 from typing import Any
 
 import pytest
@@ -81,9 +82,15 @@ def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_wa
     assert any("looks like spam" in line["message"] and line["level"] == "WARNING" for line in desk.logged())
 
 
+def suppress(desk: Desk, address: str) -> None:
+    """Suppress an address for a day, as a bounce does."""
+    recipient = keyed_hash(desk.module.service.delivery.settings.address_key(), canonical(address))
+    days = dict.fromkeys(Lane, 1)
+    Suppressions(desk.aws, "ledger").add("default", recipient, "", Cause.BOUNCE, days, "test", time.time())
+
+
 def test_to_a_suppressed_reader_nothing_is_sent_and_the_caller_cannot_tell(desk: Desk) -> None:
-    hash_ = keyed_hash(desk.module.service.delivery.settings.address_key(), canonical("reader@reader.example"))
-    Suppressions(desk.aws, "ledger").add("default", hash_, "", Cause.BOUNCE, dict.fromkeys(Lane, 1), "test")
+    suppress(desk, "reader@reader.example")
 
     request = notice(idempotency_key="order-1")
     answers = [desk.send(**request), desk.send(**request), desk.send(**code())]
@@ -96,8 +103,7 @@ def test_to_a_suppressed_reader_nothing_is_sent_and_the_caller_cannot_tell(desk:
 
 
 def test_who_looks_a_mail_up_hears_that_its_reader_is_suppressed(desk: Desk) -> None:
-    hash_ = keyed_hash(desk.module.service.delivery.settings.address_key(), canonical("reader@reader.example"))
-    Suppressions(desk.aws, "ledger").add("default", hash_, "", Cause.BOUNCE, dict.fromkeys(Lane, 1), "test")
+    suppress(desk, "reader@reader.example")
 
     found = desk.http("GET", f"/v1/emails/{desk.send(**notice()).body['message_id']}")
 

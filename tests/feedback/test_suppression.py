@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 
+import boto3
 import pytest
 
 from mailroom.aws.client import Aws
@@ -17,6 +18,8 @@ from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message
 from mailroom.settings import Settings
+from mailroom_ops.ledger import suppressions
+from mailroom_ops.ledger.queries import LedgerQueries
 from tests.cloud import put
 from tests.factories import KEY, message, row, sent
 
@@ -28,6 +31,11 @@ BOTH = (Lane.CODES, Lane.NOTICES)
 def intake(aws: Aws, ledger: Ledger) -> Intake:
     put(aws, "ledger/address_key", KEY)
     return Intake(Settings(aws, "development"), ledger, Suppressions(aws, "ledger"))
+
+
+@pytest.fixture
+def operator(ledger: Ledger, cloud: str) -> LedgerQueries:
+    return LedgerQueries(boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=cloud), "ledger", 16, KEY)
 
 
 def event(said: Message, what: What = What.BOUNCED, **facts: Any) -> Event:
@@ -106,6 +114,102 @@ def test_it_ends_when_policy_says(intake: Intake, ledger: Ledger, aws: Aws) -> N
     assert held_back(ledger, said, (days[Lane.CODES] + 0.01) * DAY) == [Lane.NOTICES]
     assert held_back(ledger, said, (days[Lane.NOTICES] + 0.01) * DAY) == []
     assert listed(aws, said)["ttl"] == pytest.approx(time.time() + days[Lane.NOTICES] * DAY, abs=60)
+
+
+def test_the_period_counts_from_the_event_and_not_from_its_arrival(intake: Intake, ledger: Ledger) -> None:
+    said = sent(ledger, message())
+    hear(intake, replace(event(said), at=time.time() - 3 * DAY))
+    assert held_back(ledger, said, 3.99 * DAY) == list(BOTH)
+    assert held_back(ledger, said, 4.01 * DAY) == [Lane.NOTICES]
+
+
+def test_an_event_that_is_older_than_its_period_suppresses_nobody(intake: Intake, ledger: Ledger, aws: Aws) -> None:
+    said = sent(ledger, message())
+    hear(intake, replace(event(said), at=time.time() - 181 * DAY))
+    assert listed(aws, said) == {}
+
+
+def test_an_event_from_the_future_suppresses_no_longer_than_one_of_now(intake: Intake, ledger: Ledger) -> None:
+    said = sent(ledger, message())
+    hear(intake, replace(event(said), at=time.time() + 1000 * DAY))
+    assert held_back(ledger, said, 181 * DAY) == []
+
+
+def test_a_repeated_event_does_not_undo_a_removal(intake: Intake, ledger: Ledger, operator: LedgerQueries) -> None:
+    said = sent(ledger, message())
+    bounce = event(said)
+    hear(intake, bounce)
+    assert suppressions.remove(operator, "default", said.to)
+    assert hear(intake, bounce, replace(bounce, at=time.time() + 1)) == [Heard.REPEATED] * 2
+    assert held_back(ledger, said) == []
+
+
+def test_an_older_event_of_another_mail_does_not_undo_a_removal(
+    intake: Intake, ledger: Ledger, operator: LedgerQueries
+) -> None:
+    first, second, third = (sent(ledger, message()) for _ in range(3))
+    hear(intake, event(first))
+    late = event(second, What.COMPLAINED)
+    assert suppressions.remove(operator, "default", first.to)
+    assert hear(intake, late) == [Heard.NEWS]
+    assert held_back(ledger, first) == []
+    hear(intake, event(third))
+    assert held_back(ledger, first) == list(BOTH)
+    older = replace(late, id="another", at=time.time() - DAY)
+    hear(intake, older)
+    assert held_back(ledger, first, 181 * DAY) == [], "the mark outlives the next suppression"
+
+
+def test_a_process_that_dies_before_it_suppresses_is_made_up_for_by_the_repeat(
+    intake: Intake, ledger: Ledger, operator: LedgerQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = sent(ledger, message())
+    bounce = event(said)
+    with monkeypatch.context() as patch:
+        patch.setattr(Suppressions, "add", die)
+        with pytest.raises(SystemExit):
+            hear(intake, bounce)
+    assert held_back(ledger, said) == []
+    assert hear(intake, bounce) == [Heard.REPEATED]
+    assert held_back(ledger, said) == list(BOTH)
+
+
+def test_a_process_that_dies_after_it_suppressed_leaves_a_removal_in_force(
+    intake: Intake, ledger: Ledger, operator: LedgerQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = sent(ledger, message())
+    bounce = event(said)
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "mark_suppressed", die)
+        with pytest.raises(SystemExit):
+            hear(intake, bounce)
+    assert held_back(ledger, said) == list(BOTH)
+    assert suppressions.remove(operator, "default", said.to)
+    assert hear(intake, bounce) == [Heard.REPEATED]
+    assert held_back(ledger, said) == []
+
+
+def test_a_removal_between_reading_and_writing_the_list_wins(
+    intake: Intake, ledger: Ledger, aws: Aws, operator: LedgerQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (sent(ledger, message()) for _ in range(2))
+    hear(intake, event(first))
+    late, call = event(second, What.COMPLAINED), aws.call
+    removed: list[bool] = []
+
+    def interrupted(service: str, operation: str, body: Any) -> Any:
+        if operation == "PutItem" and not removed:
+            removed.append(suppressions.remove(operator, "default", first.to))
+        return call(service, operation, body)
+
+    monkeypatch.setattr(aws, "call", interrupted)
+    hear(intake, late)
+    assert removed == [True]
+    assert held_back(ledger, first) == []
+
+
+def die(*_: Any) -> None:
+    raise SystemExit
 
 
 def test_a_tenants_policy_completes_the_defaults(intake: Intake, ledger: Ledger, aws: Aws) -> None:

@@ -21,7 +21,7 @@ from mailroom.model.outcome import Outcome, Status
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import stats, suppressions, tail, trace
 from mailroom_ops.ledger.queries import LedgerQueries
-from tests.factories import KEY, NOW, message, sent
+from tests.factories import KEY, NOW, message, row, sent
 
 HOUR = 3600.0
 
@@ -229,6 +229,33 @@ def test_suppressions_can_be_added_listed_and_removed(ledger: Ledger, queries: L
     assert suppressions.remove(queries, "default", "READER@example.com")
     assert not suppressions.remove(queries, "default", "reader@example.com")
     assert not ledger.is_suppressed(message(), Lane.NOTICES, KEY, time.time())
+
+
+def test_the_mark_of_a_removal_is_no_entry_of_the_list(aws: Aws, ledger: Ledger, queries: LedgerQueries) -> None:
+    suppressions.add(queries, "default", "reader@example.com", {Lane.NOTICES: 30})
+    (pk,) = (found["pk"] for found in queries.suppressions())
+    assert suppressions.remove(queries, "default", "reader@example.com")
+    mark = row(aws, "ledger", pk)
+    assert set(mark) == {"pk", "removed_at", "ttl"}, "no address"
+    assert mark["ttl"] > time.time() + 30 * 86400, "longer than the row of any mail that the removal can be about"
+    assert list(suppressions.entries(queries)) == list(suppressions.entries(queries, "default")) == []
+    assert list(suppressions.find(queries, "reader@example.com")) == []
+    assert suppressions.portion(queries) == suppressions.Portion([], "")
+    assert suppressions.write_csv(suppressions.entries(queries), io.StringIO()) == 0
+    assert not suppressions.remove(queries, "default", "reader@example.com")
+    suppressions.add(queries, "default", "reader@example.com", {Lane.NOTICES: 1})
+    assert [one.address for one in suppressions.entries(queries)] == ["reader@example.com"]
+
+
+def test_an_index_that_is_behind_a_removal_lists_nobody(
+    aws: Aws, queries: LedgerQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        suppressions.add(queries, "default", f"r{number}@example.com", {Lane.NOTICES: 30})
+    behind = list(queries._keys("by_time", "shard", "suppressed"))
+    suppressions.remove(queries, "default", "r1@example.com")
+    monkeypatch.setattr(LedgerQueries, "_keys", lambda *_, **__: iter(behind))
+    assert len(list(suppressions.entries(queries))) == len(suppressions.portion(queries).entries) == 2
 
 
 def test_a_list_comes_out_as_it_went_in(ledger: Ledger, queries: LedgerQueries) -> None:

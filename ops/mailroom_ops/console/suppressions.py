@@ -225,8 +225,8 @@ def _days(text: str) -> float:
         days = float(text)
     except ValueError:
         days = -1
-    if not 0 <= days <= suppressions.LONGEST:
-        raise InvalidInput("That is no number of days.", f"Give one from 0 to {suppressions.LONGEST:,}.")
+    if not 0 <= days <= suppressions.MAX_DAYS:
+        raise InvalidInput("That is no number of days.", f"Give one from 0 to {suppressions.MAX_DAYS:,}.")
     return days
 
 

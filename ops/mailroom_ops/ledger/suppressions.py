@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import ConfigurationError
-from mailroom.feedback.suppression import DAY, LONGEST, Cause, entry, policy_of
+from mailroom.feedback.suppression import DAY_SECONDS, MAX_DAYS, Cause, entry, policy_of, removal
 from mailroom.ledger.table import keyed_hash, suppression_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, is_address
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "KEY",
-    "LONGEST",
+    "MAX_DAYS",
     "Entry",
     "Portion",
     "add",
@@ -146,10 +146,20 @@ def add(
 
 
 def remove(queries: LedgerQueries, tenant: str, address: str) -> bool:
-    """Let an address have mail again; False if it did already. The provider may keep a list of its own."""
-    key = {"pk": {"S": suppression_of(tenant, _recipient(queries, address))}}
-    gone = queries.dynamodb.delete_item(TableName=queries.table, Key=key, ReturnValues="ALL_OLD")
-    return "Attributes" in gone
+    """Let an address have mail again; False if it was not suppressed. The provider may keep a list of its own.
+
+    The row is not deleted: it keeps the time of the removal, so that no event from before suppresses the address again.
+    """
+    item = {"pk": suppression_of(tenant, _recipient(queries, address)), **removal(time.time())}
+    try:
+        queries.dynamodb.put_item(
+            TableName=queries.table,
+            Item={name: encode(value) for name, value in item.items()},
+            ConditionExpression="attribute_exists(since)",
+        )
+    except queries.dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
 
 
 def read_csv(file: TextIO, tenant: str = "") -> list[Entry]:
@@ -178,7 +188,8 @@ def apply(queries: LedgerQueries, wanted: Iterable[Entry]) -> Iterator[Entry]:
     now = time.time()
     for one in wanted:
         ends = {Lane.CODES: one.codes_until, Lane.NOTICES: one.notices_until}
-        days = {lane: (end.timestamp() - now) / DAY for lane, end in ends.items() if end and end.timestamp() > now}
+        seconds = {lane: end.timestamp() - now for lane, end in ends.items() if end}
+        days = {lane: left / DAY_SECONDS for lane, left in seconds.items() if left > 0}
         if days:
             add(queries, one.tenant, one.address, days, Cause(one.cause))
         yield one

@@ -46,8 +46,9 @@ class Intake:
         for event, heard, row in self._record(report.events):
             if heard is Heard.NEWS:
                 self.ledger.tally.count(row["tenant"], event.what, event.provider)
-            if heard in (Heard.NEWS, Heard.REPEATED):  # the first time may have ended between its row and here
-                self._suppress(event, row)
+            # Also a repeated event, if a process died between recording it and suppressing its recipient.
+            if heard is Heard.NEWS or (heard is Heard.REPEATED and event.mark not in row.get("suppressed_by", ())):
+                self._suppress(event, row, now)
             yield event, heard, row
 
     def _record(self, events: Sequence[Event]) -> Iterator[Taken]:
@@ -69,15 +70,17 @@ class Intake:
             taken.append((event, heard, row))
         return taken
 
-    def _suppress(self, event: Event, row: dict[str, Any]) -> None:
+    def _suppress(self, event: Event, row: dict[str, Any], now: float) -> None:
+        """Suppress the recipient of a message where an event demands it, and mark its row when that is done."""
         cause = cause_of(event)
         if cause is None:
             return
         tenant, recipient = row["tenant"], row["recipient"]
-        # A server may report where it forwarded a mail to: what is suppressed is the address that we wrote to.
-        ours = is_address(event.recipient) and recipient == keyed_hash(
+        # A server may report the address to which it forwarded a mail: the one that we wrote to is suppressed.
+        is_recipient = is_address(event.recipient) and recipient == keyed_hash(
             self.settings.address_key(), canonical(event.recipient)
         )
-        address = event.recipient if ours else row["to"]
+        address = event.recipient if is_recipient else row["to"]
         days = policy_of(self.settings, tenant)[cause]
-        self.suppressions.add(tenant, recipient, address, cause, days, event.provider)
+        self.suppressions.add(tenant, recipient, address, cause, days, event.provider, min(event.at, now))
+        self.ledger.mark_suppressed(row["pk"], event)

@@ -1,9 +1,10 @@
-"""Who gets no more mail from a tenant, and until when.
+"""The suppression list: which addresses get no more mail from a tenant, why, and until when.
 
-suppressed#{tenant}#{hash}   one an address: why, since and until when for each lane. The one place that keeps an
-                             address, because an operator has to act on it.
+suppressed#{tenant}#{hash}   one per address: cause, since, and until when for each lane. The only row that holds an
+                             address in the clear, because an operator has to act on it. When an operator removes the
+                             address, the row is reduced to `removed_at`, so that no older event adds it again.
 
-Ledger.is_suppressed reads it once for each try of a mail: half a read.
+`Ledger.is_suppressed` reads it once for each attempt to send a mail: half a read unit.
 """
 
 import time
@@ -12,17 +13,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mailroom.aws.client import Aws
+from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
-from mailroom.ledger.table import suppression_of
+from mailroom.errors import TemporaryFailure
+from mailroom.ledger.table import KEPT, suppression_of
 from mailroom.model.event import Event, Reason, What
 from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
 
-__all__ = ["DAY", "Cause", "Policy", "Suppressions", "cause_of", "entry", "policy_of"]
+__all__ = ["DAY_SECONDS", "MAX_DAYS", "Cause", "Policy", "Suppressions", "cause_of", "entry", "policy_of", "removal"]
 
-DAY = 24 * 3600.0
-LONGEST = 36_500  # days
+DAY_SECONDS = 24 * 3600.0
+MAX_DAYS = 36_500
+# An event can only be about a message whose row still exists: twice that time, because rows outlive their TTL by days.
+REMOVAL_RETENTION_SECONDS = 2 * KEPT
+MAX_WRITES = 5  # of one entry, where other processes change its row in between
 
 
 class Cause(StrEnum):
@@ -34,8 +39,8 @@ class Cause(StrEnum):
     MANUAL = "manual"
 
 
-# For how many days. Whoever asks for a code waits for it, and is locked out without: so a bounce keeps codes back only
-# long enough to end a burst of them, and a complaint, which may have been about another's request, not at all.
+# In days. Somebody waits for a code, and is locked out without it: so a bounce suppresses codes only long enough to end
+# a burst of them, and a complaint, which may be about a code that somebody else requested, not at all.
 DEFAULTS: Mapping[Cause, Mapping[Lane, float]] = {
     Cause.BOUNCE: {Lane.CODES: 7, Lane.NOTICES: 180},
     Cause.COMPLAINT: {Lane.CODES: 0, Lane.NOTICES: 1825},
@@ -46,14 +51,14 @@ CAUSES = {
     Reason.PREVIOUS_COMPLAINT: Cause.COMPLAINT,
     Reason.UNSUBSCRIBED: Cause.UNSUBSCRIBE,
 }
-# A permanent refusal that says something of the mail, or of who sends it, says nothing of the address.
+# Reasons of a permanent bounce that are about the mail or its sender, and not about the address.
 NOT_THE_ADDRESS = (Reason.BLOCKED, Reason.CONTENT, Reason.TOO_LARGE, Reason.QUOTA)
 
 Policy = Mapping[Cause, Mapping[Lane, float]]
 
 
 def cause_of(event: Event) -> Cause | None:
-    """Return why an event keeps further mail back, if it does."""
+    """Return the cause for which an event suppresses its recipient, if it does."""
     match event.what:
         case What.BOUNCED if event.permanent and event.reason not in NOT_THE_ADDRESS:
             return Cause.BOUNCE
@@ -67,7 +72,7 @@ def cause_of(event: Event) -> Cause | None:
 
 
 def policy_of(settings: Settings, tenant: str) -> Policy:
-    """Return for how many days what keeps mail back: ours, completed by the default tenant's and the tenant's own."""
+    """Return suppression periods in days: built-in defaults, overridden by the default tenant, then by this tenant."""
     policy = {cause: dict(days) for cause, days in DEFAULTS.items()}
     for name in dict.fromkeys(("suppression/default", f"suppression/{tenant}")):
         for cause, days in settings.json(name).items():
@@ -80,33 +85,71 @@ def policy_of(settings: Settings, tenant: str) -> Policy:
 
 def _is_sound(item: tuple[str, Any]) -> bool:
     lane, days = item
-    return lane in list(Lane) and isinstance(days, int | float) and 0 <= days <= LONGEST
+    return lane in list(Lane) and isinstance(days, int | float) and 0 <= days <= MAX_DAYS
 
 
 @dataclass(frozen=True, slots=True)
 class Suppressions:
-    """What writes the list, which is in the ledger's table."""
+    """Writes the suppression list, which is part of the ledger's table."""
 
     aws: Aws
     table: str
 
     def add(
-        self, tenant: str, recipient: str, address: str, cause: Cause, days: Mapping[Lane, float], source: str
+        self,
+        tenant: str,
+        recipient: str,
+        address: str,
+        cause: Cause,
+        days: Mapping[Lane, float],
+        source: str,
+        at: float,
     ) -> None:
-        """Suppress the recipient of this hash, no shorter than it is already."""
-        pk = suppression_of(tenant, recipient)
-        get = {"TableName": self.table, "Key": {"pk": {"S": pk}}, "ConsistentRead": True}
-        row = decode_item(self.aws.call("dynamodb", "GetItem", get).get("Item", {}))
-        item = {"pk": pk} | entry(row, tenant, address, cause, days, source, time.time())
-        put = {"TableName": self.table, "Item": {name: encode(value) for name, value in item.items()}}
-        self.aws.call("dynamodb", "PutItem", put)
+        """Suppress an address, given with its hash, for some days from `at` on, and never shorter than it is already.
+
+        Nothing changes if the period is over, or if an operator has removed the address since.
+        """
+        key = {"pk": {"S": suppression_of(tenant, recipient)}}
+        for _ in range(MAX_WRITES):
+            read = {"TableName": self.table, "Key": key, "ConsistentRead": True}
+            row = decode_item(self.aws.call("dynamodb", "GetItem", read).get("Item", {}))
+            attributes = entry(row, tenant, address, cause, days, source, at)
+            if at <= row.get("removed_at", 0) or max(attributes[f"{lane}_until"] for lane in Lane) <= time.time():
+                return
+            item = key | {name: encode(value) for name, value in attributes.items()}
+            try:
+                self.aws.call("dynamodb", "PutItem", {"TableName": self.table, "Item": item, **_if_unchanged(row)})
+            except AwsError as error:
+                if error.code != "ConditionalCheckFailedException":
+                    raise
+            else:
+                return
+        raise TemporaryFailure("ledger", "contended")
 
 
 def entry(
-    row: Mapping[str, Any], tenant: str, address: str, cause: Cause, days: Mapping[Lane, float], source: str, now: float
+    row: Mapping[str, Any], tenant: str, address: str, cause: Cause, days: Mapping[Lane, float], source: str, at: float
 ) -> dict[str, Any]:
-    """Return what the list holds of an address from now on, where it held `row` before: never a shorter time."""
-    until = {f"{lane}_until": max(now + days.get(lane, 0) * DAY, row.get(f"{lane}_until", 0)) for lane in Lane}
+    """Return the attributes of an address that is suppressed from `at` on, where its row was `row`: never shorter."""
+    until = {f"{lane}_until": max(at + days.get(lane, 0) * DAY_SECONDS, row.get(f"{lane}_until", 0)) for lane in Lane}
     facts = {"tenant": tenant, "address": address or row.get("address", ""), "cause": cause, "source": source}
-    listed = {"since": now, "shard": "suppressed", "tenant_shard": f"{tenant}#suppressed"}
-    return {**facts, **listed, **until, "ttl": int(max(until.values()))}
+    index = {"since": at, "shard": "suppressed", "tenant_shard": f"{tenant}#suppressed"}
+    attributes: dict[str, Any] = {**facts, **index, **until, "ttl": int(max(until.values()))}
+    if "removed_at" in row:
+        mark = removal(row["removed_at"])
+        return attributes | mark | {"ttl": max(attributes["ttl"], mark["ttl"])}
+    return attributes
+
+
+def removal(at: float) -> dict[str, Any]:
+    """Return what remains of an entry that an operator removed: no address, and no attribute that an index lists."""
+    return {"removed_at": at, "ttl": int(at + REMOVAL_RETENTION_SECONDS)}
+
+
+def _if_unchanged(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the condition that a row is still as it was read: each change of it sets or removes `since`."""
+    names = {"ExpressionAttributeNames": {"#since": "since"}}
+    if "since" in row:
+        values = {":since": encode(row["since"])}
+        return {"ConditionExpression": "#since = :since", "ExpressionAttributeValues": values, **names}
+    return {"ConditionExpression": "attribute_not_exists(#since)", **names}

@@ -265,6 +265,11 @@ class Ledger:
             condition, values = _unchanged(row, "status", "provider")
         raise TemporaryFailure("ledger", "contended")
 
+    def mark_suppressed(self, pk: str, event: "Event") -> None:
+        """Mark on a message's row that the recipient is suppressed for this event, so that a repeat does nothing."""
+        add = {"suppressed_by": frozenset([event.mark])}
+        self._update(pk, {}, add=add, condition="attribute_exists(pk)", values={})
+
     def spend(self, token: str, body: bytes, until: float, now: float) -> bool:
         """Take a token that is good for one body; False if another body has had it."""
         said = hashlib.sha256(body).hexdigest()[:32]
@@ -312,14 +317,14 @@ class Ledger:
             sets.append("#timeline = list_append(#timeline, :entries)")
             everything[":entries"] = entries
             names.add("timeline")
-        adds = " ADD " + ", ".join(f"#{name} :{name}" for name in add) if add else ""
+        clauses = {"SET": sets, "ADD": [f"#{name} :{name}" for name in add]}
         answer = self._aws.call(
             "dynamodb",
             "UpdateItem",
             {
                 "TableName": self._table,
                 "Key": {"pk": {"S": pk}},
-                "UpdateExpression": "SET " + ", ".join(sets) + adds,
+                "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts),
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": {f"#{name}": name for name in names},
                 "ExpressionAttributeValues": {name: encode(value) for name, value in everything.items()},
