@@ -1,10 +1,7 @@
-"""The front door's HTTP, and its likeness to API Gateway: a real server, with a function that only writes down."""
+"""How the local HTTP API resembles API Gateway: a real server in front of functions that only record events."""
 
 import base64
-import http.client
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +12,8 @@ from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.gateway import Gateway, Route, Throttle, to_response
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.runtime_api import Outcome
-from mailroom_ops.web.server import BODY_LIMIT, Server
 from tests.running import Answer
+from tests.serving import ask, send_raw, serving
 
 ROUTES = [
     Route("ANY", "/things/{name}", "thing"),
@@ -28,13 +25,16 @@ ROUTES = [
 
 
 @dataclass
-class Door:
-    """A front door before functions that answer `outcome` and keep what they were given."""
+class Endpoint:
+    """An HTTP API in front of functions that return `outcome`; keeps their events and the gateway's reports."""
 
     outcome: Outcome = field(default_factory=lambda: Outcome(b'{"statusCode": 204}'))
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     reports: list[tuple[str, int]] = field(default_factory=list)
     port: int = 0
+
+    def gateway(self, throttle: tuple[float, float] = (0, 0)) -> Gateway:
+        return Gateway(ROUTES, throttle, self.invoke, lambda route, status, _: self.reports.append((route, status)))
 
     def invoke(self, name: str, event: bytes) -> Outcome:
         self.calls.append((name, json.loads(event)))
@@ -45,34 +45,14 @@ class Door:
         return self.calls[-1][1]
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, body, headers or {})
-            return Answer(connection.getresponse())
-        finally:
-            connection.close()
-
-    def raw(self, data: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            answer = b""
-            while piece := connection.recv(65536):
-                answer += piece
-            return answer
+        return ask(self.port, method, path, body, headers)
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
-    made = Door()
-    gateway = Gateway(ROUTES, (0, 0), made.invoke, lambda route, status, _: made.reports.append((route, status)))
-    with Server(0, FrontDoor([], gateway.answer, Logs(out=None)).answer) as server:
-        made.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield made
-        server.shutdown()
-        thread.join()
+def endpoint() -> Iterator[Endpoint]:
+    endpoint = Endpoint()
+    with serving(FrontDoor([], endpoint.gateway().answer, Logs(out=None)).answer) as endpoint.port:
+        yield endpoint
 
 
 @pytest.mark.parametrize(
@@ -88,11 +68,11 @@ def door() -> Iterator[Door]:
     ],
 )
 def test_the_most_specific_route_gets_the_request(
-    door: Door, method: str, path: str, function: str, parameters: dict[str, str] | None
+    endpoint: Endpoint, method: str, path: str, function: str, parameters: dict[str, str] | None
 ) -> None:
-    assert door.ask(method, path).status == 204
+    assert endpoint.ask(method, path).status == 204
 
-    name, event = door.calls[0]
+    name, event = endpoint.calls[0]
     assert name == function
     assert event.get("pathParameters") == parameters
 
@@ -108,19 +88,19 @@ def test_the_most_specific_route_gets_the_request(
         ("GET", "//"),
     ],
 )
-def test_no_route_is_a_404_as_api_gateway_words_it(door: Door, method: str, path: str) -> None:
-    answer = door.ask(method, path)
+def test_without_a_route_the_answer_is_api_gateways_404(endpoint: Endpoint, method: str, path: str) -> None:
+    answer = endpoint.ask(method, path)
 
     assert (answer.status, answer.json()) == (404, {"message": "Not Found"})
-    assert door.calls == []
+    assert endpoint.calls == []
 
 
-def test_the_event_has_the_form_that_api_gateway_gives_it(door: Door) -> None:
+def test_the_event_has_api_gateways_format(endpoint: Endpoint) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": "got", "X-Two": "a", "Cookie": "a=1; b=2"}
 
-    door.ask("POST", "/things/one?q=a%20b&q=c&empty=", '{"a": "ü"}'.encode(), headers)
+    endpoint.ask("POST", "/things/one?q=a%20b&q=c&empty=", '{"a": "ü"}'.encode(), headers)
 
-    event = door.event
+    event = endpoint.event
     assert event["version"] == "2.0"
     assert event["routeKey"] == event["requestContext"]["routeKey"] == "ANY /things/{name}"
     assert event["rawPath"] == "/things/one"
@@ -152,27 +132,27 @@ def test_the_event_has_the_form_that_api_gateway_gives_it(door: Door) -> None:
         ("", b"{}", False),
     ],
 )
-def test_only_text_arrives_as_text(door: Door, content_type: str, body: bytes, is_text: bool) -> None:
-    door.ask("POST", "/only", body, {"content-type": content_type} if content_type else {})
+def test_only_text_arrives_as_text(endpoint: Endpoint, content_type: str, body: bytes, is_text: bool) -> None:
+    endpoint.ask("POST", "/only", body, {"content-type": content_type} if content_type else {})
 
-    event = door.event
+    event = endpoint.event
     assert event["isBase64Encoded"] is not is_text
     assert (event["body"].encode() if is_text else base64.b64decode(event["body"])) == body
 
 
-def test_a_header_that_comes_twice_arrives_joined(door: Door) -> None:
-    door.raw(b"GET /things/one HTTP/1.1\r\nhost: x\r\nX-A: 1\r\nx-a: 2\r\nconnection: close\r\n\r\n")
+def test_a_repeated_header_arrives_joined(endpoint: Endpoint) -> None:
+    send_raw(endpoint.port, b"GET /things/one HTTP/1.1\r\nhost: x\r\nX-A: 1\r\nx-a: 2\r\nconnection: close\r\n\r\n")
 
-    assert door.event["headers"]["x-a"] == "1,2"
+    assert endpoint.event["headers"]["x-a"] == "1,2"
 
 
-def test_the_functions_answer_becomes_the_response(door: Door) -> None:
+def test_the_functions_result_becomes_the_response(endpoint: Endpoint) -> None:
     headers = {"content-type": "text/plain", "x-number": 3}
-    door.outcome = Outcome(
+    endpoint.outcome = Outcome(
         json.dumps({"statusCode": 422, "headers": headers, "body": "Grüße", "cookies": ["a=1", "b=2"]}).encode()
     )
 
-    answer = door.ask("POST", "/only")
+    answer = endpoint.ask("POST", "/only")
 
     assert (answer.status, answer.text) == (422, "Grüße")
     assert (answer.headers["content-type"], answer.headers["x-number"]) == ("text/plain", "3")
@@ -197,104 +177,43 @@ def test_the_functions_answer_becomes_the_response(door: Door) -> None:
         ({"statusCode": 200, "headers": "x"}, 500, b'{"message":"Internal Server Error"}'),
     ],
 )
-def test_what_a_function_returns_is_read_as_api_gateway_reads_it(payload: Any, status: int, body: bytes) -> None:
+def test_a_functions_result_is_read_as_api_gateway_reads_it(payload: Any, status: int, body: bytes) -> None:
     response = to_response(json.dumps(payload).encode())
 
     assert (response.status, response.body) == (status, body)
 
 
-def test_a_failed_function_is_a_500_without_its_words(door: Door) -> None:
-    door.outcome = Outcome.failure("ValueError", "a secret")
+def test_a_failed_function_is_a_500_without_its_message(endpoint: Endpoint) -> None:
+    endpoint.outcome = Outcome.failure("ValueError", "a secret")
 
-    answer = door.ask("POST", "/only")
+    answer = endpoint.ask("POST", "/only")
 
     assert (answer.status, answer.json()) == (500, {"message": "Internal Server Error"})
-    assert door.reports == [("POST /only", 500)]
+    assert endpoint.reports == [("POST /only", 500)]
 
 
-def test_the_report_names_the_route_and_not_the_path(door: Door) -> None:
-    door.ask("POST", "/things/secret-of-a-provider?key=1")
+def test_the_report_names_the_route_and_not_the_path(endpoint: Endpoint) -> None:
+    endpoint.ask("POST", "/things/secret-of-a-provider?key=1")
 
-    assert door.reports == [("POST /things/{name}", 204)]
+    assert endpoint.reports == [("POST /things/{name}", 204)]
 
 
-def test_head_gets_no_body(door: Door) -> None:
-    door.outcome = Outcome(b'{"statusCode": 405, "body": "Use POST."}')
+def test_head_reaches_the_function_and_gets_no_body(endpoint: Endpoint) -> None:
+    endpoint.outcome = Outcome(b'{"statusCode": 405, "body": "Use POST."}')
 
-    answer = door.ask("HEAD", "/things/one")
+    answer = endpoint.ask("HEAD", "/things/one")
 
     assert (answer.status, answer.body) == (405, b"")
     assert answer.headers["content-length"] == "9"
-    assert door.event["requestContext"]["http"]["method"] == "HEAD"
+    assert endpoint.event["requestContext"]["http"]["method"] == "HEAD"
 
 
-@pytest.mark.parametrize("size", [BODY_LIMIT, BODY_LIMIT + 1])
-def test_ten_megabytes_pass_and_one_byte_more_does_not(door: Door, size: int) -> None:
-    answer = door.ask("POST", "/only", b"x" * size, {"content-type": "text/plain"})
-
-    assert answer.status == (204 if size == BODY_LIMIT else 413)
-    assert len(door.calls) == (1 if size == BODY_LIMIT else 0)
+def test_an_unusual_method_is_answered(endpoint: Endpoint) -> None:
+    assert endpoint.ask("PROPFIND", "/only").status == 404
+    assert endpoint.ask("PROPFIND", "/things/one").status == 204
 
 
-def test_a_body_in_chunks_arrives_whole(door: Door) -> None:
-    door.ask("POST", "/only", iter([b'{"a":', b"1}"]), {"content-type": "application/json"})
-
-    assert door.event["body"] == '{"a":1}'
-
-
-def test_too_many_chunks_are_too_large(door: Door) -> None:
-    chunk = b"x" * (1024 * 1024)
-
-    answer = door.ask("POST", "/only", (chunk for _ in range(11)), {"content-type": "text/plain"})
-
-    assert answer.status == 413
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"\r\n\r\n",
-        b"nonsense\r\n\r\n",
-        b"GET\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"POST /only HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-        b"POST /only HTTP/1.1\r\ncontent-length: x\r\n\r\n",
-        b"POST /only HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
-        b"POST /only HTTP/1.1\r\ncontent-length: 10\r\n\r\nshort",
-        b"POST /only HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n",
-        b"POST /only HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n0\r\n\r\n",
-        b"POST /only HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
-        b"POST /only HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n-5\r\n\r\n",
-        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
-        b"GET /only HTTP/1.1\r\n" + b"a: b\r\n" * 300 + b"\r\n",
-    ],
-)
-def test_what_is_not_a_request_gets_a_4xx_or_a_hang_up(door: Door, data: bytes) -> None:
-    answer = door.raw(data)
-
-    assert answer == b"" or answer.split(b" ")[1].startswith(b"4")
-    assert door.calls == []
-
-
-def test_an_unheard_of_method_is_answered(door: Door) -> None:
-    assert door.ask("PROPFIND", "/only").status == 404
-    assert door.ask("PROPFIND", "/things/one").status == 204
-
-
-def test_one_connection_serves_many_requests(door: Door) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=20)
-    connection.connect()
-    first = connection.sock
-    for _ in range(3):
-        connection.request("POST", "/only", b"{}", {"content-type": "application/json"})
-        response = connection.getresponse()
-        response.read()
-        assert response.status == 204
-        assert connection.sock is first
-    connection.close()
-
-
-def test_a_throttle_lets_a_burst_through_and_then_says_no() -> None:
+def test_a_throttle_admits_a_burst_and_then_refuses() -> None:
     throttle = Throttle(rate=0.001, burst=3)
 
     assert [throttle.admits() for _ in range(5)] == [True, True, True, False, False]
@@ -302,18 +221,9 @@ def test_a_throttle_lets_a_burst_through_and_then_says_no() -> None:
 
 
 def test_a_throttled_route_answers_429_and_others_go_on() -> None:
-    made = Door()
-    gateway = Gateway(ROUTES, (0.001, 1), made.invoke, lambda *_: None)
-    with Server(0, FrontDoor([], gateway.answer, Logs(out=None)).answer) as server:
-        made.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        statuses = [
-            made.ask("POST", "/only").status,
-            made.ask("POST", "/only").status,
-            made.ask("GET", "/things/a").status,
-        ]
-        server.shutdown()
-        thread.join()
+    endpoint = Endpoint()
+    with serving(endpoint.gateway((0.001, 1)).answer) as endpoint.port:
+        requests = (("POST", "/only"), ("POST", "/only"), ("GET", "/things/a"))
+        statuses = [endpoint.ask(method, path).status for method, path in requests]
 
     assert statuses == [204, 429, 204]

@@ -4,7 +4,7 @@ import json
 import queue
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -135,7 +135,7 @@ class GalleryPage:
             return ""
         return "".join(path.read_text("utf-8", errors="replace").splitlines()[line - 1 : line])
 
-    def _events(self) -> Iterator[bytes]:
+    def _events(self) -> Generator[bytes, None, None]:
         """Tell a page which files changed, for as long as it listens."""
         news: queue.SimpleQueue[set[Path]] = queue.SimpleQueue()
         watcher = Watcher([self.templates], news.put)

@@ -2,7 +2,7 @@
 
 import json
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ class InboxPage:
             news.put(None)
         return Response(204)
 
-    def _events(self) -> Iterator[bytes]:
+    def _events(self) -> Generator[bytes, None, None]:
         """Tell a page of every mail, and of an emptied inbox, for as long as it listens."""
         news: queue.SimpleQueue[Captured | None] = queue.SimpleQueue()
         leave = self.inbox.subscribe(news.put)

@@ -1,23 +1,35 @@
-"""A small HTTP/1.1 server on the loopback: reads a whole request, hands it to a function, writes what that returns."""
+"""An HTTP/1.1 server on loopback: parses each request with h11, passes it to a function and sends what that returns.
 
+h11, because it is strict and keeps connections. Werkzeug's server (3.1.9, tried 2026-11) closes each connection, takes
+the last of two lengths, and reads `Content-Length : 5` as no length and drops every header after it.
+"""
+
+import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import h11
 
 __all__ = ["Request", "Response", "Server", "refusal"]
 
 BODY_LIMIT = 10 * 1024 * 1024  # API Gateway's
-DRAIN_LIMIT = 10 * BODY_LIMIT
-IDLE_SECONDS = 75.0  # Logto comes back on a connection that was idle for 5 s: do not race with it
+DRAIN_LIMIT = 10 * BODY_LIMIT  # a client that is still sending does not read our answer
+HEADER_LIMIT = 64 * 1024
+READ_SIZE = 64 * 1024
+IDLE_SECONDS = 75.0  # Logto reuses connections that were idle for 5 s: do not close one just then
+BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+REFUSALS = {413: "Request Entity Too Large", 431: "Request Header Fields Too Large"}  # anything else: Bad Request
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; `headers` in their order, names in lower case."""
+    """A request; `headers` in their order, names in lower case."""
 
     method: str
     target: str
@@ -38,30 +50,31 @@ class Request:
         return self.target.partition("?")[2]
 
     def header(self, name: str) -> str:
+        """Return the values of a header, joined by commas; empty where it is missing."""
         return ",".join(value for key, value in self.headers if key == name)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back. A body that is not bytes is a stream: sent piece by piece until it ends."""
+    """A response. A body that is not bytes is a stream, sent piece by piece until it ends or the client leaves."""
 
     status: int
-    body: bytes | Iterable[bytes] = b""
+    body: bytes | Generator[bytes, None, None] = b""
     headers: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def reason(self) -> str:
-        return HTTPStatus(self.status).phrase if self.status in HTTPStatus._value2member_map_ else ""
 
 
 def refusal(status: int, message: str) -> Response:
-    """Say no, as API Gateway words it."""
+    """Return an error response in API Gateway's format."""
     return Response(status, b'{"message":"%s"}' % message.encode(), (("content-type", "application/json"),))
 
 
-class Server(ThreadingHTTPServer):
-    """Listens at once; `port` 0 takes any free one. OSError when the port is taken."""
+class Server(ThreadingTCPServer):
+    """Listens from the start, with a thread for each connection; `port` 0 takes any free port.
 
+    Raises OSError when the port is taken.
+    """
+
+    allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
@@ -70,99 +83,96 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Connection)
         self.answer = answer
 
+    @property
+    def server_port(self) -> int:
+        return int(self.server_address[1])
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
-class _Connection(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    default_request_version = "HTTP/1.0"  # and not 0.9, whose answers have no status
-    disable_nagle_algorithm = True
-    wbufsize = -1
-    timeout = IDLE_SECONDS
+class _Connection(BaseRequestHandler):
+    request: socket.socket
     server: Server
 
-    def __getattr__(self, name: str) -> Callable[[], None]:
-        if name.startswith("do_"):
-            return self._exchange
-        raise AttributeError(name)
+    def handle(self) -> None:
+        self.request.settimeout(IDLE_SECONDS)
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT)
+        try:
+            while request := self._receive():
+                self._send(self.server.answer(request), with_body=request.method != "HEAD")
+                if self._http.our_state is not h11.DONE:
+                    return
+                self._http.start_next_cycle()
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint)
 
-    def _exchange(self) -> None:
-        body = self._read_body()
-        if isinstance(body, Response):
-            return self._write(body)
-        headers = tuple((name.lower(), value.strip()) for name, value in self.headers.items())
-        request = Request(self.command, self.path, headers, body, self.client_address[0])
-        return self._write(self.server.answer(request))
+    def _receive(self) -> Request | None:
+        """Return the next request; None when the client has closed the connection."""
+        head = self._next_event()
+        if not isinstance(head, h11.Request):
+            return None
+        # Both lengths at once are how requests are smuggled. https://www.rfc-editor.org/rfc/rfc9112#section-6.3
+        names = {name for name, _ in head.headers}
+        if head.http_version not in (b"1.0", b"1.1") or names >= {b"content-length", b"transfer-encoding"}:
+            raise h11.RemoteProtocolError("unknown version, or two lengths")
+        length = int(dict(head.headers).get(b"content-length", 0))
+        if length > BODY_LIMIT and self._http.they_are_waiting_for_100_continue:
+            raise h11.RemoteProtocolError("the body is too large", 413)
+        headers = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+        method, target = head.method.decode("ascii"), head.target.decode("ascii")
+        return Request(method, target, headers, self._receive_body(), self.client_address[0])
 
-    def _read_body(self) -> bytes | Response:
-        coding, length = self.headers.get("Transfer-Encoding"), self.headers.get_all("Content-Length") or ["0"]
-        if coding:
-            chunked = coding.strip().lower() == "chunked" and "Content-Length" not in self.headers
-            return self._read_chunks() if chunked else self._give_up(400, "Bad Request")
-        if len(set(length)) > 1 or not length[0].isascii() or not length[0].isdigit():
-            return self._give_up(400, "Bad Request")
-        size = int(length[0])
-        if size <= BODY_LIMIT:
-            body = self.rfile.read(size)
-            return body if len(body) == size else self._give_up(400, "Bad Request")
-        # Who is still writing does not read our answer: take in what it has, within reason, before it gets one.
-        left = min(size, DRAIN_LIMIT)
-        while left > 0 and (piece := self.rfile.read(min(left, 65536))):
-            left -= len(piece)
-        return self._give_up(413, "Request Entity Too Large")
+    def _receive_body(self) -> bytes:
+        body, size = bytearray(), 0
+        while isinstance(event := self._next_event(), h11.Data):
+            size += len(event.data)
+            if size > DRAIN_LIMIT:
+                break
+            if size <= BODY_LIMIT:
+                body += event.data
+        if size > BODY_LIMIT:
+            raise h11.RemoteProtocolError("the body is too large", 413)
+        return bytes(body)
 
-    def _read_chunks(self) -> bytes | Response:
-        body = bytearray()
-        taken = 0
-        while True:
-            try:
-                size = int(self.rfile.readline(64).partition(b";")[0].strip(), 16)
-            except ValueError:
-                return self._give_up(400, "Bad Request")
-            if size < 0 or (taken := taken + size) > DRAIN_LIMIT:
-                return self._give_up(413, "Request Entity Too Large")
-            chunk = self.rfile.read(size)
-            if len(body) <= BODY_LIMIT:
-                body += chunk
-            if self.rfile.readline(1024) not in (b"\r\n", b"\n") and size:
-                return self._give_up(400, "Bad Request")
-            if size == 0:
-                return bytes(body) if len(body) <= BODY_LIMIT else self._give_up(413, "Request Entity Too Large")
+    def _next_event(self) -> Any:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            if self._http.they_are_waiting_for_100_continue:
+                self.request.sendall(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+            self._http.receive_data(self._read())
+        return event
 
-    def _give_up(self, status: int, message: str) -> Response:
-        self.close_connection = True
-        return refusal(status, message)
+    def _read(self) -> bytes:
+        try:
+            return self.request.recv(READ_SIZE)
+        except TimeoutError:
+            return b""  # idle for too long: as if the client had left
 
-    def _write(self, response: Response) -> None:
-        whole = isinstance(response.body, bytes)
-        self.send_response_only(response.status, response.reason)
-        for name, value in response.headers:
-            self.send_header(name, value)
-        if isinstance(response.body, bytes):
-            self.send_header("content-length", str(len(response.body)))
-        if self.close_connection or not whole:
-            self.send_header("connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            for piece in [response.body] if isinstance(response.body, bytes) else response.body:
-                self.wfile.write(piece)
-                self.wfile.flush()
-        self.wfile.flush()
+    def _refuse(self, status: int) -> None:
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            status = status if status < 500 else 400
+            response = refusal(status, REFUSALS.get(status, "Bad Request"))
+            self._send(Response(status, response.body, (*response.headers, ("connection", "close"))))
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what was not even a request in our own words, and never with a 5xx."""
-        self.close_connection = True
-        self.command = self.command or "GET"
-        self._write(refusal(code if code < 500 else 400, "Bad Request"))
+    def _send(self, response: Response, *, with_body: bool = True) -> None:
+        body, with_body = response.body, with_body and response.status not in BODILESS
+        headers = [(name.encode(), value.encode()) for name, value in response.headers]
+        if isinstance(body, bytes) and response.status not in BODILESS:
+            headers.append((b"content-length", b"%d" % len(body)))
+        phrase = HTTPStatus(response.status).phrase if response.status in HTTPStatus._value2member_map_ else ""
+        try:
+            head = h11.Response(status_code=response.status, headers=headers, reason=phrase)
+        except h11.LocalProtocolError:  # a function may return any header
+            return self._send(refusal(500, "Internal Server Error"), with_body=with_body)
+        if isinstance(body, bytes):
+            return self._write(head, *([h11.Data(data=body)] if with_body else []), h11.EndOfMessage())
+        with closing(body):
+            self._write(head)
+            for piece in body if with_body else ():
+                self._write(h11.Data(data=piece))
+        return self._write(h11.EndOfMessage())
 
-    def handle_expect_100(self) -> bool:
-        length = self.headers.get("Content-Length", "0")
-        if length.isascii() and length.isdigit() and int(length) > BODY_LIMIT:
-            self._write(self._give_up(413, "Request Entity Too Large"))
-            return False
-        return super().handle_expect_100()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    def _write(self, *events: h11.Event) -> None:
+        self.request.sendall(b"".join(self._http.send(event) or b"" for event in events))
