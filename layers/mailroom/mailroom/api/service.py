@@ -10,10 +10,11 @@ from typing import Any
 from mailroom.api.keys import Caller
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import LONGEST_TRY
-from mailroom.errors import ClaimedElsewhere, DeliveryError, InvalidRequest, RequestError
+from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, InvalidRequest, RequestError
 from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
+from mailroom.providers import is_configured
 from mailroom.sources import direct
 from mailroom.sources.direct import SendRequest
 
@@ -30,7 +31,7 @@ HTTP: Mapping[str, int] = {
     Status.UNKNOWN: 504,  # ... or never said
 }
 LATER = (Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED)  # what a provider tells of a mail that was sent
-UNTOLD = "suppressed"  # a caller would pass on that somebody's mailbox bounced; who looks the mail up may know
+SUPPRESSED = "suppressed"  # a caller would pass on that somebody's mailbox bounced: only a look-up reveals it
 FIELDS = frozenset(SendRequest.model_fields) | {"authorization", "body", "id", "idempotency-key", "messages"}
 TOLD = ("status", "event", "reason", "provider", "answer", "detail")
 
@@ -70,8 +71,6 @@ class Reply:
 
     @classmethod
     def of(cls, message: Message, status: str, reason: str = "", provider: str = "", provider_id: str = "") -> "Reply":
-        if reason == UNTOLD:
-            status, reason, provider, provider_id = Status.ACCEPTED, "", "", ""
         said = {"reason": reason, "provider": provider, "provider_id": provider_id}
         body = {"message_id": message.id, "status": status} | {name: value for name, value in said.items() if value}
         return cls(HTTP[status], body)
@@ -157,7 +156,7 @@ class SendService:
                 )
         elif held != wanted:
             row = self.delivery.ledger.read(held.message_id)
-            if row and row["status"] in (Status.FAILED, Status.SKIPPED):
+            if row and row["status"] in (Status.FAILED, Status.SKIPPED) and row.get("reason") != SUPPRESSED:
                 held = self.delivery.ledger.admit(name, wanted, until, now, instead_of=held.message_id)
         return request.to_message(held.message_id, held.created_at, self.code_lifetime)
 
@@ -169,7 +168,10 @@ class SendService:
             return Reply.refusal(InvalidRequest(409, problem), {"retry-after": "1"})
         if outcome is None:
             return self._again(request, message)
-        reply = Reply.of(message, outcome.status, outcome.reason, outcome.provider, outcome.provider_id)
+        if outcome.reason == SUPPRESSED:
+            reply = self._as_if_sent(message)
+        else:
+            reply = Reply.of(message, outcome.status, outcome.reason, outcome.provider, outcome.provider_id)
         return replace(reply, outcome=outcome)
 
     def _queue(self, request: SendRequest, message: Message) -> Reply:
@@ -181,13 +183,32 @@ class SendService:
     def _again(self, request: SendRequest, message: Message) -> Reply:
         """Answer a request that was made before as it was answered then."""
         row = self.delivery.ledger.read(message.id) or {"status": Status.UNKNOWN}
-        status = Status.SENT if row["status"] in LATER else Status(row["status"])
+        is_suppressed = row.get("reason") == SUPPRESSED
+        status = Status.SENT if is_suppressed or row["status"] in LATER else Status(row["status"])
         if not request.idempotency_key and status in (Status.SENT, Status.ACCEPTED):
             return Reply.of(message, Status.SKIPPED, "duplicate")
         if request.mode == "queued" or status is Status.ACCEPTED:
             return Reply.of(message, Status.ACCEPTED)
+        if is_suppressed:
+            return self._as_if_sent(message)
         reason = "" if status is Status.SENT else row.get("reason", "")
         return Reply.of(message, status, reason, row.get("provider", ""), row.get("provider_id", ""))
+
+    def _as_if_sent(self, message: Message) -> Reply:
+        """Return the answer that the message would get if its recipient were not suppressed and the provider took it.
+
+        The provider's id is made from the message's, so that a repeated request gets the same answer.
+        """
+        settings = self.delivery.settings
+        try:
+            chain = settings.sender(message.tenant, message.purpose).providers
+            account = next((name for name in chain if is_configured(name, settings.provider(name))), "")
+        except ConfigurationError as error:
+            return Reply.of(message, Status.FAILED, error.code)
+        if not account:
+            return Reply.of(message, Status.SKIPPED, "email_not_configured")
+        parts = (message.id[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
+        return Reply.of(message, Status.SENT, "", account, "-".join(parts))
 
     def _interrupted(self, message: Message, error: Exception) -> Reply:
         """Say that it stopped on the way, where nobody can tell on which side of the provider."""
