@@ -11,7 +11,7 @@ from mailroom_ops.cli.main import main
 from mailroom_ops.environment import Environment
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.settings.parameters import Parameters
-from tests.cli.nameserver import nameserver
+from tests.nameserver import nameserver
 from tests.running import Running
 
 __all__ = ["Result", "Run", "Stored", "nameserver"]

@@ -12,8 +12,8 @@ import pytest
 
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cli.conftest import Stored, store
-from tests.cli.nameserver import Zones
 from tests.cli.test_command import ALL, environment, options_of
+from tests.nameserver import Zones
 from tests.running import Running, running
 
 ROOT = Path(__file__).parents[2]

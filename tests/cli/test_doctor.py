@@ -17,7 +17,7 @@ from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 from tests.cli.conftest import Run, Stored
-from tests.cli.nameserver import Zones
+from tests.nameserver import Zones
 from tests.running import Running
 
 QUEUES = ("CodesQueue", "CodesDeadLetterQueue", "NoticesQueue", "NoticesDeadLetterQueue")
@@ -450,7 +450,7 @@ def test_a_domain_is_followed_from_its_provider_to_dns(
     code, found = examine("--only", "domains", "--resolver", address)
     assert code == 0
     assert {one["subject"].partition(" ")[0] for one in found} == {
-        *("resend", "return", "SPF", "DKIM", "alignment", "DMARC", "apart")
+        *("resend", "return", "SPF", "DKIM", "alignment", "DMARC", "separation")
     }
 
 

@@ -79,7 +79,7 @@ def _checked(
 ) -> "Iterator[Finding]":
     from mailroom_ops.domains import sending
     from mailroom_ops.domains.dns import Dns
-    from mailroom_ops.domains.separation import check_apart
+    from mailroom_ops.domains.separation import check_separation
     from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import tenants
 
@@ -89,8 +89,10 @@ def _checked(
         raise InvalidInput(f"{name} has no from-address of its own.", "`mailroom tenant list` tells who has.")
     for domain, purposes in domains.items():
         chain = tenants.chain_of(values, name, purposes[0], environment.chain)
-        yield from sending.check(dns, domain, sending.places(environment, values, chain, key), ask=True)
-    yield from (one for one in check_apart(dns, values) if one.subject.partition(" ")[2] in domains)
+        yield from sending.check_domain(
+            dns, domain, sending.chain_accounts(environment, values, chain, key), verify=True
+        )
+    yield from (one for one in check_separation(dns, values) if one.subject.partition(" ")[2] in domains)
 
 
 @command.command("list")

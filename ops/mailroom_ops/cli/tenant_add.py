@@ -131,7 +131,7 @@ def _register(
 
     return {
         place.account: place.registrar.register(domain) if place.registrar else place.hint
-        for place in sending.places(environment, values, chain, key)
+        for place in sending.chain_accounts(environment, values, chain, key)
     }
 
 
@@ -142,12 +142,12 @@ def _tell(environment: Environment, name: str, domain: str, found: "Mapping[str,
 
     known = [one for one in found.values() if not isinstance(one, str)]
     for account, one in found.items():
-        screen.say(f"{domain} at {account}: {one if isinstance(one, str) else f'{one.state} ({one.says})'}")
-    needed = sending.records_of(domain, known)
+        screen.say(f"{domain} at {account}: {one if isinstance(one, str) else f'{one.state} ({one.status})'}")
+    needed = sending.required_records(domain, known)
     screen.say()
     screen.say("Add these records to its DNS:")
     header = ("for", "asked by", "type", "name, and value")
-    shown = [(record.purpose, record.by, record.type, record.name, record.shown) for record in needed]
+    shown = [(record.purpose, record.required_by, record.type, record.name, record.shown) for record in needed]
     room = screen.room(header, shown)
     screen.table(header, [(*first, f"{cut(name, room)}\n{cut(value, room)}") for *first, name, value in shown])
     screen.say()
@@ -164,15 +164,22 @@ def _report(
     from mailroom_ops.domains import records, sending
 
     known = [one for one in found.values() if not isinstance(one, str)]
-    needed = sending.records_of(domain, known) if domain else []
+    needed = sending.required_records(domain, known) if domain else []
     return {
         "tenant": name,
         "changes": [change.to_json() for change in planned],
         "domain": domain,
-        "accounts": {account: one if isinstance(one, str) else one.says for account, one in found.items()},
+        "accounts": {account: one if isinstance(one, str) else one.status for account, one in found.items()},
         "records": [
-            {"for": r.purpose, "by": r.by, "name": r.name, "type": r.type, "value": r.value, "priority": r.priority}
-            for r in needed
+            {
+                "for": record.purpose,
+                "by": record.required_by,
+                "name": record.name,
+                "type": record.type,
+                "value": record.value,
+                "priority": record.priority,
+            }
+            for record in needed
         ],
         "zone": records.zone(needed),
     }

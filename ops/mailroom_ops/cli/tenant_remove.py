@@ -100,8 +100,8 @@ def _forget(environment: Environment, values: Mapping[str, str], aside: "Tenant"
             screen.warn(f"{domain} stays: {', '.join(tenant for tenant, _ in in_use[domain])} sends from it.")
             continue
         chain = tenants.chain_of(was, aside.name, purpose, environment.chain)
-        for place in sending.places(environment, was, chain, key):
+        for place in sending.chain_accounts(environment, was, chain, key):
             known = place.registrar.find(domain) if place.registrar else None
             if place.registrar and known and known.name == domain:
-                place.registrar.forget(known)
+                place.registrar.delete(known)
                 screen.say(f"{domain} is deleted at {place.account}.")

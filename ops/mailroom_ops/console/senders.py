@@ -12,10 +12,10 @@ from mailroom.settings import SHARED_TEST_SENDER
 from mailroom_ops.console.context import PageContext, fields
 from mailroom_ops.domains import records, sending
 from mailroom_ops.domains.dns import Dns
-from mailroom_ops.domains.dns_check import Standing, check_record, standing
+from mailroom_ops.domains.dns_check import RecordStatus, check_record, status_of
 from mailroom_ops.domains.records import Record
-from mailroom_ops.domains.sending import DomainRegistration, Look
-from mailroom_ops.domains.separation import check_apart
+from mailroom_ops.domains.sending import AccountReport, ChainAccount
+from mailroom_ops.domains.separation import check_separation
 from mailroom_ops.finding import Finding, Level, failed, warning
 from mailroom_ops.settings import catalog, tenants
 from mailroom_ops.settings.parameters import Parameters
@@ -141,7 +141,7 @@ class Domain:
 
     @property
     def not_live(self) -> int:
-        return sum(line.standing != Standing.LIVE for line in self.lines)
+        return sum(line.standing != RecordStatus.LIVE for line in self.lines)
 
     @property
     def is_ready(self) -> bool:
@@ -158,7 +158,7 @@ def _tenant(context: PageContext, values: Mapping[str, str], tenant: Tenant, *, 
     wanted = []
     for domain, purposes in own.items():
         chain = tenants.chain_of(values, tenant.name, purposes[0], fallback)
-        wanted.append((domain, purposes, sending.places(context.environment, values, chain)))
+        wanted.append((domain, purposes, sending.chain_accounts(context.environment, values, chain)))
     shown = {
         "one": _shown(values, tenant, fallback, context.frame.label),
         "domains": list(_look(values, wanted)) if wants_look else [_unasked(*one) for one in wanted],
@@ -169,15 +169,15 @@ def _tenant(context: PageContext, values: Mapping[str, str], tenant: Tenant, *, 
     return context.page("sender", shown)
 
 
-Wanted = tuple[str, Sequence[str], Sequence[DomainRegistration]]
+Wanted = tuple[str, Sequence[str], Sequence[ChainAccount]]
 
 
-def _unasked(domain: str, purposes: Sequence[str], places: Sequence[DomainRegistration]) -> Domain:
+def _unasked(domain: str, purposes: Sequence[str], places: Sequence[ChainAccount]) -> Domain:
     accounts = [
         warning(f"{place.account} {domain}", place.hint or "tells when asked which records it wants")
         for place in places
     ]
-    return Domain(domain, purposes, accounts, [Line(records.dmarc(domain))])
+    return Domain(domain, purposes, accounts, [Line(records.dmarc_record(domain))])
 
 
 def _look(values: Mapping[str, str], wanted: Sequence[Wanted]) -> Iterator[Domain]:
@@ -185,20 +185,20 @@ def _look(values: Mapping[str, str], wanted: Sequence[Wanted]) -> Iterator[Domai
     dns = Dns(os.environ.get(RESOLVER, "").split())
     pool = ThreadPoolExecutor(AT_ONCE)
     looks = {
-        (domain, place.account): pool.submit(sending.look, dns, domain, place)
+        (domain, place.account): pool.submit(sending.check_account, dns, domain, place)
         for domain, _, places in wanted
         for place in places
     }
-    policies = {domain: pool.submit(check_record, dns, records.dmarc(domain)) for domain, _, _ in wanted}
+    policies = {domain: pool.submit(check_record, dns, records.dmarc_record(domain)) for domain, _, _ in wanted}
     apart = pool.submit(_apart, dns, values, {domain for domain, _, _ in wanted})
     asked: list[Future[Any]] = [*looks.values(), *policies.values(), apart]
     wait(asked, PATIENCE)
     pool.shutdown(wait=False, cancel_futures=True)
     for domain, purposes, places in wanted:
         late = failed(domain, f"did not answer within {PATIENCE:.0f} seconds", "Look again.")
-        found = [_result(looks[domain, place.account], Look(place.account, late)) for place in places]
+        found = [_result(looks[domain, place.account], AccountReport(place.account, late)) for place in places]
         lines = [_line(record, one) for look in found for record, one in look.records]
-        lines.append(_line(records.dmarc(domain), _result(policies[domain], late)))
+        lines.append(_line(records.dmarc_record(domain), _result(policies[domain], late)))
         notes = [look.alignment for look in found if look.alignment]
         notes += [one for one in _result(apart, []) if one.subject.partition(" ")[2] == domain]
         accounts = [replace(look.state, subject=f"{look.account} {domain}") for look in found]
@@ -216,8 +216,8 @@ def _apart(dns: Dns, values: Mapping[str, str], domains: Set[str]) -> list[Findi
     """Ask about these domains only: there may be hundreds."""
     senders = {name: value for name, value in values.items() if name.startswith("senders/")}
     using = {name: value for name, value in senders.items() if tenants.domain_of(tenants.from_of(value)) in domains}
-    return list(check_apart(dns, using))
+    return list(check_separation(dns, using))
 
 
 def _line(record: Record, found: Finding) -> Line:
-    return Line(record, standing(found), found.says, found.todo)
+    return Line(record, status_of(found), found.says, found.todo)

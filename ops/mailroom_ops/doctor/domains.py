@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mailroom_ops.doctor import Case
 from mailroom_ops.domains import sending
-from mailroom_ops.domains.separation import check_apart
+from mailroom_ops.domains.separation import check_separation
 from mailroom_ops.finding import Finding, ok
 from mailroom_ops.settings import tenants
 
@@ -18,5 +18,5 @@ def check(case: Case) -> Iterator[Finding]:
     for domain, uses in tenants.domains_of(case.values).items():
         tenant, purpose = uses[0]
         chain = tenants.chain_of(case.values, tenant, purpose, case.environment.chain)
-        yield from sending.check(case.dns, domain, sending.places(case.environment, case.values, chain))
-    yield from check_apart(case.dns, case.values)
+        yield from sending.check_domain(case.dns, domain, sending.chain_accounts(case.environment, case.values, chain))
+    yield from check_separation(case.dns, case.values)

@@ -1,4 +1,4 @@
-"""Sending domains at providers that let us register them: one file each."""
+"""Sending domains: their records and DNS, and the registrars of providers that have an API for them."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from mailroom_ops.settings.catalog import split
 
 __all__ = ["BY_HAND", "load"]
 
-# Where a domain is added at the other providers. Their DNS records are shown there.
+# Where domains are added at providers whose API is not used here. The pages show the DNS records.
 BY_HAND: Mapping[str, str] = {
     "sendgrid": "https://app.sendgrid.com/settings/sender_auth",
     "mailgun": "https://app.mailgun.com/mg/sending/domains",
@@ -18,9 +18,9 @@ BY_HAND: Mapping[str, str] = {
 
 
 def load(account: str, environment: Environment, values: Mapping[str, str], key: str = "") -> Registrar | None:
-    """Return who registers domains for an account; None where that is done by hand, or by nobody.
+    """Return the registrar of an account; None where domains are added by hand, or not at all.
 
-    `values` are the account's settings; `key` is one with more rights than the stored one, for this once.
+    `values` are the account's settings; `key` replaces the stored API key for this call, with wider permissions.
     """
     match split(account)[0]:
         case "resend":

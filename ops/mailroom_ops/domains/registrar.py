@@ -1,4 +1,4 @@
-"""A registrar of sending domains: the interface that each provider's file here implements."""
+"""The interface to a provider's API for sending domains; one file per provider implements it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,33 +17,33 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A sending domain as its provider knows it. `says` is the provider's own word for the state."""
+    """A sending domain as registered with its provider; `status` is the provider's own word for the state."""
 
     name: str
     account: str
     state: State
-    says: str
+    status: str
     records: tuple[Record, ...]
-    tracks: bool = False  # rewrites links, or counts who opens
-    id: str = ""  # where the provider gives it one
+    has_tracking: bool = False  # the provider rewrites links, or counts opens
+    id: str = ""  # only where the provider assigns one
 
     @property
     def return_path(self) -> str:
-        """Where bounces go to: the domain SPF is asked about."""
+        """The domain that bounces go to, for which receivers check SPF."""
         return next((record.name for record in self.records if record.purpose is Purpose.RETURN_PATH), "")
 
 
 class Registrar(Protocol):
-    """One provider's side. Each method raises a Problem where the provider says no."""
+    """The domains of one provider account. Each method raises an OperatorError where the provider refuses."""
 
     def find(self, domain: str) -> Domain | None: ...
 
     def register(self, domain: str) -> Domain:
-        """Register a domain, or return it as it is known already."""
+        """Register a domain, or return the registration that exists."""
         ...
 
     def verify(self, domain: Domain) -> Domain:
-        """Ask the provider to look at DNS again."""
+        """Have the provider check DNS again."""
         ...
 
-    def forget(self, domain: Domain) -> None: ...
+    def delete(self, domain: Domain) -> None: ...

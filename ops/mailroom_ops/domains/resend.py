@@ -16,13 +16,13 @@ from mailroom_ops.tls import ssl_context
 __all__ = ["Resend"]
 
 ENDPOINT = "https://api.resend.com"
-PAGE = 100
-TRIES = 4
-PATIENCE = 20.0
-LONGEST_WAIT = 10.0
+PAGE_SIZE = 100
+MAX_ATTEMPTS = 4
+TIMEOUT_SECONDS = 20.0
+MAX_WAIT_SECONDS = 10.0
 STATES = {
     "verified": State.VERIFIED,
-    "partially_verified": State.VERIFIED,  # one of sending and receiving is
+    "partially_verified": State.VERIFIED,  # for one of sending and receiving
     "failed": State.FAILED,
     "temporary_failure": State.FAILED,
     "partially_failed": State.FAILED,
@@ -30,7 +30,7 @@ STATES = {
 
 
 class Resend:
-    """Speaks for one account."""
+    """The domains of one Resend account."""
 
     def __init__(self, account: str, values: Mapping[str, str], key: str = "") -> None:
         self.account = account
@@ -44,7 +44,7 @@ class Resend:
     def find(self, domain: str) -> Domain | None:
         after = ""
         while True:
-            page = self._call("GET", "/domains", params={"limit": PAGE} | ({"after": after} if after else {}))
+            page = self._call("GET", "/domains", params={"limit": PAGE_SIZE} | ({"after": after} if after else {}))
             for item in page.get("data", []):
                 if item["name"] == domain:
                     return self._domain(self._call("GET", f"/domains/{item['id']}"))
@@ -53,8 +53,8 @@ class Resend:
             after = page["data"][-1]["id"]
 
     def register(self, domain: str) -> Domain:
-        if found := self.find(domain):
-            return found
+        if registered := self.find(domain):
+            return registered
         body = {"name": domain, "open_tracking": False, "click_tracking": False}
         return self._domain(self._call("POST", "/domains", json=body))
 
@@ -62,57 +62,59 @@ class Resend:
         self._call("POST", f"/domains/{domain.id}/verify")
         return self._domain(self._call("GET", f"/domains/{domain.id}"))
 
-    def forget(self, domain: Domain) -> None:
+    def delete(self, domain: Domain) -> None:
         self._call("DELETE", f"/domains/{domain.id}")
 
     def usage(self) -> Mapping[str, str]:
-        """Return the headers of an answer, which tell how much of the quota is used."""
+        """Return the headers of a response, which contain the used quota."""
         return self._send("GET", "/domains", params={"limit": 1}).headers
 
-    def _domain(self, said: Mapping[str, Any]) -> Domain:
-        name = str(said["name"])
-        records = tuple(_record(item, name, self.account) for item in said.get("records", ()) if _is_for_sending(item))
-        status = str(said.get("status", ""))
-        tracks = bool(said.get("open_tracking") or said.get("click_tracking"))
-        return Domain(name, self.account, STATES.get(status, State.PENDING), status, records, tracks, str(said["id"]))
+    def _domain(self, fields: Mapping[str, Any]) -> Domain:
+        name, status = str(fields["name"]), str(fields.get("status", ""))
+        records = tuple(
+            _record(item, name, self.account) for item in fields.get("records", ()) if _is_for_sending(item)
+        )
+        has_tracking = bool(fields.get("open_tracking") or fields.get("click_tracking"))
+        state = STATES.get(status, State.PENDING)
+        return Domain(name, self.account, state, status, records, has_tracking, str(fields["id"]))
 
-    def _call(self, method: str, path: str, **how: Any) -> dict[str, Any]:
-        found: dict[str, Any] = self._send(method, path, **how).json()
-        return found
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        body: dict[str, Any] = self._send(method, path, **options).json()
+        return body
 
-    def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._key}"}
-        for attempt in range(TRIES):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                answer = httpx.request(
-                    method, self._url + path, headers=headers, timeout=PATIENCE, verify=ssl_context(), **how
+                response = httpx.request(
+                    method, self._url + path, headers=headers, timeout=TIMEOUT_SECONDS, verify=ssl_context(), **options
                 )
             except httpx.HTTPError as error:
                 raise ServiceError(f"Resend does not answer: {type(error).__name__}.", "Try again.") from error
-            if answer.status_code != 429 or attempt == TRIES - 1:
+            if response.status_code != 429 or attempt == MAX_ATTEMPTS:
                 break
-            time.sleep(min(retry_after(answer.headers) or hold_back(answer.headers) or 1.0, LONGEST_WAIT))
-        if answer.is_success:
-            return answer
-        raise self._refusal(answer)
+            time.sleep(min(retry_after(response.headers) or hold_back(response.headers) or 1.0, MAX_WAIT_SECONDS))
+        if response.is_success:
+            return response
+        raise self._error(response)
 
-    def _refusal(self, answer: httpx.Response) -> ServiceError:
+    def _error(self, response: httpx.Response) -> ServiceError:
         try:
-            said = answer.json()
+            body = response.json()
         except ValueError:
-            said = {}
-        name, message = str(said.get("name", "")), str(said.get("message", "")).rstrip(".")
+            body = {}
+        name, message = str(body.get("name", "")), str(body.get("message", "")).rstrip(".")
         setting = f"providers/{self.account}/api_key"
         if name == "restricted_api_key":
             return ServiceError(
                 f"The key in {setting} may only send.",
-                "Give one with full access for this once with --key-file; it is not kept.",
+                "Pass a key with full access with --key-file; it is used once and not stored.",
             )
-        if answer.status_code in (401, 403) and "key" in f"{name} {message}".lower():
+        if response.status_code in (401, 403) and "key" in f"{name} {message}".lower():
             return ServiceError(
                 f"Resend does not know the key in {setting}.", f"Replace it: mailroom secrets set {setting}"
             )
-        return ServiceError(f"Resend refused: {message or name or answer.status_code}.", "")
+        return ServiceError(f"Resend refused: {message or name or response.status_code}.", "")
 
 
 def _is_for_sending(item: Mapping[str, Any]) -> bool:

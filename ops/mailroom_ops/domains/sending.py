@@ -1,12 +1,13 @@
-"""A sending domain from end to end: registered with each provider of its chain, live in DNS, aligned."""
+"""Check a sending domain from end to end: registered with every provider of its chain, live in DNS, aligned."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailroom_ops import domains
-from mailroom_ops.domains import dns_check
-from mailroom_ops.domains.dns import Dns
-from mailroom_ops.domains.records import Record, dmarc
+from mailroom_ops.domains.dmarc import check_alignment, check_dmarc, discover_policy
+from mailroom_ops.domains.dns import Dns, DnsError
+from mailroom_ops.domains.dns_check import check_record
+from mailroom_ops.domains.records import Record, dmarc_record
 from mailroom_ops.domains.registrar import Domain, Registrar, State
 from mailroom_ops.environment import Environment
 from mailroom_ops.errors import OperatorError
@@ -14,50 +15,47 @@ from mailroom_ops.finding import Finding, Level, failed, ok, warning
 from mailroom_ops.settings import catalog
 from mailroom_ops.settings.tenants import account_values
 
-__all__ = ["DomainRegistration", "Look", "check", "look", "places", "records_of"]
+__all__ = ["AccountReport", "ChainAccount", "chain_accounts", "check_account", "check_domain", "required_records"]
 
 
 @dataclass(frozen=True, slots=True)
-class DomainRegistration:
-    """One account of a chain, and who registers domains there; nobody where that is done by hand."""
+class ChainAccount:
+    """A provider account of a chain; without a registrar, `hint` is what to do by hand."""
 
     account: str
     registrar: Registrar | None
     hint: str = ""
 
 
-def places(
+def chain_accounts(
     environment: Environment, values: Mapping[str, str], chain: Sequence[str], key: str = ""
-) -> list[DomainRegistration]:
-    """Return where a domain has to be known for a chain to send from it."""
-    found = []
+) -> list[ChainAccount]:
+    """Return the accounts with which a domain must be registered for a chain to send from it."""
+    accounts = []
     for account in chain:
         provider, owner = catalog.split(account)
-        held = account_values(values, account)
-        if fault := catalog.account_fault(
-            account, {**held, **({"api_key": key} if key and provider == "resend" else {})}
-        ):
-            found.append(DomainRegistration(account, None, f"is not set up: {fault}"))
+        settings = account_values(values, account)
+        override = {"api_key": key} if key and provider == "resend" else {}
+        if fault := catalog.account_fault(account, {**settings, **override}):
+            accounts.append(ChainAccount(account, None, f"is not set up: {fault}"))
         elif page := domains.BY_HAND.get(provider):
-            found.append(
-                DomainRegistration(account, None, f"add the domain at {page}, which shows the records it needs")
-            )
+            accounts.append(ChainAccount(account, None, f"add the domain at {page}, which shows the required records"))
         elif provider in ("smtp", "http"):
-            whose = f"{owner}'s own" if owner else "your own"
-            found.append(DomainRegistration(account, None, f"{whose}: its operator tells what SPF and DKIM need"))
+            server = f"is the server of {owner}" if owner else "is your own server"
+            accounts.append(ChainAccount(account, None, f"{server}: ask its operator for the SPF and DKIM records"))
         else:
-            found.append(DomainRegistration(account, domains.load(account, environment, held, key)))
-    return found
+            accounts.append(ChainAccount(account, domains.load(account, environment, settings, key)))
+    return accounts
 
 
-def records_of(domain: str, known: Sequence[Domain]) -> list[Record]:
-    """Return all that the DNS of a domain has to hold."""
-    return [record for one in known for record in one.records] + [dmarc(domain)]
+def required_records(domain: str, registrations: Sequence[Domain]) -> list[Record]:
+    """Return all records that the DNS of a domain must contain."""
+    return [record for registration in registrations for record in registration.records] + [dmarc_record(domain)]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a domain stands at one account, and how each record stands that this one wants."""
+class AccountReport:
+    """The findings for a domain at one account: its registration, its records and their alignment."""
 
     account: str
     state: Finding
@@ -65,46 +63,59 @@ class Look:
     alignment: Finding | None = None
 
 
-def look(dns: Dns, domain: str, place: DomainRegistration, *, ask: bool = False) -> Look:
-    """Look at one domain for one account; with `ask`, have its provider look again."""
-    subject = f"{place.account} {domain}"
-    if place.registrar is None:
-        return Look(place.account, warning(subject, place.hint))
+def check_account(dns: Dns, domain: str, account: ChainAccount, *, verify: bool = False) -> AccountReport:
+    """Check a domain at one account; with `verify`, have the provider check DNS again once all records are live."""
+    subject = f"{account.account} {domain}"
+    if account.registrar is None:
+        return AccountReport(account.account, warning(subject, account.hint))
     try:
-        known = place.registrar.find(domain)
-        if known is None:
-            return Look(place.account, failed(subject, "is not registered there", "Register it: mailroom tenant add"))
-        found = tuple((record, dns_check.check_record(dns, record)) for record in known.records)
-        levels = {one.level for _, one in found}
-        if ask and known.state is not State.VERIFIED and Level.FAILED not in levels:
-            known = place.registrar.verify(known)
-    except OperatorError as problem:
-        return Look(place.account, failed(subject, problem.sentence, problem.todo))
-    policy = dns_check.policy_of(dns, domain)
-    aligned = None
-    if policy.where and not policy.fault and not policy.problem:
-        aligned = dns_check.alignment(policy, domain, signs_as=known.name, return_path=known.return_path)
-    return Look(place.account, _state(known, domain, live=levels <= {Level.OK}), found, aligned)
+        registration = account.registrar.find(domain)
+        if registration is None:
+            finding = failed(subject, "is not registered there", "Register it: mailroom tenant add")
+            return AccountReport(account.account, finding)
+        records = tuple((record, check_record(dns, record)) for record in registration.records)
+        levels = {finding.level for _, finding in records}
+        if verify and registration.state is not State.VERIFIED and Level.FAILED not in levels:
+            registration = account.registrar.verify(registration)
+    except OperatorError as error:
+        return AccountReport(account.account, failed(subject, error.sentence, error.todo))
+    state = _check_state(registration, domain, is_live=levels <= {Level.OK})
+    return AccountReport(account.account, state, records, _check_alignment(dns, domain, registration))
 
 
-def check(dns: Dns, domain: str, where: Sequence[DomainRegistration], *, ask: bool = False) -> Iterator[Finding]:
-    """Look at one domain for a whole chain, line by line."""
-    for place in where:
-        found = look(dns, domain, place, ask=ask)
-        yield found.state
-        yield from (one for _, one in found.records)
-        if found.alignment:
-            yield found.alignment
-    yield dns_check.check_dmarc(dns, domain)
+def check_domain(dns: Dns, domain: str, accounts: Sequence[ChainAccount], *, verify: bool = False) -> Iterator[Finding]:
+    """Check one domain at all accounts of a chain, and its DMARC policy."""
+    for account in accounts:
+        report = check_account(dns, domain, account, verify=verify)
+        yield report.state
+        yield from (finding for _, finding in report.records)
+        if report.alignment:
+            yield report.alignment
+    yield check_dmarc(dns, domain)
 
 
-def _state(known: Domain, domain: str, *, live: bool) -> Finding:
-    subject = f"{known.account} {domain}"
-    if known.state is State.VERIFIED and known.tracks:
+def _check_alignment(dns: Dns, domain: str, registration: Domain) -> Finding | None:
+    """Return the finding on alignment; None without a policy, because then receivers do not apply DMARC."""
+    try:
+        policy = discover_policy(dns, domain)
+    except DnsError:
+        return None  # the finding on the DMARC policy reports it
+    if not policy.is_applied:
+        return None
+    return check_alignment(dns, policy, domain, signing_domain=registration.name, return_path=registration.return_path)
+
+
+def _check_state(registration: Domain, domain: str, *, is_live: bool) -> Finding:
+    subject = f"{registration.account} {domain}"
+    if registration.state is State.VERIFIED and registration.has_tracking:
         todo = "Turn open and click tracking off there: rewritten links in auth mail look like phishing."
-        return warning(subject, "is verified, and tracks readers", todo)
-    if known.state is State.VERIFIED:
-        return ok(subject, "is verified" if known.name == domain else f"is verified as part of {known.name}")
-    if live:
-        return failed(subject, f"is not verified yet: {known.says}", "DNS is live; the provider looks again by itself.")
-    return failed(subject, f"is not verified: {known.says}", "Add the records below, then: mailroom tenant verify")
+        return warning(subject, "is verified, and tracks opens or clicks", todo)
+    if registration.state is State.VERIFIED:
+        return ok(
+            subject, "is verified" if registration.name == domain else f"is verified as part of {registration.name}"
+        )
+    if is_live:
+        todo = "DNS is live; the provider checks it again by itself."
+        return failed(subject, f"is not verified yet: {registration.status}", todo)
+    todo = "Add the records below, then: mailroom tenant verify"
+    return failed(subject, f"is not verified: {registration.status}", todo)

@@ -1,19 +1,20 @@
-"""Whether mail that people wait for is kept apart from mail that people complain about.
+"""Check that auth mail does not share a domain with marketing, notifications or people's mailboxes.
 
-Marketing draws complaints, and a domain's good name is shared by all that leaves from it.
+Marketing draws complaints, and all mail from a domain shares its reputation.
 """
 
 from collections.abc import Iterator, Mapping
 
-from mailroom_ops.domains.dns import Dns
-from mailroom_ops.domains.dns_check import spf_of
+from mailroom_ops.domains.dmarc import organizational_domain
+from mailroom_ops.domains.dns import Dns, DnsError
+from mailroom_ops.domains.spf import read_spf
 from mailroom_ops.finding import Finding, ok, warning
 from mailroom_ops.settings.tenants import domains_of
 
-__all__ = ["check_apart"]
+__all__ = ["check_separation"]
 
-# What these services ask to be included into SPF.
-MARKETING: Mapping[str, str] = {
+# The domains that these services have their customers include in SPF.
+MARKETING_SERVICES: Mapping[str, str] = {
     "servers.mcsv.net": "Mailchimp",
     "hubspotemail.net": "HubSpot",
     "klaviyomail.com": "Klaviyo",
@@ -30,35 +31,47 @@ MARKETING: Mapping[str, str] = {
     "customeriomail.com": "Customer.io",
     "constantcontact.com": "Constant Contact",
 }
-NAMES = frozenset(
+MARKETING_LABELS = frozenset(
     {"marketing", "news", "newsletter", "newsletters", "promo", "promotions", "campaign", "campaigns", "offers"}
 )
 
 
-def check_apart(dns: Dns, values: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at each domain that auth mail leaves from."""
+def check_separation(dns: Dns, values: Mapping[str, str]) -> Iterator[Finding]:
+    """Check each domain that auth mail is sent from."""
     for domain, uses in domains_of(values).items():
         if not any(purpose == "auth" for _, purpose in uses):
             continue
-        found = list(_mixed(dns, domain, uses))
-        yield from found
-        if not found:
-            yield ok(f"apart {domain}", "auth mail has this domain to itself, as far as DNS tells")
+        findings = list(_check_domain(dns, domain, uses))
+        yield from findings
+        if not findings:
+            yield ok(f"separation {domain}", "only auth mail uses this domain, as far as DNS shows")
 
 
-def _mixed(dns: Dns, domain: str, uses: list[tuple[str, str]]) -> Iterator[Finding]:
-    subject = f"apart {domain}"
-    labels = domain.split(".")
-    todo = f"Send auth mail from a domain of its own, such as auth.{'.'.join(labels[-2:])}."
-    if NAMES & set(labels):
-        yield warning(subject, "looks like a domain for marketing", todo)
-    services = sorted(
-        {name for part in spf_of(dns, domain).includes for end, name in MARKETING.items() if part.endswith(end)}
-    )
+def _check_domain(dns: Dns, domain: str, uses: list[tuple[str, str]]) -> Iterator[Finding]:
+    subject = f"separation {domain}"
+    problems = list(_problems(dns, domain, uses))
+    todo = f"Send auth mail from its own domain, such as {_suggestion(dns, domain)}." if problems else ""
+    for problem in problems:
+        yield warning(subject, problem, todo)
+
+
+def _problems(dns: Dns, domain: str, uses: list[tuple[str, str]]) -> Iterator[str]:
+    if MARKETING_LABELS & set(domain.split(".")):
+        yield "has the name of a domain for marketing"
+    included = read_spf(dns, domain).includes
+    services = {service for name in included for end, service in MARKETING_SERVICES.items() if name.endswith(end)}
     if services:
-        yield warning(subject, f"its SPF lets {', '.join(services)} send: marketing leaves from here too", todo)
-    elif dns.ask(domain, "MX").values and dns.ask(domain, "SOA").values:
-        yield warning(subject, "is the domain your people have their mailboxes at", todo)
+        yield f"its SPF includes {', '.join(sorted(services))}: marketing is sent from here too"
+    elif dns.query(domain, "MX").values and dns.query(domain, "SOA").values:
+        yield "is also the domain of your people's mailboxes"
     others = [tenant for tenant, purpose in uses if purpose == "notification"]
     if others:
-        yield warning(subject, f"notifications of {', '.join(others)} leave from here too", todo)
+        yield f"notifications of {', '.join(others)} are sent from here too"
+
+
+def _suggestion(dns: Dns, domain: str) -> str:
+    try:
+        parent = organizational_domain(dns, domain)
+    except DnsError:
+        parent = domain
+    return next(name for name in (f"auth.{parent}", f"login.{parent}") if name != domain)

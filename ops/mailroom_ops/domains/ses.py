@@ -9,12 +9,12 @@ from mailroom_ops.environment import Environment, aws_says
 
 __all__ = ["Ses"]
 
-BOUNCES = "bounce"  # Resend has `send`: both may serve one domain, and a return path has room for one
+MAIL_FROM_LABEL = "bounce"  # not Resend's `send`: both may serve one domain, and a return path takes only one
 STATES = {"FAILED": State.FAILED, "TEMPORARY_FAILURE": State.FAILED}
 
 
 class Ses:
-    """Speaks for this AWS account, in the region the account's settings name."""
+    """The domain identities of this AWS account, in the region that the account's settings name."""
 
     def __init__(self, account: str, environment: Environment, values: Mapping[str, str]) -> None:
         self.account = account
@@ -22,12 +22,12 @@ class Ses:
         self.client: Any = environment.client("sesv2", self.region)
 
     def find(self, domain: str) -> Domain | None:
-        """Return the identity a mail from this domain is signed as: the domain itself, or the nearest one above."""
+        """Return the identity that mail from this domain is signed for: itself, or the nearest registered parent."""
         labels = domain.split(".")
         for size in range(len(labels), 1, -1):
             name = ".".join(labels[-size:])
-            if found := self._get(name):
-                return self._domain(name, found)
+            if identity := self._get(name):
+                return self._domain(name, identity)
         return None
 
     def register(self, domain: str) -> Domain:
@@ -35,13 +35,13 @@ class Ses:
 
         try:
             if self._get(domain) is None:
-                strong = {"NextSigningKeyLength": "RSA_2048_BIT"}
-                self.client.create_email_identity(EmailIdentity=domain, DkimSigningAttributes=strong)
-            found = self._get(domain) or {}
-            if not found.get("MailFromAttributes", {}).get("MailFromDomain"):
+                key_length = {"NextSigningKeyLength": "RSA_2048_BIT"}
+                self.client.create_email_identity(EmailIdentity=domain, DkimSigningAttributes=key_length)
+            identity = self._get(domain) or {}
+            if not identity.get("MailFromAttributes", {}).get("MailFromDomain"):
                 self.client.put_email_identity_mail_from_attributes(
                     EmailIdentity=domain,
-                    MailFromDomain=f"{BOUNCES}.{domain}",
+                    MailFromDomain=f"{MAIL_FROM_LABEL}.{domain}",
                     BehaviorOnMxFailure="USE_DEFAULT_VALUE",
                 )
         except (BotoCoreError, ClientError) as error:
@@ -49,10 +49,10 @@ class Ses:
         return self._domain(domain, self._get(domain) or {})
 
     def verify(self, domain: Domain) -> Domain:
-        """SES looks at DNS by itself, for 72 hours: this only asks what it has seen."""
+        """Return the current state: SES checks DNS by itself, for 72 hours."""
         return self._domain(domain.name, self._get(domain.name) or {})
 
-    def forget(self, domain: Domain) -> None:
+    def delete(self, domain: Domain) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -64,28 +64,28 @@ class Ses:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            found: dict[str, Any] = self.client.get_email_identity(EmailIdentity=name)
+            identity: dict[str, Any] = self.client.get_email_identity(EmailIdentity=name)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NotFoundException":
                 return None
             raise aws_says(error) from error
         except BotoCoreError as error:
             raise aws_says(error) from error
-        return found
+        return identity
 
-    def _domain(self, name: str, found: Mapping[str, Any]) -> Domain:
-        dkim, mail_from = found.get("DkimAttributes", {}), found.get("MailFromAttributes", {})
+    def _domain(self, name: str, identity: Mapping[str, Any]) -> Domain:
+        dkim, mail_from = identity.get("DkimAttributes", {}), identity.get("MailFromAttributes", {})
         host = dkim.get("SigningHostedZone") or "dkim.amazonses.com"
-        # A key of one's own has no tokens but a selector, and its record is not SES's to name.
+        # A key that the customer brought has a selector in place of tokens, and SES does not name its record.
         tokens = dkim.get("Tokens", ()) if dkim.get("SigningAttributesOrigin") != "EXTERNAL" else ()
         records = [
             Record(Purpose.DKIM, f"{token}._domainkey.{name}", "CNAME", f"{token}.{host}", self.account)
             for token in tokens
         ]
-        if bounces := mail_from.get("MailFromDomain"):
+        if return_path := mail_from.get("MailFromDomain"):
             exchange = f"feedback-smtp.{self.region}.amazonses.com"
-            records.append(Record(Purpose.RETURN_PATH, bounces, "MX", exchange, self.account, 10))
-            records.append(Record(Purpose.SPF, bounces, "TXT", "v=spf1 include:amazonses.com ~all", self.account))
+            records.append(Record(Purpose.RETURN_PATH, return_path, "MX", exchange, self.account, 10))
+            records.append(Record(Purpose.SPF, return_path, "TXT", "v=spf1 include:amazonses.com ~all", self.account))
         status = str(dkim.get("Status", ""))
-        state = State.VERIFIED if found.get("VerifiedForSendingStatus") else STATES.get(status, State.PENDING)
+        state = State.VERIFIED if identity.get("VerifiedForSendingStatus") else STATES.get(status, State.PENDING)
         return Domain(name, self.account, state, status.lower() or "unknown", tuple(records))
