@@ -5,7 +5,6 @@ The function runs in this process, the table in another that answers at once: wh
 `python -m bench.feedback` prints the table.
 """
 
-import importlib
 import io
 import json
 import os
@@ -14,12 +13,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
+from aws_lambda_powertools import Logger, Metrics
+
+from functions.feedback.app import build
+from mailroom.aws.client import Aws
 from mailroom.model.event import What
 from mailroom.model.message import new_id
 from mailroom_ops.sandbox import reports
@@ -28,6 +32,9 @@ from mailroom_ops.sandbox.reports import Posting
 
 ROUNDS = 15
 EVENTS = 500  # a round: also what one post of SendGrid holds
+CONTEXT = SimpleNamespace(
+    function_name="feedback", memory_limit_in_mb="512", invoked_function_arn="arn", aws_request_id="request"
+)
 ROW = {
     "pk": {"S": "message#0"},
     "tenant": {"S": "default"},
@@ -51,10 +58,13 @@ class Table(BaseHTTPRequestHandler):
         match self.headers["X-Amz-Target"].rpartition(".")[2]:
             case "UpdateItem" if asked.get("ReturnValues") == "ALL_NEW":
                 said: dict[str, Any] = {"Attributes": ROW}
-            case "GetParameters":
-                names = {name.removeprefix("/mailroom/production/"): name for name in asked["Names"]}
-                known = {**reports.settings(), "ledger/address_key": "k"}
-                said = {"Parameters": [{"Name": names[name], "Value": known[name]} for name in names if name in known]}
+            case "GetParameters" | "GetParametersByPath":
+                values = {**reports.settings(), "ledger/address_key": "k"}
+                parameters = {f"/mailroom/production/{name}": value for name, value in values.items()}
+                names = asked.get("Names") or [name for name in parameters if name.startswith(asked["Path"])]
+                said = {
+                    "Parameters": [{"Name": name, "Value": parameters[name]} for name in names if name in parameters]
+                }
             case _:
                 said = {}
         content = json.dumps(said).encode()
@@ -138,15 +148,16 @@ def main() -> None:
             "POWERTOOLS_METRICS_NAMESPACE": "bench",
             "POWERTOOLS_SERVICE_NAME": "feedback",
         }
-        app = importlib.import_module("functions.feedback.app")
+        aws = Aws.from_env()
+        handler = build(aws, Logger(), Metrics())
         calls: Counter[str] = Counter()
-        real = app.aws.call
+        real = aws.call
 
-        def counted(service: str, operation: str, payload: dict[str, Any]) -> Any:
+        def counted(service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
             calls[operation] += 1
             return real(service, operation, payload)
 
-        app.aws.call = counted
+        aws.call = counted  # type: ignore[method-assign]
         print(f"{'':32}{'events/s':>10}{'CPU/event':>12}   ledger, an event")
         for name, make in ways.items():
             wall, cpu = [], []
@@ -155,7 +166,7 @@ def main() -> None:
                 events = make()
                 began, spent = time.perf_counter(), time.process_time()
                 with redirect_stdout(io.StringIO()):
-                    answers = [app.handler(one, None) for one in events]
+                    answers = [handler(one, CONTEXT) for one in events]
                 wall.append(time.perf_counter() - began)
                 cpu.append(time.process_time() - spent)
                 if refused := [answer for answer in answers if answer["statusCode"] != 200]:

@@ -256,6 +256,7 @@ def test_the_access_log_holds_no_address_and_no_path() -> None:
     stack = Stack()
     line = stack["HttpApi"]["AccessLogSettings"]["Format"]
     fields = json.loads(line)
+    assert fields["request_id"] == "$context.requestId", "each line of a function's log has it under this name"
     assert set(fields.values()) == {
         *("$context.requestId", "$context.requestTimeEpoch", "$context.routeKey", "$context.status"),
         *("$context.responseLatency", "$context.integration.status", "$context.error.responseType"),

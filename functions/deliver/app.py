@@ -23,7 +23,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = time.time() + context.get_remaining_time_in_millis() / 1000
     records = packing.pack(event["Records"])
     failures = [{"itemIdentifier": record["messageId"]} for record in records if not settle(record, deadline)]
-    telemetry.tallied(logger, metrics, delivery.ledger.tally)
+    with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
+        delivery.ledger.tally.flush()
     metrics.add_metric("Packed", MetricUnit.Count, len(event["Records"]) - len(records))
     return {"batchItemFailures": failures}
 
@@ -32,12 +33,12 @@ def settle(record: Mapping[str, Any], deadline: float) -> bool:
     started = time.time()
     try:
         for message, outcome in packing.deliver(record["body"], deadline):
-            telemetry.finished(logger, metrics, message, outcome, started)
+            telemetry.log_outcome(logger, metrics, message, outcome, started)
     except DeliveryError as error:
-        telemetry.failed(logger, metrics, error, "Parcel stays on its queue")
+        telemetry.log_failure(logger, metrics, error, "Parcel stays on its queue")
         delivery.queue.postpone(record["eventSourceARN"], record["receiptHandle"], error.retry_after or 1)
         return False
     except Exception as error:  # noqa: BLE001 - one poisonous parcel must not hold up the nine beside it
-        telemetry.crashed(logger, metrics, error, "Parcel stays on its queue")
+        telemetry.log_crash(logger, metrics, error, "Parcel stays on its queue")
         return False
     return True

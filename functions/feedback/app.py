@@ -1,40 +1,48 @@
-"""What became of a mail: POST /feedback/{provider}[/{secret}] from providers, or SES through SNS and EventBridge."""
+"""POST /feedback/{provider}[/{secret}] from providers, and SES through SNS and EventBridge: record delivery reports."""
 
+import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import feedback, telemetry
 from mailroom.aws.client import Aws
 from mailroom.errors import DeliveryError, RequestError
-from mailroom.feedback import Unauthenticated, ses
+from mailroom.feedback import ses
 from mailroom.feedback.intake import Intake
 from mailroom.model.event import Report
-from mailroom.request import Request, answer, refuse
-
-logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
-intake = Intake.from_env(aws)
+from mailroom.request import Request, answer, refuse, request_id
 
 
-@metrics.log_metrics
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    if "requestContext" not in event:  # IAM authenticated the caller; what fails, Lambda retries twice, then keeps it
-        return {"events": take(Report(ses.from_aws(event, time.time())))}
-    try:
-        return answer(200, {"events": take(feedback.read(Request.from_event(event), intake.settings))})
-    except RequestError as refusal:
-        reason = {"reason": refusal.reason} if isinstance(refusal, Unauthenticated) else {}
-        logger.info("Refused", extra={"status": refusal.status, "sentence": refusal.sentence} | reason)
-        metrics.add_metric("Refused", MetricUnit.Count, 1)
-        return refuse(refusal.status, refusal.sentence)
-    except DeliveryError as error:
-        telemetry.failed(logger, metrics, error, "Not taken in: something that feedback depends on did not do its part")
-        return refuse(503, "This report could not be taken in. Please send it again.")
+def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """Return the handler of one process."""
+    intake = Intake.from_env(aws)
+
+    @logger.inject_lambda_context
+    @metrics.log_metrics
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        logger.append_keys(request_id=request_id(event))
+        if "requestContext" not in event:  # IAM authenticated the caller. A failed event is retried twice, then kept
+            return {"events": record(Report(ses.from_aws(event, time.time())))}
+        try:
+            return answer(200, {"events": record(feedback.read(Request.from_event(event), intake.settings))})
+        except RequestError as refusal:
+            telemetry.log_refusal(logger, metrics, refusal)
+            return refuse(refusal.status, refusal.sentence)
+        except DeliveryError as error:
+            telemetry.log_failure(logger, metrics, error, "Report not recorded: a dependency failed")
+            return refuse(503, "This report could not be recorded. Please send it again.")
+
+    def record(report: Report) -> int:
+        count = telemetry.log_events(logger, metrics, intake.take(report))
+        with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
+            intake.ledger.tally.flush()
+        return count
+
+    return handler
 
 
-def take(report: Report) -> int:
-    events = telemetry.heard(logger, metrics, intake.take(report))
-    telemetry.tallied(logger, metrics, intake.ledger.tally)
-    return events
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
+    handler = build(Aws.from_env(), Logger(), Metrics())

@@ -1,7 +1,8 @@
-"""The door of an auth service: `lambda invoke`, or POST /v1/emails[/batch] and GET /v1/emails/{id} with an API key."""
+"""The API of an auth service: `lambda invoke`, or POST /v1/emails[/batch] and GET /v1/emails/{id} with an API key."""
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -11,26 +12,38 @@ from mailroom import telemetry
 from mailroom.api import routes
 from mailroom.api.service import SendService
 from mailroom.aws.client import Aws
-from mailroom.delivery.deliver import Delivery
-from mailroom.request import answer
-
-logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
-service = SendService(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
-# The template says so for development only; a variable can be set by hand.
-records_codes = os.environ.get("RECORD_CODE_ON_FAILURE") == "true" and os.environ["ENVIRONMENT"] == "development"
+from mailroom.request import answer, request_id
 
 
-@metrics.log_metrics
-def handler(event: Any, context: Any) -> Any:
-    metrics.add_metric("Asked", MetricUnit.Count, 1)
-    deadline = time.time() + context.get_remaining_time_in_millis() / 1000
-    is_http = routes.is_http(event)
-    if is_http and event["routeKey"] == "GET /openapi.json":
-        from mailroom.api.openapi import document
+def build(
+    aws: Aws, logger: Logger, metrics: Metrics, service: SendService | None = None
+) -> Callable[[Any, Any], dict[str, Any]]:
+    """Return the handler of one process."""
+    send = service or SendService.from_env(aws)
+    # The template enables it for development only; a variable can be set by hand.
+    is_development = os.environ["ENVIRONMENT"] == "development"
+    records_codes = is_development and os.environ.get("RECORD_CODE_ON_FAILURE") == "true"
 
-        return answer(200, document(), {"cache-control": "public, max-age=300"})
-    reply = routes.requested(service, event, deadline) if is_http else routes.invoked(service, event, deadline)
-    for part in reply.parts or (reply,):
-        telemetry.answered(logger, metrics, part, records_codes=records_codes)
-    telemetry.tallied(logger, metrics, service.delivery.ledger.tally)
-    return answer(reply.status, reply.body, reply.headers) if is_http else reply.body
+    @logger.inject_lambda_context
+    @metrics.log_metrics
+    def handler(event: Any, context: Any) -> dict[str, Any]:
+        deadline = time.time() + context.get_remaining_time_in_millis() / 1000
+        is_http = routes.is_http(event)
+        logger.append_keys(request_id=request_id(event) if is_http else None)
+        metrics.add_metric("Asked", MetricUnit.Count, 1)
+        if is_http and event["routeKey"] == "GET /openapi.json":
+            from mailroom.api.openapi import document
+
+            return answer(200, document(), {"cache-control": "public, max-age=300"})
+        reply = routes.requested(send, event, deadline) if is_http else routes.invoked(send, event, deadline)
+        for part in reply.parts or (reply,):
+            telemetry.log_reply(logger, metrics, part, records_codes=records_codes)
+        with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
+            send.delivery.ledger.tally.flush()
+        return answer(reply.status, reply.body, reply.headers) if is_http else dict(reply.body)
+
+    return handler
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
+    handler = build(Aws.from_env(), Logger(), Metrics())

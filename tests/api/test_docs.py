@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import KEY, Desk
+from tests.api.client import KEY, Client
 from tests.cloud import ROOT
 from tests.running import Running
 
@@ -24,8 +24,8 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", blocks("json"), ids=["one", "many"])
-def test_each_request_of_the_page_is_accepted(desk: Desk, text: str) -> None:
-    answer = desk.invoke(json.loads(text))
+def test_each_request_of_the_page_is_accepted(client: Client, text: str) -> None:
+    answer = client.invoke(json.loads(text))
     assert {result["status"] for result in answer.get("results", [answer])} <= {"sent", "accepted"}
 
 
@@ -52,16 +52,16 @@ def test_the_program_of_the_page_sends_a_mail(stack: Running) -> None:
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
-def test_each_event_in_the_repository_is_answered(desk: Desk, path: Path) -> None:
+def test_each_event_in_the_repository_is_answered(client: Client, path: Path) -> None:
     event: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if "routeKey" not in event:
-        answer = desk.invoke(event)
+        answer = client.invoke(event)
         assert {result["status"] for result in answer.get("results", [answer])} <= {"sent", "accepted"}
         return
-    desk.put("api/keys/shown", event["headers"]["authorization"].removeprefix("Bearer "))
-    assert desk.module.handler(event, desk)["statusCode"] == (404 if "{id}" in event["routeKey"] else 200)
+    client.put("api/keys/shown", event["headers"]["authorization"].removeprefix("Bearer "))
+    assert client.function(event)["statusCode"] == (404 if "{id}" in event["routeKey"] else 200)
     event["headers"]["authorization"] = f"Bearer {KEY}x"
-    assert desk.module.handler(event, desk)["statusCode"] == 401
+    assert client.function(event)["statusCode"] == 401
 
 
 def test_the_page_names_every_field_status_and_kind(root: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import KEY, Desk, code, notice
+from tests.api.client import KEY, Client, code, notice
 
 
 @pytest.mark.parametrize(
@@ -25,21 +25,21 @@ from tests.api.conftest import KEY, Desk, code, notice
     ids=lambda headers: ascii(headers),
 )
 @pytest.mark.parametrize("path", ["/v1/emails", "/v1/emails/batch", "/v1/emails/" + "0" * 32])
-def test_without_a_good_key_nobody_gets_in(desk: Desk, headers: dict[str, str], path: str) -> None:
-    answer = desk.http("GET" if path.endswith("0") else "POST", path, code(), **headers)
+def test_without_a_good_key_nobody_gets_in(client: Client, headers: dict[str, str], path: str) -> None:
+    answer = client.http("GET" if path.endswith("0") else "POST", path, code(), **headers)
 
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert [error["field"] for error in answer.body["errors"]] == ["authorization"]
     assert "Authorization: Bearer" in answer.body["errors"][0]["message"]
-    assert desk.mails() == []
-    assert desk.logged("Refused")[0]["fields"] == ["authorization"]
+    assert client.mails() == []
+    assert client.logged("Refused")[0]["fields"] == ["authorization"]
 
 
-def test_with_no_keys_at_all_nobody_gets_in(desk: Desk) -> None:
-    desk.remove("api/keys/local")
+def test_with_no_keys_at_all_nobody_gets_in(client: Client) -> None:
+    client.remove("api/keys/local")
     for key in ("", "anything", KEY):
-        assert desk.http("POST", "/v1/emails", code(), key=key).status == 401
+        assert client.http("POST", "/v1/emails", code(), key=key).status == 401
 
 
 @pytest.mark.parametrize(
@@ -53,21 +53,21 @@ def test_with_no_keys_at_all_nobody_gets_in(desk: Desk) -> None:
         json.dumps({"key": ["another", KEY], "tenants": None}),
     ],
 )
-def test_a_parameter_may_hold_several_keys_so_that_one_can_be_replaced(desk: Desk, value: str) -> None:
-    desk.put("api/keys/local", value)
-    assert desk.send(**code()).status == 200
-    assert desk.http("POST", "/v1/emails", code(), key="").status == 401
+def test_a_parameter_may_hold_several_keys_so_that_one_can_be_replaced(client: Client, value: str) -> None:
+    client.put("api/keys/local", value)
+    assert client.send(**code()).status == 200
+    assert client.http("POST", "/v1/emails", code(), key="").status == 401
 
 
-def test_each_name_has_its_key(desk: Desk) -> None:
-    desk.put("api/keys/billing", "billing-key")
-    desk.put("api/keys/auth", "auth-key")
-    assert desk.http("POST", "/v1/emails", code(), key="billing-key").status == 200
-    assert desk.http("POST", "/v1/emails", code(value="1"), key="auth-key").status == 200
+def test_each_name_has_its_key(client: Client) -> None:
+    client.put("api/keys/billing", "billing-key")
+    client.put("api/keys/auth", "auth-key")
+    assert client.http("POST", "/v1/emails", code(), key="billing-key").status == 200
+    assert client.http("POST", "/v1/emails", code(value="1"), key="auth-key").status == 200
 
 
-def test_bearer_may_be_written_in_any_case(desk: Desk) -> None:
-    assert desk.http("POST", "/v1/emails", code(), key="", authorization=f"bEARER {KEY}").status == 200
+def test_bearer_may_be_written_in_any_case(client: Client) -> None:
+    assert client.http("POST", "/v1/emails", code(), key="", authorization=f"bEARER {KEY}").status == 200
 
 
 @pytest.mark.parametrize(
@@ -82,23 +82,23 @@ def test_bearer_may_be_written_in_any_case(desk: Desk) -> None:
     ],
 )
 def test_a_key_sends_only_what_it_is_for(
-    desk: Desk, scope: dict[str, Any], request_: dict[str, Any], fields: list[str]
+    client: Client, scope: dict[str, Any], request_: dict[str, Any], fields: list[str]
 ) -> None:
-    desk.put("api/keys/local", json.dumps({"key": KEY, **scope}))
-    answer = desk.send(**request_)
+    client.put("api/keys/local", json.dumps({"key": KEY, **scope}))
+    answer = client.send(**request_)
 
     assert answer.status == (403 if fields else 200)
     assert [error["field"] for error in answer.body.get("errors", [])] == fields
-    (result,) = desk.http("POST", "/v1/emails/batch", [request_ | {"idempotency_key": "b"}]).body["results"]
+    (result,) = client.http("POST", "/v1/emails/batch", [request_ | {"idempotency_key": "b"}]).body["results"]
     assert result["status"] == ("refused" if fields else "sent")
 
 
-def test_a_key_sees_only_what_it_may_send(desk: Desk) -> None:
-    desk.put("api/keys/acme", json.dumps({"key": "acme-key", "tenants": ["acme"]}))
-    ours, theirs = desk.send(**code()).body["message_id"], desk.send(**code(tenant="acme")).body["message_id"]
+def test_a_key_sees_only_what_it_may_send(client: Client) -> None:
+    client.put("api/keys/acme", json.dumps({"key": "acme-key", "tenants": ["acme"]}))
+    ours, theirs = client.send(**code()).body["message_id"], client.send(**code(tenant="acme")).body["message_id"]
 
-    assert desk.http("GET", f"/v1/emails/{theirs}", key="acme-key").status == 200
-    hidden, missing = (desk.http("GET", f"/v1/emails/{id_}", key="acme-key") for id_ in (ours, "0" * 32))
+    assert client.http("GET", f"/v1/emails/{theirs}", key="acme-key").status == 200
+    hidden, missing = (client.http("GET", f"/v1/emails/{id_}", key="acme-key") for id_ in (ours, "0" * 32))
     assert hidden.status == 404
     assert hidden == missing
 
@@ -113,19 +113,19 @@ def test_a_key_sees_only_what_it_may_send(desk: Desk) -> None:
         f'{{"key": "{KEY}", "kinds": "x"}}',
     ],
 )
-def test_a_malformed_parameter_opens_nothing_and_is_named_in_the_log(desk: Desk, value: str) -> None:
-    desk.put("api/keys/broken", value)
-    desk.put("api/keys/local", "another-key")
+def test_a_malformed_parameter_opens_nothing_and_is_named_in_the_log(client: Client, value: str) -> None:
+    client.put("api/keys/broken", value)
+    client.put("api/keys/local", "another-key")
 
-    assert desk.send(**code()).status == 401
+    assert client.send(**code()).status == 401
 
-    (line,) = desk.logged("Something that send depends on did not do its part")
+    (line,) = client.logged("Request not completed: a dependency failed")
     assert (line["level"], line["code"]) == ("ERROR", "malformed")
     assert "api/keys/broken" in line["detail"]
-    assert KEY not in desk.log.getvalue()
-    assert desk.http("POST", "/v1/emails", code(), key="another-key").status == 200
+    assert KEY not in client.log
+    assert client.http("POST", "/v1/emails", code(), key="another-key").status == 200
 
 
-def test_an_invocation_needs_no_key(desk: Desk) -> None:
-    desk.remove("api/keys/local")
-    assert desk.invoke(code())["status"] == "sent"
+def test_an_invocation_needs_no_key(client: Client) -> None:
+    client.remove("api/keys/local")
+    assert client.invoke(code())["status"] == "sent"

@@ -6,16 +6,16 @@ import time
 import pytest
 
 from mailroom_ops.sandbox.faults import Fault, Kind
-from tests.api.conftest import Desk, code, notice
+from tests.api.client import Client, code, notice
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def test_a_sent_mail_tells_its_story_and_nothing_private(desk: Desk) -> None:
-    desk.sandbox.faults.add("resend", Fault(Kind.STATUS, 503))
-    sent = desk.send(**code(to="ada.lovelace@reader.example"))
+def test_a_sent_mail_tells_its_story_and_nothing_private(client: Client) -> None:
+    client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503))
+    sent = client.send(**code(to="ada.lovelace@reader.example"))
 
-    answer = desk.http("GET", f"/v1/emails/{sent.body['message_id']}")
+    answer = client.http("GET", f"/v1/emails/{sent.body['message_id']}")
 
     assert answer.status == 200
     told = dict(answer.body)
@@ -29,34 +29,34 @@ def test_a_sent_mail_tells_its_story_and_nothing_private(desk: Desk) -> None:
     assert "lovelace" not in repr(answer)
 
 
-def test_a_queued_mail_can_be_asked_for_before_anybody_took_it_up(desk: Desk) -> None:
-    queued = desk.send(**notice(mode="queued"))
+def test_a_queued_mail_can_be_asked_for_before_anybody_took_it_up(client: Client) -> None:
+    queued = client.send(**notice(mode="queued"))
     path = f"/v1/emails/{queued.body['message_id']}"
-    assert desk.http("GET", path).body["status"] == "accepted"
+    assert client.http("GET", path).body["status"] == "accepted"
 
-    for parcel in desk.queued("notices"):
-        desk.module.service.delivery.deliver(parcel, time.time() + 20)
+    for parcel in client.queued("notices"):
+        client.service.delivery.deliver(parcel, time.time() + 20)
 
-    assert desk.http("GET", path).body["status"] == "sent"
+    assert client.http("GET", path).body["status"] == "sent"
 
 
-def test_a_failed_mail_says_why(desk: Desk) -> None:
-    desk.put("providers/resend/api_key", "wrong")
-    failed = desk.send(**code())
-    answer = desk.http("GET", f"/v1/emails/{failed.body['message_id']}")
+def test_a_failed_mail_says_why(client: Client) -> None:
+    client.put("providers/resend/api_key", "wrong")
+    failed = client.send(**code())
+    answer = client.http("GET", f"/v1/emails/{failed.body['message_id']}")
     assert (answer.body["status"], answer.body["reason"]) == ("failed", "bad_key")
 
 
 @pytest.mark.parametrize(
     "id_", ["0" * 32, "x", "%20", "batch", "message#1", "a" * 500, "0" * 31 + "G", "0" * 32 + "\n"]
 )
-def test_what_is_not_there_is_one_plain_sentence(desk: Desk, id_: str) -> None:
-    answer = desk.http("GET", f"/v1/emails/{id_}")
+def test_what_is_not_there_is_one_plain_sentence(client: Client, id_: str) -> None:
+    answer = client.http("GET", f"/v1/emails/{id_}")
     assert answer.status == 404
     assert answer.body == {"status": "refused", "errors": [{"field": "id", "message": "There is no such email."}]}
 
 
-def test_while_the_ledger_is_away_it_says_so(desk: Desk) -> None:
-    desk.aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
-    answer = desk.http("GET", "/v1/emails/" + "0" * 32)
+def test_while_the_ledger_is_away_it_says_so(client: Client) -> None:
+    client.aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
+    answer = client.http("GET", "/v1/emails/" + "0" * 32)
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")

@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from mailroom.api.openapi import document
 from mailroom.sources.direct import SendRequest
 from mailroom_ops.cloudformation.loader import load
-from tests.api.conftest import Desk
+from tests.api.client import Client
 
 
 def test_the_document_is_open_api() -> None:
@@ -22,8 +22,8 @@ def test_the_committed_document_is_the_one_the_code_makes(root: Path) -> None:
     )
 
 
-def test_it_is_served_to_everybody(desk: Desk) -> None:
-    answer = desk.http("GET", "/openapi.json", key="")
+def test_it_is_served_to_everybody(client: Client) -> None:
+    answer = client.http("GET", "/openapi.json", key="")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert answer.body == json.loads(json.dumps(document()))
 

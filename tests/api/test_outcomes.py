@@ -1,6 +1,5 @@
 """What a caller hears of one mail, and what the log says of it."""
 
-import importlib
 import json
 import os
 import re
@@ -17,13 +16,15 @@ from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox
-from tests.api.conftest import Answer, Desk, code, notice
+from tests.api.client import Client, Response, code, notice
+
+RECORDED = "Code logged because RecordCodeOnFailure is enabled"
 
 
-def test_a_mail_is_sent_before_the_answer_comes(desk: Desk) -> None:
-    answer = desk.invoke(code(locale=["de", "en"]))
+def test_a_mail_is_sent_before_the_answer_comes(client: Client) -> None:
+    answer = client.invoke(code(locale=["de", "en"]))
 
-    (mail,) = desk.mails()
+    (mail,) = client.mails()
     assert answer == {
         "message_id": mail.message_id,
         "status": "sent",
@@ -32,15 +33,15 @@ def test_a_mail_is_sent_before_the_answer_comes(desk: Desk) -> None:
     }
     assert (mail.to, mail.locale) == ("reader@reader.example", "de")
     assert "KX4242" in mail.text
-    (line,) = desk.logged("Email sent successfully")
+    (line,) = client.logged("Email sent successfully")
     told = {"level": "INFO", "message_id": mail.message_id, "provider": "resend", "provider_id": mail.id}
     assert line.items() >= told.items()
 
 
-def test_over_http_the_same_request_has_the_same_answer(desk: Desk) -> None:
-    answer = desk.send(**code())
+def test_over_http_the_same_request_has_the_same_answer(client: Client) -> None:
+    answer = client.send(**code())
 
-    (mail,) = desk.mails()
+    (mail,) = client.mails()
     assert answer.status == 200
     assert answer.body == {
         "message_id": mail.message_id,
@@ -50,77 +51,77 @@ def test_over_http_the_same_request_has_the_same_answer(desk: Desk) -> None:
     }
 
 
-def test_a_queued_mail_is_on_its_lane_when_the_answer_comes(desk: Desk) -> None:
-    first = desk.send(**code(mode="queued", tenant="acme", expires_in=90))
-    second = desk.send(**notice(mode="queued"))
+def test_a_queued_mail_is_on_its_lane_when_the_answer_comes(client: Client) -> None:
+    first = client.send(**code(mode="queued", tenant="acme", expires_in=90))
+    second = client.send(**notice(mode="queued"))
 
     assert (first.status, first.body["status"]) == (202, "accepted")
-    (parcel,) = desk.queued("codes")
+    (parcel,) = client.queued("codes")
     message = parcel.message
     assert (message.id, message.tenant, message.source) == (first.body["message_id"], "acme", "direct")
     assert message.expires_at - message.created_at == 90
-    assert [parcel.message.id for parcel in desk.queued("notices")] == [second.body["message_id"]]
-    assert desk.mails() == []
-    assert [line["message_id"] for line in desk.logged("Accepted")] == [message.id, second.body["message_id"]]
+    assert [parcel.message.id for parcel in client.queued("notices")] == [second.body["message_id"]]
+    assert client.mails() == []
+    assert [line["message_id"] for line in client.logged("Accepted")] == [message.id, second.body["message_id"]]
 
 
-def test_without_a_provider_the_caller_gets_success_and_the_log_says_why(desk: Desk) -> None:
-    desk.remove("providers/resend/api_key")
+def test_without_a_provider_the_caller_gets_success_and_the_log_says_why(client: Client) -> None:
+    client.remove("providers/resend/api_key")
 
-    answer = desk.send(**code())
+    answer = client.send(**code())
 
     assert answer.status == 200
     assert (answer.body["status"], answer.body["reason"]) == ("skipped", "email_not_configured")
-    (line,) = desk.logged("Email skipped")
+    (line,) = client.logged("Email skipped")
     assert (line["level"], line["reason"]) == ("WARNING", "email_not_configured")
 
 
-def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_warns(desk: Desk) -> None:
-    desk.remove("senders/default/auth")
+def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_warns(client: Client) -> None:
+    client.remove("senders/default/auth")
 
-    assert desk.invoke(code())["status"] == "sent"
+    assert client.invoke(code())["status"] == "sent"
 
-    assert "onboarding@resend.dev" in desk.mails()[0].from_
-    assert any("looks like spam" in line["message"] and line["level"] == "WARNING" for line in desk.logged())
+    assert "onboarding@resend.dev" in client.mails()[0].from_
+    assert any("looks like spam" in line["message"] and line["level"] == "WARNING" for line in client.logged())
 
 
-def suppress(desk: Desk, address: str) -> None:
+def suppress(client: Client, address: str) -> None:
     """Suppress an address for a day, as a bounce does."""
-    recipient = keyed_hash(desk.module.service.delivery.settings.address_key(), canonical(address))
+    recipient = keyed_hash(client.service.delivery.settings.address_key(), canonical(address))
     days = dict.fromkeys(Lane, 1)
-    Suppressions(desk.aws, "ledger").add("default", recipient, "", Cause.BOUNCE, days, "test", time.time())
+    Suppressions(client.aws, "ledger").add("default", recipient, "", Cause.BOUNCE, days, "test", time.time())
 
 
-def with_key(desk: Desk, to: str) -> list[Answer]:
+def with_key(client: Client, to: str) -> list[Response]:
     request = notice(to=to, idempotency_key=f"order for {to}")
-    answers = [desk.send(**request), desk.send(**request), desk.send(**request | {"data": {"title": "Another"}})]
+    answers = [client.send(**request), client.send(**request), client.send(**request | {"data": {"title": "Another"}})]
     assert answers[0].body == answers[1].body
     return answers
 
 
-def without_key(desk: Desk, to: str) -> list[Answer]:
-    return [desk.send(**request) for request in (code(to=to), code(to=to), code("other", to=to), notice(to=to))]
+def without_key(client: Client, to: str) -> list[Response]:
+    return [client.send(**request) for request in (code(to=to), code(to=to), code("other", to=to), notice(to=to))]
 
 
-def by_queue(desk: Desk, to: str) -> list[Answer]:
-    return [desk.send(**code(to=to, mode="queued")) for _ in range(2)]
+def by_queue(client: Client, to: str) -> list[Response]:
+    return [client.send(**code(to=to, mode="queued")) for _ in range(2)]
 
 
-def many(desk: Desk, to: str) -> list[Answer]:
-    results = desk.invoke({"messages": [code(to=to), notice(to=to)]})["results"]
-    return [Answer(0, result, {}) for result in results]
+def many(client: Client, to: str) -> list[Response]:
+    results = client.invoke({"messages": [code(to=to), notice(to=to)]})["results"]
+    return [Response(0, result, {}) for result in results]
 
 
-def without_provider(desk: Desk, to: str) -> list[Answer]:
-    desk.aws.call("ssm", "DeleteParameters", {"Names": ["/mailroom/development/providers/resend/api_key"]})
-    desk.forget()
-    return [desk.send(**code(to=to))]
+def without_provider(client: Client, to: str) -> list[Response]:
+    client.aws.call("ssm", "DeleteParameters", {"Names": ["/mailroom/development/providers/resend/api_key"]})
+    client.refresh()
+    return [client.send(**code(to=to))]
 
 
-def with_malformed_sender(desk: Desk, to: str) -> list[Answer]:
-    desk.put("senders/default/auth", "nobody")
-    desk.forget()
-    return [desk.send(**code(to=to))]
+def with_malformed_sender(client: Client, to: str) -> list[Response]:
+    client.put("senders/default/auth", "nobody")
+    client.refresh()
+    return [client.send(**code(to=to))]
 
 
 @pytest.mark.parametrize(
@@ -129,15 +130,15 @@ def with_malformed_sender(desk: Desk, to: str) -> list[Answer]:
     ids=lambda ask: ask.__name__,
 )
 def test_a_suppressed_recipient_gets_nothing_and_is_answered_like_any_other(
-    desk: Desk, ask: Callable[[Desk, str], list[Answer]]
+    client: Client, ask: Callable[[Client, str], list[Response]]
 ) -> None:
-    suppress(desk, "suppressed@reader.example")
-    ordinary, suppressed = (list(map(shape, ask(desk, f"{name}@reader.example"))) for name in ("other", "suppressed"))
+    suppress(client, "suppressed@reader.example")
+    ordinary, suppressed = (list(map(shape, ask(client, f"{name}@reader.example"))) for name in ("other", "suppressed"))
     assert suppressed == ordinary
-    assert {mail.to for mail in desk.mails()} <= {"other@reader.example"}
+    assert {mail.to for mail in client.mails()} <= {"other@reader.example"}
 
 
-def shape(answer: Answer) -> tuple[int, dict[str, str], set[str]]:
+def shape(answer: Response) -> tuple[int, dict[str, str], set[str]]:
     """Return what a stranger could learn from an answer: of ids, only their form."""
     forms = {
         name: re.sub("[0-9a-f]", "x", answer.body[name])
@@ -147,29 +148,29 @@ def shape(answer: Answer) -> tuple[int, dict[str, str], set[str]]:
     return answer.status, answer.body | forms, set(answer.headers)
 
 
-def test_the_log_names_a_suppressed_recipient_as_the_reason(desk: Desk) -> None:
-    suppress(desk, "reader@reader.example")
-    desk.send(**code())
-    (line,) = desk.logged("Email skipped")
+def test_the_log_names_a_suppressed_recipient_as_the_reason(client: Client) -> None:
+    suppress(client, "reader@reader.example")
+    client.send(**code())
+    (line,) = client.logged("Email skipped")
     assert (line["reason"], "provider" in line) == ("suppressed", False)
 
 
-def test_who_looks_a_mail_up_hears_that_its_reader_is_suppressed(desk: Desk) -> None:
-    suppress(desk, "reader@reader.example")
+def test_who_looks_a_mail_up_hears_that_its_reader_is_suppressed(client: Client) -> None:
+    suppress(client, "reader@reader.example")
 
-    found = desk.http("GET", f"/v1/emails/{desk.send(**notice()).body['message_id']}")
+    found = client.http("GET", f"/v1/emails/{client.send(**notice()).body['message_id']}")
 
     assert (found.body["status"], found.body["reason"]) == ("skipped", "suppressed")
 
 
-def test_a_notification_has_a_sender_of_its_own_and_a_tenants_code_falls_back_to_the_default(desk: Desk) -> None:
-    desk.put("senders/default/notification", '{"from": "News <news@example.com>"}')
-    desk.put("senders/acme/notification", '{"from": "Acme news <news@acme.example>"}')
+def test_a_notification_has_a_sender_of_its_own_and_a_tenants_code_falls_back_to_the_default(client: Client) -> None:
+    client.put("senders/default/notification", '{"from": "News <news@example.com>"}')
+    client.put("senders/acme/notification", '{"from": "Acme news <news@acme.example>"}')
 
     for request in (notice(), notice(tenant="acme"), code(tenant="acme")):
-        assert desk.invoke(request)["status"] == "sent"
+        assert client.invoke(request)["status"] == "sent"
 
-    assert [mail.from_ for mail in reversed(desk.mails())] == [
+    assert [mail.from_ for mail in reversed(client.mails())] == [
         "News <news@example.com>",
         "Acme news <news@acme.example>",
         "Mailroom <no-reply@example.com>",
@@ -178,22 +179,23 @@ def test_a_notification_has_a_sender_of_its_own_and_a_tenants_code_falls_back_to
 
 @pytest.mark.parametrize("records", [False, True], ids=["recording off", "recording on"])
 def test_a_refused_recipient_is_a_failure_the_caller_can_work_with(
-    desk: Desk, records: bool, monkeypatch: pytest.MonkeyPatch
+    client: Client, records: bool, environment: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.module, "records_codes", records)
+    environment.setenv("RECORD_CODE_ON_FAILURE", str(records).lower())
+    client = client.new_process()
     refused = {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field: reader@reader.example"}
-    desk.sandbox.faults.add("resend", Fault(Kind.REPLY, 422, body=json.dumps(refused)), 2)
+    client.sandbox.faults.add("resend", Fault(Kind.REPLY, 422, body=json.dumps(refused)), 2)
 
-    answer, invoked = desk.send(**code()), desk.invoke(code(value="KX5353"))
+    answer, invoked = client.send(**code()), client.invoke(code(value="KX5353"))
 
     assert answer.status == 502
     for body in (answer.body, invoked):
         assert (body["status"], body["reason"], body["provider"]) == ("failed", "invalid_recipient", "resend")
-    failures = desk.logged("Email failed")
+    failures = client.logged("Email failed")
     assert [line["level"] for line in failures] == ["WARNING", "WARNING"]
-    recorded = [line.get("code") for line in desk.logged("Recorded, because RecordCodeOnFailure is on")]
+    recorded = [line.get("code") for line in client.logged(RECORDED)]
     assert recorded == (["KX4242", "KX5353"] if records else [])
-    assert ("KX4242" in desk.log.getvalue()) == records
+    assert ("KX4242" in client.log) == records
 
 
 @pytest.mark.parametrize(
@@ -201,130 +203,155 @@ def test_a_refused_recipient_is_a_failure_the_caller_can_work_with(
     [("development", "true", True), ("development", "false", False), ("production", "true", False)],
 )
 def test_codes_are_recorded_in_development_only(
-    environment: pytest.MonkeyPatch, desk: Desk, environment_name: str, setting: str, records: bool
+    environment: pytest.MonkeyPatch, client: Client, environment_name: str, setting: str, records: bool
 ) -> None:
     environment.setenv("ENVIRONMENT", environment_name)
     environment.setenv("RECORD_CODE_ON_FAILURE", setting)
-    assert importlib.reload(desk.module).records_codes is records
+    client.aws.call("sqs", "DeleteQueue", {"QueueUrl": os.environ["CODES_QUEUE_URL"]})
+
+    process = client.new_process()
+    process.invoke(code(mode="queued"))
+
+    assert [line.get("code") for line in process.logged(RECORDED)] == (["KX4242"] if records else [])
 
 
-def test_a_link_is_recorded_where_a_code_would_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk.module, "records_codes", True)
-    desk.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
+def test_a_link_is_recorded_where_a_code_would_be(client: Client, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RECORD_CODE_ON_FAILURE", "true")
+    client = client.new_process()
+    client.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
 
-    desk.invoke({"kind": "email-confirmation", "to": "a@example.com", "data": {"link": "https://example.com/c?t=1"}})
+    client.invoke({"kind": "email-confirmation", "to": "a@example.com", "data": {"link": "https://example.com/c?t=1"}})
 
-    assert desk.logged("Recorded, because RecordCodeOnFailure is on")[0]["link"] == "https://example.com/c?t=1"
+    assert client.logged(RECORDED)[0]["link"] == "https://example.com/c?t=1"
 
 
-def test_a_hiccup_of_the_provider_is_waited_out(desk: Desk) -> None:
-    desk.sandbox.faults.add("resend", Fault(Kind.STATUS, 503))
+def test_a_hiccup_of_the_provider_is_waited_out(client: Client) -> None:
+    client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503))
 
-    answer = desk.invoke(code())
+    answer = client.invoke(code())
 
     assert answer["status"] == "sent"
-    assert sum(desk.slept) >= 1
-    assert len(desk.mails()) == 1
-    timeline = desk.http("GET", f"/v1/emails/{answer['message_id']}").body["timeline"]
+    assert sum(client.slept) >= 1
+    assert len(client.mails()) == 1
+    timeline = client.http("GET", f"/v1/emails/{answer['message_id']}").body["timeline"]
     assert [entry.get("answer") or entry["status"] for entry in timeline][-2:] == ["accepted", "sent"]
     assert len(timeline) == 3
 
 
-def test_a_provider_that_stays_away_is_a_failure_before_the_caller_gives_up(desk: Desk) -> None:
-    desk.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 20)
+def test_a_provider_that_stays_away_is_a_failure_before_the_caller_gives_up(client: Client) -> None:
+    client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 20)
 
-    answer = desk.send(**code())
+    answer = client.send(**code())
 
     assert answer.status in (502, 504)
     assert answer.body["status"] in ("failed", "unknown")
-    assert sum(desk.slept) < 20
-    assert desk.queued("codes") == []
-    assert desk.queued("codes_dead_letter") == []
+    assert sum(client.slept) < 20
+    assert client.queued("codes") == []
+    assert client.queued("codes_dead_letter") == []
 
 
-def test_a_bad_key_is_not_tried_for_long(desk: Desk) -> None:
-    desk.put("providers/resend/api_key", "wrong")
+def test_a_bad_key_is_not_tried_for_long(client: Client) -> None:
+    client.put("providers/resend/api_key", "wrong")
 
-    answer = desk.send(**code())
+    answer = client.send(**code())
 
     assert (answer.status, answer.body["status"], answer.body["reason"]) == (502, "failed", "bad_key")
-    assert sum(desk.slept) == 0
+    assert sum(client.slept) == 0
 
 
-def test_a_malformed_setting_fails_the_mail_and_is_named_in_the_log(desk: Desk) -> None:
-    desk.put("senders/default/auth", "{")
+def test_a_malformed_setting_fails_the_mail_and_is_named_in_the_log(client: Client) -> None:
+    client.put("senders/default/auth", "{")
 
-    answer = desk.send(**code())
+    answer = client.send(**code())
 
     assert (answer.status, answer.body["reason"]) == (502, "malformed")
-    assert "senders/default/auth is malformed" in desk.log.getvalue()
+    assert "senders/default/auth is malformed" in client.log
 
 
-def test_a_provider_that_never_says_whether_it_took_the_mail_is_unknown(desk: Desk, relay: SmtpSandbox) -> None:
-    desk.put("senders/default/auth", '{"from": "no-reply@example.com", "providers": ["smtp"]}')
+def test_a_provider_that_never_says_whether_it_took_the_mail_is_unknown(client: Client, relay: SmtpSandbox) -> None:
+    client.put("senders/default/auth", '{"from": "no-reply@example.com", "providers": ["smtp"]}')
     for name, value in relay.settings().items():
-        desk.put(f"providers/smtp/{name}", value)
-    desk.sandbox.faults.add("smtp", Kind.RESET_AFTER_ACCEPT, 5)
+        client.put(f"providers/smtp/{name}", value)
+    client.sandbox.faults.add("smtp", Kind.RESET_AFTER_ACCEPT, 5)
 
-    answer = desk.send(**notice())
+    answer = client.send(**notice())
 
     assert (answer.status, answer.body["status"], answer.body["provider"]) == (504, "unknown", "smtp")
-    assert len(desk.mails()) == 1
-    assert desk.logged("Email may have been sent, the provider never said so")[0]["level"] == "WARNING"
+    assert len(client.mails()) == 1
+    assert client.logged("Email may have been sent: the provider did not confirm it")[0]["level"] == "WARNING"
 
 
-def test_while_aws_is_away_nothing_is_taken_and_the_caller_hears_so(desk: Desk) -> None:
-    desk.aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
+def test_while_aws_is_away_nothing_is_taken_and_the_caller_hears_so(client: Client) -> None:
+    client.aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
 
-    answer, invoked = desk.send(**code()), desk.invoke(code())
+    answer, invoked = client.send(**code()), client.invoke(code())
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert answer.body == invoked
     assert invoked["status"] == "refused"
     assert "try again" in invoked["errors"][0]["message"]
-    assert {line["party"] for line in desk.logged("Something that send depends on did not do its part")} == {"dynamodb"}
+    assert {line["party"] for line in client.logged("Request not completed: a dependency failed")} == {"dynamodb"}
 
 
-def test_a_lost_queue_is_told_and_asking_again_mends_it(desk: Desk) -> None:
-    desk.aws.call("sqs", "DeleteQueue", {"QueueUrl": os.environ["CODES_QUEUE_URL"]})
+def test_a_lost_queue_is_told_and_asking_again_mends_it(client: Client) -> None:
+    client.aws.call("sqs", "DeleteQueue", {"QueueUrl": os.environ["CODES_QUEUE_URL"]})
     request = code(mode="queued", idempotency_key="k")
 
-    first = desk.send(**request)
+    first = client.send(**request)
 
     assert (first.status, first.body["status"], first.body["reason"]) == (503, "unknown", "unavailable")
-    assert desk.logged("Something that send depends on did not do its part")[0]["party"] == "sqs"
-    desk.aws.call("sqs", "CreateQueue", {"QueueName": "codes"})
-    second = desk.send(**request)
+    assert client.logged("Request not completed: a dependency failed")[0]["party"] == "sqs"
+    client.aws.call("sqs", "CreateQueue", {"QueueName": "codes"})
+    second = client.send(**request)
     assert (second.status, second.body["message_id"]) == (202, first.body["message_id"])
-    assert len(desk.queued("codes")) == 1
+    assert len(client.queued("codes")) == 1
 
 
-def test_what_breaks_on_the_way_is_told_without_a_word_of_the_mail(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_breaks_on_the_way_is_told_without_a_word_of_the_mail(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_: Any, message: Message, *__: Any) -> Any:
         raise ZeroDivisionError(f"{message.data} for {message.to}")
 
-    monkeypatch.setattr(type(desk.module.service.delivery.renderer), "compose", broken)
-    answer = desk.send(**code())
+    monkeypatch.setattr(type(client.service.delivery.renderer), "compose", broken)
+    answer = client.send(**code())
 
     assert (answer.status, answer.body["status"], answer.body["reason"]) == (500, "unknown", "crashed")
-    (line,) = desk.logged("Stopped on the way")
+    (line,) = client.logged("Request not completed: unexpected error")
     assert line["error"] == "ZeroDivisionError"
-    assert "KX4242" not in desk.log.getvalue()
-    assert "reader@reader.example" not in desk.log.getvalue()
+    assert "KX4242" not in client.log
+    assert "reader@reader.example" not in client.log
 
 
-def test_no_log_line_and_no_row_holds_anything_private(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_lines_hold_the_ids_of_invocation_and_request(client: Client) -> None:
+    client.send(**code())
+    client.invoke(code(value="KX5353"))
+
+    over_http, invoked = client.logged("Email sent successfully")
+    assert over_http["request_id"] == "HfKx1h0MDoEEJ9A="
+    assert "request_id" not in invoked
+    assert over_http["function_request_id"] != invoked["function_request_id"]
+    assert invoked["cold_start"] is False
+
+
+def test_an_invocation_cannot_choose_the_request_id_of_its_log_lines(client: Client) -> None:
+    client.invoke(code(requestContext={"requestId": "KX4242"}))
+    assert client.logged("Refused")
+    assert "KX4242" not in client.log
+
+
+def test_no_log_line_and_no_row_holds_anything_private(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     for fault in (Fault(Kind.STATUS, 422), Fault(Kind.STATUS, 500), Fault(Kind.RATE_LIMIT, seconds=900)):
-        desk.sandbox.faults.add("resend", fault)
+        client.sandbox.faults.add("resend", fault)
     link = "https://example.com/reset?token=canary-token"
-    desk.invoke(code(value="KX9876", idempotency_key="canary-key"))
-    desk.invoke(code(value="KX8765"))
-    desk.send(kind="password-reset", to="canary@reader.example", data={"link": link, "user": "canary-user"})
-    desk.send(**code(value="KX7654", to="canary@reader.example, second@reader.example", canary_field="1"))
-    desk.send(**code(value="KX6543", mode="queued"))
-    desk.invoke([code(value="KX5432"), "canary-word", {"canary_field": 1}])
-    desk.http("POST", "/v1/emails", '{"canary-json": "KX4321"', key="canary-api-key")
+    client.invoke(code(value="KX9876", idempotency_key="canary-key"))
+    client.invoke(code(value="KX8765"))
+    client.send(kind="password-reset", to="canary@reader.example", data={"link": link, "user": "canary-user"})
+    client.send(**code(value="KX7654", to="canary@reader.example, second@reader.example", canary_field="1"))
+    client.send(**code(value="KX6543", mode="queued"))
+    client.invoke([code(value="KX5432"), "canary-word", {"canary_field": 1}])
+    client.http("POST", "/v1/emails", '{"canary-json": "KX4321"', key="canary-api-key")
 
-    written = desk.log.getvalue() + capsys.readouterr().out + repr(desk.rows())
+    written = client.log + capsys.readouterr().out + repr(client.rows())
     for canary in ("KX9876", "KX8765", "KX7654", "KX6543", "KX5432", "KX4321", "canary", "reader@reader"):
         assert canary not in written, canary

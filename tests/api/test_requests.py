@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailroom.errors import InvalidRequest, RequestError
 from mailroom.model.message import Message
 from mailroom.sources import direct
-from tests.api.conftest import Desk, code, notice
+from tests.api.client import Client, code, notice
 
 
 def problems(body: Any) -> dict[str, str]:
@@ -25,7 +25,7 @@ def message_of(**body: Any) -> Message:
     return direct.parse(body).to_message("id", 1_800_000_000, 600)
 
 
-def test_every_problem_is_named_at_once(desk: Desk) -> None:
+def test_every_problem_is_named_at_once(client: Client) -> None:
     body = {
         "kind": "Sign in",
         "to": "a@example.com, b@example.com",
@@ -43,7 +43,7 @@ def test_every_problem_is_named_at_once(desk: Desk) -> None:
         "expires_in": 0,
         "subject": "Hello",
     }
-    answer = desk.send(**body)
+    answer = client.send(**body)
 
     assert answer.status == 422
     assert [error["field"] for error in answer.body["errors"]] == [
@@ -64,8 +64,8 @@ def test_every_problem_is_named_at_once(desk: Desk) -> None:
         "subject",
     ]
     assert all(error["message"].endswith(".") for error in answer.body["errors"])
-    assert desk.invoke(body) == answer.body
-    (line, _) = desk.logged("Refused")
+    assert client.invoke(body) == answer.body
+    (line, _) = client.logged("Refused")
     assert (line["level"], line["status"]) == ("INFO", 422)
     assert line["fields"] == [
         "data",
@@ -78,7 +78,7 @@ def test_every_problem_is_named_at_once(desk: Desk) -> None:
         "to",
         "unknown",
     ]
-    assert desk.rows() == []
+    assert client.rows() == []
 
 
 @pytest.mark.parametrize(
@@ -118,19 +118,19 @@ def test_a_problem_has_a_sentence_that_says_what_to_do(body: Any, field: str, se
     assert sentence in problems(body)[field]
 
 
-def test_a_mail_larger_than_a_queue_should_carry_is_refused(desk: Desk) -> None:
+def test_a_mail_larger_than_a_queue_should_carry_is_refused(client: Client) -> None:
     large = code(data={"code": "KX4242", "padding": "x" * 70_000})
 
-    assert desk.send(**large).status == 413
-    assert desk.invoke(large)["errors"][0]["field"] == "body"
-    (result,) = desk.http("POST", "/v1/emails/batch", [large]).body["results"]
+    assert client.send(**large).status == 413
+    assert client.invoke(large)["errors"][0]["field"] == "body"
+    (result,) = client.http("POST", "/v1/emails/batch", [large]).body["results"]
     assert result["status"] == "refused"
 
 
-def test_its_size_is_what_travels_whatever_the_alphabet(desk: Desk) -> None:
+def test_its_size_is_what_travels_whatever_the_alphabet(client: Client) -> None:
     fits, does_not = (notice(data={"title": "Ω", "own": "Ω" * number}) for number in (32_000, 33_000))
-    assert desk.http("POST", "/v1/emails", json.dumps(fits, ensure_ascii=False)).status == 200
-    assert desk.http("POST", "/v1/emails", json.dumps(does_not, ensure_ascii=False)).status == 413
+    assert client.http("POST", "/v1/emails", json.dumps(fits, ensure_ascii=False)).status == 200
+    assert client.http("POST", "/v1/emails", json.dumps(does_not, ensure_ascii=False)).status == 413
 
 
 @pytest.mark.parametrize(
@@ -144,17 +144,17 @@ def test_its_size_is_what_travels_whatever_the_alphabet(desk: Desk) -> None:
         ('{"to": "\\ud800"}', 400, "The request is not valid UTF-8."),
     ],
 )
-def test_what_is_not_json_is_refused_as_such(desk: Desk, body: str, status: int, sentence: str) -> None:
-    answer = desk.http("POST", "/v1/emails", body)
+def test_what_is_not_json_is_refused_as_such(client: Client, body: str, status: int, sentence: str) -> None:
+    answer = client.http("POST", "/v1/emails", body)
     assert answer.status == status
     assert sentence in answer.body["errors"][0]["message"]
 
 
-def test_another_content_type_is_refused(desk: Desk) -> None:
-    assert desk.http("POST", "/v1/emails", code(), content_type="text/plain").status == 415
+def test_another_content_type_is_refused(client: Client) -> None:
+    assert client.http("POST", "/v1/emails", code(), content_type="text/plain").status == 415
 
 
-def test_a_body_that_is_not_base64_as_announced_is_refused(desk: Desk) -> None:
+def test_a_body_that_is_not_base64_as_announced_is_refused(client: Client) -> None:
     event = {
         "version": "2.0",
         "routeKey": "POST /v1/emails",
@@ -163,9 +163,9 @@ def test_a_body_that_is_not_base64_as_announced_is_refused(desk: Desk) -> None:
         "body": "%%%",
         "isBase64Encoded": True,
     }
-    assert desk.module.handler(event, desk)["statusCode"] == 400
+    assert client.function(event)["statusCode"] == 400
     event["body"] = base64.b64encode(b"{}").decode()
-    assert desk.module.handler(event, desk)["statusCode"] == 401
+    assert client.function(event)["statusCode"] == 401
 
 
 @pytest.mark.parametrize(
@@ -190,22 +190,22 @@ def test_a_body_that_is_not_base64_as_announced_is_refused(desk: Desk) -> None:
     ],
     ids=repr,
 )
-def test_no_event_crashes_an_invocation(desk: Desk, event: Any) -> None:
-    answer = desk.invoke(event)
+def test_no_event_crashes_an_invocation(client: Client, event: Any) -> None:
+    answer = client.invoke(event)
     assert answer["status"] == "refused"
     assert answer["errors"]
 
 
 @pytest.mark.parametrize("context", [{}, {"requestContext": None}, {"requestContext": {"http": []}}], ids=repr)
-def test_an_event_that_imitates_the_gateway_badly_is_refused_too(desk: Desk, context: dict[str, Any]) -> None:
-    assert desk.module.handler({"version": "2.0", "routeKey": "POST /v1/emails"} | context, desk)["statusCode"] == 400
+def test_an_event_that_imitates_the_gateway_badly_is_refused_too(client: Client, context: dict[str, Any]) -> None:
+    assert client.function({"version": "2.0", "routeKey": "POST /v1/emails"} | context)["statusCode"] == 400
 
 
-def test_an_event_nested_beyond_reason_is_refused(desk: Desk) -> None:
+def test_an_event_nested_beyond_reason_is_refused(client: Client) -> None:
     event: Any = "leaf"
     for _ in range(100):
         event = {"data": event}
-    assert desk.invoke(event)["errors"] == [{"field": "body", "message": "The request is nested too deeply."}]
+    assert client.invoke(event)["errors"] == [{"field": "body", "message": "The request is nested too deeply."}]
 
 
 JSON = st.recursive(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailroom_ops.sandbox.faults import Kind
-from tests.api.conftest import code, notice
+from tests.api.client import code, notice
 from tests.running import Answer, Running
 
 KEY = "local-api-key"

@@ -178,6 +178,6 @@ def test_a_broken_template_of_a_tenant_is_reported_and_the_mail_goes_out_in_ours
     message = code(tenant="acme")
     assert hand(deliver, Parcel.of(message)) == []
     assert "424242" in sandbox.inbox.all()[0].html
-    (line,) = logged(deliver, "The tenant's own template was not used, ours was")
+    (line,) = logged(deliver, "Tenant template not usable, built-in template used instead")
     assert (line["tenant"], "sign-in-code.html" in line["why"]) == ("acme", True)
     assert '"reason":"template"' in capsys.readouterr().out

@@ -1,20 +1,15 @@
 """The function by its face: whatever comes gets an answer of ours, and no log or metric tells what is private."""
 
-import importlib
-import io
 import json
 import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from functions.feedback.app import build
 from mailroom.aws.client import Aws
 from mailroom.ledger.table import Ledger
 from mailroom.model.event import What
@@ -23,6 +18,7 @@ from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
 from tests.cloud import put
 from tests.factories import KEY, message, sent
+from tests.lambda_function import LambdaFunction
 
 FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ODD = st.text(max_size=40) | st.integers() | st.floats(allow_nan=False) | st.none() | st.booleans()
@@ -39,7 +35,7 @@ HEADERS = (
 
 
 @pytest.fixture
-def feedback(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def feedback(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> LambdaFunction:
     environment = {
         "ENVIRONMENT": "staging",
         "TABLE_NAME": "ledger",
@@ -50,11 +46,7 @@ def feedback(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         monkeypatch.setenv(variable, value)
     for name, value in {**reports.settings(), "ledger/address_key": KEY}.items():
         put(aws, name, value, "staging")
-    module = importlib.reload(importlib.import_module("functions.feedback.app"))
-    monkeypatch.setattr(module, "log", io.StringIO(), raising=False)
-    monkeypatch.setattr(module, "logger", Logger(service=f"feedback-{uuid.uuid4()}", stream=module.log))
-    yield module
-    module.aws.close()
+    return LambdaFunction(build, aws)
 
 
 def mail(said: Message, provider: str = "resend") -> Captured:
@@ -91,39 +83,33 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], float]:
     return found
 
 
-def logged(feedback: ModuleType) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in feedback.log.getvalue().splitlines()]
-
-
 def test_what_is_heard_is_counted_by_provider_and_logged_where_it_matters(
-    feedback: ModuleType, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    feedback: LambdaFunction, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mails = [sent(ledger, message(to=f"canary{n}@example.com")) for n in range(4)]
     whats = (What.DELIVERED, What.DELIVERED, What.BOUNCED, What.COMPLAINED)
     for said, what in zip(mails, whats, strict=True):
-        assert feedback.handler(report(said, what), None)["statusCode"] == 200
-    feedback.handler(report(message(), What.BOUNCED), None)
+        assert feedback(report(said, what))["statusCode"] == 200
+    feedback(report(message(), What.BOUNCED))
     found = metrics(capsys)
     for name, number in {"Delivered": 2, "Bounced": 1, "Complained": 1, "UnknownEvents": 1}.items():
         assert found[name, "feedback"] == found[name, "resend", "feedback"] == number
-    lines = {line["event"]: line for line in logged(feedback) if "event" in line}
+    lines = {line["event"]: line for line in feedback.logged() if "event" in line}
     assert set(lines) == {"bounced", "complained"}, "what went well is in the ledger"
     assert lines["complained"]["message_id"] == mails[3].id
-    assert [line["message"] for line in logged(feedback)][-1] == "Event ignored: no such message"
+    assert [line["message"] for line in feedback.logged()][-1] == "Event ignored: no such message"
 
 
 def test_a_repeated_event_and_a_soft_bounce_are_counted_apart(
-    feedback: ModuleType, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    feedback: LambdaFunction, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = sent(ledger, message())
     event = report(said, What.DELIVERED)
-    feedback.handler(event, None)
-    feedback.handler(event, None)
+    feedback(event)
+    feedback(event)
     other = sent(ledger, message(), "postmark")
     soft = {"RecordType": "Bounce", "Type": "SoftBounce", "Metadata": {"message_id": other.id}}
-    feedback.handler(
-        request(reports.Posting("/feedback/postmark/local-feedback-secret", json.dumps(soft).encode())), None
-    )
+    feedback(request(reports.Posting("/feedback/postmark/local-feedback-secret", json.dumps(soft).encode())))
     found = metrics(capsys)
     assert (found["Delivered", "feedback"], found["RepeatedEvents", "feedback"]) == (1, 1)
     assert found["SoftBounced", "postmark", "feedback"] == 1
@@ -131,24 +117,24 @@ def test_a_repeated_event_and_a_soft_bounce_are_counted_apart(
 
 
 def test_a_report_of_an_account_that_did_not_send_the_mail_is_logged_and_counted(
-    feedback: ModuleType, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    feedback: LambdaFunction, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(aws, "feedback/resend.acme/secret", reports.settings()["feedback/resend/secret"], "staging")
     said = sent(ledger, message(to="canary@example.com"))
     event = report(said, What.BOUNCED)
     event["pathParameters"]["provider"] = "resend.acme"
-    assert feedback.handler(event, None)["statusCode"] == 200
+    assert feedback(event)["statusCode"] == 200
     found = metrics(capsys)
     assert found["UnknownEvents", "feedback"] == found["UnknownEvents", "resend.acme", "feedback"] == 1
     assert ("Bounced", "feedback") not in found
-    (line,) = logged(feedback)
+    (line,) = feedback.logged()
     assert line["level"] == "WARNING"
     assert line["message"] == "Event ignored: this account did not send the message"
     assert (line["message_id"], line["provider"], line["tenant"]) == (said.id, "resend.acme", "default")
 
 
 def test_neither_log_nor_metric_nor_answer_tells_anything_private(
-    feedback: ModuleType, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    feedback: LambdaFunction, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     canaries = (
         "canary-reader@example.com",
@@ -161,87 +147,80 @@ def test_neither_log_nor_metric_nor_answer_tells_anything_private(
     for provider in ("resend", "sendgrid", "mailgun", "postmark", "aliyun"):
         for said in (sent(ledger, message(to=canaries[0]), provider), message(to=canaries[0])):
             event = report(said, What.BOUNCED, provider)
-            answers.append(feedback.handler(event, None))
+            answers.append(feedback(event))
             event["body"] = event["body"].replace("user unknown", f"your {canaries[1]} at {canaries[2]}")
-            answers.append(feedback.handler(event, None))
+            answers.append(feedback(event))
             event["headers"] = {}
-            answers.append(feedback.handler(event, None))
+            answers.append(feedback(event))
     written = feedback.log.getvalue() + capsys.readouterr().out + json.dumps(answers)
     for canary in canaries:
         assert canary not in written
 
 
 def test_when_the_table_is_out_of_reach_the_provider_is_asked_to_come_again(
-    feedback: ModuleType, aws: Aws, ledger: Ledger
+    feedback: LambdaFunction, aws: Aws, ledger: Ledger
 ) -> None:
     said = sent(ledger, message())
     event = report(said, What.BOUNCED)
     aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
-    answer = feedback.handler(event, None)
+    answer = feedback(event)
     assert (answer["statusCode"], answer["headers"]["content-type"]) == (503, "text/plain; charset=utf-8")
     assert "Traceback" not in answer["body"]
-    assert logged(feedback)[-1]["level"] == "ERROR"
+    assert feedback.logged()[-1]["level"] == "ERROR"
 
 
 def test_a_malformed_secret_is_ours_to_mend_and_says_so_in_the_log(
-    feedback: ModuleType, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    feedback: LambdaFunction, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for provider in ("resend", "sendgrid"):
         put(aws, f"feedback/{provider}/secret", "not base64!", "staging")
     for provider in ("resend", "sendgrid"):
         said = sent(ledger, message(), provider)
-        assert feedback.handler(report(said, What.DELIVERED, provider), None)["statusCode"] == 503
-        assert f"feedback/{provider}/secret" in logged(feedback)[-1]["detail"]
+        assert feedback(report(said, What.DELIVERED, provider))["statusCode"] == 503
+        assert f"feedback/{provider}/secret" in feedback.logged()[-1]["detail"]
     assert metrics(capsys)["Misconfigured", "feedback"] == 2
 
 
 def test_both_values_of_a_secret_are_accepted_while_it_is_rotated(
-    feedback: ModuleType, aws: Aws, ledger: Ledger
+    feedback: LambdaFunction, aws: Aws, ledger: Ledger
 ) -> None:
     put(aws, "feedback/postmark.acme/secret", "new secret\nold-secret\n", "staging")
     said = sent(ledger, message(tenant="acme"), "postmark.acme")
     body = json.dumps({"RecordType": "Delivery", "Metadata": {"message_id": said.id}}).encode()
     for secret, status in (("older", 401), ("old-secret", 200), ("new secret", 200)):
         posting = reports.Posting(f"/feedback/postmark.acme/{secret}", body)
-        assert feedback.handler(request(posting), None)["statusCode"] == status
+        assert feedback(request(posting))["statusCode"] == status
     row = ledger.read(said.id)
     assert row
     assert [entry["provider"] for entry in row["timeline"] if "event" in entry] == ["postmark.acme"]
 
 
-def test_a_provider_that_was_not_set_up_is_told_so(feedback: ModuleType, aws: Aws) -> None:
+def test_a_provider_that_was_not_set_up_is_told_so(feedback: LambdaFunction, aws: Aws) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/staging/feedback/postmark/secret"})
-    answer = feedback.handler(request(reports.Posting("/feedback/postmark/anything", b"{}")), None)
+    answer = feedback(request(reports.Posting("/feedback/postmark/anything", b"{}")))
     assert (answer["statusCode"], answer["body"]) == (404, "Reports of this provider are not set up.")
 
 
 @pytest.mark.parametrize("provider", ["resend", "sendgrid", "mailgun", "postmark", "aliyun"])
 def test_the_account_of_an_unknown_tenant_is_answered_like_a_wrong_secret(
-    feedback: ModuleType, aws: Aws, provider: str
+    feedback: LambdaFunction, aws: Aws, provider: str
 ) -> None:
     for name, value in reports.settings().items():
         put(aws, name.replace(f"feedback/{provider}/", f"feedback/{provider}.acme/"), value, "staging")
     answers = [
-        feedback.handler(request(reports.Posting(f"/feedback/{provider}.{tenant}/wrong", b"{}")), None)
+        feedback(request(reports.Posting(f"/feedback/{provider}.{tenant}/wrong", b"{}")))
         for tenant in ("acme", "nobody")
     ]
     assert answers[0]["statusCode"] == 401
     assert answers[0] == answers[1]
-    assert [line["reason"] for line in logged(feedback)][1] == f"feedback/{provider}.nobody is not set up"
+    assert [line["reason"] for line in feedback.logged()][1] == f"feedback/{provider}.nobody is not set up"
 
 
-def test_a_stranger_causes_one_parameter_lookup_whatever_account_he_names(feedback: ModuleType) -> None:
-    calls: list[str] = []
-    call = feedback.aws.call
-
-    def recorded(service: str, operation: str, body: Any) -> Any:
-        calls.append(f"{service} {operation}")
-        return call(service, operation, body)
-
-    feedback.aws.call = recorded
+def test_a_stranger_causes_one_parameter_lookup_whatever_account_he_names(feedback: LambdaFunction) -> None:
+    calls = feedback.record_calls()
     for number in range(20):
         for provider in ("resend", "postmark"):
-            feedback.handler(request(reports.Posting(f"/feedback/{provider}.t{number}", b"{}")), None)
+            feedback(request(reports.Posting(f"/feedback/{provider}.t{number}", b"{}")))
     assert calls == ["ssm GetParametersByPath"]
 
 
@@ -254,18 +233,20 @@ def test_a_stranger_causes_one_parameter_lookup_whatever_account_he_names(feedba
     encoded=st.booleans(),
 )
 def test_a_stranger_gets_a_4xx_whatever_he_says(
-    feedback: ModuleType, provider: str, body: str, headers: dict[str, str], secret: str | None, encoded: bool
+    feedback: LambdaFunction, provider: str, body: str, headers: dict[str, str], secret: str | None, encoded: bool
 ) -> None:
     path = {"provider": provider, **({"secret": secret} if secret else {})}
     context = {"http": {"method": "POST", "sourceIp": "192.0.2.1"}, "timeEpoch": time.time() * 1000}
     event = {"requestContext": context, "pathParameters": path, "headers": headers, "body": body}
-    answer = feedback.handler({**event, "isBase64Encoded": encoded}, None)
+    answer = feedback({**event, "isBase64Encoded": encoded})
     assert 400 <= answer["statusCode"] < 500
 
 
 @FUZZ
 @given(said=JSON, data=JSON, kind=st.sampled_from(["email.bounced", "email.failed", "email.suppressed", "other"]))
-def test_what_is_proven_is_taken_in_however_odd_it_is(feedback: ModuleType, said: Any, data: Any, kind: str) -> None:
+def test_what_is_proven_is_taken_in_however_odd_it_is(
+    feedback: LambdaFunction, said: Any, data: Any, kind: str
+) -> None:
     told = (
         ("/feedback/resend", said),
         ("/feedback/resend", {"type": kind, "created_at": said, "data": data}),
@@ -283,22 +264,24 @@ def test_what_is_proven_is_taken_in_however_odd_it_is(feedback: ModuleType, said
                 posting = reports.sign_sendgrid(text, now)
             case _:
                 posting = reports.Posting(f"{path}/local-feedback-secret", text)
-        assert feedback.handler(request(posting), None)["statusCode"] in (200, 400)
+        assert feedback(request(posting))["statusCode"] in (200, 400)
 
 
 @FUZZ
 @given(mail=JSON, bounce=JSON, kind=st.sampled_from(["Bounce", "Complaint", "Delivery", "Open", "Reject"]))
-def test_whatever_ses_says_of_a_mail_is_taken_in(feedback: ModuleType, mail: Any, bounce: Any, kind: str) -> None:
+def test_whatever_ses_says_of_a_mail_is_taken_in(feedback: LambdaFunction, mail: Any, bounce: Any, kind: str) -> None:
     particulars = {"Bounce": "bounce", "Complaint": "complaint"}.get(kind, "delivery")
     event = {"eventType": kind, "mail": mail, particulars: {"bouncedRecipients": bounce, "timestamp": mail}}
-    assert feedback.handler({"source": "aws.ses", "detail": event}, None)["events"] >= 1
-    assert feedback.handler({"source": "aws.ses", "detail": mail}, None)["events"] == 0
+    assert feedback({"source": "aws.ses", "detail": event})["events"] >= 1
+    assert feedback({"source": "aws.ses", "detail": mail})["events"] == 0
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("feedback-*.json")), ids=lambda path: path.stem)
-def test_the_events_that_come_with_the_project_are_taken_in(feedback: ModuleType, ledger: Ledger, path: Path) -> None:
+def test_the_events_that_come_with_the_project_are_taken_in(
+    feedback: LambdaFunction, ledger: Ledger, path: Path
+) -> None:
     said = sent(ledger, message(id="01a1fad716a3febae9f7600d82e2dad8"), path.stem.split("-")[1])
-    answer = feedback.handler(json.loads(path.read_text()), None)
+    answer = feedback(json.loads(path.read_text()))
     assert (json.loads(answer["body"]) if "body" in answer else answer) == {"events": 1}
     row = ledger.read(said.id)
     assert row

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,11 +30,11 @@ class Endpoint:
 
     outcome: Outcome = field(default_factory=lambda: Outcome(b'{"statusCode": 204}'))
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    reports: list[tuple[str, int]] = field(default_factory=list)
+    reports: list[Mapping[str, str]] = field(default_factory=list)
     port: int = 0
 
     def gateway(self, throttle: tuple[float, float] = (0, 0)) -> Gateway:
-        return Gateway(ROUTES, throttle, self.invoke, lambda route, status, _: self.reports.append((route, status)))
+        return Gateway(ROUTES, throttle, self.invoke, self.reports.append)
 
     def invoke(self, name: str, event: bytes) -> Outcome:
         self.calls.append((name, json.loads(event)))
@@ -189,13 +189,24 @@ def test_a_failed_function_is_a_500_without_its_message(endpoint: Endpoint) -> N
     answer = endpoint.ask("POST", "/only")
 
     assert (answer.status, answer.json()) == (500, {"message": "Internal Server Error"})
-    assert endpoint.reports == [("POST /only", 500)]
+    assert [(report["routeKey"], report["status"]) for report in endpoint.reports] == [("POST /only", "500")]
 
 
 def test_the_report_names_the_route_and_not_the_path(endpoint: Endpoint) -> None:
     endpoint.ask("POST", "/things/secret-of-a-provider?key=1")
 
-    assert endpoint.reports == [("POST /things/{name}", 204)]
+    (report,) = endpoint.reports
+    assert (report["httpMethod"], report["routeKey"], report["status"]) == ("POST", "ANY /things/{name}", "204")
+    assert "secret-of-a-provider" not in repr(report)
+
+
+def test_event_response_and_report_have_the_same_request_id(endpoint: Endpoint) -> None:
+    answers = [endpoint.ask("POST", "/only") for _ in range(2)]
+
+    ids = [answer.headers["apigw-requestid"] for answer in answers]
+    assert ids[0] != ids[1]
+    assert [event["requestContext"]["requestId"] for _, event in endpoint.calls] == ids
+    assert [report["requestId"] for report in endpoint.reports] == ids
 
 
 def test_head_reaches_the_function_and_gets_no_body(endpoint: Endpoint) -> None:

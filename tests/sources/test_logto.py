@@ -1,43 +1,28 @@
 """The webhook function by its face: an event in, a response and a parcel out."""
 
 import base64
-import importlib
-import io
 import json
 import os
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
 
+from functions.webhook.app import build
 from mailroom.aws.client import Aws
 from mailroom.model.message import Parcel
 from tests.cloud import put
+from tests.lambda_function import LambdaFunction
 
 TOKEN = "Bearer local-logto-token"
 QUEUES = {"CODES_QUEUE_URL": "codes", "NOTICES_QUEUE_URL": "notices"}
 
 
 @pytest.fixture
-def webhook(aws: Aws, environment: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def webhook(aws: Aws, environment: pytest.MonkeyPatch) -> LambdaFunction:
     put(aws, "webhooks/logto/authorization", f"{TOKEN}\nBearer the-next-one")
     put(aws, "webhooks/logto/acme/authorization", "Bearer local-acme-token")
-    module = start(environment)
-    yield module
-    module.aws.close()
-
-
-def start(environment: pytest.MonkeyPatch) -> ModuleType:
-    """Load the function as a new process does."""
-    module = importlib.reload(importlib.import_module("functions.webhook.app"))
-    log = io.StringIO()
-    environment.setattr(module, "log", log, raising=False)
-    environment.setattr(module, "logger", Logger(service=f"webhook-{uuid.uuid4()}", stream=log))
-    return module
+    return LambdaFunction(build, aws)
 
 
 def event(
@@ -62,25 +47,12 @@ def sign_in(**changes: Any) -> dict[str, Any]:
     return {"to": "ada@example.com", "type": "SignIn", "payload": {"code": "012345", "locale": "de"}} | changes
 
 
-def record_calls(webhook: ModuleType) -> list[str]:
-    """Return a list that grows with each call to AWS from now on."""
-    calls: list[str] = []
-    call = webhook.aws.call
-
-    def recorded(service: str, operation: str, body: Any) -> Any:
-        calls.append(f"{service} {operation}")
-        return call(service, operation, body)
-
-    webhook.aws.call = recorded
-    return calls
-
-
-def ask(webhook: ModuleType, event: dict[str, Any]) -> tuple[int, str]:
-    response = webhook.handler(event, None)
+def ask(webhook: LambdaFunction, event: dict[str, Any]) -> tuple[int, str]:
+    response = webhook(event)
     return response["statusCode"], response["body"]
 
 
-def parcels(aws: Aws, webhook: ModuleType) -> list[Parcel]:
+def parcels(aws: Aws, webhook: LambdaFunction) -> list[Parcel]:
     found = []
     for variable in QUEUES:
         url = os.environ[variable]
@@ -91,7 +63,7 @@ def parcels(aws: Aws, webhook: ModuleType) -> list[Parcel]:
     return found
 
 
-def test_an_accepted_mail_is_on_its_lane_when_the_answer_leaves(webhook: ModuleType, aws: Aws) -> None:
+def test_an_accepted_mail_is_on_its_lane_when_the_answer_leaves(webhook: LambdaFunction, aws: Aws) -> None:
     status, body = ask(webhook, event(sign_in(ip="2001:db8::1")))
     (parcel,) = parcels(aws, webhook)
     message = parcel.message
@@ -120,18 +92,18 @@ def test_an_accepted_mail_is_on_its_lane_when_the_answer_leaves(webhook: ModuleT
         ("TypeOfTheFuture", "generic-code", "codes"),
     ],
 )
-def test_each_type_has_its_kind_and_lane(webhook: ModuleType, aws: Aws, type_: str, kind: str, lane: str) -> None:
+def test_each_type_has_its_kind_and_lane(webhook: LambdaFunction, aws: Aws, type_: str, kind: str, lane: str) -> None:
     assert ask(webhook, event(sign_in(type=type_)))[0] == 200
     (parcel,) = parcels(aws, webhook)
     assert (parcel.message.kind, parcel.lane) == (kind, lane)
 
 
-def test_only_to_and_type_are_needed(webhook: ModuleType, aws: Aws) -> None:
+def test_only_to_and_type_are_needed(webhook: LambdaFunction, aws: Aws) -> None:
     assert ask(webhook, event({"to": "ada@example.com", "type": "OrganizationInvitation"}))[0] == 200
     assert ask(webhook, event({"to": "ada@example.com", "type": "Generic", "payload": None, "ip": None}))[0] == 200
 
 
-def test_what_we_do_not_know_is_kept_as_data(webhook: ModuleType, aws: Aws) -> None:
+def test_what_we_do_not_know_is_kept_as_data(webhook: LambdaFunction, aws: Aws) -> None:
     payload = {
         "link": "https://app.example.com/?a=1&b=2",
         "inviter": {"name": None},
@@ -142,7 +114,9 @@ def test_what_we_do_not_know_is_kept_as_data(webhook: ModuleType, aws: Aws) -> N
     assert {name: parcel.message.data[name] for name in payload} == payload
 
 
-def test_the_organization_speaks_in_an_invitation_and_the_application_elsewhere(webhook: ModuleType, aws: Aws) -> None:
+def test_the_organization_speaks_in_an_invitation_and_the_application_elsewhere(
+    webhook: LambdaFunction, aws: Aws
+) -> None:
     payload = {
         "application": {
             "name": "acme-web",
@@ -158,7 +132,7 @@ def test_the_organization_speaks_in_an_invitation_and_the_application_elsewhere(
     assert invitation.message.brand == {"name": "Analytical Engines"}
 
 
-def test_a_console_test_has_no_identity_and_a_repeated_code_has_one(webhook: ModuleType, aws: Aws) -> None:
+def test_a_console_test_has_no_identity_and_a_repeated_code_has_one(webhook: LambdaFunction, aws: Aws) -> None:
     for _ in range(2):
         ask(webhook, event(sign_in(type="Generic", payload={"code": "000000"})))
         ask(webhook, event(sign_in()))
@@ -168,13 +142,13 @@ def test_a_console_test_has_no_identity_and_a_repeated_code_has_one(webhook: Mod
     assert len({m.id for m in messages}) == 4
 
 
-def test_both_values_of_a_rotation_are_accepted_and_no_other(webhook: ModuleType) -> None:
+def test_both_values_of_a_rotation_are_accepted_and_no_other(webhook: LambdaFunction) -> None:
     assert ask(webhook, event(sign_in(), authorization="Bearer the-next-one"))[0] == 200
     for wrong in ("", "bearer local-logto-token", TOKEN + " ", "local-logto-token", f"{TOKEN}\nBearer the-next-one"):
         assert ask(webhook, event(sign_in(), authorization=wrong))[0] == 401
 
 
-def test_a_tenant_has_its_own_secret(webhook: ModuleType, aws: Aws) -> None:
+def test_a_tenant_has_its_own_secret(webhook: LambdaFunction, aws: Aws) -> None:
     assert ask(webhook, event(sign_in(), tenant="acme", authorization="Bearer local-acme-token"))[0] == 200
     assert parcels(aws, webhook)[0].message.tenant == "acme"
     assert ask(webhook, event(sign_in(), tenant="acme"))[0] == 401
@@ -184,15 +158,15 @@ def test_a_tenant_has_its_own_secret(webhook: ModuleType, aws: Aws) -> None:
 @pytest.mark.parametrize("tenant", ["nobody", "Acme", "../acme", "acme/authorization", "x" * 64])
 @pytest.mark.parametrize("authorization", ["Bearer wrong", "", TOKEN])
 def test_an_unknown_tenant_is_answered_like_a_wrong_secret(
-    webhook: ModuleType, tenant: str, authorization: str
+    webhook: LambdaFunction, tenant: str, authorization: str
 ) -> None:
     wrong = ask(webhook, event(sign_in(), tenant="acme", authorization="Bearer wrong"))
     assert wrong[0] == 401
     assert ask(webhook, event(sign_in(), tenant=tenant, authorization=authorization)) == wrong
 
 
-def test_a_stranger_causes_one_parameter_lookup_whatever_he_calls_himself(webhook: ModuleType, aws: Aws) -> None:
-    calls = record_calls(webhook)
+def test_a_stranger_causes_one_parameter_lookup_whatever_he_calls_himself(webhook: LambdaFunction, aws: Aws) -> None:
+    calls = webhook.record_calls()
     for number in range(50):
         ask(webhook, event(sign_in(), tenant=f"tenant-{number}", authorization="Bearer wrong"))
     assert calls == ["ssm GetParametersByPath"]
@@ -237,7 +211,7 @@ BAD = [
 
 @pytest.mark.parametrize(("bad", "status"), BAD)
 def test_bad_input_gets_one_plain_sentence_and_leaves_nothing(
-    webhook: ModuleType, aws: Aws, bad: dict[str, Any], status: int
+    webhook: LambdaFunction, aws: Aws, bad: dict[str, Any], status: int
 ) -> None:
     got, body = ask(webhook, bad)
     assert got == status
@@ -247,13 +221,13 @@ def test_bad_input_gets_one_plain_sentence_and_leaves_nothing(
     assert parcels(aws, webhook) == []
 
 
-def test_header_names_may_come_in_any_case(webhook: ModuleType) -> None:
+def test_header_names_may_come_in_any_case(webhook: LambdaFunction) -> None:
     odd = event(sign_in())
     odd["headers"] = {"AUTHORIZATION": TOKEN, "Content-Type": "Application/JSON; charset=utf-8"}
     assert ask(webhook, odd)[0] == 200
 
 
-def test_a_code_that_came_as_a_number_is_sent_all_the_same(webhook: ModuleType, aws: Aws) -> None:
+def test_a_code_that_came_as_a_number_is_sent_all_the_same(webhook: LambdaFunction, aws: Aws) -> None:
     assert ask(webhook, event(sign_in(payload={"code": 123456})))[0] == 200
     assert parcels(aws, webhook)[0].message.data["code"] == "123456"
 
@@ -269,28 +243,28 @@ def test_a_code_that_came_as_a_number_is_sent_all_the_same(webhook: ModuleType, 
     ],
 )
 def test_only_the_listed_networks_may_call_the_webhook(
-    webhook: ModuleType, environment: pytest.MonkeyPatch, networks: str, status: int
+    webhook: LambdaFunction, aws: Aws, environment: pytest.MonkeyPatch, networks: str, status: int
 ) -> None:
     environment.setenv("ALLOWED_SOURCE_CIDRS", networks)
-    assert ask(start(environment), event(sign_in()))[0] == status
+    assert ask(LambdaFunction(build, aws), event(sign_in()))[0] == status
 
 
 @pytest.mark.parametrize("entry", ["999.1.1.1/8", "203.0.113.0/99", "/99", "::/129", "example.com"])
 def test_a_malformed_network_closes_the_webhook_and_is_named_in_the_log(
-    webhook: ModuleType, aws: Aws, environment: pytest.MonkeyPatch, entry: str
+    webhook: LambdaFunction, aws: Aws, environment: pytest.MonkeyPatch, entry: str
 ) -> None:
     environment.setenv("ALLOWED_SOURCE_CIDRS", f"203.0.113.0/24, {entry}")
-    webhook = start(environment)
+    webhook = LambdaFunction(build, aws)
     for _ in range(2):
         assert ask(webhook, event(sign_in())) == (503, "Email could not be sent. Please try again.")
     assert parcels(aws, webhook) == []
-    (line, _) = [json.loads(line) for line in webhook.log.getvalue().splitlines()]
+    (line, _) = webhook.logged()
     assert (line["level"], line["code"]) == ("ERROR", "malformed")
     assert f"AllowedSourceCidrs contains {entry}, which is not a network" in line["detail"]
 
 
 def test_without_a_configured_secret_nothing_is_taken_and_the_log_says_what_to_set(
-    webhook: ModuleType, aws: Aws
+    webhook: LambdaFunction, aws: Aws
 ) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/webhooks/logto/authorization"})
     assert ask(webhook, event(sign_in()))[0] == 503
@@ -298,7 +272,7 @@ def test_without_a_configured_secret_nothing_is_taken_and_the_log_says_what_to_s
 
 
 def test_when_the_queue_is_gone_the_caller_hears_503_and_the_log_says_why(
-    webhook: ModuleType, aws: Aws, capsys: pytest.CaptureFixture[str]
+    webhook: LambdaFunction, aws: Aws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for queue in aws.call("sqs", "ListQueues", {})["QueueUrls"]:
         aws.call("sqs", "DeleteQueue", {"QueueUrl": queue})
@@ -308,7 +282,7 @@ def test_when_the_queue_is_gone_the_caller_hears_503_and_the_log_says_why(
     assert [line for line in lines if "_aws" in line and "Misconfigured" in line]
 
 
-def test_no_log_line_holds_anything_private(webhook: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_log_line_holds_anything_private(webhook: LambdaFunction, capsys: pytest.CaptureFixture[str]) -> None:
     ask(
         webhook, event(sign_in(to="canary@example.com", payload={"code": "KX9876", "link": "https://canary.example/x"}))
     )
@@ -320,7 +294,7 @@ def test_no_log_line_holds_anything_private(webhook: ModuleType, capsys: pytest.
         assert canary not in written
 
 
-def test_the_events_in_the_repository_are_accepted(webhook: ModuleType) -> None:
+def test_the_events_in_the_repository_are_accepted(webhook: LambdaFunction) -> None:
     files = sorted((Path(__file__).parents[2] / "events").glob("webhook-*.json"))
     for file in files:
-        assert webhook.handler(json.loads(file.read_text()), None)["statusCode"] == 200, file.name
+        assert webhook(json.loads(file.read_text()))["statusCode"] == 200, file.name

@@ -37,12 +37,13 @@ class MailroomError(Exception):
 
 
 class RequestError(MailroomError):
-    """The caller's request is at fault; `str()` is the sentence an end user may see."""
+    """The caller's request is at fault; `str()` is the sentence an end user may see, `reason` is for the log alone."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, *, reason: str = "") -> None:
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+        self.reason = reason
 
 
 class InvalidRequest(RequestError):

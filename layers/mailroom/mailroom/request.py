@@ -1,8 +1,9 @@
-"""An HTTP request as API Gateway hands it over, and the answer it takes."""
+"""HTTP requests as API Gateway hands them over, and the responses it takes."""
 
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -10,10 +11,11 @@ from typing import Any
 
 from mailroom.errors import ConfigurationError, RequestError
 
-__all__ = ["BODY_LENGTH", "AllowedNetworks", "Request", "answer", "parse_json", "refuse"]
+__all__ = ["BODY_LENGTH", "AllowedNetworks", "Request", "answer", "parse_json", "refuse", "request_id"]
 
 BODY_LENGTH = 64 * 1024  # with its rendered Email beside it, a parcel still fits into one SQS message
 DEPTH = 32
+REQUEST_ID = re.compile(r"[\w=-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,13 @@ class Request:
         if len(self.body) > limit:
             raise RequestError(413, "The request is too large.")
         return parse_json(self.body)
+
+
+def request_id(event: Any) -> str | None:
+    """Return API Gateway's id of an HTTP request, under which the access log has it; None for any other event."""
+    context = event.get("requestContext") if isinstance(event, Mapping) else None
+    id_ = context.get("requestId") if isinstance(context, Mapping) else None
+    return id_ if isinstance(id_, str) and REQUEST_ID.fullmatch(id_) else None
 
 
 def parse_json(body: bytes) -> Any:

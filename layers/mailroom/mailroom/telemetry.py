@@ -1,9 +1,10 @@
-"""What the functions log and count: message ids, kinds, tenants, errors; never an address, a code or a link."""
+"""Log lines and metrics of the functions: message ids, kinds, tenants, errors; never an address, a code or a link."""
 
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -11,7 +12,6 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from mailroom.errors import ConfigurationError, DeliveryError, RequestError
 from mailroom.ledger.table import Heard
-from mailroom.ledger.tally import Tally
 from mailroom.model.event import Event, What
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
@@ -19,15 +19,14 @@ from mailroom.model.outcome import Outcome, Status
 if TYPE_CHECKING:
     from mailroom.api.service import Reply
 
-__all__ = ["answered", "crashed", "failed", "finished", "heard", "tallied"]
-
+__all__ = ["log_crash", "log_events", "log_failure", "log_outcome", "log_refusal", "log_reply", "tolerate"]
 
 HEADLINES = {
-    Status.ACCEPTED: "Email not sent yet, trying again",
+    Status.ACCEPTED: "Email not sent yet, will retry",
     Status.SENT: "Email sent successfully",
     Status.SKIPPED: "Email skipped",
     Status.FAILED: "Email failed",
-    Status.UNKNOWN: "Email may have been sent, the provider never said so",
+    Status.UNKNOWN: "Email may have been sent: the provider did not confirm it",
 }
 COUNTED_AS = {
     Status.ACCEPTED: "Retried",
@@ -51,8 +50,8 @@ WARNINGS = {
 }
 
 
-def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcome | None, started: float) -> None:
-    """Log one line and count one thing for what came of a delivery; None is a parcel that had its outcome before."""
+def log_outcome(logger: Logger, metrics: Metrics, message: Message, outcome: Outcome | None, started: float) -> None:
+    """Log and count the outcome of a delivery; None stands for a message that had its outcome before."""
     if outcome is None:
         return metrics.add_metric("Repeated", MetricUnit.Count, 1)
     now = time.time()
@@ -68,20 +67,21 @@ def finished(logger: Logger, metrics: Metrics, message: Message, outcome: Outcom
         "retry_in": outcome.retry_in,
         "tries": [f"{t.provider}: {t.answer}{f' ({t.detail})' if t.detail else ''}" for t in outcome.tries],
     }
-    fine = outcome.status in (Status.SENT, Status.SKIPPED) and outcome.reason != "email_not_configured"
-    log = logger.info if fine else logger.warning
+    is_expected = outcome.status in (Status.SENT, Status.SKIPPED) and outcome.reason != "email_not_configured"
+    log = logger.info if is_expected else logger.warning
     log(HEADLINES[outcome.status], extra={name: value for name, value in facts.items() if value not in ("", None, [])})
     for warning in outcome.warnings:
         logger.warning(WARNINGS[warning], extra={"message_id": message.id, "tenant": message.tenant})
     for problem in outcome.problems:
         logger.error(
-            "The tenant's own template was not used, ours was", extra={"tenant": message.tenant, "why": problem}
+            "Tenant template not usable, built-in template used instead",
+            extra={"tenant": message.tenant, "why": problem},
         )
         _count(metrics, "Misconfigured", {"reason": "template"})
     _count(metrics, COUNTED_AS[outcome.status], _dimension(outcome))
-    for tried in outcome.tries:
-        if tried.error and issubclass(tried.error, ConfigurationError):
-            _count(metrics, "Misconfigured", {"provider": tried.provider})
+    for attempt in outcome.tries:
+        if attempt.error and issubclass(attempt.error, ConfigurationError):
+            _count(metrics, "Misconfigured", {"provider": attempt.provider})
     if outcome.status is Status.SENT:
         metrics.add_metric("AcceptedToSent", MetricUnit.Milliseconds, (now - message.created_at) * 1000)
 
@@ -95,14 +95,14 @@ def _dimension(outcome: Outcome) -> Mapping[str, str]:
     return {"reason": outcome.reason}
 
 
-def _count(metrics: Metrics, name: str, by: Mapping[str, str], number: int = 1) -> None:
+def _count(metrics: Metrics, name: str, dimensions: Mapping[str, str], number: int = 1) -> None:
     metrics.add_metric(name, MetricUnit.Count, number)
     with single_metric(name, MetricUnit.Count, number) as metric:
-        for dimension, value in by.items():
+        for dimension, value in dimensions.items():
             metric.add_dimension(dimension, value)
 
 
-def heard(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, Heard, Mapping[str, Any]]]) -> int:
+def log_events(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, Heard, Mapping[str, Any]]]) -> int:
     """Log the events that matter for a single mail and count all of them; return how many there were."""
     metrics.add_metric("Reports", MetricUnit.Count, 1)
     counts: Counter[tuple[str, str]] = Counter()
@@ -133,52 +133,60 @@ def _counted_as(event: Event) -> str:
     return "SoftBounced" if is_soft else REPORTED_AS[event.what]
 
 
-def tallied(logger: Logger, metrics: Metrics, tally: Tally) -> None:
-    """Write the tally; that it could not be written stops nobody's mail."""
-    try:
-        tally.flush()
-    except DeliveryError as error:
-        failed(logger, metrics, error, "Statistics are written later")
-
-
-def answered(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes: bool = False) -> None:
-    """Log and count what came of one request to `send`; its code only where `records_codes` asks for it."""
+def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes: bool = False) -> None:
+    """Log and count the reply to one send request, with its code or link only where `records_codes` is set."""
     message, error = reply.message, reply.error
     if isinstance(error, RequestError):
         logger.info("Refused", extra={"status": reply.status, "fields": reply.fields})
         metrics.add_metric("Refused", MetricUnit.Count, 1)
         error = error.__cause__ if isinstance(error.__cause__, DeliveryError) else None
     if isinstance(error, DeliveryError):
-        failed(logger, metrics, error, "Something that send depends on did not do its part")
+        log_failure(logger, metrics, error, "Request not completed: a dependency failed")
     elif error:
-        crashed(logger, metrics, error, "Stopped on the way")
+        log_crash(logger, metrics, error, "Request not completed: unexpected error")
     if message is None:
         return
     if reply.outcome:
-        finished(logger, metrics, message, reply.outcome, reply.started)
+        log_outcome(logger, metrics, message, reply.outcome, reply.started)
     elif reply.error is None:
         queued = reply.body["status"] == Status.ACCEPTED
-        said = {
+        facts = {
             "message_id": message.id,
             "tenant": message.tenant,
             "kind": message.kind,
             "status": reply.body["status"],
         }
-        logger.info("Accepted" if queued else "Answered as before", extra=said)
+        logger.info("Accepted" if queued else "Idempotent replay", extra=facts)
         metrics.add_metric("Accepted" if queued else "Repeated", MetricUnit.Count, 1)
     if records_codes and reply.status >= 500:
         secret = {name: message.data[name] for name in ("code", "link") if message.data.get(name)}
-        logger.warning("Recorded, because RecordCodeOnFailure is on", extra={"message_id": message.id, **secret})
+        logger.warning("Code logged because RecordCodeOnFailure is enabled", extra={"message_id": message.id, **secret})
 
 
-def failed(logger: Logger, metrics: Metrics, error: DeliveryError, what: str) -> None:
-    """Log and count that something we depend on did not do as asked."""
-    logger.error(what, extra={"party": error.party, "code": error.code, "detail": error.detail})
+def log_refusal(logger: Logger, metrics: Metrics, refusal: RequestError) -> None:
+    """Log and count a request that was refused; the reason is for the log alone."""
+    facts = {"status": refusal.status, "sentence": refusal.sentence, "reason": refusal.reason}
+    logger.info("Refused", extra={name: value for name, value in facts.items() if value})
+    metrics.add_metric("Refused", MetricUnit.Count, 1)
+
+
+def log_failure(logger: Logger, metrics: Metrics, error: DeliveryError, headline: str) -> None:
+    """Log and count the failure of a dependency."""
+    logger.error(headline, extra={"party": error.party, "code": error.code, "detail": error.detail})
     metrics.add_metric(error.category, MetricUnit.Count, 1)
 
 
-def crashed(logger: Logger, metrics: Metrics, error: Exception, what: str) -> None:
-    """Log where an unexpected error came from; not its text, which may quote a reader's mail."""
+@contextmanager
+def tolerate(logger: Logger, metrics: Metrics, headline: str) -> Iterator[None]:
+    """Log and count a DeliveryError of the block, and go on after it."""
+    try:
+        yield
+    except DeliveryError as error:
+        log_failure(logger, metrics, error, headline)
+
+
+def log_crash(logger: Logger, metrics: Metrics, error: Exception, headline: str) -> None:
+    """Log and count an unexpected error: its type and traceback, not its text, which may quote a mail."""
     where = traceback.format_tb(error.__traceback__)
-    logger.error(what, extra={"error": type(error).__name__, "where": where})
+    logger.error(headline, extra={"error": type(error).__name__, "where": where})
     metrics.add_metric("Crashed", MetricUnit.Count, 1)

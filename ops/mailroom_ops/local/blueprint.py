@@ -84,6 +84,12 @@ class Blueprint:
             return float(limits.get("ThrottlingRateLimit", 0)), float(limits.get("ThrottlingBurstLimit", 0))
         return 0, 0
 
+    def access_log_format(self) -> str:
+        """Return the format of the HTTP API's access log, with its variables such as `$context.status`."""
+        for properties in self._template.resources("AWS::Serverless::HttpApi").values():
+            return str(self._template.resolve(properties.get("AccessLogSettings", {}).get("Format", "")))
+        return ""
+
     def sources(self) -> list[Source]:
         """Return the queues that feed functions."""
         urls = {values["Arn"]: values["Ref"] for values in self._template.attributes.values() if "QueueName" in values}

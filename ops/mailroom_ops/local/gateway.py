@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -82,14 +82,18 @@ class Throttle:
 
 
 class Gateway:
-    """Finds the route, invokes its function, maps the answer; `report` hears of each request, without its path."""
+    """Finds the route, invokes its function, maps the answer; `report` gets what the access log knows of each request.
+
+    That is API Gateway's `$context`, as far as it has no path and no address in it.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
+    """
 
     def __init__(
         self,
         routes: list[Route],
         throttle: tuple[float, float],
         invoke: Callable[[str, bytes], Outcome],
-        report: Callable[[str, int, float], None],
+        report: Callable[[Mapping[str, str]], None],
     ) -> None:
         self._routes = sorted(routes, key=lambda route: route.rank)
         self._throttles = {route.key: Throttle(*throttle) for route in routes}
@@ -100,21 +104,30 @@ class Gateway:
         for route in self._routes:
             parameters = route.match(request)
             if parameters is not None:
-                started = time.monotonic()
-                response = self._through(route, parameters, request)
-                self._report(f"{request.method} {route.path}", response.status, time.monotonic() - started)
-                return response
+                request_id, moment, started = uuid.uuid4().hex[:15] + "=", time.time(), time.monotonic()
+                response = self._through(route, parameters, request, request_id)
+                self._report(
+                    {
+                        "requestId": request_id,
+                        "requestTimeEpoch": str(int(moment * 1000)),
+                        "httpMethod": request.method,
+                        "routeKey": route.key,
+                        "status": str(response.status),
+                        "responseLatency": str(round((time.monotonic() - started) * 1000)),
+                    }
+                )
+                return replace(response, headers=(*response.headers, ("apigw-requestid", request_id)))
         return refusal(404, "Not Found")
 
-    def _through(self, route: Route, parameters: dict[str, str], request: Request) -> Response:
+    def _through(self, route: Route, parameters: dict[str, str], request: Request, request_id: str) -> Response:
         if not self._throttles[route.key].admits():
             return refusal(429, "Too Many Requests")
-        event = to_event(request, route.key, parameters)
+        event = to_event(request, route.key, parameters, request_id)
         outcome = self._invoke(route.function, json.dumps(event).encode())
         return refusal(500, "Internal Server Error") if outcome.failed else to_response(outcome.payload)
 
 
-def to_event(request: Request, route_key: str, path_parameters: Mapping[str, str]) -> dict[str, Any]:
+def to_event(request: Request, route_key: str, path_parameters: Mapping[str, str], request_id: str) -> dict[str, Any]:
     """Make the event, payload format 2.0, that a function gets for a request."""
     headers = _joined(request)
     body, encoded = _body(request)
@@ -139,7 +152,7 @@ def to_event(request: Request, route_key: str, path_parameters: Mapping[str, str
                 "sourceIp": request.peer,
                 "userAgent": headers.get("user-agent", ""),
             },
-            "requestId": uuid.uuid4().hex[:15] + "=",
+            "requestId": request_id,
             "routeKey": route_key,
             "stage": "$default",
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(moment)),
@@ -199,4 +212,4 @@ def to_response(payload: bytes) -> Response:
     kept = tuple(
         (name, value) for name, value in headers if name not in ("content-length", "connection", "transfer-encoding")
     )
-    return Response(status, content, (*kept, ("apigw-requestid", uuid.uuid4().hex[:15] + "=")))
+    return Response(status, content, kept)

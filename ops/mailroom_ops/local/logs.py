@@ -15,7 +15,16 @@ KEPT_LINES = 20_000
 COLUMN = 9
 # What Powertools adds to each line, and what says nothing on a laptop.
 NOISE = frozenset({"level", "message", "timestamp", "location", "service", "sampling_rate", "taskName"})
-NOISE |= {"exception", "exception_name", "stack_trace", "correlation_id", "xray_trace_id", "cold_start", "environment"}
+NOISE |= {
+    "exception",
+    "exception_name",
+    "stack_trace",
+    "correlation_id",
+    "xray_trace_id",
+    "cold_start",
+    "environment",
+    "request_id",
+}
 LOUD = {"WARNING": "33", "ERROR": "31;1", "CRITICAL": "31;1"}
 
 
@@ -28,12 +37,13 @@ class Logs:
         self._lines: deque[tuple[str, str]] = deque(maxlen=KEPT_LINES)
         self._lock = threading.Condition()
 
-    def add(self, source: str, line: str) -> None:
-        """Take one raw line of a function."""
+    def add(self, source: str, line: str, *, show: bool = True) -> None:
+        """Take one raw line of a function, or of the access log."""
         with self._lock:
             self._lines.append((source, line))
             self._lock.notify_all()
-            self._show(source, line)
+            if show:
+                self._show(source, line)
 
     def say(self, text: str, level: str = "INFO", source: str = "local") -> None:
         """Say something of our own, which is no function's output."""

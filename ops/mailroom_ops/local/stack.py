@@ -1,5 +1,6 @@
 """The whole local stack, put together: moto, the sandboxes, the functions, the queues' pollers and the front door."""
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,7 @@ __all__ = ["ROOT", "SECRETS", "Options", "Stack"]
 ROOT = Path(__file__).parents[3]
 SECRETS = Path(__file__).with_name("secrets.yaml")
 START_SECONDS = 60.0
+CONTEXT_VARIABLE = re.compile(r"\$context\.([\w.]*\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,13 @@ class Stack:
             "webhook": f"{self.url}/webhooks/logto",
         }
 
-    def _report(self, route: str, status: int, seconds: float) -> None:
-        level = "ERROR" if status >= 500 else "INFO"
-        self.logs.say(f"{route} → {status} in {seconds * 1000:.0f} ms", level, "http")
+    def _report(self, context: Mapping[str, str]) -> None:
+        """Write a request to the access log, in the template's format, and show it as a person reads it."""
+        line = CONTEXT_VARIABLE.sub(lambda name: context.get(name[1], "-"), self.blueprint.access_log_format())
+        self.logs.add("access", line, show=False)
+        route = f"{context['httpMethod']} {context['routeKey'].partition(' ')[2]}"
+        level = "ERROR" if int(context["status"]) >= 500 else "INFO"
+        self.logs.say(f"{route} → {context['status']} in {context['responseLatency']} ms", level, "http")
 
     def _watch(self, opened: ExitStack) -> None:
         roots = [self.options.root / "functions", self.options.root / "layers", self.options.secrets]

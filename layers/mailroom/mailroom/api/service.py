@@ -1,5 +1,6 @@
 """The door of `send`: a request becomes one message, however often it is made, and its caller hears what came of it."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailroom.api.keys import Caller
+from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import LONGEST_TRY
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, InvalidRequest, RequestError
@@ -83,6 +85,10 @@ class SendService:
     delivery: Delivery
     code_lifetime: float
     clock: Callable[[], float] = time.time
+
+    @classmethod
+    def from_env(cls, aws: Aws) -> "SendService":
+        return cls(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
 
     def take(self, body: Any, caller: Caller, deadline: float) -> Reply:
         """Do what one request asks for, now or by queue."""

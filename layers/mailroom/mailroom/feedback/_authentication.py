@@ -28,8 +28,7 @@ class Unauthenticated(RequestError):
     """A report that is not proven to be the provider's. The answer is always the same; `reason` is for the log."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(401, "This report could not be authenticated.")
-        self.reason = reason
+        super().__init__(401, "This report could not be authenticated.", reason=reason)
 
 
 def require_fresh(timestamp: str, now: float) -> None:
