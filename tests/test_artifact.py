@@ -121,6 +121,7 @@ def test_bytecode_speaks_of_where_it_will_lie(here: Artifact) -> None:
 def test_nothing_travels_that_is_not_needed(built: dict[str, Artifact], architecture: str) -> None:
     folder = built[architecture].folder
     assert [path.name for path in sorted((folder / "WebhookFunction").iterdir())] == ["app.py"]
+    assert [path.name for path in sorted((folder / "SendFunction").iterdir())] == ["app.py", "openapi.json"]
     packages = {path.name for path in (folder / "DependenciesLayer" / "python").iterdir()}
     assert not packages & {"bin", "boto3", "botocore", "pip", "tests"}
     assert not list(folder.glob("*/python/**/Makefile"))

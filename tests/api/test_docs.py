@@ -65,7 +65,7 @@ def test_each_event_in_the_repository_is_answered(client: Client, path: Path) ->
 
 
 def test_the_page_names_every_field_status_and_kind(root: Path) -> None:
-    described = json.loads((root / "docs/openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
+    described = json.loads((root / "functions/send/openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
     kinds = described["SendRequest"]["properties"]["kind"]["description"].split(", or ")[0].split(", ")
     words = [*described["SendRequest"]["properties"], *described["Answer"]["properties"]["status"]["enum"], *kinds]
     assert [word for word in words if f"`{word}`" not in PAGE] == []

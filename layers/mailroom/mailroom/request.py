@@ -136,17 +136,17 @@ def _depth(value: Any) -> int:
     return deepest
 
 
-def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] = {}) -> dict[str, Any]:
-    """Return what API Gateway turns into a JSON response."""
+def answer(status: int, body: Mapping[str, Any] | str, headers: Mapping[str, str] = {}) -> dict[str, Any]:
+    """Return a JSON response for API Gateway; a body that is a text is JSON already."""
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json", "cache-control": "no-store", **headers},
-        "body": json.dumps(body),
+        "body": body if isinstance(body, str) else json.dumps(body),
     }
 
 
 def refuse(status: int, sentence: str) -> dict[str, Any]:
-    """Return one plain sentence: Logto shows the body of an error to the person who waits for the mail."""
+    """Return a response of one plain sentence: Logto shows it to the person who waits for the mail."""
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
     if status == 405:
         headers["allow"] = "POST"

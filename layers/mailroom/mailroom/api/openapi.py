@@ -1,4 +1,7 @@
-"""The OpenAPI document of the HTTP door, made from the models that read its requests and the shapes of its answers."""
+"""Generates the OpenAPI document of the HTTP API, from the models of its requests and responses.
+
+`python -m mailroom.api.openapi > functions/send/openapi.json` writes the file that the function serves.
+"""
 
 import json
 import sys
