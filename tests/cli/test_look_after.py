@@ -136,6 +136,7 @@ def test_dead_letters_are_listed_shown_and_sent_again(run: Run, dead: list[str],
     listed = run("dlq", "list")
     assert "3 ready" in listed.said
     assert "1 unreadable" in listed.said
+    assert "acme notification r•••@example.com never sent, not in the ledger" in listed.said
     letters = json.loads(run("dlq", "list", "--lane", "notices", "--json").out)
     first = next(letter["id"] for letter in letters if letter["verdict"] == "ready")
     shown = run("dlq", "show", first)

@@ -75,7 +75,7 @@ def post(mails: Mails, gate: AwsGate, monkeypatch: pytest.MonkeyPatch) -> Post:
     """The queues of staging, which production has too; the ledger is one."""
     made = DeadLetters.of
     # SQS asks only some of its servers without waiting; moto has one.
-    monkeypatch.setattr(DeadLetters, "of", lambda *asked: replace(made(*asked), patience=0))
+    monkeypatch.setattr(DeadLetters, "of", lambda *asked: replace(made(*asked), wait_seconds=0))
     sqs, formation = boto3.client("sqs"), boto3.client("cloudformation")
     names = ("Codes", "CodesDeadLetter", "Notices", "NoticesDeadLetter")
     urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
@@ -173,10 +173,10 @@ def test_a_look_shows_what_a_replay_would_do_and_nothing_that_only_a_reader_may_
 
     said = text(page)
     assert "Looked at 7 letters" in said
-    assert "3 ready goes back to its lane" in said
-    for one in ("1 settled is taken away", "1 expired is taken away", "1 doubtful stays", "1 unreadable stays"):
+    assert "3 ready is queued again" in said
+    for one in ("1 settled is deleted", "1 expired is deleted", "1 doubtful is kept", "1 unreadable is kept"):
         assert one in said
-    assert "unknown rate_limited perhaps with sendgrid" in said
+    assert "unknown (rate_limited), may have been sent by sendgrid" in said
     assert "r•••@example.com acme, try 0" in said
     assert "2 more" in said
     links = set(re.findall(r'href="/console/deliveries/([0-9a-f]+)"', page))
@@ -208,13 +208,13 @@ def test_those_ticked_are_replayed_after_a_yes_and_the_others_stay(post: Post, s
     asked = served.post("/console/queues/notices", **wanted)
 
     assert "Replay 1 letter of notices? What can still be sent" in text(asked.text)
-    assert "1 ready: goes back to its lane" in text(asked.text)
+    assert "1 ready: is queued again" in text(asked.text)
     assert "staging" in text(asked.text)
     assert post.left("Notices") == []
     assert served.post("/console/queues/notices", **wanted, confirmed="staging").status == 303
     summary = ended(served)
     assert "Replayed 1 letter" in text(summary)
-    assert "1 ready goes back to its lane" in text(summary)
+    assert "1 ready is queued again" in text(summary)
     sent = [json.loads(found["Body"])["message"]["id"] for found in post.left("Notices")]
     assert len(sent) == 1
     assert f"/console/deliveries/{sent[0]}" in summary
@@ -253,10 +253,10 @@ def test_options_take_doubtful_ones_along_and_give_expired_notices_more_time(pos
     post.bury(replace(doubtful, doubts=("sendgrid",)), *post.given_up(1, life=-60))
     wanted = {"do": "replay", "look": look_of(looked(served)), "doubtful": "1", "extend": "an hour"}
     asked = text(served.post("/console/queues/notices", **wanted).text)
-    assert "1 ready: goes back to its lane" in asked
-    assert "1 doubtful: goes back to its lane all the same" in asked
+    assert "1 ready: is queued again" in asked
+    assert "1 doubtful: is queued again, although" in asked
     served.post("/console/queues/notices", **wanted, confirmed="staging")
-    assert "1 doubtful goes back to its lane all the same" in text(ended(served))
+    assert "1 doubtful is queued again, although" in text(ended(served))
     ends = [json.loads(found["Body"])["message"]["expires_at"] for found in post.left("Notices")]
     assert min(ends) > time.time() + 3000
 

@@ -1,5 +1,6 @@
 """Hundreds of dead letters, in CI a thousand: each comes to the right end, and nobody gets a mail twice."""
 
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ READY, EXPIRED, SUPPRESSED, SETTLED, DOUBTFUL = 30, 58, 10, 100, 2
 def letters(door: Door) -> Iterator[DeadLetters]:
     found = dead_letters(door, Lane.NOTICES)
     yield found
-    list(found.drop(found.look()))
+    list(found.drop(found.read()))
 
 
 def dead_letters(door: Door, lane: Lane) -> DeadLetters:
@@ -42,7 +43,7 @@ def dead_letters(door: Door, lane: Lane) -> DeadLetters:
     blueprint = door.stack.stack.blueprint
     name = lane.title()
     urls = blueprint.queue_url(f"{name}DeadLetterQueue"), blueprint.queue_url(f"{name}Queue")
-    return DeadLetters(door.stack.aws("sqs"), queries, lane, *urls, patience=0)
+    return DeadLetters(door.stack.aws("sqs"), queries, lane, *urls, wait_seconds=0)
 
 
 def buried(door: Door, run: str, number: int, status: Status = Status.FAILED, **changes: Any) -> Parcel:
@@ -109,7 +110,7 @@ def test_hundreds_of_letters_each_come_to_the_right_end(door: Door, letters: Dea
             add(letters.queries, parcel.message.tenant, parcel.message.to, {Lane.NOTICES: 30})
         bury(letters, [parcel.to_json() for parcel in batch])
 
-        plan = list(letters.look())
+        plan = list(letters.read())
         assert Counter(letter.verdict for letter in plan) == {
             Verdict.READY: READY + SUPPRESSED,
             Verdict.EXPIRED: EXPIRED,
@@ -128,22 +129,22 @@ def test_hundreds_of_letters_each_come_to_the_right_end(door: Door, letters: Dea
         door.stack.until(lambda: ended(door, said) == {outcome: len(said)}, timeout=60)  # noqa: B023
     mails = Counter(mail.to for mail in door.stack.sandbox.inbox.all() if mail.to.endswith(f"-{run}@example.com"))
     assert mails == Counter(parcel.message.to for parcel in outcomes["sent"])
-    left = Counter(letter.verdict for letter in letters.look())
+    left = Counter(letter.verdict for letter in letters.read())
     assert left == {Verdict.DOUBTFUL: ROUNDS * DOUBTFUL, Verdict.UNREADABLE: 1}
 
 
 def test_a_doubtful_one_goes_if_asked_for_and_is_sent_as_policy_allows(door: Door, letters: DeadLetters) -> None:
     parcel = replace(buried(door, new_id(), 1, Status.UNKNOWN), doubts=("resend",))
     bury(letters, [parcel.to_json()])
-    assert [letter.verdict for letter in letters.replay(letters.look())] == [Verdict.DOUBTFUL]
-    list(letters.replay(letters.look(), doubtful=True))
+    assert [letter.verdict for letter in letters.replay(letters.read())] == [Verdict.DOUBTFUL]
+    list(letters.replay(letters.read(), doubtful=True))
     assert door.stack.mail_to(parcel.message.to).message_id == parcel.message.id
 
 
 def test_a_notice_can_be_given_more_time_and_a_code_cannot(door: Door, letters: DeadLetters) -> None:
     parcel = buried(door, new_id(), 1, expires_at=time.time() - 60)
     bury(letters, [parcel.to_json()])
-    plan = list(letters.look())
+    plan = list(letters.read())
     assert [letter.verdict for letter in plan] == [Verdict.EXPIRED]
     assert [letter.verdict for letter in letters.replay(plan, extend=3600)] == [Verdict.READY]
     assert door.stack.mail_to(parcel.message.to).message_id == parcel.message.id
@@ -156,7 +157,7 @@ def test_a_crate_is_looked_into_and_goes_back_as_it_is(door: Door, letters: Dead
     parcels = [replace(buried(door, run, n), email=None) for n in range(3)]
     parcels = [replace(parcel, message=replace(parcel.message, data={"title": "Hello"})) for parcel in parcels]
     bury(letters, [Batch(new_id(), tuple(parcels), Lane.NOTICES).to_json()])
-    (letter,) = letters.look()
+    (letter,) = letters.read()
     assert ({mail.id for mail in letter.mails}, letter.verdict) == (
         {parcel.message.id for parcel in parcels},
         Verdict.READY,
@@ -171,16 +172,93 @@ def test_a_mail_the_ledger_never_heard_of_is_written_down_even_if_it_is_too_late
 ) -> None:
     said = message(kind="security-notice", expires_at=time.time() - 1)
     bury(letters, [Parcel.of(said).to_json()])
-    assert [letter.verdict for letter in letters.replay(letters.look())] == [Verdict.READY]
+    assert [letter.verdict for letter in letters.replay(letters.read())] == [Verdict.READY]
     door.stack.until(lambda: door.row(said.id).get("reason") == "expired")
+
+
+def offer(door: Door, parcel: Parcel, account: str) -> None:
+    """Record what deliver records before a request to an account."""
+    key, value = {"pk": {"S": f"message#{parcel.message.id}"}}, {":offered": encode([account])}
+    update = {"UpdateExpression": "SET offered = :offered", "ExpressionAttributeValues": value}
+    door.aws.call("dynamodb", "UpdateItem", {"TableName": door.table, "Key": key, **update})
+
+
+def test_a_mail_that_no_provider_was_asked_to_send_was_never_sent(door: Door, letters: DeadLetters) -> None:
+    """SQS moves a message after ten receives, whatever the ledger knows of it by then."""
+    run = new_id()
+    unrecorded, accepted = given_up(run, 1), buried(door, run, 2, Status.ACCEPTED)
+    bury(letters, [unrecorded.to_json(), accepted.to_json()])
+    plan = {letter.mails[0].id: letter for letter in letters.read()}
+    assert plan[unrecorded.message.id].delivery == "never sent, not in the ledger"
+    assert plan[accepted.message.id].delivery == "never sent"
+    assert {letter.verdict for letter in plan.values()} == {Verdict.READY}
+
+
+def test_a_mail_that_a_provider_may_have_sent_is_doubtful(door: Door, letters: DeadLetters) -> None:
+    run = new_id()
+    accepted, failed = buried(door, run, 1, Status.ACCEPTED), buried(door, run, 2)
+    for parcel in (accepted, failed):
+        offer(door, parcel, "smtp")
+    bury(letters, [accepted.to_json(), failed.to_json()])
+    plan = {letter.mails[0].id: letter for letter in letters.read()}
+    assert plan[accepted.message.id].delivery == "may have been sent by smtp"
+    assert plan[failed.message.id].delivery == "failed (rate_limited), may have been sent by smtp"
+    assert {letter.verdict for letter in letters.replay(plan.values())} == {Verdict.DOUBTFUL}
+    assert len(list(letters.read())) == 2
+
+
+def test_a_mail_that_was_sent_in_spite_of_an_offer_is_settled(door: Door, letters: DeadLetters) -> None:
+    parcel = buried(door, new_id(), 1, Status.SENT)
+    offer(door, parcel, "smtp")
+    bury(letters, [parcel.to_json()])
+    (letter,) = letters.read()
+    assert letter.verdict is Verdict.SETTLED
+    assert letter.delivery == "sent (rate_limited)"
+
+
+@pytest.mark.parametrize("action", ["drop", "replay"])
+def test_a_mail_that_may_have_been_sent_ends_as_unknown(door: Door, letters: DeadLetters, action: str) -> None:
+    parcel = buried(door, new_id(), 1, Status.ACCEPTED, expires_at=time.time() - 1)
+    offer(door, parcel, "smtp")
+    bury(letters, [parcel.to_json()])
+    list(getattr(letters, action)(letters.read()))
+    row = door.row(parcel.message.id)
+    assert (row["status"], row["reason"]) == ("unknown", {"drop": "dropped", "replay": "expired"}[action])
+    assert list(letters.read()) == []
+
+
+def test_an_offer_after_the_plan_counts(door: Door, letters: DeadLetters) -> None:
+    """Another copy of the parcel may be on its way while an operator decides."""
+    parcel = buried(door, new_id(), 1, Status.ACCEPTED)
+    bury(letters, [parcel.to_json()])
+    judge = DeadLetters._judge
+
+    def judge_too_early(queue: DeadLetters, batch: list[Any], extend: float = 0) -> Iterator[Any]:
+        judged = list(judge(queue, batch, extend))
+        offer(door, parcel, "smtp")
+        yield from judged
+
+    plan = list(letters.read())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DeadLetters, "_judge", judge_too_early)
+        list(letters.drop(plan))
+    assert door.row(parcel.message.id)["status"] == "unknown"
+
+
+def test_a_doubtful_batch_of_the_old_form_stays_doubtful(door: Door, letters: DeadLetters) -> None:
+    parcels = [json.loads(buried(door, new_id(), n, Status.ACCEPTED).to_json()) for n in range(2)]
+    body = {"crate": new_id(), "lane": "notices", "attempt": 1, "doubted": True, "parcels": parcels}
+    bury(letters, [json.dumps(body)])
+    (letter,) = letters.read()
+    assert letter.verdict is Verdict.DOUBTFUL
 
 
 def test_what_is_dropped_has_failed_and_what_was_not_meant_stays(door: Door, letters: DeadLetters) -> None:
     run = new_id()
     first, second = buried(door, run, 1, Status.ACCEPTED), buried(door, run, 2, Status.ACCEPTED)
     bury(letters, [first.to_json()])
-    plan = list(letters.look())
+    plan = list(letters.read())
     bury(letters, [second.to_json()])
     assert [letter.mails[0].id for letter in letters.drop(plan)] == [first.message.id]
     assert (door.row(first.message.id)["status"], door.row(first.message.id)["reason"]) == ("failed", "dropped")
-    assert [letter.mails[0].id for letter in letters.look()] == [second.message.id]
+    assert [letter.mails[0].id for letter in letters.read()] == [second.message.id]

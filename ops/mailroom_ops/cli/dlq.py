@@ -11,10 +11,10 @@ from mailroom_ops.cli.options import Group, as_json, confirm, in_environment, ye
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.ledger.dead_letters import DeadLetters, Letter
+    from mailroom_ops.ledger.dead_letters import DeadLetter, DeadLetters
 
 LANES = ("codes", "notices")
-HINTS = {"doubtful": " (--doubtful sends it all the same)"}
+HINTS = {"doubtful": " (--doubtful sends it anyway)"}
 lanes_of = click.option(
     "--lane", "lanes", multiple=True, type=click.Choice(LANES), help="Only this lane; both, if none."
 )
@@ -40,7 +40,7 @@ def list_(environment: Environment, lanes: tuple[str, ...], as_json: bool) -> No
     """List the letters, and what a replay would do with each."""
     from mailroom_ops.cli import screen
 
-    found = [letter for queue in _queues(environment, lanes) for letter in queue.look()]
+    found = [letter for queue in _queues(environment, lanes) for letter in queue.read()]
     if as_json:
         screen.emit(json.dumps([_to_json(letter) for letter in found], ensure_ascii=False))
         return
@@ -59,21 +59,19 @@ def show(environment: Environment, id_: str, as_json: bool) -> None:
     Addresses are masked, and what a mail says is not shown.
     """
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger.dead_letters import means
+    from mailroom_ops.ledger.dead_letters import replay_effect
 
     letter = _found(environment, (), (id_,))[0][1][0]
     if as_json:
         screen.emit(json.dumps(_to_json(letter), ensure_ascii=False))
         return
     screen.say(f"{letter.id}  {letter.lane}, {letter.size} bytes, since {_moment(letter.waits_since)}")
-    screen.note(f"A replay: it {means(letter.verdict)}{HINTS.get(letter.verdict, '')}.")
+    screen.note(f"A replay: it {replay_effect(letter.verdict)}{HINTS.get(letter.verdict, '')}.")
     rows = []
     for mail in letter.mails:
-        why = f" ({mail.reason})" if mail.reason else ""
-        doubts = f", perhaps with {', '.join(mail.doubts)}" if mail.doubts else ""
-        stands = f"{mail.status or 'not in the ledger'}{why}{doubts}, try {mail.attempt}"
-        until = f"worth sending until {_moment(mail.expires_at)}"
-        rows.append((mail.id, f"{mail.tenant} {mail.kind} {mail.to}\n{stands}\n{until}"))
+        status = f"{mail.delivery}, attempt {mail.attempt}"
+        expiry = f"expires {_moment(mail.expires_at)}"
+        rows.append((mail.id, f"{mail.tenant} {mail.kind} {mail.to}\n{status}\n{expiry}"))
     screen.table(("message", "mail"), rows)
 
 
@@ -92,9 +90,9 @@ def show(environment: Environment, id_: str, as_json: bool) -> None:
 def replay(
     environment: Environment, ids: tuple[str, ...], lanes: tuple[str, ...], doubtful: bool, extend: float, yes: bool
 ) -> None:
-    """Send letters again: those of IDS, or all. What has expired or has its outcome is taken away."""
+    """Queue letters again: those of IDS, or all. Letters with expired or finished mail are deleted."""
 
-    def work(queue: "DeadLetters", letters: "Sequence[Letter]") -> "Iterator[Letter]":
+    def work(queue: "DeadLetters", letters: "Sequence[DeadLetter]") -> "Iterator[DeadLetter]":
         return queue.replay(letters, doubtful=doubtful, extend=extend)
 
     _carry_out(environment, lanes, ids, "Replay", work, yes, doubtful=doubtful, extend=extend)
@@ -106,7 +104,7 @@ def replay(
 @lanes_of
 @yes
 def drop(environment: Environment, ids: tuple[str, ...], lanes: tuple[str, ...], yes: bool) -> None:
-    """Throw letters away: those of IDS, or all. Mail that has no outcome yet has failed then."""
+    """Delete letters: those of IDS, or all. Mail without a final status is recorded as failed."""
     _carry_out(environment, lanes, ids, "Drop", lambda queue, letters: queue.drop(letters), yes)
 
 
@@ -115,29 +113,29 @@ def _carry_out(
     lanes: Sequence[str],
     ids: Sequence[str],
     verb: str,
-    work: "Callable[[DeadLetters, Sequence[Letter]], Iterator[Letter]]",
+    work: "Callable[[DeadLetters, Sequence[DeadLetter]], Iterator[DeadLetter]]",
     agreed: bool,
     *,
     doubtful: bool = False,
     extend: float = 0,
 ) -> None:
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger.dead_letters import counted
+    from mailroom_ops.ledger.dead_letters import count_letters
 
     found = _found(environment, lanes, ids)
     letters = [letter for _, some in found for letter in some]
     if verb == "Replay" or not letters:
-        _sum_up([letter.given(extend) for letter in letters], doubtful)
+        _sum_up([letter.with_extension(extend) for letter in letters], doubtful)
     if not letters:
         return
-    confirm(environment.label, f"{verb} {counted(len(letters))} in {environment.label}?", agreed)
-    done: list[Letter] = []
+    confirm(environment.label, f"{verb} {count_letters(len(letters))} in {environment.label}?", agreed)
+    done: list[DeadLetter] = []
     for queue, some in found:
         with screen.progress(work(queue, some), len(some), str(queue.lane)) as working:
             done.extend(working)
     counts = Counter(str(letter.verdict) for letter in done)
     ended = ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) if verb == "Replay" else ""
-    screen.say(f"Done: {counted(len(done))}{f' ({ended})' if ended else ''}.")
+    screen.say(f"Done: {count_letters(len(done))}{f' ({ended})' if ended else ''}.")
 
 
 def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters]":
@@ -149,12 +147,12 @@ def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters
 
 def _found(
     environment: Environment, lanes: Sequence[str], ids: Sequence[str]
-) -> "list[tuple[DeadLetters, list[Letter]]]":
+) -> "list[tuple[DeadLetters, list[DeadLetter]]]":
     """Look at the letters that are meant; one that is named has to be there."""
     from mailroom_ops.errors import InvalidInput
 
     queues = [
-        (queue, [one for one in queue.look() if not ids or one.id in ids]) for queue in _queues(environment, lanes)
+        (queue, [one for one in queue.read() if not ids or one.id in ids]) for queue in _queues(environment, lanes)
     ]
     there = {one.id for _, some in queues for one in some}
     if missing := [id_ for id_ in ids if id_ not in there]:
@@ -162,26 +160,26 @@ def _found(
     return [(queue, some) for queue, some in queues if some]
 
 
-def _sum_up(letters: "Sequence[Letter]", doubtful: bool = False) -> None:
+def _sum_up(letters: "Sequence[DeadLetter]", doubtful: bool = False) -> None:
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger.dead_letters import counted, means
+    from mailroom_ops.ledger.dead_letters import count_letters, replay_effect
 
     if not letters:
         screen.say("There are no dead letters.")
         return
     counts = Counter(letter.verdict for letter in letters)
-    screen.say(f"A replay of {counted(len(letters))}:")
+    screen.say(f"A replay of {count_letters(len(letters))}:")
     for verdict, number in counts.items():
         hint = "" if doubtful else HINTS.get(verdict, "")
-        screen.note(f"{number} {verdict}: {means(verdict, doubtful=doubtful)}{hint}")
+        screen.note(f"{number} {verdict}: {replay_effect(verdict, doubtful=doubtful)}{hint}")
 
 
-def _summary(letter: "Letter") -> str:
+def _summary(letter: "DeadLetter") -> str:
     if not letter.mails:
         return f"{letter.size} bytes"
     first = letter.mails[0]
     more = f" and {len(letter.mails) - 1} more" if len(letter.mails) > 1 else ""
-    return f"{first.tenant} {first.kind} {first.to}{more}"
+    return f"{first.tenant} {first.kind} {first.to}{more}\n{letter.delivery}"
 
 
 def _moment(seconds: float) -> str:
@@ -190,7 +188,7 @@ def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
 
 
-def _to_json(letter: "Letter") -> dict[str, object]:
+def _to_json(letter: "DeadLetter") -> dict[str, object]:
     from dataclasses import asdict
 
     return asdict(letter)

@@ -16,7 +16,7 @@ from mailroom.model.outcome import Status
 from mailroom_ops.console.context import Confirmation, PageContext, SharedEnvironment, away, fields
 from mailroom_ops.console.jobs import Job
 from mailroom_ops.errors import InvalidInput, OperatorError
-from mailroom_ops.ledger.dead_letters import DeadLetters, Letter, Verdict, counted, means
+from mailroom_ops.ledger.dead_letters import DeadLetter, DeadLetters, Verdict, count_letters, replay_effect
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
@@ -89,7 +89,7 @@ class Wanted:
         options = {"doubtful": ["1"] if self.doubtful else [], "extend": [self.extend] if self.extend else []}
         return {"do": [self.do], "look": [self.look], "letter": self.ids, **options}
 
-    def work(self, queue: DeadLetters, letters: Sequence[Letter]) -> Iterator[Letter]:
+    def work(self, queue: DeadLetters, letters: Sequence[DeadLetter]) -> Iterator[DeadLetter]:
         if self.do == "drop":
             return queue.drop(letters)
         return queue.replay(letters, doubtful=self.doubtful, extend=MORE_TIME[self.extend])
@@ -115,7 +115,7 @@ def _overview(context: PageContext) -> Response:
 
 def _letters(context: PageContext, lane: Lane, refused: str = "") -> Response:
     """Show the newest job of a lane: how far it is, or what came of it."""
-    job: Job[Letter] | None = context.jobs.get(lane)
+    job: Job[DeadLetter] | None = context.jobs.get(lane)
     letters, asked = (list(job.done), job.asked) if job else ([], None)
     values: dict[str, Any] = {
         "lane": lane,
@@ -136,7 +136,7 @@ def _letters(context: PageContext, lane: Lane, refused: str = "") -> Response:
 
 
 def _post(context: PageContext, lane: Lane, form: Mapping[str, Sequence[str]]) -> Response:
-    job: Job[Letter] | None = context.jobs.get(lane)
+    job: Job[DeadLetter] | None = context.jobs.get(lane)
     if job and job.is_running:
         return _letters(context, lane, "One thing at a time: this has to end first.")
     if job and job.problem:
@@ -145,14 +145,14 @@ def _post(context: PageContext, lane: Lane, form: Mapping[str, Sequence[str]]) -
         case "look":
             queue = DeadLetters.of(context.environment, lane)
             total = min(MOST, _queue(queue.sqs, queue.url).total)
-            return _begin(context, lane, Job("look", _first(queue.look()), total))
+            return _begin(context, lane, Job("look", _first(queue.read()), total))
         case "replay" | "drop" as do:
             return _carry_out(context, lane, Wanted.of(lane, do, form), form)
     raise InvalidInput("There is no such thing to do.", "There are look, replay and drop.")
 
 
 def _carry_out(context: PageContext, lane: Lane, wanted: Wanted, form: Mapping[str, Sequence[str]]) -> Response:
-    job: Job[Letter] | None = context.jobs.get(lane)
+    job: Job[DeadLetter] | None = context.jobs.get(lane)
     if job is None or job.what != "look" or job.id != wanted.look:
         return _letters(
             context, lane, "That page was of an earlier look. Nothing was done: look again, and choose anew."
@@ -167,10 +167,10 @@ def _carry_out(context: PageContext, lane: Lane, wanted: Wanted, form: Mapping[s
     return _begin(context, lane, Job(wanted.do, work, len(letters), wanted))
 
 
-def _plan(lane: Lane, wanted: Wanted, letters: Sequence[Letter]) -> Confirmation:
-    said = f"{SAYS[wanted.do][0]} {counted(len(letters))}"
+def _plan(lane: Lane, wanted: Wanted, letters: Sequence[DeadLetter]) -> Confirmation:
+    said = f"{SAYS[wanted.do][0]} {count_letters(len(letters))}"
     if wanted.do == "replay":
-        seen = [letter.given(MORE_TIME[wanted.extend]) for letter in letters]
+        seen = [letter.with_extension(MORE_TIME[wanted.extend]) for letter in letters]
         details = [f"{number} {verdict}: {what}" for verdict, number, what in _summary(seen, wanted.doubtful)]
         more = [f"Notices that have expired get {wanted.extend} more."] if wanted.extend else []
         what, details = REPLAYS, [*details, *more]
@@ -182,14 +182,14 @@ def _plan(lane: Lane, wanted: Wanted, letters: Sequence[Letter]) -> Confirmation
     return Confirmation(f"{said} of {lane}?", what, said, path, wanted.values(), path, details)
 
 
-def _begin(context: PageContext, lane: Lane, job: Job[Letter]) -> Response:
+def _begin(context: PageContext, lane: Lane, job: Job[DeadLetter]) -> Response:
     """Start a job, and lead to the page that shows how far it is."""
     if not context.jobs.start(lane, job):
         return _letters(context, lane, "Something else has begun meanwhile.")
     return away(f"/console/queues/{lane}")
 
 
-def _told(job: Job[Letter] | None) -> str:
+def _told(job: Job[DeadLetter] | None) -> str:
     """Say what a job does, or did."""
     if job is None:
         return ""
@@ -197,12 +197,12 @@ def _told(job: Job[Letter] | None) -> str:
     return doing if job.is_running else did
 
 
-def _summary(letters: Sequence[Letter], doubtful: bool = False) -> list[tuple[Verdict, int, str]]:
+def _summary(letters: Sequence[DeadLetter], doubtful: bool = False) -> list[tuple[Verdict, int, str]]:
     counts = Counter(letter.verdict for letter in letters)
-    return [(one, counts[one], means(one, doubtful=doubtful)) for one in Verdict if counts[one]]
+    return [(one, counts[one], replay_effect(one, doubtful=doubtful)) for one in Verdict if counts[one]]
 
 
-def _first(letters: Iterator[Letter]) -> Iterator[Letter]:
+def _first(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
     with closing(letters):  # type: ignore[type-var]
         yield from islice(letters, MOST)
 

@@ -1,13 +1,14 @@
-"""The dead-letter queues: what lies there, and what to do with it.
+"""The dead-letter queues of the two lanes: list, replay and drop messages.
 
-Everything is decided from the ledger first, which knows what a mail has come to since. A plan is made by looking, and
-carried out on what is still there: what came later is left alone.
+Each verdict comes from the ledger, which has recorded the status of every mail since. A plan is made first, and carried
+out on the dead letters that are still there; later ones are left alone.
 """
 
 import json
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -26,47 +27,47 @@ if TYPE_CHECKING:
 
     from mailroom_ops.environment import Environment
 
-__all__ = ["DeadLetters", "Letter", "Mail", "Verdict", "counted", "means"]
+__all__ = ["DeadLetter", "DeadLetters", "MailSummary", "Verdict", "count_letters", "replay_effect"]
 
-HELD = 120  # seconds that a letter is out of sight while it is looked at
-SETTLED = (Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.SKIPPED)
-HEAVIEST = 200_000  # bytes that leave in one request
-NAME = re.compile(r"#\w+")
+VISIBILITY_TIMEOUT_SECONDS = 120  # for which a message that was received stays invisible
+FINAL = (Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.SKIPPED)
+MAX_REQUEST_BYTES = 200_000
+PLACEHOLDER = re.compile(r"#\w+")
+NOT_OFFERED = "(attribute_not_exists(#offered) OR size(#offered) = :zero)"
 
 
 class Verdict(StrEnum):
-    """What a replay would do with a letter."""
+    """The effect that a replay has on a dead letter."""
 
-    READY = "ready"  # back to its lane: deliver decides, as with any mail, whether it still has to go
-    SETTLED = "settled"  # taken away: it has its outcome
-    EXPIRED = "expired"  # taken away, and the ledger says why
-    DOUBTFUL = "doubtful"  # left, unless asked for: a provider may have it, so that the reader may get it twice
-    UNREADABLE = "unreadable"  # left
+    READY = "ready"  # queued again: as with any mail, deliver decides whether it still has to be sent
+    SETTLED = "settled"  # deleted: every mail has its final status
+    EXPIRED = "expired"  # deleted, and recorded in the ledger
+    DOUBTFUL = "doubtful"  # kept, unless requested: a provider may hold the mail, and a replay may send it twice
+    UNREADABLE = "unreadable"  # kept
 
 
-MEANS = {
-    Verdict.READY: "goes back to its lane",
-    Verdict.SETTLED: "is taken away: it has its outcome",
-    Verdict.EXPIRED: "is taken away: it is too late for it",
-    Verdict.DOUBTFUL: "stays: its reader may have it already",
-    Verdict.UNREADABLE: "stays: nobody can read it",
+EFFECTS = {
+    Verdict.READY: "is queued again",
+    Verdict.SETTLED: "is deleted: it has its final status",
+    Verdict.EXPIRED: "is deleted: it has expired",
+    Verdict.DOUBTFUL: "is kept: the recipient may have it already",
+    Verdict.UNREADABLE: "is kept: it cannot be read",
 }
 
 
-def means(verdict: Verdict, *, doubtful: bool = False) -> str:
-    """Say what a replay does with such a letter; with `doubtful`, one that takes those along."""
-    goes_all_the_same = doubtful and verdict is Verdict.DOUBTFUL
-    return f"{MEANS[Verdict.READY]} all the same" if goes_all_the_same else MEANS[verdict]
+def replay_effect(verdict: Verdict, *, doubtful: bool = False) -> str:
+    """Return the effect of a replay in words; with `doubtful`, of one that includes doubtful mail."""
+    is_included = doubtful and verdict is Verdict.DOUBTFUL
+    return f"{EFFECTS[Verdict.READY]}, although the recipient may have it already" if is_included else EFFECTS[verdict]
 
 
-def counted(number: int) -> str:
-    """Say how many letters."""
+def count_letters(number: int) -> str:
     return f"{number:,} {'letter' if number == 1 else 'letters'}"
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
-    """One mail in a letter, with nothing that only its reader may see."""
+class MailSummary:
+    """One mail in a dead letter, without its content, its address masked."""
 
     id: str
     tenant: str
@@ -75,30 +76,48 @@ class Mail:
     created_at: float
     expires_at: float
     attempt: int
-    doubts: tuple[str, ...]
+    doubts: tuple[str, ...]  # accounts that may hold the mail, by its parcel
+    offered: tuple[str, ...]  # accounts that may hold the mail, by the ledger
     status: str
     reason: str
+    delivery: str  # all of this in words
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_doubtful(self) -> bool:
+        return bool(self.doubts or self.offered or self.status == Status.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One message of a dead-letter queue: a parcel, a crate of them, or something that nobody can read."""
+class DeadLetter:
+    """One message of a dead-letter queue: a parcel, a batch of them, or content that cannot be read."""
 
     id: str
     lane: Lane
     verdict: Verdict
-    mails: tuple[Mail, ...]
+    mails: tuple[MailSummary, ...]
     waits_since: float
     size: int
-    doubted: bool  # a provider may have taken it and never said so
+    doubted: bool  # a provider may hold a mail of it without having confirmed it
 
-    def given(self, more: float) -> "Letter":
-        """Return it as a replay sees it that gives so many seconds more."""
-        return replace(self, verdict=_verdict(self.mails, self.doubted, time.time() - more))
+    @property
+    def delivery(self) -> str:
+        """The delivery status of its mails in words: `never sent`, or `3 sent, 1 never sent`."""
+        counts = Counter(mail.delivery for mail in self.mails)
+        if len(self.mails) == 1:
+            return self.mails[0].delivery
+        return ", ".join(f"{number} {delivery}" for delivery, number in counts.items())
+
+    def with_extension(self, seconds: float) -> "DeadLetter":
+        """Return it with the verdict of a replay that extends its lifetime."""
+        return replace(self, verdict=_verdict(self.mails, self.doubted, time.time() - seconds))
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Received:
     id: str
     handle: str
     body: str
@@ -109,14 +128,14 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """One lane's dead letters."""
+    """The dead-letter queue of one lane."""
 
     sqs: "SQSClient"
     queries: LedgerQueries
     lane: Lane
     url: str
     lane_url: str
-    patience: int = 1  # seconds: without waiting, SQS asks only some of its servers, and may miss what is there
+    wait_seconds: int = 1  # with none, SQS asks only some of its servers and may miss messages
 
     @classmethod
     def of(cls, environment: "Environment", lane: Lane) -> "DeadLetters":
@@ -124,151 +143,179 @@ class DeadLetters:
         urls = outputs[f"{name}DeadLetterQueueUrl"], outputs[f"{name}QueueUrl"]
         return cls(environment.client("sqs"), LedgerQueries.of(environment), lane, *urls)
 
-    def look(self) -> Iterator[Letter]:
-        """Look at every letter, and put it back."""
+    def read(self) -> Iterator[DeadLetter]:
+        """Yield every dead letter, and leave it on the queue."""
         for batch in self._receive():
             yield from self._judge(batch)
 
-    def replay(self, letters: Iterable[Letter], *, doubtful: bool = False, extend: float = 0) -> Iterator[Letter]:
-        """Do what the verdicts of a plan say, and yield each letter when that is done.
+    def replay(
+        self, letters: Iterable[DeadLetter], *, doubtful: bool = False, extend: float = 0
+    ) -> Iterator[DeadLetter]:
+        """Carry out the verdicts on the dead letters of a plan, and yield each that is done.
 
-        With `extend`, what has expired gets so many seconds more: notices only, because a code is the auth server's.
+        With `extend`, expired notices get so many seconds more; codes do not, because the auth server expires them.
         """
         if extend and self.lane is Lane.CODES:
-            raise InvalidInput(
-                "A code cannot be given more time.", "Only the auth server knows how long it is good for."
-            )
+            raise InvalidInput("The lifetime of a code cannot be extended.", "The auth server alone knows it.")
         for batch in self._receive({letter.id for letter in letters}):
-            judged = list(self._judge(batch, extend))
-            found = dict(zip(judged, batch, strict=True))
-            out = [found[letter] for letter in judged if _goes(letter.verdict, doubtful)]
-            late = [found[letter] for letter in judged if letter.verdict is Verdict.EXPIRED]
-            over = [found[letter] for letter in judged if letter.verdict is Verdict.SETTLED]
-            for one in out:
-                self._reopen(one)
-            self._send([replace(one, body=_extended(one, time.time() + extend)) for one in out] if extend else out)
-            for one in late:
-                self._close(one, Status.SKIPPED, "expired")
-            self._delete([*out, *late, *over])
-            yield from judged
+            judged = list(zip(self._judge(batch, extend), batch, strict=True))
+            queued = [received for letter, received in judged if _is_queued(letter.verdict, doubtful)]
+            expired = [(letter, received) for letter, received in judged if letter.verdict is Verdict.EXPIRED]
+            settled = [received for letter, received in judged if letter.verdict is Verdict.SETTLED]
+            for received in queued:
+                self._reopen(received)
+            until = time.time() + extend
+            self._send(
+                [replace(received, body=_extended(received, until)) for received in queued] if extend else queued
+            )
+            for letter, received in expired:
+                self._close(letter, received, Status.SKIPPED, "expired")
+            self._delete([*queued, *(received for _, received in expired), *settled])
+            yield from (letter for letter, _ in judged)
 
-    def drop(self, letters: Iterable[Letter]) -> Iterator[Letter]:
-        """Throw letters away, and yield each; a mail that has no outcome yet has failed then."""
+    def drop(self, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+        """Delete dead letters, and yield each; a mail without a final status is recorded as failed, or unknown."""
         for batch in self._receive({letter.id for letter in letters}):
             judged = list(self._judge(batch))
-            for one in batch:
-                self._close(one, Status.FAILED, "dropped")
+            for letter, received in zip(judged, batch, strict=True):
+                self._close(letter, received, Status.FAILED, "dropped")
             self._delete(batch)
             yield from judged
 
-    def _receive(self, wanted: Collection[str] | None = None) -> Iterator[list[_Found]]:
-        """Take what is there, some at a time and each once. At the end, what was not deleted goes back."""
+    def _receive(self, ids: Collection[str] | None = None) -> Iterator[list[_Received]]:
+        """Yield the messages of the queue in groups, each once; at the end, make visible what was not deleted."""
         handles: list[str] = []
         seen: set[str] = set()
         try:
-            while wanted is None or not seen >= set(wanted):
+            while ids is None or not seen >= set(ids):
                 answer = self.sqs.receive_message(
                     QueueUrl=self.url,
                     MaxNumberOfMessages=10,
-                    VisibilityTimeout=HELD,
-                    WaitTimeSeconds=self.patience,
+                    VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
+                    WaitTimeSeconds=self.wait_seconds,
                     MessageSystemAttributeNames=["SentTimestamp"],
                 )
-                found = [_read(message) for message in answer.get("Messages", [])]
-                if not found:
+                received = [_read(message) for message in answer.get("Messages", [])]
+                if not received:
                     return
-                handles += [one.handle for one in found]
-                fresh = [one for one in found if one.id not in seen and (wanted is None or one.id in wanted)]
-                seen |= {one.id for one in found}
-                if fresh:
-                    yield fresh
+                handles += [message.handle for message in received]
+                new = [message for message in received if message.id not in seen and (ids is None or message.id in ids)]
+                seen |= {message.id for message in received}
+                if new:
+                    yield new
         finally:
-            self._put_back(handles)
+            self._make_visible(handles)
 
-    def _judge(self, batch: list[_Found], extend: float = 0) -> Iterator[Letter]:
-        keys = [f"message#{parcel.message.id}" for found in batch for parcel in found.parcels]
+    def _judge(self, batch: list[_Received], extend: float = 0) -> Iterator[DeadLetter]:
+        keys = [f"message#{parcel.message.id}" for received in batch for parcel in received.parcels]
         rows = {row["pk"].removeprefix("message#"): row for row in self.queries.rows(keys)}
         now = time.time()
-        for found in batch:
-            mails = tuple(_mail(parcel, rows.get(parcel.message.id, {})) for parcel in found.parcels)
-            verdict = _verdict(mails, found.doubted, now - extend)
-            yield Letter(found.id, self.lane, verdict, mails, found.sent_at, len(found.body), found.doubted)
+        for received in batch:
+            mails = tuple(_summarize(parcel, rows.get(parcel.message.id, {})) for parcel in received.parcels)
+            doubted = received.doubted or any(mail.offered for mail in mails if not mail.is_final)
+            verdict = _verdict(mails, doubted, now - extend)
+            yield DeadLetter(received.id, self.lane, verdict, mails, received.sent_at, len(received.body), doubted)
 
-    def _reopen(self, found: _Found) -> None:
-        """Let mails that were given up be claimed again. Twice is once: who was sent meanwhile stays so."""
-        for parcel in found.parcels:
+    def _reopen(self, received: _Received) -> None:
+        """Make mails that have failed claimable again; idempotent, and without effect on a mail that was sent since."""
+        for parcel in received.parcels:
             self._update(
                 parcel,
                 "SET #status = :accepted, #lease = :none, #timeline = list_append(#timeline, :entry) "
                 "REMOVE #ended, #reason",
                 {":accepted": Status.ACCEPTED, ":none": 0, ":entry": [{"at": time.time(), "status": "replayed"}]},
-                {":failed": Status.FAILED, ":unknown": Status.UNKNOWN},
+                (Status.FAILED, Status.UNKNOWN),
             )
 
-    def _close(self, found: _Found, status: Status, reason: str) -> None:
-        """Give mails that have no outcome one."""
+    def _close(self, letter: DeadLetter, received: _Received, status: Status, reason: str) -> None:
+        """Record the final status of mails that have none: `unknown` where a provider may hold the mail."""
+        for parcel, mail in zip(received.parcels, letter.mails, strict=True):
+            is_doubtful = received.doubted or mail.is_doubtful
+            # Another copy of the parcel may have been offered to a provider since the row was read.
+            if is_doubtful or not self._end(parcel, status, reason, f" AND {NOT_OFFERED}", {":zero": 0}):
+                self._end(parcel, Status.UNKNOWN, reason)
+
+    def _end(
+        self, parcel: Parcel, status: Status, reason: str, condition: str = "", values: Mapping[str, Any] = {}
+    ) -> bool:
         now = time.time()
-        for parcel in found.parcels:
-            self._update(
-                parcel,
-                "SET #status = :status, #reason = :reason, #ended = :now, #timeline = list_append(#timeline, :entry)",
-                {
-                    ":status": status,
-                    ":reason": reason,
-                    ":now": now,
-                    ":entry": [{"at": now, "status": status, "reason": reason}],
-                },
-                {":accepted": Status.ACCEPTED},
-            )
+        return self._update(
+            parcel,
+            "SET #status = :status, #reason = :reason, #ended = :now, #timeline = list_append(#timeline, :entry)",
+            {
+                ":status": status,
+                ":reason": reason,
+                ":now": now,
+                ":entry": [{"at": now, "status": status, "reason": reason}],
+                **values,
+            },
+            (Status.ACCEPTED,),
+            condition,
+        )
 
-    def _update(self, parcel: Parcel, change: str, values: Mapping[str, Any], only: Mapping[str, str]) -> None:
+    def _update(
+        self,
+        parcel: Parcel,
+        change: str,
+        values: Mapping[str, Any],
+        from_statuses: Sequence[Status],
+        condition: str = "",
+    ) -> bool:
+        """Change the row of a mail; False where its status, or the condition, does not allow it."""
+        statuses = {f":from_{status}": status for status in from_statuses}
+        names = dict.fromkeys(PLACEHOLDER.findall(f"{change} {condition} #status"))
         try:
             self.queries.dynamodb.update_item(
                 TableName=self.queries.table,
                 Key={"pk": {"S": f"message#{parcel.message.id}"}},
                 UpdateExpression=change,
-                ConditionExpression=f"#status IN ({', '.join(only)})",
-                ExpressionAttributeNames={name: name[1:] for name in dict.fromkeys(NAME.findall(change))},
-                ExpressionAttributeValues={name: encode(value) for name, value in {**values, **only}.items()},
+                ConditionExpression=f"#status IN ({', '.join(statuses)}){condition}",
+                ExpressionAttributeNames={name: name[1:] for name in names},
+                ExpressionAttributeValues={name: encode(value) for name, value in {**values, **statuses}.items()},
             )
         except self.queries.dynamodb.exceptions.ConditionalCheckFailedException:
-            pass
+            return False
+        return True
 
-    def _send(self, letters: list[_Found]) -> None:
-        for batch in _light(letters):
-            entries = [{"Id": str(number), "MessageBody": found.body} for number, found in enumerate(batch)]
+    def _send(self, messages: list[_Received]) -> None:
+        for batch in _split(messages):
+            entries = [{"Id": str(number), "MessageBody": message.body} for number, message in enumerate(batch)]
             answer = self.sqs.send_message_batch(QueueUrl=self.lane_url, Entries=entries)  # type: ignore[arg-type]
-            _all_done(answer)
+            _raise_for_failures(answer)
 
-    def _delete(self, letters: list[_Found]) -> None:
-        if letters:
-            entries = [{"Id": str(number), "ReceiptHandle": found.handle} for number, found in enumerate(letters)]
-            _all_done(self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries))  # type: ignore[arg-type]
+    def _delete(self, messages: list[_Received]) -> None:
+        if messages:
+            entries = [{"Id": str(number), "ReceiptHandle": message.handle} for number, message in enumerate(messages)]
+            _raise_for_failures(self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries))  # type: ignore[arg-type]
 
-    def _put_back(self, handles: list[str]) -> None:
+    def _make_visible(self, handles: list[str]) -> None:
         for start in range(0, len(handles), 10):
             entries = [
                 {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
                 for number, handle in enumerate(handles[start : start + 10])
             ]
-            # What was deleted is refused, and is gone either way.
+            # SQS refuses the handle of a deleted message, which needs nothing more.
             self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]
 
 
-def _read(message: Any) -> _Found:
-    sent = int(message["Attributes"]["SentTimestamp"]) / 1000
+def _read(message: Any) -> _Received:
+    sent_at = int(message["Attributes"]["SentTimestamp"]) / 1000
+    body: str = message["Body"]
     try:
-        crate = Batch.from_json(message["Body"])
-        parcels = crate.parcels if crate else (Parcel.from_json(message["Body"]),)
-        doubted = crate.doubted if crate else bool(parcels[0].doubts)
+        batch = Batch.from_json(body)
+        parcels = batch.parcels if batch else (Parcel.from_json(body),)
+        # Batches queued before the ledger recorded offers carry their doubt themselves.
+        doubted = bool(json.loads(body).get("doubted")) or any(parcel.doubts for parcel in parcels)
     except (ValueError, KeyError, TypeError, AttributeError):
         parcels, doubted = (), False
-    return _Found(message["MessageId"], message["ReceiptHandle"], message["Body"], sent, parcels, doubted)
+    return _Received(message["MessageId"], message["ReceiptHandle"], body, sent_at, parcels, doubted)
 
 
-def _mail(parcel: Parcel, row: Row) -> Mail:
+def _summarize(parcel: Parcel, row: Row) -> MailSummary:
     message = parcel.message
-    return Mail(
+    status, reason = row.get("status", ""), row.get("reason", "")
+    offered = tuple(sorted(row.get("offered", ())))
+    return MailSummary(
         id=message.id,
         tenant=message.tenant,
         kind=message.kind,
@@ -277,49 +324,64 @@ def _mail(parcel: Parcel, row: Row) -> Mail:
         expires_at=message.expires_at,
         attempt=parcel.attempt,
         doubts=parcel.doubts,
-        status=row.get("status", ""),
-        reason=row.get("reason", ""),
+        offered=offered,
+        status=status,
+        reason=reason,
+        delivery=_delivery(status, reason, tuple(dict.fromkeys((*parcel.doubts, *offered)))),
     )
 
 
-def _verdict(mails: tuple[Mail, ...], doubted: bool, expired_before: float) -> Verdict:
-    open_ = [mail for mail in mails if mail.status not in SETTLED]
+def _delivery(status: str, reason: str, may_hold: Sequence[str]) -> str:
+    if status in FINAL:
+        return f"{status} ({reason})" if reason else status
+    possibly = f"may have been sent by {', '.join(may_hold)}" if may_hold else ""
+    if not status:
+        return possibly or "never sent, not in the ledger"
+    if status == Status.ACCEPTED:
+        return possibly or "never sent"
+    return ", ".join(filter(None, (f"{status} ({reason})" if reason else status, possibly)))
+
+
+def _verdict(mails: Sequence[MailSummary], doubted: bool, expired_before: float) -> Verdict:
+    unfinished = [mail for mail in mails if not mail.is_final]
     if not mails:
         return Verdict.UNREADABLE
-    if not open_:
+    if not unfinished:
         return Verdict.SETTLED
-    if all(mail.status and mail.expires_at <= expired_before for mail in open_):
-        return Verdict.EXPIRED  # one that the ledger has never heard of goes to its lane, to be written down
-    if doubted or any(mail.status == Status.UNKNOWN for mail in open_):
+    if all(mail.status and mail.expires_at <= expired_before for mail in unfinished):
+        return Verdict.EXPIRED  # a mail without a row is queued again, so that deliver records it
+    if doubted or any(mail.is_doubtful for mail in unfinished):
         return Verdict.DOUBTFUL
     return Verdict.READY
 
 
-def _goes(verdict: Verdict, doubtful: bool) -> bool:
+def _is_queued(verdict: Verdict, doubtful: bool) -> bool:
     return verdict is Verdict.READY or (doubtful and verdict is Verdict.DOUBTFUL)
 
 
-def _extended(found: _Found, until: float) -> str:
-    """Return the letter with more time for each mail in it."""
-    values = json.loads(found.body)
+def _extended(message: _Received, until: float) -> str:
+    """Return the body with a later expiry of each mail in it."""
+    values = json.loads(message.body)
     for parcel in values.get("parcels", [values]):
         parcel["message"]["expires_at"] = max(parcel["message"]["expires_at"], until)
     return json.dumps(values, separators=(",", ":"))
 
 
-def _light(letters: list[_Found]) -> Iterator[list[_Found]]:
-    batch: list[_Found] = []
-    for found in letters:
-        if batch and sum(len(one.body) for one in (*batch, found)) > HEAVIEST:
+def _split(messages: Iterable[_Received]) -> Iterator[list[_Received]]:
+    """Split messages into groups that fit into one request."""
+    batch: list[_Received] = []
+    for message in messages:
+        if batch and sum(len(packed.body) for packed in (*batch, message)) > MAX_REQUEST_BYTES:
             yield batch
             batch = []
-        batch.append(found)
+        batch.append(message)
     if batch:
         yield batch
 
 
-def _all_done(answer: Any) -> None:
+def _raise_for_failures(answer: Any) -> None:
     if failed := answer.get("Failed"):
         raise ServiceError(
-            f"SQS refused {len(failed)} of a batch: {failed[0].get('Code')}.", "Run this again: what is done stays so."
+            f"SQS refused {len(failed)} messages of a request: {failed[0].get('Code')}.",
+            "Run this again: what is done stays done.",
         )
