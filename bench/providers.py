@@ -18,7 +18,7 @@ from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Status
-from mailroom.providers import NEEDS, load
+from mailroom.providers import NAMES, load
 from mailroom.settings import Settings
 
 ROUNDS = 10
@@ -124,7 +124,7 @@ def main() -> None:
         f"{'bare':>8}{'deliver':>8}{'anymail':>8}  {MOST_OF_BARE}x, {MOST_OF_ANYMAIL}x"
     )
     with sandboxes() as settings:
-        for name in NEEDS:
+        for name in NAMES:
             print(row(name, race(name, settings)), flush=True)
     print(f"-: django-anymail has nothing for {' and '.join(NONE)}; for smtp it is Django's own backend")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mailroom.providers import NAMES
 from mailroom_ops.cloudformation import loader as template_file
 from mailroom_ops.cloudformation.intrinsics import Template, TemplateError
 
@@ -329,6 +330,7 @@ def test_no_parameter_is_a_place_for_a_secret() -> None:
     [
         ("Providers", "resent", "such as `resend, ses`"),
         ("Providers", "resend,", "such as `resend, ses`"),
+        ("Providers", ",resend", "such as `resend, ses`"),
         ("Providers", "resend ses", "such as `resend, ses`"),
         ("AllowedSourceCidrs", "203.0.113.7", "such as 203.0.113.0/24"),
         ("AllowedSourceCidrs", "example.com", "such as 203.0.113.0/24"),
@@ -341,6 +343,18 @@ def test_no_parameter_is_a_place_for_a_secret() -> None:
 def test_a_wrong_parameter_is_refused_with_what_would_be_right(name: str, value: str, hint: str) -> None:
     with pytest.raises(TemplateError, match=re.escape(hint)):
         Stack(**{name: value})
+
+
+@pytest.mark.parametrize("value", ["", "ses", " resend , ses", "resend,ses,smtp"])
+def test_a_provider_chain_is_a_list_with_commas(value: str) -> None:
+    Stack(Providers=value)
+
+
+def test_a_provider_chain_has_all_providers_and_no_other() -> None:
+    parameter = BODY["Parameters"]["Providers"]
+
+    assert re.findall(r"[a-z]+", parameter["AllowedPattern"]) == list(NAMES)
+    assert f"a chain of {', '.join(NAMES)}, " in parameter["ConstraintDescription"]
 
 
 @pytest.mark.parametrize("value", ["", "203.0.113.0/24", "203.0.113.0/24, 2001:db8::/32,198.51.100.7/32"])

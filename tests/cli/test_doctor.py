@@ -247,7 +247,7 @@ def test_each_setting_that_is_wrong_is_named_with_what_to_do(
     )
     assert found.of("providers/sengrid/api_key") == "warning is set, but nothing reads it"
     assert found.of("providers/resend/api_key") == "failed is stored in the clear"
-    assert "password is not set, but its other half is" in found.of("providers/smtp")
+    assert "password is not set, but username is" in found.of("providers/smtp")
     assert "the stack was deployed without ses" in found.of("providers/ses")
     assert found.of("senders/default/auth").startswith("warning has no from-address")
     assert "none is set up: nothing is sent (email_not_configured)" in found.of("providers")

@@ -313,7 +313,7 @@ CANARY = "canary-9d41c7e05ab2"
 
 
 def test_no_command_ever_shows_a_secret(run: Run, staging: Stored, production: Stored, tmp_path: Path) -> None:
-    secrets = [setting for setting in catalog.SETTINGS if setting.is_secret]
+    secrets = [setting for setting in catalog.settings() if setting.is_secret]
     names = [
         setting.shape.replace("[/<tenant>]", "")
         .replace("[.<tenant>]", ".acme")

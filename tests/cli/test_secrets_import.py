@@ -211,7 +211,7 @@ FAULTS = {
     "a misspelt key": ("staging:\n  smtpHots: h.example", "line 2: smtpHots is not known: did you mean"),
     "half a login": (
         "staging:\n  smtpHost: h.example\n  smtpUsername: u",
-        "password is not set, but its other half is",
+        "password is not set, but username is",
     ),
     "SMTP without a host": ("staging:\n  smtpPort: 587", "no host"),
     "a placeholder": (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.providers import NEEDS
+from mailroom.providers import NAMES
 from mailroom_ops.local.stack import SECRETS
 from tests.running import TOKENS, Running, running
 
@@ -17,14 +17,14 @@ def each(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     lines = [
         f"webhooks/logto/{name}/authorization: {TOKENS['default']}\n"
         f"senders/{name}/auth: {{from: Sender <from@{name}.example>, providers: [{name}]}}\n"
-        for name in NEEDS
+        for name in NAMES
     ]
     file.write_text(SECRETS.read_text() + "".join(lines))
     with running(secrets=file) as stack:
         yield stack
 
 
-@pytest.mark.parametrize("provider", NEEDS)
+@pytest.mark.parametrize("provider", NAMES)
 def test_whatever_provider_a_mail_leaves_through_it_ends_in_the_inbox(each: Running, provider: str) -> None:
     to = each.address()
 

@@ -15,7 +15,7 @@ from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure,
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import Provider, Receipt
-from mailroom.providers._cases import QUOTA_WAIT as HOUR
+from mailroom.providers._cases import QUOTA_RETRY_SECONDS as HOUR
 from mailroom.providers.http import Http
 from mailroom.providers.mailgun import Mailgun
 from mailroom.providers.postmark import Postmark

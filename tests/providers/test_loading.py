@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.errors import ConfigurationError
-from mailroom.providers import NEEDS, is_configured, load
+from mailroom.providers import is_configured, load, spec_of
 from mailroom_ops import bytecode
 
 SECRET = "whsec_" + b64encode(b"x" * 24).decode()
@@ -44,7 +44,7 @@ def test_loading_one_provider_imports_no_other_and_no_sdk(name: str) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_provider_without_what_it_needs_is_not_configured(name: str) -> None:
     assert is_configured(name, SETTINGS[name])
-    for key in NEEDS[name].required:
+    for key in spec_of(name).required:
         assert not is_configured(name, {**SETTINGS[name], key: ""})
         with pytest.raises(ConfigurationError, match=f"providers/{name}/{key}"):
             load(name, {**SETTINGS[name], key: ""})
@@ -91,7 +91,7 @@ def test_each_setting_and_each_of_our_words_for_an_error_is_on_the_providers_pag
 ) -> None:
     docs = Path(__file__).parents[2] / "docs"
     page = (docs / "providers" / f"{name}.md").read_text()
-    for key in (*NEEDS[name].required, *NEEDS[name].optional):
+    for key in spec_of(name).settings:
         assert f"`providers/{name}/{key}`" in page
 
     words = {case.code for case in import_module(f"mailroom.providers.{TABLES.get(name, name)}").ERRORS}

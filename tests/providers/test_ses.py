@@ -282,7 +282,7 @@ def forgetful() -> Iterator[str]:
 def test_a_connection_that_slept_is_not_trusted_with_a_mail(
     forgetful: str, email: Email, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "IDLE", -1.0)
+    monkeypatch.setattr(module, "MAX_IDLE_SECONDS", -1.0)
     provider = Ses.from_settings({"endpoint": forgetful})
 
     assert [provider.send(email, f"key-{number}").id for number in range(3)] == ["0100"] * 3

@@ -97,7 +97,7 @@ def test_the_farewell_of_an_idle_connection_is_no_answer_to_the_next_mail(
 def test_a_connection_that_waited_too_long_is_not_used_again(
     relay: SmtpSandbox, provider: Smtp, email: Email, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp, "IDLE", 0.0)
+    monkeypatch.setattr(smtp, "MAX_IDLE_SECONDS", 0.0)
 
     provider.send(email, "key-1")
     provider.send(email, "key-2")
@@ -307,7 +307,7 @@ def test_silence_after_the_last_byte_is_ambiguous_and_the_next_try_sends_the_sam
 
     with pytest.raises(UnknownOutcome):
         provider.send(email, OUR_ID)
-    provider.timeout = smtp.REPLY_TIMEOUT
+    provider.timeout = smtp.REPLY_TIMEOUT_SECONDS
     provider.send(email, OUR_ID)
 
     first, second = relay.letters

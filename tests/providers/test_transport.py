@@ -54,7 +54,7 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
 def test_an_answer_that_drips_is_not_waited_for(
     sandbox: Sandbox, email: Email, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_client, "PATIENCE", 0.1)
+    monkeypatch.setattr(_client, "MAX_ANSWER_SECONDS", 0.1)
     sandbox.faults.add("resend", Kind.DRIP)
 
     with pytest.raises(UnknownOutcome, match="does not end"):

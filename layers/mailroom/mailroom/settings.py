@@ -11,7 +11,7 @@ from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.model.json_settings import InvalidSetting, MergedSettings, brand_names, merge, sender_names
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.sender import Sender, provider_chain, read_mailbox
-from mailroom.providers import kind_of, needs
+from mailroom.providers import kind_of, spec_of
 
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
 
@@ -84,14 +84,13 @@ class Settings:
 
     def provider(self, name: str) -> dict[str, str]:
         """Return what the operator has set for a provider."""
-        wanted = needs(name)
         prefix = f"providers/{name}/"
-        found = self.values(*(prefix + key for key in (*wanted.required, *wanted.optional)))
+        found = self.values(*(prefix + key for key in spec_of(name).settings))
         return {key.removeprefix(prefix): value for key, value in found.items()}
 
     def prefetch(self, tenant: str, purpose: str) -> None:
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
-        chain_names = (f"providers/{n}/{key}" for n in self.chain for key in (*needs(n).required, *needs(n).optional))
+        chain_names = (f"providers/{n}/{key}" for n in self.chain for key in spec_of(n).settings)
         self.values(*dict.fromkeys([*sender_names(tenant, purpose), *brand_names(tenant), ADDRESS_KEY, *chain_names]))
 
     def address_key(self) -> str:

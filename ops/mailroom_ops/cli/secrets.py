@@ -79,7 +79,7 @@ def names() -> None:
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import catalog
 
-    screen.table(("name", "what it is"), [(setting.shape, setting.about) for setting in catalog.SETTINGS])
+    screen.table(("name", "what it is"), [(setting.shape, setting.about) for setting in catalog.settings()])
 
 
 command.add_command(secrets_write.set_)

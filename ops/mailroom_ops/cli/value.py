@@ -29,7 +29,7 @@ class Name(click.ParamType[str]):
         for label in DEPLOYED:
             name = name.removeprefix(f"mailroom/{label}/")
         if catalog.find(name) is None:
-            near = difflib.get_close_matches(name, [setting.shape for setting in catalog.SETTINGS], n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name, [setting.shape for setting in catalog.settings()], n=1, cutoff=0.5)
             hint = f" Did you mean one like {near[0]}?" if near else ""
             self.fail(f"Mailroom reads no parameter {name}.{hint} `mailroom secrets names` lists them.", param, ctx)
         return name
@@ -39,7 +39,7 @@ class Name(click.ParamType[str]):
 
         shapes = (
             setting.shape.replace("[/<tenant>]", "").replace("[.<tenant>]", "").replace("<tenant>", "default")
-            for setting in catalog.SETTINGS
+            for setting in catalog.settings(incomplete)
         )
         return [CompletionItem(shape) for shape in shapes if shape.startswith(incomplete)]
 

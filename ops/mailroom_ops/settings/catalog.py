@@ -2,23 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from mailroom.errors import ConfigurationError
 from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.mailbox import is_address
 from mailroom.model.sender import provider_chain, read_mailbox
-from mailroom.providers import NEEDS, load, needs
+from mailroom.providers import NAMES, load, spec_of
 
 __all__ = [
     "ACCOUNT",
-    "SETTINGS",
     "TENANT",
     "Setting",
     "account_fault",
     "fault",
     "find",
+    "settings",
     "split",
     "values_of",
     "with_values",
@@ -26,10 +27,9 @@ __all__ = [
 
 TENANT = r"[a-z0-9][a-z0-9-]{0,62}"
 # `resend`, or an account of its own at the same provider: `resend.acme`.
-ACCOUNT = rf"(?:{'|'.join(NEEDS)})(?:\.{TENANT})?"
+ACCOUNT = rf"(?:{'|'.join(NAMES)})(?:\.{TENANT})?"
 ASIDE = re.compile(rf"removed/{TENANT}/")
 LONGEST = 4096  # bytes, of a parameter in the standard tier
-SECRET_KEYS = frozenset({"api_key", "server_token", "access_key_secret", "password", "secret"})
 SHORTEST_SECRET = 12
 TOKEN = re.compile(r"[\x21-\x7e]+")
 PLAIN = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
@@ -118,7 +118,7 @@ def _sender(value: str) -> str:
     except InvalidSetting as error:
         return str(error)
     strange = [name for name in chain if not re.fullmatch(ACCOUNT, name)]
-    return f"there is no provider {strange[0]!r}: use {', '.join(NEEDS)}" if strange else ""
+    return f"there is no provider {strange[0]!r}: use {', '.join(NAMES)}" if strange else ""
 
 
 BRAND: Mapping[str, Callable[[str], bool]] = {
@@ -149,31 +149,32 @@ def _setting(shape: str, about: str, check: Callable[[str], str], **flags: bool)
     for field, stands_for in {
         "<tenant>": TENANT,
         "<name>": r"[A-Za-z0-9._-]{1,64}",
-        "<provider>": "|".join(NEEDS),
+        "<provider>": "|".join(NAMES),
     }.items():
         pattern = pattern.replace(field, f"(?:{stands_for})")
     return Setting(shape, re.compile(pattern), about, check, **flags)
 
 
-def _provider_settings() -> list[Setting]:
-    found = []
-    for provider, wanted in NEEDS.items():
-        for key in (*wanted.required, *wanted.optional):
-            secret = key in SECRET_KEYS or (provider, key) == (
-                "http",
-                "endpoint",
-            )  # a URL of one's own may hold a token
-            check = (
-                _pem if key == "ca" else _password if key == "password" else _secret if key in SECRET_KEYS else _plain
-            )
-            many = (provider, key) == ("http", "secret")
-            about = f"{provider}: {key.replace('_', ' ')}" + ("" if key in wanted.required else ", if need be")
-            shape = f"providers/{provider}[.<tenant>]/{key}"
-            found.append(_setting(shape, about, _strong if many else check, is_secret=secret, many=many))
-    return found
+@cache
+def _provider_settings(provider: str) -> tuple[Setting, ...]:
+    spec = spec_of(provider)
+    settings = []
+    for key in spec.settings:
+        check = CHECKS.get(key, _secret if key in spec.secrets else _plain)
+        about = f"{provider}: {key.replace('_', ' ')}" + ("" if key in spec.required else ", if need be")
+        shape = f"providers/{provider}[.<tenant>]/{key}"
+        settings.append(_setting(shape, about, check, is_secret=key in spec.secrets, many=check is _strong))
+    return tuple(settings)
 
 
-SETTINGS: tuple[Setting, ...] = (
+# Of provider settings with a form of their own; any other is one line, without spaces if it is a secret.
+CHECKS: Mapping[str, Callable[[str], str]] = {
+    "ca": _pem,
+    "endpoint": _plain,
+    "password": _password,
+    "secret": _strong,
+}
+GENERAL_SETTINGS: tuple[Setting, ...] = (
     _setting(
         "webhooks/logto[/<tenant>]/authorization",
         "what Logto sends in its Authorization header",
@@ -182,7 +183,6 @@ SETTINGS: tuple[Setting, ...] = (
         many=True,
     ),
     _setting("api/keys/<name>", "a key of the HTTP door of send", _api_key, is_secret=True, many=True),
-    *_provider_settings(),
     _setting("senders/<tenant>/auth", "who auth mail is from, and its provider chain (JSON)", _sender),
     _setting("senders/<tenant>/notification", "who notifications are from, where that differs (JSON)", _sender),
     _setting("brands/<tenant>", "name, logo, colour and company of a tenant (JSON)", _brand),
@@ -201,10 +201,18 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
+def settings(start: str = "") -> Iterator[Setting]:
+    """Yield the kinds of parameters, those of a provider only if `start` may begin their names: each is imported."""
+    yield from GENERAL_SETTINGS
+    for provider in NAMES:
+        if f"providers/{provider}".startswith(start) or start.startswith(f"providers/{provider}"):
+            yield from _provider_settings(provider)
+
+
 def find(name: str) -> Setting | None:
     """Return what kind of parameter a name stands for; what is set aside stays what it was."""
     name = ASIDE.sub("", name)
-    return next((setting for setting in SETTINGS if setting.pattern.fullmatch(name)), None)
+    return next((setting for setting in settings(name) if setting.pattern.fullmatch(name)), None)
 
 
 def fault(name: str, value: str) -> str:
@@ -222,10 +230,11 @@ def fault(name: str, value: str) -> str:
 def account_fault(account: str, values: Mapping[str, str]) -> str:
     """Tell what is wrong with the settings of a provider account as a whole."""
     try:
-        missing = [key for key in needs(account).required if not values.get(key)]
+        required = spec_of(account).required
+        missing = [key for key in required if not values.get(key)]
         if missing:
             return f"providers/{account}/{missing[0]} is not set"
-        if split(account)[0] != "ses":  # has nothing to get wrong, and would load boto3
+        if required:  # SES has none, and its client needs the region of the deployed function
             load(account, values)
     except ConfigurationError as error:
         return error.detail

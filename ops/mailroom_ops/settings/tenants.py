@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from mailroom.model.json_settings import InvalidSetting, json_object, merge, sender_names
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.sender import provider_chain
-from mailroom.providers import NEEDS
+from mailroom.providers import NAMES, spec_of
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.settings import catalog
 from mailroom_ops.settings.changes import Change, compare
@@ -211,7 +211,7 @@ def check_wish(wish: TenantSpec, values: Mapping[str, str]) -> None:
         raise InvalidInput("A new tenant needs --from.", 'Such as --from "Acme <no-reply@auth.example.com>".')
     for name in wish.providers:
         if not re.fullmatch(catalog.ACCOUNT, name):
-            raise InvalidInput(f"There is no provider {name!r}.", f"Use {', '.join(NEEDS)}.")
+            raise InvalidInput(f"There is no provider {name!r}.", f"Use {', '.join(NAMES)}.")
     if stray := [name for name in wish.own if name not in wish.providers]:
         raise InvalidInput(
             f"--own {stray[0]} is not in --providers.", f"Add it: --providers {','.join((*wish.providers, *stray))}"
@@ -252,8 +252,7 @@ def missing_secrets(wish: TenantSpec, values: Mapping[str, str]) -> list[str]:
     """Name the secrets that a tenant's own accounts cannot do without, and that nobody has set."""
     found = []
     for provider in wish.own:
-        wanted = NEEDS[provider]
-        keys = [key for key in wanted.required if f"{provider}.{key}" not in wish.settings]
+        keys = [key for key in spec_of(provider).required if f"{provider}.{key}" not in wish.settings]
         if provider == "smtp" and "smtp.username" in wish.settings:
             keys.append("password")
         names = [f"providers/{provider}.{wish.name}/{key}" for key in keys]

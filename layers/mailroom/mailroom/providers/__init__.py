@@ -1,6 +1,6 @@
-"""The ways out: one file each, a class that takes an Email and either returns a Receipt or raises a SendError."""
+"""The providers: one module each, whose `PROVIDER` declares its settings and builds an adapter that sends an Email."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, runtime_checkable
@@ -9,18 +9,19 @@ from mailroom.errors import ConfigurationError
 from mailroom.model.email import Email
 
 __all__ = [
-    "NEEDS",
+    "NAMES",
     "BatchProvider",
-    "Needs",
     "Provider",
+    "ProviderSpec",
     "Receipt",
     "is_configured",
     "kind_of",
     "load",
-    "needs",
+    "spec_of",
     "warm_up",
 ]
 
+NAMES = ("resend", "ses", "smtp", "sendgrid", "mailgun", "postmark", "aliyun", "http")
 MAX_ID_LENGTH = 512  # characters, so at most 2,048 bytes: the longest key that DynamoDB takes
 
 
@@ -43,107 +44,70 @@ class Receipt:
 
 
 class Provider(Protocol):
-    """An adapter that sends. Built once per process by `from_settings`, so that its connection is kept."""
+    """An adapter. One instance per account and process, because it keeps connections open."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def idempotent(self) -> bool:
-        """Whether the same key twice is one mail."""
+        """Whether the provider sends one mail for any number of requests with the same key."""
         ...
 
     def send(self, email: Email, key: str) -> Receipt:
-        """Send once. `key` names this mail: up to 256 ASCII characters, no dot."""
+        """Send one request; raise a DeliveryError without a receipt. `key`: up to 256 ASCII characters, no dot."""
         ...
 
 
 @runtime_checkable
 class BatchProvider(Provider, Protocol):
-    """An adapter that can send many in one request, all or none; one key stands for exactly these."""
+    """An adapter with a batch request that takes all mails or none; one key stands for exactly these mails."""
 
     def send_batch(self, emails: Sequence[Email], key: str) -> list[Receipt]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """Which settings under `providers/{name}/` an adapter reads; without all of `required` it is not configured."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """The declaration of a provider. Settings are names below `providers/{account}/`."""
 
-    required: tuple[str, ...] = ()
+    create: Callable[[Mapping[str, str]], Provider]  # from the account's settings; raises ConfigurationError
+    required: tuple[str, ...] = ()  # without all of these, an account is not configured
     optional: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()  # the settings that nobody may see
+    batch: bool = False  # whether the adapter is a BatchProvider
+    domains_page: str = ""  # where operators add a sending domain by hand
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        return self.required + self.optional
 
 
-NEEDS: Mapping[str, Needs] = {
-    "resend": Needs(required=("api_key",), optional=("endpoint",)),
-    "ses": Needs(optional=("region", "configuration_set", "endpoint")),  # IAM is the key
-    "smtp": Needs(
-        required=("host",),
-        optional=("port", "username", "password", "tls", "ca", "ehlo_name", "configuration_set"),
-    ),
-    "sendgrid": Needs(required=("api_key",), optional=("endpoint",)),
-    "mailgun": Needs(required=("api_key",), optional=("domain", "endpoint")),
-    "postmark": Needs(required=("server_token",), optional=("message_stream", "endpoint")),
-    "aliyun": Needs(required=("access_key_id", "access_key_secret"), optional=("region", "tag_name", "endpoint")),
-    "http": Needs(required=("endpoint", "secret")),
-}
+def kind_of(account: str) -> str:
+    """Return the provider of an account: `resend.acme` is a separate account at Resend, with its own settings."""
+    return account.partition(".")[0]
 
 
-def is_configured(name: str, values: Mapping[str, str]) -> bool:
-    """Tell whether the operator has given this provider what it cannot work without."""
-    return all(values.get(key) for key in needs(name).required)
+def spec_of(account: str) -> ProviderSpec:
+    """Return the declaration of an account's provider; imports its module, and its client library, at first use."""
+    name = kind_of(account)
+    if name not in NAMES:
+        raise ConfigurationError("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NAMES)}")
+    spec: ProviderSpec = import_module(f"{__name__}.{name}").PROVIDER
+    return spec
 
 
-def kind_of(name: str) -> str:
-    """Return which adapter an account uses: `resend.acme` is an account of its own at Resend, with its own settings."""
-    return name.partition(".")[0]
+def is_configured(account: str, values: Mapping[str, str]) -> bool:
+    """Return whether an account has all its required settings."""
+    return all(values.get(setting) for setting in spec_of(account).required)
 
 
-def needs(name: str) -> Needs:
-    if kind_of(name) not in NEEDS:
-        raise ConfigurationError("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")
-    return NEEDS[kind_of(name)]
+def load(account: str, values: Mapping[str, str]) -> Provider:
+    """Build the adapter of an account from its settings."""
+    return spec_of(account).create(values)
 
 
 def warm_up(chain: Iterable[str]) -> None:
-    """Import the adapters of a chain while the process starts, and not while the reader of its first mail waits."""
-    for name in chain:
-        if kind_of(name) in NEEDS:
-            import_module(f"{__name__}.{kind_of(name)}")
-
-
-def load(name: str, values: Mapping[str, str]) -> Provider:
-    """Return the named provider; only its own module and client library are imported."""
-    match kind_of(name):
-        case "resend":
-            from mailroom.providers.resend import Resend
-
-            return Resend.from_settings(values)
-        case "ses":
-            from mailroom.providers.ses import Ses
-
-            return Ses.from_settings(values)
-        case "smtp":
-            from mailroom.providers.smtp import Smtp
-
-            return Smtp.from_settings(values)
-        case "sendgrid":
-            from mailroom.providers.sendgrid import SendGrid
-
-            return SendGrid.from_settings(values)
-        case "mailgun":
-            from mailroom.providers.mailgun import Mailgun
-
-            return Mailgun.from_settings(values)
-        case "postmark":
-            from mailroom.providers.postmark import Postmark
-
-            return Postmark.from_settings(values)
-        case "aliyun":
-            from mailroom.providers.aliyun import Aliyun
-
-            return Aliyun.from_settings(values)
-        case "http":
-            from mailroom.providers.http import Http
-
-            return Http.from_settings(values)
-    raise ConfigurationError("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NEEDS)}")
+    """Import the adapters of a chain during the cold start, so that the first mail does not wait for it."""
+    for account in chain:
+        if kind_of(account) in NAMES:
+            spec_of(account)

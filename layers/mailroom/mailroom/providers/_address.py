@@ -1,4 +1,4 @@
-"""Addresses as they travel: every relay and provider takes a domain in ASCII, few take more than that."""
+"""Addresses in their wire form: all relays and providers take a domain in ASCII, few take other characters."""
 
 from mailroom.errors import PermanentFailure
 from mailroom.model.mailbox import Mailbox, is_address
@@ -7,13 +7,13 @@ __all__ = ["ascii_address", "wire_address", "wire_mailbox"]
 
 
 def wire_address(party: str, address: str) -> str:
-    """Return the address with its domain in ASCII; the part before the @ is left alone."""
+    """Return the address with its domain in ASCII and its local part unchanged."""
     local, _, domain = address.rpartition("@")
     if not is_address(address):
         raise PermanentFailure(party, "invalid_address", "this is not one address")
     if domain.isascii():
         return address
-    # Python's own "idna" codec knows IDNA 2003 only: it sends mail for straße to strasse, another owner's domain.
+    # Python's own "idna" codec implements IDNA 2003: it sends mail for straße to strasse, another owner's domain.
     import idna
 
     try:
@@ -23,13 +23,13 @@ def wire_address(party: str, address: str) -> str:
 
 
 def ascii_address(party: str, address: str) -> str:
-    """Return the address in ASCII, for a party that cannot carry anything else."""
-    wired = wire_address(party, address)
-    if not wired.isascii():
+    """Return the address in ASCII, for a provider that takes nothing else."""
+    wire = wire_address(party, address)
+    if not wire.isascii():
         raise PermanentFailure(party, "non_ascii_address", "only ASCII is taken before the @")
-    return wired
+    return wire
 
 
 def wire_mailbox(party: str, mailbox: Mailbox) -> str:
-    """Write a mailbox for an API that takes any Unicode in a name, as long as it stands in quotes."""
+    """Return a mailbox for an API that takes any Unicode in a quoted name."""
     return str(Mailbox(wire_address(party, mailbox.address), mailbox.name))

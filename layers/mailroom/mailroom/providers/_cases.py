@@ -1,28 +1,38 @@
-"""A provider's error table, and what an answer amounts to by it."""
+"""Error tables: what a provider's answer means to Mailroom."""
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 
-__all__ = ["QUOTA_WAIT", "Case", "problem"]
+__all__ = ["QUOTA_RETRY_SECONDS", "Case", "error_of"]
 
-QUOTA_WAIT = 3600.0  # nobody says when a used-up quota comes back: ask again in an hour
+QUOTA_RETRY_SECONDS = 3600.0  # no provider states when a used-up quota is renewed
 
 
-class Case(NamedTuple):
-    """One row of a provider's error table: which answers it is about, and what they mean to us."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A row of an error table: conditions on an answer, all of which must hold, and the error it means."""
 
-    status: int  # 0: any
-    name: str  # the provider's own name for it; empty: any
-    says: str  # a pattern in its message, any case; empty: any
+    status: int | None = None
+    name: str | None = None  # the provider's own name of the error
+    message: str = ""  # a pattern to find in the message, in any case; over SMTP in a reply such as `550 5.1.1 unknown`
+    stages: tuple[str, ...] = ()  # SMTP only: connect, ehlo, tls, auth, mail, rcpt, data, answer
     error: type[DeliveryError]
-    code: str  # our word for it
-    wait: float | None = None  # at least so many seconds, whatever its headers say
+    code: str
+    retry_after: float | None = None  # in seconds, at least: an answer may ask for more
+
+    def fits(self, *, status: int | None = None, name: str | None = None, message: str = "", stage: str = "") -> bool:
+        return (
+            self.status in (None, status)
+            and self.name in (None, name)
+            and (not self.stages or stage in self.stages)
+            and bool(re.search(self.message, message, re.IGNORECASE))
+        )
 
 
-# What a status means by itself, where no row of the provider's table fits.
+# The meaning of a status that no row of the provider's own table fits.
 BY_STATUS: Mapping[int, tuple[type[DeliveryError], str]] = {
     400: (PermanentFailure, "invalid"),
     401: (ConfigurationError, "bad_key"),
@@ -39,27 +49,28 @@ BY_STATUS: Mapping[int, tuple[type[DeliveryError], str]] = {
 }
 
 
-def problem(
-    party: str, cases: Sequence[Case], status: int, name: str, message: str, wait: float | None = None
+def error_of(
+    party: str, cases: Sequence[Case], status: int, name: str, message: str, retry_after: float | None = None
 ) -> DeliveryError:
-    """Return the error an answer amounts to: by the provider's own table, else by its status."""
+    """Return the error that an HTTP answer means: by the provider's own table, else by its status."""
     for case in cases:
-        if case.status in (0, status) and case.name in ("", name) and re.search(case.says, message, re.IGNORECASE):
-            at_least = max((seconds for seconds in (wait, case.wait) if seconds is not None), default=None)
-            return _error(case.error, party, case.code, name, message, at_least)
-    error, code = BY_STATUS.get(status, (TemporaryFailure, f"http_{status}"))
-    if not name and not message and error is PermanentFailure and status != 413:
-        # Not the provider's words but a proxy's: it says nothing about this mail.
-        error, code = TemporaryFailure, f"http_{status}"
+        if case.fits(status=status, name=name, message=message):
+            waits = [seconds for seconds in (retry_after, case.retry_after) if seconds is not None]
+            return _error(case.error, party, case.code, name, message, max(waits, default=None))
+    kind, code = BY_STATUS.get(status, (TemporaryFailure, f"http_{status}"))
+    if not name and not message and kind is PermanentFailure and status != 413:
+        # Not the provider's answer but a proxy's, which knows nothing about this mail.
+        kind, code = TemporaryFailure, f"http_{status}"
     if 300 <= status < 400:
-        error, code = ConfigurationError, "redirected"
+        kind, code = ConfigurationError, "redirected"
     if status < 300 or status >= 500:
-        error, code = UnknownOutcome, f"http_{status}"
-    return _error(error, party, code, name, message, wait)
+        kind, code = UnknownOutcome, f"http_{status}"
+    return _error(kind, party, code, name, message, retry_after)
 
 
 def _error(
-    kind: type[DeliveryError], party: str, code: str, name: str, message: str, wait: float | None
+    kind: type[DeliveryError], party: str, code: str, name: str, message: str, retry_after: float | None
 ) -> DeliveryError:
     detail = ": ".join(part for part in (name, message) if part)
-    return kind(party, code, detail, retry_after=wait if issubclass(kind, TemporaryFailure | UnknownOutcome) else None)
+    can_retry = issubclass(kind, TemporaryFailure | UnknownOutcome)
+    return kind(party, code, detail, retry_after=retry_after if can_retry else None)

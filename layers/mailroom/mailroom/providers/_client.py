@@ -1,4 +1,4 @@
-"""What the HTTP providers share: one transport, one reading of what went wrong, one reading of how long to wait."""
+"""HTTP for the adapters: one transport, the meaning of its failures, and the time that an answer asks to wait."""
 
 import atexit
 import json
@@ -14,41 +14,29 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
-from mailroom.providers._cases import QUOTA_WAIT, Case, problem
 
-__all__ = [
-    "QUOTA_WAIT",
-    "Answer",
-    "Case",
-    "endpoint",
-    "hold_back",
-    "post",
-    "problem",
-    "retry_after",
-    "secret",
-    "shared",
-]
+__all__ = ["Answer", "endpoint", "hold_back", "post", "retry_after", "secret", "shared"]
 
-# Seconds. A read that times out leaves us not knowing, so reading is given longer than connecting.
+# Seconds. A read that times out is an unknown outcome, so reading has more time than connecting.
 TIMEOUT = {"connect": 2.0, "read": 6.0, "write": 6.0, "pool": 2.0}
-PATIENCE = 8.0  # a timeout is for one read: this is for all of them
-LONGEST_ANSWER = 256 * 1024
-# Most front ends drop a connection after a minute without use. One dropped in the moment we write is an UnknownOutcome
-# outcome, so ours are let go much earlier.
+MAX_ANSWER_SECONDS = 8.0  # a timeout is for one read, this is for the whole answer
+MAX_ANSWER_BYTES = 256 * 1024
+# Most servers close a connection after a minute without requests. Writing to one as it is closed is an unknown outcome,
+# so ours are closed much earlier.
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
-COMMON = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
+COMMON_HEADERS = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
 HOST = re.compile(rb"[a-z0-9.-]+|[0-9a-f:]+")
-HOME = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def shared(endpoint: str) -> httpx.BaseTransport:
-    """Return this process's one transport: its TLS context is parsed once, its connections are kept.
+    """Return the transport of this process: its TLS context is built once, its connections stay open.
 
-    Not an httpx.Client: what a client adds to it, redirects, cookies and each URL parsed anew, is nothing we want,
-    and a third of the CPU that a mail costs (bench/providers.py, 2026-11).
+    Not an httpx.Client: it adds redirects, cookies and URL parsing, which no adapter needs, for a third of the CPU of a
+    mail (bench/providers.py, 2026-11).
     """
     host = httpx.URL(endpoint).host
-    return _transport(None if host in HOME or proxy_bypass(host) else getproxies().get("https"))
+    return _transport(None if host in LOOPBACK or proxy_bypass(host) else getproxies().get("https"))
 
 
 @cache
@@ -59,7 +47,7 @@ def _transport(proxy: str | None) -> httpx.HTTPTransport:
 
 
 class Answer(NamedTuple):
-    """What came back, read whole."""
+    """A complete HTTP answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -70,7 +58,7 @@ class Answer(NamedTuple):
         return 200 <= self.status < 300
 
     def json(self) -> dict[str, Any]:
-        """Return the JSON object it consists of; empty for anything else."""
+        """Return the JSON object in the body; empty for any other body."""
         try:
             body = json.loads(self.content)
         except (ValueError, RecursionError):
@@ -81,17 +69,17 @@ class Answer(NamedTuple):
 def post(
     transport: httpx.BaseTransport, party: str, url: httpx.URL, content: bytes, headers: Mapping[str, str]
 ) -> Answer:
-    """Post once, never again by itself; say of a failure whether the bytes may have arrived."""
-    patience = time.monotonic() + PATIENCE
+    """Send one POST request, without retries; a failure states whether the request may have arrived."""
+    deadline = time.monotonic() + MAX_ANSWER_SECONDS
     request = httpx.Request(
-        "POST", url, headers={**COMMON, **headers}, content=content, extensions={"timeout": TIMEOUT}
+        "POST", url, headers={**COMMON_HEADERS, **headers}, content=content, extensions={"timeout": TIMEOUT}
     )
     body = b""
     try:
         with closing(transport.handle_request(request)) as response:
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > LONGEST_ANSWER or time.monotonic() > patience:
+                if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
                     raise UnknownOutcome(party, "garbage", "its answer does not end")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
         raise TemporaryFailure(party, "unreachable", type(error).__name__) from error
@@ -101,16 +89,16 @@ def post(
 
 
 def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
-    """Return how many seconds an answer asks us to wait, in whichever way it says so."""
-    asked = headers.get("retry-after")
-    if asked is None and (found := re.search(r"(?:try again|retry) (?:after|in) (.+)", message, re.IGNORECASE)):
-        asked = found[1]
-    seconds = _seconds(asked or "")
+    """Return how many seconds an answer asks to wait: by its header, its message or a used-up rate limit."""
+    value = headers.get("retry-after")
+    if value is None and (match := re.search(r"(?:try again|retry) (?:after|in) (.+)", message, re.IGNORECASE)):
+        value = match[1]
+    seconds = _seconds(value or "")
     return hold_back(headers) or None if seconds is None else seconds
 
 
 def hold_back(headers: Mapping[str, str]) -> float:
-    """Return how long to send nothing more: until the window reopens, once it is used up."""
+    """Return how many seconds to send no further request: until the rate limit is renewed, if it is used up."""
     for prefix in ("ratelimit", "x-ratelimit"):
         if headers.get(f"{prefix}-remaining") == "0":
             return _seconds(headers.get(f"{prefix}-reset", "")) or 0.0
@@ -118,9 +106,9 @@ def hold_back(headers: Mapping[str, str]) -> float:
 
 
 def _seconds(text: str) -> float | None:
-    """Read `30`, `1700000000` (a moment), `120 seconds`, or a date."""
-    if found := re.match(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(?:$|s)", text):
-        number = float(found[1])
+    """Return the seconds until `30`, `1700000000` (a time), `120 seconds`, or a date; None for any other text."""
+    if match := re.match(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(?:$|s)", text):
+        number = float(match[1])
         return max(0.0, number - time.time()) if number > 1e9 else number
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
@@ -129,23 +117,23 @@ def _seconds(text: str) -> float | None:
 
 
 def secret(party: str, values: Mapping[str, str], name: str) -> str:
-    """Return a setting that travels in a header; one that cannot is named, never shown."""
+    """Return a setting that is sent in a header; the error for a malformed one does not contain it."""
     value = values.get(name, "").strip()
     if not re.fullmatch(r"[\x21-\x7e]+", value):
-        why = "must be one line of plain characters without spaces" if value else "is not set"
-        raise ConfigurationError("settings", "malformed", f"providers/{party}/{name} {why}")
+        problem = "must be one line of plain characters without spaces" if value else "is not set"
+        raise ConfigurationError("settings", "malformed", f"providers/{party}/{name} {problem}")
     return value
 
 
 def endpoint(party: str, values: Mapping[str, str], default: str = "") -> str:
-    """Return where to post to; a key or a code never travels in the clear, except to this machine itself."""
+    """Return the URL to post to; https, because a key or a code must not be sent in the clear, except to loopback."""
     value = values.get("endpoint", "").strip().rstrip("/") or default
     try:
         url = httpx.URL(value)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    sound = HOST.fullmatch(url.raw_host) and not url.userinfo
-    if sound and url.scheme in ("https", "http" if url.host in HOME else "https"):
+    is_valid = HOST.fullmatch(url.raw_host) and not url.userinfo
+    if is_valid and url.scheme in ("https", "http" if url.host in LOOPBACK else "https"):
         return value
     raise ConfigurationError(
         "settings", "malformed", f"providers/{party}/endpoint must be an https address, without a password"

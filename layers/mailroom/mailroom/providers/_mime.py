@@ -1,4 +1,4 @@
-"""An Email as the bytes of a message: the same Email and key make the same bytes, however often it is tried."""
+"""An Email as the bytes of a MIME message. The same Email and key give the same bytes, so that retries are equal."""
 
 import hashlib
 import re
@@ -15,58 +15,58 @@ from email.utils import format_datetime
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 
-__all__ = ["compose", "encoded", "written"]
+__all__ = ["compose", "encode_header", "format_mailbox"]
 
-LINE = 78  # characters
+MAX_LINE_LENGTH = 78  # characters
 
 
-class Wire(Compat32):
-    """Folds a header only where it has to be: a third of what an SMTP mail cost was folding what fits (2026-11)."""
+class Policy(Compat32):
+    """Folds a header only if it is too long: folding every header was a third of the CPU of an SMTP mail (2026-11)."""
 
     def fold_binary(self, name: str, value: str) -> bytes:
-        if len(name) + len(value) + 2 <= LINE and value.isascii() and value.isprintable():
+        if len(name) + len(value) + 2 <= MAX_LINE_LENGTH and value.isascii() and value.isprintable():
             return f"{name}: {value}\r\n".encode()
         return super().fold_binary(name, value)
 
 
 # Not EmailMessage: it breaks a long token, as in List-Unsubscribe, into encoded words (seen in Python 3.11, 2026-11).
-WIRE = Wire(linesep="\r\n", max_line_length=LINE)
-OUR_ID = re.compile(r"[0-9a-f]{32}")
-LATEST = 4102444800.0  # the year 2100: what lies beyond is no time
+POLICY = Policy(linesep="\r\n", max_line_length=MAX_LINE_LENGTH)
+MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
+MAX_TIME = 4102444800.0  # the year 2100: a later time is not a time
 
 
 def compose(email: Email, key: str, extra: Mapping[str, str]) -> bytes:
-    """Write `email` with `extra` headers; addresses must be in their wire form already."""
+    """Return `email` with `extra` headers as MIME bytes; its addresses must be in their wire form."""
     name = hashlib.sha256(f"{key}\n{email.to}".encode()).hexdigest()[:32]
-    letter = MIMEMultipart("alternative", boundary=f"=_{name}")
+    mime = MIMEMultipart("alternative", boundary=f"=_{name}")
     parts = [(subtype, text) for subtype, text in (("plain", email.text), ("html", email.html)) if text]
     for subtype, text in parts:
-        letter.attach(MIMEText(text, subtype, _charset(text)))  # type: ignore[arg-type]
+        mime.attach(MIMEText(text, subtype, _charset(text)))  # type: ignore[arg-type]
     headers = {
-        "From": written(email.from_),
+        "From": format_mailbox(email.from_),
         "To": email.to,
-        **({"Reply-To": written(email.reply_to)} if email.reply_to else {}),
-        "Subject": encoded(email.subject),
-        "Date": format_datetime(datetime.fromtimestamp(_made_at(key), UTC)),
+        **({"Reply-To": format_mailbox(email.reply_to)} if email.reply_to else {}),
+        "Subject": encode_header(email.subject),
+        "Date": format_datetime(datetime.fromtimestamp(_time_of(key), UTC)),
         "Message-ID": f"<{name}@{email.from_.address.rpartition('@')[2]}>",
         "Content-Language": email.locale,
-        **{header: encoded(value) for header, value in email.headers.items()},
-        **{f"X-Mailroom-{tag.replace('_', '-').title()}": encoded(value) for tag, value in email.tags.items()},
+        **{header: encode_header(value) for header, value in email.headers.items()},
+        **{f"X-Mailroom-{tag.replace('_', '-').title()}": encode_header(value) for tag, value in email.tags.items()},
         **extra,
     }
     for header, value in headers.items():
-        letter[header] = value if value.isascii() else value.encode().decode("ascii", "surrogateescape")
-    return letter.as_bytes(policy=WIRE)
+        mime[header] = value if value.isascii() else value.encode().decode("ascii", "surrogateescape")
+    return mime.as_bytes(policy=POLICY)
 
 
-def written(mailbox: Mailbox) -> str:
-    """Write a mailbox for a header, its name encoded where it has to be."""
-    name = encoded(mailbox.name)
+def format_mailbox(mailbox: Mailbox) -> str:
+    """Return a mailbox as a header value, its name encoded if necessary."""
+    name = encode_header(mailbox.name)
     return str(mailbox) if name == mailbox.name else f"{name} <{mailbox.address}>"
 
 
-def encoded(text: str) -> str:
-    """Write `text` for a header: ASCII as it is, anything else, and what imitates it, as RFC 2047 words."""
+def encode_header(text: str) -> str:
+    """Return `text` as a header value: RFC 2047 words if it is not printable ASCII, or looks like such a word."""
     if text.isascii() and text.isprintable() and "=?" not in text:
         return text
     return Header(" ".join(text.splitlines()), "utf-8", maxlinelen=60).encode(linesep="")
@@ -78,7 +78,7 @@ def _charset(text: str) -> Charset:
     return charset
 
 
-def _made_at(key: str) -> float:
-    """Read the time out of an id of ours, so that a retry bears the same Date; any other key has none."""
-    made = int(key[:12], 16) / 1000 if OUR_ID.fullmatch(key) else 0.0
-    return made if 0 < made < LATEST else time.time()
+def _time_of(key: str) -> float:
+    """Return the time in a message id, so that a retry has the same Date; the present time for any other key."""
+    seconds = int(key[:12], 16) / 1000 if MESSAGE_ID.fullmatch(key) else 0.0
+    return seconds if 0 < seconds < MAX_TIME else time.time()

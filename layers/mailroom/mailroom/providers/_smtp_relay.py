@@ -1,4 +1,4 @@
-"""An SMTP relay: where it is and how to speak with it, as the operator set it."""
+"""The settings of an SMTP relay: host, TLS mode and login."""
 
 import ipaddress
 import re
@@ -14,49 +14,49 @@ __all__ = ["Relay", "Tls"]
 
 
 class Tls(StrEnum):
-    IMPLICIT = "implicit"  # from the first byte on
+    IMPLICIT = "implicit"  # from the first byte
     STARTTLS = "starttls"  # required
-    OPPORTUNISTIC = "opportunistic"  # where offered, whoever answers: no worse than none
+    OPPORTUNISTIC = "opportunistic"  # if offered, with any certificate: no worse than none
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """What `providers/smtp/…` says."""
+    """The parsed settings below `providers/smtp/`."""
 
     host: str
     port: int
     tls: Tls
     username: str = ""
     password: str = ""
-    ca: str = ""  # PEM, where the relay's certificate is signed by the operator's own authority
-    ehlo_name: str = ""  # else the sender's domain: it is ours, and some relays look it up
+    ca: str = ""  # PEM, if the operator's own authority signed the relay's certificate
+    ehlo_name: str = ""  # default: the sender's domain, because some relays look it up
     configuration_set: str = ""  # SES only
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str]) -> "Relay":
-        given = {name: value.strip() for name, value in values.items()}
-        host, port, tls = given.get("host", ""), given.get("port", ""), given.get("tls", "")
-        username, password, ehlo_name = (given.get(name, "") for name in ("username", "password", "ehlo_name"))
+        host, port, tls = (values.get(name, "").strip() for name in ("host", "port", "tls"))
+        username, password, ehlo_name = (values.get(name, "").strip() for name in ("username", "password", "ehlo_name"))
         if not _is_host(host):
             raise _malformed("host", "must be the relay's name, such as smtp.example.com")
         if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
-            raise _malformed("port", "must be a number, mostly 465 or 587")
+            raise _malformed("port", "must be a number, usually 465 or 587")
         if tls and tls not in list(Tls):
             raise _malformed("tls", f"must be one of {', '.join(Tls)}")
         if bool(username) != bool(password):
-            raise _malformed("password" if username else "username", "is not set, but its other half is")
+            missing, present = ("password", "username") if username else ("username", "password")
+            raise _malformed(missing, f"is not set, but {present} is")
         if not (username + password).isascii():
             raise _malformed("username", "and password must be ASCII")
         if ehlo_name and not _is_host(ehlo_name.strip("[]")):
             raise _malformed("ehlo_name", "must be a host name")
         number = int(port) if port else 465 if tls == Tls.IMPLICIT else 587
-        mode = Tls(tls) if tls else _usual(number, bool(username))
-        ca, configuration_set = given.get("ca", ""), given.get("configuration_set", "")
+        mode = Tls(tls) if tls else _default_tls(number, bool(username))
+        ca, configuration_set = (values.get(name, "").strip() for name in ("ca", "configuration_set"))
         return cls(host, number, mode, username, password, ca, ehlo_name, configuration_set)
 
     def context(self) -> ssl.SSLContext | None:
-        """Return what TLS is spoken with: certificates are verified, except where anyone may answer."""
+        """Return the TLS context: certificates are verified, except in opportunistic mode without a login."""
         if self.tls is Tls.NONE:
             return None
         try:
@@ -69,7 +69,7 @@ class Relay:
         return context
 
 
-def _usual(port: int, with_login: bool) -> Tls:
+def _default_tls(port: int, with_login: bool) -> Tls:
     if port in (465, 2465):
         return Tls.IMPLICIT
     return Tls.OPPORTUNISTIC if port == 25 and not with_login else Tls.STARTTLS

@@ -14,48 +14,48 @@ import httpx
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
-from mailroom.providers import Receipt, _client
+from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import ascii_address
-from mailroom.providers._client import Case
+from mailroom.providers._cases import Case, error_of
 
-__all__ = ["Aliyun", "authorization"]
+__all__ = ["PROVIDER", "Aliyun", "authorization"]
 
-HOME = "cn-hangzhou"
-ALIAS_LENGTH = 15
-# As of 2026 any other header is refused; X-User-Notify-… come back in the events.
-CARRIED = re.compile(r"X-User-[\w-]+|List-Unsubscribe(?:-Post)?", re.IGNORECASE)
+DEFAULT_REGION = "cn-hangzhou"
+MAX_ALIAS_LENGTH = 15
+# As of 2026 any other header is refused; X-User-Notify-… are part of the events.
+ALLOWED_HEADERS = re.compile(r"X-User-[\w-]+|List-Unsubscribe(?:-Post)?", re.IGNORECASE)
 
-# https://www.alibabacloud.com/help/en/direct-mail/api-dm-2015-11-23-errorcodes. InvalidSendMail.Spam means a spent
-# quota, a frequency, an account in arrears or, really, spam: an operator has to look which.
+# https://www.alibabacloud.com/help/en/direct-mail/api-dm-2015-11-23-errorcodes. InvalidSendMail.Spam means a used-up
+# quota, a rate limit, an account in arrears, or spam: an operator has to find out which.
 ERRORS = (
-    Case(0, "InvalidAccessKeyId.NotFound", "", ConfigurationError, "bad_key"),
-    Case(0, "InvalidAccessKeyId.Inactive", "", ConfigurationError, "bad_key"),
-    Case(0, "SignatureDoesNotMatch", "", ConfigurationError, "bad_key"),
-    Case(0, "IncompleteSignature", "", ConfigurationError, "bad_key"),
-    Case(0, "Forbidden", "", ConfigurationError, "forbidden"),
-    Case(0, "Forbidden.RAM", "", ConfigurationError, "forbidden"),
-    Case(0, "NoPermission", "", ConfigurationError, "forbidden"),
-    Case(0, "InvalidMailAddress.NotFound", "", ConfigurationError, "unverified_sender"),
-    Case(0, "InvalidMailAddressStatus.Malformed", "", ConfigurationError, "unverified_sender"),
-    Case(0, "InvalidMailAddressDomain.Malformed", "", ConfigurationError, "unverified_sender"),
-    Case(0, "InvalidMailAddressName.Malformed", "", ConfigurationError, "invalid_sender"),
-    Case(0, "InvalidMailAddressSendType.Malformed", "", ConfigurationError, "invalid_sender"),
-    Case(0, "InvalidFromAlias.Malformed", "", ConfigurationError, "invalid_sender"),
-    Case(0, "InvalidTag.NotFound", "", ConfigurationError, "unknown_tag"),
-    Case(0, "InvalidTagName.Malformed", "", ConfigurationError, "unknown_tag"),
-    Case(0, "InvalidSendMail.Spam", "", ConfigurationError, "quota_or_spam"),
-    Case(0, "InvalidToAddress", "", PermanentFailure, "invalid_recipient"),
-    Case(0, "InvalidToAddress.Spam", "", PermanentFailure, "invalid_recipient"),
-    Case(0, "InvalidReceiverName.Malformed", "", PermanentFailure, "invalid_recipient"),
-    Case(0, "Throttling", "", TemporaryFailure, "rate_limited", 1.0),
-    Case(0, "Throttling.User", "", TemporaryFailure, "rate_limited", 1.0),
-    Case(0, "Throttling.Api", "", TemporaryFailure, "rate_limited", 1.0),
-    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(name="InvalidAccessKeyId.NotFound", error=ConfigurationError, code="bad_key"),
+    Case(name="InvalidAccessKeyId.Inactive", error=ConfigurationError, code="bad_key"),
+    Case(name="SignatureDoesNotMatch", error=ConfigurationError, code="bad_key"),
+    Case(name="IncompleteSignature", error=ConfigurationError, code="bad_key"),
+    Case(name="Forbidden", error=ConfigurationError, code="forbidden"),
+    Case(name="Forbidden.RAM", error=ConfigurationError, code="forbidden"),
+    Case(name="NoPermission", error=ConfigurationError, code="forbidden"),
+    Case(name="InvalidMailAddress.NotFound", error=ConfigurationError, code="unverified_sender"),
+    Case(name="InvalidMailAddressStatus.Malformed", error=ConfigurationError, code="unverified_sender"),
+    Case(name="InvalidMailAddressDomain.Malformed", error=ConfigurationError, code="unverified_sender"),
+    Case(name="InvalidMailAddressName.Malformed", error=ConfigurationError, code="invalid_sender"),
+    Case(name="InvalidMailAddressSendType.Malformed", error=ConfigurationError, code="invalid_sender"),
+    Case(name="InvalidFromAlias.Malformed", error=ConfigurationError, code="invalid_sender"),
+    Case(name="InvalidTag.NotFound", error=ConfigurationError, code="unknown_tag"),
+    Case(name="InvalidTagName.Malformed", error=ConfigurationError, code="unknown_tag"),
+    Case(name="InvalidSendMail.Spam", error=ConfigurationError, code="quota_or_spam"),
+    Case(name="InvalidToAddress", error=PermanentFailure, code="invalid_recipient"),
+    Case(name="InvalidToAddress.Spam", error=PermanentFailure, code="invalid_recipient"),
+    Case(name="InvalidReceiverName.Malformed", error=PermanentFailure, code="invalid_recipient"),
+    Case(name="Throttling", error=TemporaryFailure, code="rate_limited", retry_after=1.0),
+    Case(name="Throttling.User", error=TemporaryFailure, code="rate_limited", retry_after=1.0),
+    Case(name="Throttling.Api", error=TemporaryFailure, code="rate_limited", retry_after=1.0),
+    Case(status=429, error=TemporaryFailure, code="rate_limited", retry_after=1.0),
 )
 
 
 class Aliyun:
-    """Has no idempotency: a try without an answer may have been a mail."""
+    """Not idempotent: a request without an answer may have sent a mail."""
 
     name: ClassVar = "aliyun"
     idempotent: ClassVar = False
@@ -70,29 +70,29 @@ class Aliyun:
     ) -> None:
         self._key = (access_key_id, access_key_secret)
         self._transport = transport
-        self._url = httpx.URL((endpoint or _endpoint(HOME)) + "/")
+        self._url = httpx.URL((endpoint or _endpoint(DEFAULT_REGION)) + "/")
         self._tag_name = tag_name
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str]) -> "Aliyun":
         key_id, secret = (_client.secret(cls.name, values, name) for name in ("access_key_id", "access_key_secret"))
-        region = values.get("region", "").strip() or HOME
+        region = values.get("region", "").strip() or DEFAULT_REGION
         if not re.fullmatch(r"[a-z0-9-]{1,40}", region):
-            said = f"providers/{cls.name}/region must be a region such as {HOME}"
-            raise ConfigurationError("settings", "malformed", said)
+            hint = f"providers/{cls.name}/region must be a region such as {DEFAULT_REGION}"
+            raise ConfigurationError("settings", "malformed", hint)
         endpoint = _client.endpoint(cls.name, values, _endpoint(region))
         return cls(key_id, secret, _client.shared(endpoint), endpoint, values.get("tag_name", "").strip())
 
     def send(self, email: Email, key: str) -> Receipt:
-        body = urlencode(self._form(email)).encode()
-        answer = _client.post(self._transport, self.name, self._url, body, self._signed(body))
-        said = answer.json()
+        content = urlencode(self._form(email)).encode()
+        answer = _client.post(self._transport, self.name, self._url, content, self._signed_headers(content))
+        body = answer.json()
         if answer.is_success:
-            if not isinstance(said.get("EnvId"), str) or not said["EnvId"]:
+            if not isinstance(body.get("EnvId"), str) or not body["EnvId"]:
                 raise UnknownOutcome(self.name, "garbage", "its answer has no id")
-            return Receipt(said["EnvId"])
-        name, message = str(said.get("Code") or ""), str(said.get("Message") or "")
-        raise _client.problem(self.name, ERRORS, answer.status, name, message, _wait(answer.headers))
+            return Receipt(body["EnvId"])
+        name, message = str(body.get("Code") or ""), str(body.get("Message") or "")
+        raise error_of(self.name, ERRORS, answer.status, name, message, _retry_after(answer.headers))
 
     def _form(self, email: Email) -> dict[str, str]:
         form = {
@@ -102,7 +102,7 @@ class Aliyun:
             "FromAlias": _alias(email.from_.name),
             "Headers": json.dumps(_headers(email)),
             "HtmlBody": email.html,
-            "ReplyToAddress": "false",  # true is the reply address of the console
+            "ReplyToAddress": "false",  # true: the reply address set in the console
             "Subject": email.subject,
             "TagName": self._tag_name,
             "TextBody": email.text,
@@ -113,12 +113,12 @@ class Aliyun:
             form["ReplyAddressAlias"] = _alias(email.reply_to.name)
         return {name: value for name, value in form.items() if value}
 
-    def _signed(self, body: bytes) -> dict[str, str]:
+    def _signed_headers(self, content: bytes) -> dict[str, str]:
         headers = {
             "content-type": "application/x-www-form-urlencoded",
             "host": self._url.netloc.decode(),
             "x-acs-action": "SingleSendMail",
-            "x-acs-content-sha256": hashlib.sha256(body).hexdigest(),
+            "x-acs-content-sha256": hashlib.sha256(content).hexdigest(),
             "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "x-acs-signature-nonce": secrets.token_hex(16),
             "x-acs-version": "2015-11-23",
@@ -141,19 +141,28 @@ def authorization(key_id: str, secret: str, method: str, query: str, headers: Ma
 
 
 def _endpoint(region: str) -> str:
-    return "https://dm.aliyuncs.com" if region == HOME else f"https://dm.{region}.aliyuncs.com"
+    return "https://dm.aliyuncs.com" if region == DEFAULT_REGION else f"https://dm.{region}.aliyuncs.com"
 
 
 def _alias(name: str) -> str:
-    return name if len(name) <= ALIAS_LENGTH else name[: ALIAS_LENGTH - 1].rstrip() + "…"
+    return name if len(name) <= MAX_ALIAS_LENGTH else name[: MAX_ALIAS_LENGTH - 1].rstrip() + "…"
 
 
 def _headers(email: Email) -> dict[str, str]:
-    ours = {f"X-User-Notify-{tag.replace('_', '-').title()}": value for tag, value in email.tags.items() if value}
-    return ours | {name: value for name, value in email.headers.items() if CARRIED.fullmatch(name)}
+    tags = {f"X-User-Notify-{tag.replace('_', '-').title()}": value for tag, value in email.tags.items() if value}
+    return tags | {name: value for name, value in email.headers.items() if ALLOWED_HEADERS.fullmatch(name)}
 
 
-def _wait(headers: Mapping[str, str]) -> float | None:
-    # Milliseconds, as Aliyun's own clients read it (tea-openapi 0.4.6, 2026).
-    asked = headers.get("x-acs-retry-after", "")
-    return int(asked) / 1000 if re.fullmatch(r"[0-9]{1,9}", asked) else None
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    # In milliseconds, according to Aliyun's own clients (tea-openapi 0.4.6, 2026).
+    value = headers.get("x-acs-retry-after", "")
+    return int(value) / 1000 if re.fullmatch(r"[0-9]{1,9}", value) else None
+
+
+PROVIDER = ProviderSpec(
+    create=Aliyun.from_settings,
+    required=("access_key_id", "access_key_secret"),
+    optional=("region", "tag_name", "endpoint"),
+    secrets=("access_key_secret",),
+    domains_page="https://dm.console.aliyun.com",
+)

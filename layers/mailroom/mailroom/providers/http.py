@@ -1,4 +1,4 @@
-"""A mail service of your own, docs/providers/http.md: one POST a mail, signed after https://www.standardwebhooks.com"""
+"""A mail service of your own, docs/providers/http.md: one POST per mail, signed as https://www.standardwebhooks.com"""
 
 import hashlib
 import hmac
@@ -13,22 +13,22 @@ import httpx
 
 from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
-from mailroom.providers import Receipt, _client
-from mailroom.providers._client import Case
+from mailroom.providers import ProviderSpec, Receipt, _client
+from mailroom.providers._cases import Case, error_of
 
-__all__ = ["Http", "sign"]
+__all__ = ["PROVIDER", "Http", "sign"]
 
-SHORTEST_SECRET = 24  # bytes, says the standard
+MIN_SECRET_BYTES = 24  # by the standard
 
-# What we ask such a service to answer: docs/providers/http.md. Every other status means what it means anywhere.
+# docs/providers/http.md. Every other status has its usual meaning.
 ERRORS = (
-    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
-    Case(503, "", "", TemporaryFailure, "maintenance"),
+    Case(status=429, error=TemporaryFailure, code="rate_limited", retry_after=1.0),
+    Case(status=503, error=TemporaryFailure, code="maintenance"),
 )
 
 
 class Http:
-    """Its contract asks the service to take one webhook-id once, so a try that got no answer may be repeated."""
+    """Idempotent: the contract requires the service to take a webhook-id once, so a request may be repeated."""
 
     name: ClassVar = "http"
     idempotent: ClassVar = True
@@ -43,14 +43,14 @@ class Http:
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str]) -> "Http":
-        secrets = [_decoded(line) for line in values.get("secret", "").split()]
+        secrets = [_decode_secret(line) for line in values.get("secret", "").split()]
         if not secrets:
             raise _malformed_secret()
         endpoint = _client.endpoint(cls.name, values)
         return cls(endpoint, secrets, _client.shared(endpoint))
 
     def send(self, email: Email, key: str) -> Receipt:
-        content = json.dumps(_wire(email), separators=(",", ":")).encode()
+        content = json.dumps(_payload(email), separators=(",", ":")).encode()
         timestamp = str(int(self._clock()))
         headers = {
             "Content-Type": "application/json",
@@ -59,25 +59,24 @@ class Http:
             "webhook-signature": " ".join(sign(secret, key, timestamp, content) for secret in self._secrets),
         }
         answer = _client.post(self._transport, self.name, self._url, content, headers)
-        said = answer.json()
+        body = answer.json()
         if answer.is_success:
-            id_ = said.get("id")
+            id_ = body.get("id")
             if not isinstance(id_, str) or not id_:
-                # A page that answers 200 to everything must not swallow mail.
+                # A web page that answers every request with 200 must not lose mail.
                 raise UnknownOutcome(self.name, "garbage", "its answer has no id: see docs/providers/http.md")
             return Receipt(id_, _client.retry_after(answer.headers) or 0.0)
-        message = str(said.get("message") or "")
-        wait = _client.retry_after(answer.headers)
-        raise _client.problem(self.name, ERRORS, answer.status, "", message, wait)
+        message = str(body.get("message") or "")
+        raise error_of(self.name, ERRORS, answer.status, "", message, _client.retry_after(answer.headers))
 
 
 def sign(secret: bytes, id_: str, timestamp: str, content: bytes) -> str:
-    """Sign a request as Standard Webhooks v1 does."""
-    said = b".".join((id_.encode(), timestamp.encode(), content))
-    return f"v1,{b64encode(hmac.digest(secret, said, hashlib.sha256)).decode()}"
+    """Return the signature of a request by Standard Webhooks, version 1."""
+    signed = b".".join((id_.encode(), timestamp.encode(), content))
+    return f"v1,{b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()}"
 
 
-def _wire(email: Email) -> dict[str, Any]:
+def _payload(email: Email) -> dict[str, Any]:
     data = {
         "from": asdict(email.from_),
         "to": email.to,
@@ -92,16 +91,23 @@ def _wire(email: Email) -> dict[str, Any]:
     return {"type": "email.send", "data": data}
 
 
-def _decoded(secret: str) -> bytes:
+def _decode_secret(secret: str) -> bytes:
     try:
         decoded = b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
         decoded = b""
-    if len(decoded) < SHORTEST_SECRET:
+    if len(decoded) < MIN_SECRET_BYTES:
         raise _malformed_secret()
     return decoded
 
 
 def _malformed_secret() -> ConfigurationError:
-    said = f"providers/http/secret must be whsec_ and base64 of {SHORTEST_SECRET} bytes or more; two lines to rotate"
-    return ConfigurationError("settings", "malformed", said)
+    hint = f"providers/http/secret must be whsec_ and base64 of {MIN_SECRET_BYTES} bytes or more; two lines to rotate"
+    return ConfigurationError("settings", "malformed", hint)
+
+
+PROVIDER = ProviderSpec(
+    create=Http.from_settings,
+    required=("endpoint", "secret"),
+    secrets=("endpoint", "secret"),  # a URL of your own may contain a token
+)

@@ -11,36 +11,36 @@ import httpx
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
-from mailroom.providers import Receipt, _client
+from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
-from mailroom.providers._client import Case
+from mailroom.providers._cases import Case, error_of
 
-__all__ = ["Mailgun"]
+__all__ = ["PROVIDER", "Mailgun"]
 
 ENDPOINT = "https://api.mailgun.net"
 
-# https://documentation.mailgun.com/docs/mailgun/quickstart-guide/responses, and the messages that wrappers quote.
-# As of 2026 how long to wait stands in the text of a 429, as seconds or as a date.
+# https://documentation.mailgun.com/docs/mailgun/quickstart-guide/responses, and messages quoted by client libraries.
+# As of 2026 the message of a 429 contains the time to wait, in seconds or as a date.
 ERRORS = (
-    Case(401, "", "", ConfigurationError, "bad_key"),  # its body is the bare word Forbidden
-    Case(404, "", "domain not found", ConfigurationError, "unknown_domain"),
-    Case(0, "", "domain is unverified", ConfigurationError, "unverified_sender"),
-    Case(0, "", "for test purposes only", ConfigurationError, "test_mode"),
-    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
-    Case(0, "", "not allowed to send", ConfigurationError, "forbidden"),
-    Case(400, "", "from'? parameter", ConfigurationError, "invalid_sender"),
-    Case(400, "", "to'? parameter", PermanentFailure, "invalid_recipient"),
-    Case(413, "", "", PermanentFailure, "too_large"),
+    Case(status=401, error=ConfigurationError, code="bad_key"),  # the body is the plain text `Forbidden`
+    Case(status=404, message="domain not found", error=ConfigurationError, code="unknown_domain"),
+    Case(message="domain is unverified", error=ConfigurationError, code="unverified_sender"),
+    Case(message="for test purposes only", error=ConfigurationError, code="test_mode"),
+    Case(status=429, error=TemporaryFailure, code="rate_limited", retry_after=1.0),
+    Case(message="not allowed to send", error=ConfigurationError, code="forbidden"),
+    Case(status=400, message="from'? parameter", error=ConfigurationError, code="invalid_sender"),
+    Case(status=400, message="to'? parameter", error=PermanentFailure, code="invalid_recipient"),
+    Case(status=413, error=PermanentFailure, code="too_large"),
 )
-# Mailgun fills these in wherever they stand, and what a stranger wrote may stand in a mail.
+# Mailgun replaces these anywhere in a mail, also in names that strangers chose.
 # https://documentation.mailgun.com/docs/mailgun/user-manual/tracking-messages/tracking-unsubscribes (2026)
 PLACEHOLDER = re.compile(r"%(?=(?:recipient|unsubscribe_|tag_unsubscribe_|mailing_list_)[\w.]*%)", re.IGNORECASE)
 WORD_JOINER = "\u2060"
-BOUNDARY = secrets.token_hex(16)  # nobody who writes into a mail can know it
+BOUNDARY = secrets.token_hex(16)  # unknown to whoever chooses names that appear in a mail
 
 
 class Mailgun:
-    """Has no idempotency: a try without an answer may have been a mail."""
+    """Not idempotent: a request without an answer may have sent a mail."""
 
     name: ClassVar = "mailgun"
     idempotent: ClassVar = False
@@ -65,21 +65,21 @@ class Mailgun:
     def send(self, email: Email, key: str) -> Receipt:
         domain = self._domain or wire_address(self.name, email.from_.address).rpartition("@")[2]
         url = httpx.URL(f"{self._endpoint}/v3/{quote(domain, safe='')}/messages")
-        answer = _client.post(self._transport, self.name, url, _multipart(_wire(email)), self._headers)
-        said = answer.json()
-        id_, message = said.get("id"), str(said.get("message") or "")
+        answer = _client.post(self._transport, self.name, url, _multipart(_form(email)), self._headers)
+        body = answer.json()
+        id_, message = body.get("id"), str(body.get("message") or "")
         if answer.is_success and isinstance(id_, str) and id_ and message.startswith("Queued"):
             return Receipt(id_.strip("<>"), _client.hold_back(answer.headers))
         if answer.is_success and b"Mailgun Magnificent API" in answer.content:
-            # The greeting of a path that does not exist, with a 200 (seen since 2016).
-            raise ConfigurationError(self.name, "not_found", "no such path: look at the endpoint and the domain")
+            # The answer to any unknown path, with a 200 (seen since 2016).
+            raise ConfigurationError(self.name, "not_found", "no such path: check the endpoint and the domain")
         if answer.is_success:
             raise UnknownOutcome(self.name, "garbage", message or "its answer has no id")
-        wait = _client.retry_after(answer.headers, message)
-        raise _client.problem(self.name, ERRORS, answer.status, "", message, wait)
+        retry_after = _client.retry_after(answer.headers, message)
+        raise error_of(self.name, ERRORS, answer.status, "", message, retry_after)
 
 
-def _wire(email: Email) -> dict[str, str]:
+def _form(email: Email) -> dict[str, str]:
     form = {
         "from": wire_mailbox(Mailgun.name, email.from_),
         "to": wire_address(Mailgun.name, email.to),
@@ -99,6 +99,15 @@ def _wire(email: Email) -> dict[str, str]:
 
 
 def _multipart(form: Mapping[str, str]) -> bytes:
-    """Write a form so that its values travel as they are: percent signs for all of a mail cost more than sending it."""
+    """Encode a form as multipart: percent-encoding a whole mail takes more CPU than sending it."""
     parts = (f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{form[name]}\r\n' for name in form)
     return "".join([*parts, f"--{BOUNDARY}--\r\n"]).encode(errors="replace")
+
+
+PROVIDER = ProviderSpec(
+    create=Mailgun.from_settings,
+    required=("api_key",),
+    optional=("domain", "endpoint"),
+    secrets=("api_key",),
+    domains_page="https://app.mailgun.com/mg/sending/domains",
+)

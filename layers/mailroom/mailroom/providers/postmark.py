@@ -8,37 +8,37 @@ import httpx
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
-from mailroom.providers import Receipt, _client
+from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
-from mailroom.providers._client import QUOTA_WAIT, Case
+from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case, error_of
 
-__all__ = ["Postmark"]
+__all__ = ["PROVIDER", "Postmark"]
 
 ENDPOINT = "https://api.postmarkapp.com"
-STREAM = "outbound"  # the transactional stream that every server has from its first day
+STREAM = "outbound"  # the transactional stream that every new server has
 
 # https://postmarkapp.com/developer/api/overview#error-codes
-# The names are Postmark's own ErrorCode: 401, 405, 413, 429 and 500 among them are not HTTP statuses.
+# `name` is Postmark's ErrorCode: 401, 405, 413, 429 and 500 among them are not HTTP statuses.
 ERRORS = (
-    Case(0, "10", "", ConfigurationError, "bad_key"),
-    Case(0, "100", "", TemporaryFailure, "maintenance", 60.0),
-    Case(0, "300", "'From'|sender signature", ConfigurationError, "invalid_sender"),
-    Case(0, "300", "'To'", PermanentFailure, "invalid_recipient"),
-    Case(0, "400", "", ConfigurationError, "unverified_sender"),
-    Case(0, "401", "", ConfigurationError, "unverified_sender"),
-    Case(0, "405", "", TemporaryFailure, "quota", QUOTA_WAIT),
-    Case(0, "406", "", PermanentFailure, "suppressed"),
-    Case(0, "412", "", ConfigurationError, "test_mode"),
-    Case(422, "413", "", ConfigurationError, "forbidden"),
-    Case(0, "429", "", TemporaryFailure, "rate_limited", 1.0),
-    Case(422, "", "MessageStream", ConfigurationError, "unknown_stream"),
-    Case(413, "", "", PermanentFailure, "too_large"),
-    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(name="10", error=ConfigurationError, code="bad_key"),
+    Case(name="100", error=TemporaryFailure, code="maintenance", retry_after=60.0),
+    Case(name="300", message="'From'|sender signature", error=ConfigurationError, code="invalid_sender"),
+    Case(name="300", message="'To'", error=PermanentFailure, code="invalid_recipient"),
+    Case(name="400", error=ConfigurationError, code="unverified_sender"),
+    Case(name="401", error=ConfigurationError, code="unverified_sender"),
+    Case(name="405", error=TemporaryFailure, code="quota", retry_after=QUOTA_RETRY_SECONDS),
+    Case(name="406", error=PermanentFailure, code="suppressed"),
+    Case(name="412", error=ConfigurationError, code="test_mode"),
+    Case(status=422, name="413", error=ConfigurationError, code="forbidden"),
+    Case(name="429", error=TemporaryFailure, code="rate_limited", retry_after=1.0),
+    Case(status=422, message="MessageStream", error=ConfigurationError, code="unknown_stream"),
+    Case(status=413, error=PermanentFailure, code="too_large"),
+    Case(status=429, error=TemporaryFailure, code="rate_limited", retry_after=1.0),
 )
 
 
 class Postmark:
-    """Has no idempotency: a try without an answer may have been a mail."""
+    """Not idempotent: a request without an answer may have sent a mail."""
 
     name: ClassVar = "postmark"
     idempotent: ClassVar = False
@@ -58,11 +58,11 @@ class Postmark:
         return cls(server_token, _client.shared(endpoint), endpoint, values.get("message_stream", "").strip() or STREAM)
 
     def send(self, email: Email, key: str) -> Receipt:
-        content = json.dumps(_wire(email, self._stream), separators=(",", ":")).encode()
+        content = json.dumps(_payload(email, self._stream), separators=(",", ":")).encode()
         answer = _client.post(self._transport, self.name, self._url, content, self._headers)
-        said = answer.json()
-        id_, code, message = said.get("MessageID"), said.get("ErrorCode", 0), str(said.get("Message") or "")
-        # A 200 says that it was not sent, too: with an ErrorCode, or (2026) only in the words of its message.
+        body = answer.json()
+        id_, code, message = body.get("MessageID"), body.get("ErrorCode", 0), str(body.get("Message") or "")
+        # A 200 may be a refusal: by its ErrorCode, or (2026) only by the text of its message.
         if answer.is_success and "inactive address" in message.lower():
             raise PermanentFailure(self.name, "suppressed", message)
         if answer.is_success and isinstance(id_, str) and id_ and code == 0:
@@ -70,27 +70,36 @@ class Postmark:
         if answer.is_success and not code:
             raise UnknownOutcome(self.name, "garbage", message or "its answer has no id")
         status = 422 if answer.is_success else answer.status
-        name = str(code) if "ErrorCode" in said else ""
-        raise _client.problem(self.name, ERRORS, status, name, message, _client.retry_after(answer.headers))
+        name = str(code) if "ErrorCode" in body else ""
+        raise error_of(self.name, ERRORS, status, name, message, _client.retry_after(answer.headers))
 
 
-def _wire(email: Email, stream: str) -> dict[str, Any]:
+def _payload(email: Email, stream: str) -> dict[str, Any]:
     headers = {"Content-Language": email.locale, **email.headers}
-    body: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "From": wire_mailbox(Postmark.name, email.from_),
         "To": wire_address(Postmark.name, email.to),
         "Subject": email.subject,
         "HtmlBody": email.html,
         "TextBody": email.text,
         "Headers": [{"Name": name, "Value": value} for name, value in headers.items()],
-        # As of 2026: a name of up to 20 characters, a value of up to 80.
+        # As of 2026, names have up to 20 characters, values up to 80.
         "Metadata": {name[:20]: value[:80] for name, value in email.tags.items()},
         "MessageStream": stream,
         "TrackOpens": False,
         "TrackLinks": "None",
     }
     if email.reply_to:
-        body["ReplyTo"] = wire_mailbox(Postmark.name, email.reply_to)
+        payload["ReplyTo"] = wire_mailbox(Postmark.name, email.reply_to)
     if kind := email.tags.get("kind"):
-        body["Tag"] = kind
-    return body
+        payload["Tag"] = kind
+    return payload
+
+
+PROVIDER = ProviderSpec(
+    create=Postmark.from_settings,
+    required=("server_token",),
+    optional=("message_stream", "endpoint"),
+    secrets=("server_token",),
+    domains_page="https://account.postmarkapp.com/signature_domains",
+)

@@ -1,7 +1,6 @@
 """Resend: https://resend.com/docs/api-reference/emails/send-email"""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -9,48 +8,49 @@ import httpx
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
-from mailroom.providers import Receipt, _client
+from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
-from mailroom.providers._client import QUOTA_WAIT, Case
+from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case, error_of
+from mailroom.providers._tags import ascii_tag
 
-__all__ = ["Resend"]
+__all__ = ["PROVIDER", "Resend"]
 
 ENDPOINT = "https://api.resend.com"
-HAS_IT = "invalid_idempotent_request"
+SAME_KEY_OTHER_BODY = "invalid_idempotent_request"
 
-# https://resend.com/docs/api-reference/errors. Seen in 2026: one name under several statuses, names that page lacks.
+# https://resend.com/docs/api-reference/errors. Seen in 2026: one name with several statuses, names not on that page.
 ERRORS = (
-    Case(0, "missing_api_key", "", ConfigurationError, "bad_key"),
-    Case(0, "invalid_api_key", "", ConfigurationError, "bad_key"),
-    Case(0, "restricted_api_key", "", ConfigurationError, "bad_key"),
-    Case(0, "suspended_api_key", "", ConfigurationError, "bad_key"),
-    Case(400, "", "API key is invalid", ConfigurationError, "bad_key"),
-    Case(0, "invalid_permission", "", ConfigurationError, "forbidden"),
-    Case(0, "", "domain .*not verified", ConfigurationError, "unverified_sender"),
-    Case(403, "", "only send testing emails", ConfigurationError, "test_mode"),
-    Case(0, "invalid_from_address", "", ConfigurationError, "invalid_sender"),
-    Case(422, "", "`from`", ConfigurationError, "invalid_sender"),
-    Case(422, "", "`to`", PermanentFailure, "invalid_recipient"),
-    Case(0, "daily_quota_exceeded", "", TemporaryFailure, "daily_quota", QUOTA_WAIT),
-    Case(0, "monthly_quota_exceeded", "", TemporaryFailure, "monthly_quota", QUOTA_WAIT),
-    Case(0, "email_above_quota", "", TemporaryFailure, "monthly_quota", QUOTA_WAIT),
-    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
-    Case(0, "concurrent_idempotent_requests", "", TemporaryFailure, "busy", 1.0),
-    Case(0, "resource_locked", "", TemporaryFailure, "busy", 1.0),
-    Case(409, "", "", TemporaryFailure, "busy", 1.0),
+    Case(name="missing_api_key", error=ConfigurationError, code="bad_key"),
+    Case(name="invalid_api_key", error=ConfigurationError, code="bad_key"),
+    Case(name="restricted_api_key", error=ConfigurationError, code="bad_key"),
+    Case(name="suspended_api_key", error=ConfigurationError, code="bad_key"),
+    Case(status=400, message="API key is invalid", error=ConfigurationError, code="bad_key"),
+    Case(name="invalid_permission", error=ConfigurationError, code="forbidden"),
+    Case(message="domain .*not verified", error=ConfigurationError, code="unverified_sender"),
+    Case(status=403, message="only send testing emails", error=ConfigurationError, code="test_mode"),
+    Case(name="invalid_from_address", error=ConfigurationError, code="invalid_sender"),
+    Case(status=422, message="`from`", error=ConfigurationError, code="invalid_sender"),
+    Case(status=422, message="`to`", error=PermanentFailure, code="invalid_recipient"),
+    Case(name="daily_quota_exceeded", error=TemporaryFailure, code="daily_quota", retry_after=QUOTA_RETRY_SECONDS),
+    Case(name="monthly_quota_exceeded", error=TemporaryFailure, code="monthly_quota", retry_after=QUOTA_RETRY_SECONDS),
+    Case(name="email_above_quota", error=TemporaryFailure, code="monthly_quota", retry_after=QUOTA_RETRY_SECONDS),
+    Case(status=429, error=TemporaryFailure, code="rate_limited", retry_after=1.0),
+    Case(name="concurrent_idempotent_requests", error=TemporaryFailure, code="busy", retry_after=1.0),
+    Case(name="resource_locked", error=TemporaryFailure, code="busy", retry_after=1.0),
+    Case(status=409, error=TemporaryFailure, code="busy", retry_after=1.0),
 )
 
 
 class Resend:
-    """One key is one mail for 24 hours, so a try that got no answer may be repeated."""
+    """Idempotent: Resend remembers a key for 24 hours, so a request without an answer may be repeated."""
 
     name: ClassVar = "resend"
     idempotent: ClassVar = True
 
     def __init__(self, api_key: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT) -> None:
         self._transport = transport
-        self._one = httpx.URL(f"{endpoint}/emails")
-        self._batch = httpx.URL(f"{endpoint}/emails/batch")
+        self._single_url = httpx.URL(f"{endpoint}/emails")
+        self._batch_url = httpx.URL(f"{endpoint}/emails/batch")
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
 
     @classmethod
@@ -60,50 +60,54 @@ class Resend:
         return cls(api_key, _client.shared(endpoint), endpoint)
 
     def send(self, email: Email, key: str) -> Receipt:
-        return self._post(self._one, _wire(email), key, 1)[0]
+        return self._post(self._single_url, _payload(email), key, [email])[0]
 
     def send_batch(self, emails: Sequence[Email], key: str) -> list[Receipt]:
-        """Send up to a hundred mails in one request: all are taken or none. `key` stands for exactly these."""
-        return self._post(self._batch, [_wire(email) for email in emails], key, len(emails))
+        """Send up to a hundred mails in one request, which takes all or none. `key` stands for exactly these mails."""
+        return self._post(self._batch_url, [_payload(email) for email in emails], key, emails)
 
-    def _post(self, url: httpx.URL, body: Any, key: str, count: int) -> list[Receipt]:
-        content = json.dumps(body, separators=(",", ":")).encode()
+    def _post(self, url: httpx.URL, payload: Any, key: str, emails: Sequence[Email]) -> list[Receipt]:
+        content = json.dumps(payload, separators=(",", ":")).encode()
         headers = {**self._headers, "Idempotency-Key": key}
         answer = _client.post(self._transport, self.name, url, content, headers)
-        said = answer.json()
+        body = answer.json()
         if answer.is_success:
-            ids = _ids(said)
-            if len(ids) != count:
+            ids = _ids(body)
+            if len(ids) != len(emails):
                 raise UnknownOutcome(self.name, "garbage", "its answer has no id")
             wait = _client.hold_back(answer.headers)
             return [Receipt(id_, wait) for id_ in ids]
-        name, message = str(said.get("name") or ""), str(said.get("message") or "")
-        if answer.status == 409 and name == HAS_IT:
-            return [Receipt("", repeated=True)] * count  # it has these mails from an earlier try, in other words
-        wait_asked = _client.retry_after(answer.headers)
-        raise _client.problem(self.name, ERRORS, answer.status, name, message, wait_asked)
+        name, message = str(body.get("name") or ""), str(body.get("message") or "")
+        if answer.status == 409 and name == SAME_KEY_OTHER_BODY:
+            return [Receipt("", repeated=True)] * len(emails)  # it has these mails from an earlier request
+        retry_after = _client.retry_after(answer.headers)
+        raise error_of(self.name, ERRORS, answer.status, name, message, retry_after)
 
 
-def _ids(said: Mapping[str, Any]) -> list[str]:
-    items = said["data"] if isinstance(said.get("data"), list) else [said]
+def _ids(body: Mapping[str, Any]) -> list[str]:
+    items = body["data"] if isinstance(body.get("data"), list) else [body]
     return [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"]]
 
 
-def _wire(email: Email) -> dict[str, Any]:
-    body: dict[str, Any] = {
+def _payload(email: Email) -> dict[str, Any]:
+    payload: dict[str, Any] = {
         "from": wire_mailbox(Resend.name, email.from_),
         "to": [wire_address(Resend.name, email.to)],
         "subject": email.subject,
         "html": email.html,
         "text": email.text,
         "headers": {"Content-Language": email.locale, **email.headers},
-        "tags": [{"name": _tag(name), "value": _tag(value)} for name, value in email.tags.items() if value],
+        "tags": [{"name": ascii_tag(name), "value": ascii_tag(value)} for name, value in email.tags.items() if value],
     }
     if email.reply_to:
-        body["reply_to"] = wire_mailbox(Resend.name, email.reply_to)
-    return body
+        payload["reply_to"] = wire_mailbox(Resend.name, email.reply_to)
+    return payload
 
 
-def _tag(text: str) -> str:
-    # As of 2026 a tag is made of ASCII letters, digits, _ and -; anything else is a 422.
-    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:256]
+PROVIDER = ProviderSpec(
+    create=Resend.from_settings,
+    required=("api_key",),
+    optional=("endpoint",),
+    secrets=("api_key",),
+    batch=True,
+)

@@ -9,28 +9,33 @@ import httpx
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
-from mailroom.providers import Receipt, _client
+from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address
-from mailroom.providers._client import QUOTA_WAIT, Answer, Case
+from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case, error_of
 
-__all__ = ["SendGrid"]
+__all__ = ["PROVIDER", "SendGrid"]
 
 ENDPOINT = "https://api.sendgrid.com"
 
 # https://www.twilio.com/docs/sendgrid/api-reference/how-to-use-the-sendgrid-v3-api/errors
-# A message is read as "field: words". Seen in logs of 2026: an account out of credits answers 401, like a bad key.
+# `message` is matched against "field: message". Seen in 2026: an account without credits answers 401, like a bad key.
 ERRORS = (
-    Case(0, "", "maximum credits exceeded|exceeded your messaging limits", TemporaryFailure, "quota", QUOTA_WAIT),
-    Case(401, "", "not authorized to send", ConfigurationError, "forbidden"),
-    Case(401, "", "", ConfigurationError, "bad_key"),
-    Case(403, "", "verified sender identity", ConfigurationError, "unverified_sender"),
-    Case(403, "", "", ConfigurationError, "forbidden"),
-    Case(400, "", r"^from\b", ConfigurationError, "invalid_sender"),
-    Case(400, "", r"^personalizations\.\d+\.to\b", PermanentFailure, "invalid_recipient"),
-    Case(413, "", "", PermanentFailure, "too_large"),
-    Case(429, "", "", TemporaryFailure, "rate_limited", 1.0),
+    Case(
+        message="maximum credits exceeded|exceeded your messaging limits",
+        error=TemporaryFailure,
+        code="quota",
+        retry_after=QUOTA_RETRY_SECONDS,
+    ),
+    Case(status=401, message="not authorized to send", error=ConfigurationError, code="forbidden"),
+    Case(status=401, error=ConfigurationError, code="bad_key"),
+    Case(status=403, message="verified sender identity", error=ConfigurationError, code="unverified_sender"),
+    Case(status=403, error=ConfigurationError, code="forbidden"),
+    Case(status=400, message=r"^from\b", error=ConfigurationError, code="invalid_sender"),
+    Case(status=400, message=r"^personalizations\.\d+\.to\b", error=PermanentFailure, code="invalid_recipient"),
+    Case(status=413, error=PermanentFailure, code="too_large"),
+    Case(status=429, error=TemporaryFailure, code="rate_limited", retry_after=1.0),
 )
-# A rewritten link is one that a mail scanner can follow before its reader does, and that points elsewhere.
+# A rewritten link points to another host, and a mail scanner can follow it before the recipient does.
 NO_TRACKING = {
     "click_tracking": {"enable": False, "enable_text": False},
     "open_tracking": {"enable": False},
@@ -39,7 +44,7 @@ NO_TRACKING = {
 
 
 class SendGrid:
-    """Has no idempotency: a try without an answer may have been a mail."""
+    """Not idempotent: a request without an answer may have sent a mail."""
 
     name: ClassVar = "sendgrid"
     idempotent: ClassVar = False
@@ -56,27 +61,27 @@ class SendGrid:
         return cls(api_key, _client.shared(endpoint), endpoint)
 
     def send(self, email: Email, key: str) -> Receipt:
-        content = json.dumps(_wire(email), separators=(",", ":")).encode()
+        content = json.dumps(_payload(email), separators=(",", ":")).encode()
         answer = _client.post(self._transport, self.name, self._url, content, self._headers)
         if answer.is_success:
-            # The body is empty. Events call this mail by the id of this header and more behind a dot (2026).
+            # The body is empty. In events, the id is this header's value with a dot and a suffix (2026).
             id_ = answer.headers.get("x-message-id", "")
             if not id_ and answer.status != 202:
                 raise UnknownOutcome(self.name, "garbage", "its answer is not SendGrid's")
             return Receipt(id_, _client.hold_back(answer.headers))
-        wait = _client.retry_after(answer.headers)
-        raise _client.problem(self.name, ERRORS, answer.status, "", _message(answer), wait)
+        retry_after = _client.retry_after(answer.headers)
+        raise error_of(self.name, ERRORS, answer.status, "", _message(answer), retry_after)
 
 
-def _message(answer: Answer) -> str:
+def _message(answer: _client.Answer) -> str:
     errors = answer.json().get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     return ": ".join(str(part) for part in (first.get("field"), first.get("message")) if part)
 
 
-def _wire(email: Email) -> dict[str, Any]:
-    parts = (("text/plain", email.text), ("text/html", email.html))  # in this order, or it is a 400
-    body: dict[str, Any] = {
+def _payload(email: Email) -> dict[str, Any]:
+    parts = (("text/plain", email.text), ("text/html", email.html))  # any other order is a 400
+    payload: dict[str, Any] = {
         "from": _mailbox(email.from_),
         "personalizations": [{"to": [{"email": wire_address(SendGrid.name, email.to)}]}],
         "subject": email.subject,
@@ -86,12 +91,21 @@ def _wire(email: Email) -> dict[str, Any]:
         "tracking_settings": NO_TRACKING,
     }
     if email.reply_to:
-        body["reply_to"] = _mailbox(email.reply_to)
+        payload["reply_to"] = _mailbox(email.reply_to)
     if kind := email.tags.get("kind"):
-        body["categories"] = [kind]
-    return body
+        payload["categories"] = [kind]
+    return payload
 
 
 def _mailbox(mailbox: Mailbox) -> dict[str, str]:
     address = {"email": wire_address(SendGrid.name, mailbox.address)}
     return {**address, "name": mailbox.name} if mailbox.name else address
+
+
+PROVIDER = ProviderSpec(
+    create=SendGrid.from_settings,
+    required=("api_key",),
+    optional=("endpoint",),
+    secrets=("api_key",),
+    domains_page="https://app.sendgrid.com/settings/sender_auth",
+)
