@@ -24,7 +24,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from functions.feedback.app import build
 from mailroom.aws.client import Aws
-from mailroom.model.event import What
+from mailroom.model.event import EventType
 from mailroom.model.message import new_id
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
@@ -113,7 +113,7 @@ def singly(provider: str) -> Callable[[], list[dict[str, Any]]]:
     """Make a round of reports with one event each."""
 
     def make() -> list[dict[str, Any]]:
-        postings = (reports.report(mail(provider), What.DELIVERED) for _ in range(EVENTS))
+        postings = (reports.report(mail(provider), EventType.DELIVERED) for _ in range(EVENTS))
         return [event(posting) for posting in postings if posting]
 
     return make

@@ -18,7 +18,7 @@ from tests.cloud import LEDGER
 from tests.factories import message, row, sent
 from tests.running import Answer, Running
 
-__all__ = ["Door", "door", "ledger"]
+__all__ = ["FeedbackEndpoint", "endpoint", "ledger"]
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def ledger(aws: Aws) -> Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """The feedback door of the running stack, and the ledger behind it."""
+class FeedbackEndpoint:
+    """The feedback endpoint of the running stack, and the ledger behind it."""
 
     stack: Running
     aws: Aws
@@ -71,9 +71,9 @@ class Door:
 
 
 @pytest.fixture
-def door(stack: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def endpoint(stack: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[FeedbackEndpoint]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     table = stack.stack.blueprint.table_name("LedgerTable")
     with closing(Aws("eu-west-1", stack.aws_endpoint)) as client:
-        yield Door(stack, client, Ledger(client, table), table)
+        yield FeedbackEndpoint(stack, client, Ledger(client, table), table)

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "layers/mailroom/mailroom"
 AUTHENTICATE = {
-    "api_keys.py authenticate": 1,
+    "api/keys.py authenticate": 1,
     "feedback/_authentication.py equals_any": 1,
     "sources/logto.py authenticate": 1,
 }

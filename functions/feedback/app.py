@@ -36,7 +36,7 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
             return refuse(503, "This report could not be recorded. Please send it again.")
 
     def record(report: Report) -> int:
-        count = telemetry.log_events(logger, metrics, intake.take(report))
+        count = telemetry.log_events(logger, metrics, intake.process(report))
         with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
             intake.ledger.tally.flush()
         return count

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from mailroom.aws.dynamodb import encode
-from mailroom.model.event import Event, Reason, What
+from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.message import new_id
 from mailroom.model.outcome import Status
 from tests.browser import accessible
@@ -123,7 +123,9 @@ def test_what_is_not_known_or_makes_no_sense_is_a_sentence(mails: Mails, served:
 
 def test_a_mail_tells_what_happened_to_it_step_by_step(mails: Mails, served: Served, look: Look) -> None:
     said = mails.sent(ago=300, to="ada@example.com")
-    bounce = Event(What.BOUNCED, "resend", "1", said.created_at + 3, reason=Reason.MAILBOX_FULL, detail="452 4.2.2")
+    bounce = Event(
+        EventType.BOUNCED, "resend", "1", said.created_at + 3, reason=Reason.MAILBOX_FULL, detail="452 4.2.2"
+    )
     mails.ledger.record(said.id, bounce)
     page = look(served)
 
@@ -153,7 +155,7 @@ def test_the_list_follows_what_happens_and_leaves_the_reader_in_peace(mails: Mai
     assert place
 
     new = mails.accepted()
-    mails.ledger.record(old[0].id, Event(What.DELIVERED, "resend", "1", time.time()))
+    mails.ledger.record(old[0].id, Event(EventType.DELIVERED, "resend", "1", time.time()))
 
     page.clock.run_for(SOON)
     expect(page.locator(f"#mail-{new.id} .status")).to_have_text("accepted")

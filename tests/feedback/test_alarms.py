@@ -1,4 +1,4 @@
-"""Alarms listen to what is really counted, and each has its page in the runbook."""
+"""Alarms watch metrics that are really counted, and each has its section in the runbook."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ OURS = {"Ref": "AWS::StackName"}
 SERVICES = ("webhook", "send", "deliver", "feedback")
 
 
-def counted() -> set[str]:
+def counted_metrics() -> set[str]:
     """Return the name of every metric that the functions write."""
     names = {*COUNTED_AS.values(), *REPORTED_AS.values(), "SoftBounced", "UnknownEvents", "RepeatedEvents"}
     for path in (*(ROOT / "layers/mailroom/mailroom").rglob("*.py"), *(ROOT / "functions").rglob("*.py")):
@@ -32,34 +32,34 @@ def counted() -> set[str]:
     return names | {"Misconfigured", "Unavailable", "Rejected", "Ambiguous"}
 
 
-def listened_to() -> list[tuple[str, dict[str, Any]]]:
-    found = []
+def watched_metrics() -> list[tuple[str, dict[str, Any]]]:
+    metrics = []
     for name, alarm in ALARMS.items():
         for query in alarm.get("Metrics", []):
             metric = query.get("MetricStat", {}).get("Metric")
             if metric and metric["Namespace"] == OURS:
-                found.append((name, metric))
-    return found
+                metrics.append((name, metric))
+    return metrics
 
 
-def test_an_alarm_listens_to_what_is_counted() -> None:
-    assert len(listened_to()) > 20
-    for name, metric in listened_to():
+def test_an_alarm_watches_a_metric_that_is_counted() -> None:
+    assert len(watched_metrics()) > 20
+    for name, metric in watched_metrics():
         dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
-        assert metric["MetricName"] in counted(), name
+        assert metric["MetricName"] in counted_metrics(), name
         assert dimensions["service"] in SERVICES, name
         assert set(dimensions) <= {"service", "reason"}, name
 
 
 @pytest.mark.parametrize("name", [name for name, alarm in ALARMS.items() if "Metrics" in alarm])
-def test_an_alarm_computes_from_what_it_gathers_and_is_silent_where_nothing_happens(name: str) -> None:
+def test_an_alarm_uses_each_of_its_metrics_and_needs_none(name: str) -> None:
     (first, *others) = ALARMS[name]["Metrics"]
     assert set(re.findall(r"\b[a-z]\d\b", first["Expression"])) == {query["Id"] for query in others}
     assert all(query["ReturnData"] is False for query in others)
     assert ALARMS[name]["TreatMissingData"] == "notBreaching"
 
 
-def test_these_are_the_alarms() -> None:
+def test_the_template_has_these_alarms() -> None:
     assert set(ALARMS) == {
         *("CodesDeadLetterAlarm", "NoticesDeadLetterAlarm", "FeedbackDeadLetterAlarm", "CodesAgeAlarm"),
         *("FailureRateAlarm", "BounceRateAlarm"),
@@ -69,14 +69,14 @@ def test_these_are_the_alarms() -> None:
     assert RESOURCES["NotConfiguredAlarm"]["Condition"] == "IsProduction"
 
 
-def test_each_alarm_has_its_part_of_the_runbook() -> None:
+def test_each_alarm_has_a_section_in_the_runbook() -> None:
     runbook = (ROOT / "docs/operations.md").read_text()
     for name, alarm in ALARMS.items():
         slug = alarm["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
         assert f"### {slug}\n" in runbook, name
 
 
-def test_the_dashboard_is_what_cloudwatch_reads_and_shows_what_is_counted() -> None:
+def test_the_dashboard_is_valid_and_shows_metrics_that_are_counted() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(text)["widgets"]
     places = [(widget["x"], widget["y"]) for widget in widgets]
@@ -88,4 +88,4 @@ def test_the_dashboard_is_what_cloudwatch_reads_and_shows_what_is_counted() -> N
         if len(metric) > 1 and metric[0] == "${AWS::StackName}"
     }
     assert len(shown) > 12
-    assert shown <= counted()
+    assert shown <= counted_metrics()

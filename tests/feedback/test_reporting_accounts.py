@@ -9,8 +9,8 @@ from mailroom.aws.client import Aws
 from mailroom.errors import UnknownOutcome
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import Suppressions
-from mailroom.ledger.table import Heard, Ledger
-from mailroom.model.event import Event, Reason, Report, What
+from mailroom.ledger.table import EventEffect, Ledger
+from mailroom.model.event import Event, EventType, Reason, Report
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
@@ -27,18 +27,20 @@ def intake(aws: Aws, ledger: Ledger) -> Intake:
 
 def bounce(mail: Message, account: str) -> Event:
     reason = Reason.NO_MAILBOX
-    return Event(What.BOUNCED, account, "e1", time.time(), mail.id, recipient=mail.to, permanent=True, reason=reason)
+    return Event(
+        EventType.BOUNCED, account, "e1", time.time(), mail.id, recipient=mail.to, permanent=True, reason=reason
+    )
 
 
 def is_believed(intake: Intake, mail: Message, account: str) -> bool:
     """Report a bounce as this account; return whether it changed the status and suppressed the recipient."""
-    ((_, effect, _),) = intake.take(Report([bounce(mail, account)]))
+    ((_, effect, _),) = intake.process(Report([bounce(mail, account)]))
     row = intake.ledger.read(mail.id)
     assert row
     changed = row["status"] == "bounced"
     assert changed is any("event" in entry for entry in row["timeline"])
     assert changed is intake.ledger.is_suppressed(mail, Lane.NOTICES, KEY, time.time())
-    assert (effect is Heard.NEWS) is changed
+    assert (effect is EventEffect.NEW) is changed
     return changed
 
 
@@ -81,7 +83,7 @@ def test_an_account_reports_about_its_own_mail_only(
         ("globex", "resend.acme", False),
     ],
 )
-def test_before_the_provider_is_known_only_accounts_that_the_tenant_can_use_are_believed(
+def test_until_the_sender_is_known_only_accounts_of_the_tenant_are_believed(
     intake: Intake, ledger: Ledger, tenant: str, account: str, believed: bool
 ) -> None:
     mail = message(tenant=tenant)
@@ -89,9 +91,7 @@ def test_before_the_provider_is_known_only_accounts_that_the_tenant_can_use_are_
     assert is_believed(intake, mail, account) is believed
 
 
-def test_a_provider_that_never_answered_may_report_late_about_a_mail_another_sent(
-    intake: Intake, ledger: Ledger
-) -> None:
+def test_a_provider_that_never_answered_may_report_late(intake: Intake, ledger: Ledger) -> None:
     mail = message(tenant="acme")
     parcel = Parcel.of(mail)
     ledger.claim(parcel, KEY, "first", NOW)
@@ -116,9 +116,7 @@ def test_a_provider_that_may_hold_the_mail_may_report_about_it(intake: Intake, l
     assert is_believed(intake, mail, "postmark") is True
 
 
-def test_what_a_foreign_account_reports_leaves_no_trace_for_a_later_report(
-    intake: Intake, ledger: Ledger, aws: Aws
-) -> None:
+def test_a_report_of_a_foreign_account_changes_nothing(intake: Intake, ledger: Ledger, aws: Aws) -> None:
     mail = sent(ledger, message(), "resend")
     before = row(aws, "ledger", f"message#{mail.id}")
     assert is_believed(intake, mail, "resend.acme") is False

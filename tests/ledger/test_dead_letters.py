@@ -23,7 +23,7 @@ from mailroom_ops.ledger.dead_letters import DeadLetters, Verdict
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.suppressions import add
 from tests.factories import message
-from tests.reports import Door
+from tests.reports import FeedbackEndpoint
 from tests.thorough import times
 
 # Two hundred at a time: moto counts the whole queue for each message that it hands out.
@@ -32,23 +32,23 @@ READY, EXPIRED, SUPPRESSED, SETTLED, DOUBTFUL = 30, 58, 10, 100, 2
 
 
 @pytest.fixture
-def letters(door: Door) -> Iterator[DeadLetters]:
-    found = dead_letters(door, Lane.NOTICES)
+def letters(endpoint: FeedbackEndpoint) -> Iterator[DeadLetters]:
+    found = dead_letters(endpoint, Lane.NOTICES)
     yield found
     list(found.drop(found.read()))
 
 
-def dead_letters(door: Door, lane: Lane) -> DeadLetters:
-    queries = LedgerQueries(door.stack.aws("dynamodb"), door.table, 1, door.key())
-    blueprint = door.stack.stack.blueprint
+def dead_letters(endpoint: FeedbackEndpoint, lane: Lane) -> DeadLetters:
+    queries = LedgerQueries(endpoint.stack.aws("dynamodb"), endpoint.table, 1, endpoint.key())
+    blueprint = endpoint.stack.stack.blueprint
     name = lane.title()
     urls = blueprint.queue_url(f"{name}DeadLetterQueue"), blueprint.queue_url(f"{name}Queue")
-    return DeadLetters(door.stack.aws("sqs"), queries, lane, *urls, wait_seconds=0)
+    return DeadLetters(endpoint.stack.aws("sqs"), queries, lane, *urls, wait_seconds=0)
 
 
-def buried(door: Door, run: str, number: int, status: Status = Status.FAILED, **changes: Any) -> Parcel:
+def buried(endpoint: FeedbackEndpoint, run: str, number: int, status: Status = Status.FAILED, **changes: Any) -> Parcel:
     """Return a rendered parcel that deliver gave up, and what it wrote down of it."""
-    return bury_in_ledger(door, [given_up(run, number, **changes)], status)[0]
+    return bury_in_ledger(endpoint, [given_up(run, number, **changes)], status)[0]
 
 
 def given_up(run: str, number: int, **changes: Any) -> Parcel:
@@ -60,20 +60,20 @@ def given_up(run: str, number: int, **changes: Any) -> Parcel:
     return Parcel.of(said).again(email)
 
 
-def bury_in_ledger(door: Door, parcels: list[Parcel], status: Status) -> list[Parcel]:
+def bury_in_ledger(endpoint: FeedbackEndpoint, parcels: list[Parcel], status: Status) -> list[Parcel]:
     """Write the rows that deliver leaves behind: the first through the ledger, the others like it."""
-    first, now, key = parcels[0].message, time.time(), door.key()
-    door.ledger.claim(parcels[0], key, "token", now)
+    first, now, key = parcels[0].message, time.time(), endpoint.key()
+    endpoint.ledger.claim(parcels[0], key, "token", now)
     if status is not Status.ACCEPTED:
-        door.ledger.finish(first.id, "token", Outcome(status, "rate_limited"), now)
-    row = door.row(first.id)
+        endpoint.ledger.finish(first.id, "token", Outcome(status, "rate_limited"), now)
+    row = endpoint.row(first.id)
     rows = [
         {**row, "pk": f"message#{said.id}", "recipient": keyed_hash(key, said.to), "lease": 0}
         for said in (parcel.message for parcel in parcels)
     ]
     puts = [{"PutRequest": {"Item": {name: encode(value) for name, value in row.items()}}} for row in rows]
     for start in range(0, len(puts), 25):
-        door.aws.call("dynamodb", "BatchWriteItem", {"RequestItems": {door.table: puts[start : start + 25]}})
+        endpoint.aws.call("dynamodb", "BatchWriteItem", {"RequestItems": {endpoint.table: puts[start : start + 25]}})
     return parcels
 
 
@@ -83,18 +83,18 @@ def bury(letters: DeadLetters, bodies: list[str]) -> None:
         letters.sqs.send_message_batch(QueueUrl=letters.url, Entries=batch)  # type: ignore[arg-type]
 
 
-def ended(door: Door, said: list[Message]) -> Counter[str]:
-    rows = dead_letters(door, Lane.NOTICES).queries.rows([f"message#{one.id}" for one in said])
+def ended(endpoint: FeedbackEndpoint, said: list[Message]) -> Counter[str]:
+    rows = dead_letters(endpoint, Lane.NOTICES).queries.rows([f"message#{one.id}" for one in said])
     return Counter(f"{row['status']} {row.get('reason', '')}".strip() for row in rows)
 
 
-def test_hundreds_of_letters_each_come_to_the_right_end(door: Door, letters: DeadLetters) -> None:
+def test_hundreds_of_letters_each_come_to_the_right_end(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     run, now = new_id(), time.time()
     numbers = count()
     outcomes: defaultdict[str, list[Parcel]] = defaultdict(list)
 
     def some(outcome: str, number: int, status: Status, **changes: Any) -> list[Parcel]:
-        made = bury_in_ledger(door, [given_up(run, next(numbers), **changes) for _ in range(number)], status)
+        made = bury_in_ledger(endpoint, [given_up(run, next(numbers), **changes) for _ in range(number)], status)
         outcomes[outcome] += made
         return made
 
@@ -126,35 +126,37 @@ def test_hundreds_of_letters_each_come_to_the_right_end(door: Door, letters: Dea
 
     for outcome, parcels in outcomes.items():
         said = [parcel.message for parcel in parcels]
-        door.stack.until(lambda: ended(door, said) == {outcome: len(said)}, timeout=60)  # noqa: B023
-    mails = Counter(mail.to for mail in door.stack.sandbox.inbox.all() if mail.to.endswith(f"-{run}@example.com"))
+        endpoint.stack.until(lambda: ended(endpoint, said) == {outcome: len(said)}, timeout=60)  # noqa: B023
+    mails = Counter(mail.to for mail in endpoint.stack.sandbox.inbox.all() if mail.to.endswith(f"-{run}@example.com"))
     assert mails == Counter(parcel.message.to for parcel in outcomes["sent"])
     left = Counter(letter.verdict for letter in letters.read())
     assert left == {Verdict.DOUBTFUL: ROUNDS * DOUBTFUL, Verdict.UNREADABLE: 1}
 
 
-def test_a_doubtful_one_goes_if_asked_for_and_is_sent_as_policy_allows(door: Door, letters: DeadLetters) -> None:
-    parcel = replace(buried(door, new_id(), 1, Status.UNKNOWN), doubts=("resend",))
+def test_a_doubtful_one_goes_if_asked_for_and_is_sent_as_policy_allows(
+    endpoint: FeedbackEndpoint, letters: DeadLetters
+) -> None:
+    parcel = replace(buried(endpoint, new_id(), 1, Status.UNKNOWN), doubts=("resend",))
     bury(letters, [parcel.to_json()])
     assert [letter.verdict for letter in letters.replay(letters.read())] == [Verdict.DOUBTFUL]
     list(letters.replay(letters.read(), doubtful=True))
-    assert door.stack.mail_to(parcel.message.to).message_id == parcel.message.id
+    assert endpoint.stack.mail_to(parcel.message.to).message_id == parcel.message.id
 
 
-def test_a_notice_can_be_given_more_time_and_a_code_cannot(door: Door, letters: DeadLetters) -> None:
-    parcel = buried(door, new_id(), 1, expires_at=time.time() - 60)
+def test_a_notice_can_be_given_more_time_and_a_code_cannot(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
+    parcel = buried(endpoint, new_id(), 1, expires_at=time.time() - 60)
     bury(letters, [parcel.to_json()])
     plan = list(letters.read())
     assert [letter.verdict for letter in plan] == [Verdict.EXPIRED]
     assert [letter.verdict for letter in letters.replay(plan, extend=3600)] == [Verdict.READY]
-    assert door.stack.mail_to(parcel.message.to).message_id == parcel.message.id
+    assert endpoint.stack.mail_to(parcel.message.to).message_id == parcel.message.id
     with pytest.raises(InvalidInput, match="code"):
-        next(dead_letters(door, Lane.CODES).replay([], extend=60))
+        next(dead_letters(endpoint, Lane.CODES).replay([], extend=60))
 
 
-def test_a_crate_is_looked_into_and_goes_back_as_it_is(door: Door, letters: DeadLetters) -> None:
+def test_a_crate_is_looked_into_and_goes_back_as_it_is(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     run = new_id()
-    parcels = [replace(buried(door, run, n), email=None) for n in range(3)]
+    parcels = [replace(buried(endpoint, run, n), email=None) for n in range(3)]
     parcels = [replace(parcel, message=replace(parcel.message, data={"title": "Hello"})) for parcel in parcels]
     bury(letters, [Batch(new_id(), tuple(parcels), Lane.NOTICES).to_json()])
     (letter,) = letters.read()
@@ -164,29 +166,31 @@ def test_a_crate_is_looked_into_and_goes_back_as_it_is(door: Door, letters: Dead
     )
     list(letters.replay([letter]))
     for parcel in parcels:
-        assert door.stack.mail_to(parcel.message.to).message_id == parcel.message.id
+        assert endpoint.stack.mail_to(parcel.message.to).message_id == parcel.message.id
 
 
 def test_a_mail_the_ledger_never_heard_of_is_written_down_even_if_it_is_too_late(
-    door: Door, letters: DeadLetters
+    endpoint: FeedbackEndpoint, letters: DeadLetters
 ) -> None:
     said = message(kind="security-notice", expires_at=time.time() - 1)
     bury(letters, [Parcel.of(said).to_json()])
     assert [letter.verdict for letter in letters.replay(letters.read())] == [Verdict.READY]
-    door.stack.until(lambda: door.row(said.id).get("reason") == "expired")
+    endpoint.stack.until(lambda: endpoint.row(said.id).get("reason") == "expired")
 
 
-def offer(door: Door, parcel: Parcel, account: str) -> None:
+def offer(endpoint: FeedbackEndpoint, parcel: Parcel, account: str) -> None:
     """Record what deliver records before a request to an account."""
     key, value = {"pk": {"S": f"message#{parcel.message.id}"}}, {":offered": encode([account])}
     update = {"UpdateExpression": "SET offered = :offered", "ExpressionAttributeValues": value}
-    door.aws.call("dynamodb", "UpdateItem", {"TableName": door.table, "Key": key, **update})
+    endpoint.aws.call("dynamodb", "UpdateItem", {"TableName": endpoint.table, "Key": key, **update})
 
 
-def test_a_mail_that_no_provider_was_asked_to_send_was_never_sent(door: Door, letters: DeadLetters) -> None:
+def test_a_mail_that_no_provider_was_asked_to_send_was_never_sent(
+    endpoint: FeedbackEndpoint, letters: DeadLetters
+) -> None:
     """SQS moves a message after ten receives, whatever the ledger knows of it by then."""
     run = new_id()
-    unrecorded, accepted = given_up(run, 1), buried(door, run, 2, Status.ACCEPTED)
+    unrecorded, accepted = given_up(run, 1), buried(endpoint, run, 2, Status.ACCEPTED)
     bury(letters, [unrecorded.to_json(), accepted.to_json()])
     plan = {letter.mails[0].id: letter for letter in letters.read()}
     assert plan[unrecorded.message.id].delivery == "never sent, not in the ledger"
@@ -194,11 +198,11 @@ def test_a_mail_that_no_provider_was_asked_to_send_was_never_sent(door: Door, le
     assert {letter.verdict for letter in plan.values()} == {Verdict.READY}
 
 
-def test_a_mail_that_a_provider_may_have_sent_is_doubtful(door: Door, letters: DeadLetters) -> None:
+def test_a_mail_that_a_provider_may_have_sent_is_doubtful(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     run = new_id()
-    accepted, failed = buried(door, run, 1, Status.ACCEPTED), buried(door, run, 2)
+    accepted, failed = buried(endpoint, run, 1, Status.ACCEPTED), buried(endpoint, run, 2)
     for parcel in (accepted, failed):
-        offer(door, parcel, "smtp")
+        offer(endpoint, parcel, "smtp")
     bury(letters, [accepted.to_json(), failed.to_json()])
     plan = {letter.mails[0].id: letter for letter in letters.read()}
     assert plan[accepted.message.id].delivery == "may have been sent by smtp"
@@ -207,9 +211,9 @@ def test_a_mail_that_a_provider_may_have_sent_is_doubtful(door: Door, letters: D
     assert len(list(letters.read())) == 2
 
 
-def test_a_mail_that_was_sent_in_spite_of_an_offer_is_settled(door: Door, letters: DeadLetters) -> None:
-    parcel = buried(door, new_id(), 1, Status.SENT)
-    offer(door, parcel, "smtp")
+def test_a_mail_that_was_sent_in_spite_of_an_offer_is_settled(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
+    parcel = buried(endpoint, new_id(), 1, Status.SENT)
+    offer(endpoint, parcel, "smtp")
     bury(letters, [parcel.to_json()])
     (letter,) = letters.read()
     assert letter.verdict is Verdict.SETTLED
@@ -217,48 +221,52 @@ def test_a_mail_that_was_sent_in_spite_of_an_offer_is_settled(door: Door, letter
 
 
 @pytest.mark.parametrize("action", ["drop", "replay"])
-def test_a_mail_that_may_have_been_sent_ends_as_unknown(door: Door, letters: DeadLetters, action: str) -> None:
-    parcel = buried(door, new_id(), 1, Status.ACCEPTED, expires_at=time.time() - 1)
-    offer(door, parcel, "smtp")
+def test_a_mail_that_may_have_been_sent_ends_as_unknown(
+    endpoint: FeedbackEndpoint, letters: DeadLetters, action: str
+) -> None:
+    parcel = buried(endpoint, new_id(), 1, Status.ACCEPTED, expires_at=time.time() - 1)
+    offer(endpoint, parcel, "smtp")
     bury(letters, [parcel.to_json()])
     list(getattr(letters, action)(letters.read()))
-    row = door.row(parcel.message.id)
+    row = endpoint.row(parcel.message.id)
     assert (row["status"], row["reason"]) == ("unknown", {"drop": "dropped", "replay": "expired"}[action])
     assert list(letters.read()) == []
 
 
-def test_an_offer_after_the_plan_counts(door: Door, letters: DeadLetters) -> None:
+def test_an_offer_after_the_plan_counts(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     """Another copy of the parcel may be on its way while an operator decides."""
-    parcel = buried(door, new_id(), 1, Status.ACCEPTED)
+    parcel = buried(endpoint, new_id(), 1, Status.ACCEPTED)
     bury(letters, [parcel.to_json()])
     judge = DeadLetters._judge
 
     def judge_too_early(queue: DeadLetters, batch: list[Any], extend: float = 0) -> Iterator[Any]:
         judged = list(judge(queue, batch, extend))
-        offer(door, parcel, "smtp")
+        offer(endpoint, parcel, "smtp")
         yield from judged
 
     plan = list(letters.read())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DeadLetters, "_judge", judge_too_early)
         list(letters.drop(plan))
-    assert door.row(parcel.message.id)["status"] == "unknown"
+    assert endpoint.row(parcel.message.id)["status"] == "unknown"
 
 
-def test_a_doubtful_batch_of_the_old_form_stays_doubtful(door: Door, letters: DeadLetters) -> None:
-    parcels = [json.loads(buried(door, new_id(), n, Status.ACCEPTED).to_json()) for n in range(2)]
+def test_a_doubtful_batch_of_the_old_form_stays_doubtful(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
+    parcels = [json.loads(buried(endpoint, new_id(), n, Status.ACCEPTED).to_json()) for n in range(2)]
     body = {"crate": new_id(), "lane": "notices", "attempt": 1, "doubted": True, "parcels": parcels}
     bury(letters, [json.dumps(body)])
     (letter,) = letters.read()
     assert letter.verdict is Verdict.DOUBTFUL
 
 
-def test_what_is_dropped_has_failed_and_what_was_not_meant_stays(door: Door, letters: DeadLetters) -> None:
+def test_what_is_dropped_has_failed_and_what_was_not_meant_stays(
+    endpoint: FeedbackEndpoint, letters: DeadLetters
+) -> None:
     run = new_id()
-    first, second = buried(door, run, 1, Status.ACCEPTED), buried(door, run, 2, Status.ACCEPTED)
+    first, second = buried(endpoint, run, 1, Status.ACCEPTED), buried(endpoint, run, 2, Status.ACCEPTED)
     bury(letters, [first.to_json()])
     plan = list(letters.read())
     bury(letters, [second.to_json()])
     assert [letter.mails[0].id for letter in letters.drop(plan)] == [first.message.id]
-    assert (door.row(first.message.id)["status"], door.row(first.message.id)["reason"]) == ("failed", "dropped")
+    assert (endpoint.row(first.message.id)["status"], endpoint.row(first.message.id)["reason"]) == ("failed", "dropped")
     assert [letter.mails[0].id for letter in letters.read()] == [second.message.id]

@@ -14,7 +14,7 @@ import pytest
 from mailroom.aws.client import Aws
 from mailroom.feedback.suppression import Cause
 from mailroom.ledger.table import Ledger
-from mailroom.model.event import Event, Reason, What
+from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
@@ -118,8 +118,8 @@ def test_a_reader_is_found_by_address_however_it_is_spelled_and_nobody_else(
 @pytest.mark.parametrize("how", ["id", "address", "provider's id"])
 def test_trace_tells_the_whole_story_in_order(ledger: Ledger, queries: LedgerQueries, how: str) -> None:
     said = sent(ledger, at(NOW), "resend", "re-1")
-    ledger.record(said.id, Event(What.COMPLAINED, "resend", "2", NOW + 60))
-    ledger.record(said.id, Event(What.DELIVERED, "resend", "1", NOW + 2))
+    ledger.record(said.id, Event(EventType.COMPLAINED, "resend", "2", NOW + 60))
+    ledger.record(said.id, Event(EventType.DELIVERED, "resend", "1", NOW + 2))
     (found,) = trace.trace(queries, {"id": said.id, "address": said.to, "provider's id": "<re-1>"}[how])
     assert (found.id, found.tenant, found.kind, found.status) == (said.id, "default", "notification", "complained")
     assert [step.what for step in found.steps] == ["accepted", "sent", "delivered", "complained"]
@@ -129,7 +129,7 @@ def test_trace_tells_the_whole_story_in_order(ledger: Ledger, queries: LedgerQue
 
 def test_trace_of_a_bounce_tells_why(ledger: Ledger, queries: LedgerQueries) -> None:
     said = sent(ledger, at(NOW), "ses")
-    ledger.record(said.id, Event(What.BOUNCED, "ses", "1", NOW, reason=Reason.MAILBOX_FULL, detail="452 4.2.2"))
+    ledger.record(said.id, Event(EventType.BOUNCED, "ses", "1", NOW, reason=Reason.MAILBOX_FULL, detail="452 4.2.2"))
     (found,) = trace.trace(queries, said.id)
     assert (found.steps[-1].by, found.steps[-1].why) == ("ses", "transient mailbox_full 452 4.2.2")
 
@@ -143,7 +143,7 @@ def test_trace_of_nothing_is_nothing_and_of_nonsense_is_told(queries: LedgerQuer
 
 def test_log_shows_the_newest_last_and_filters(ledger: Ledger, queries: LedgerQueries) -> None:
     mails = [sent(ledger, at(NOW + n, tenant="acme" if n % 2 else "default")) for n in range(8)]
-    ledger.record(mails[1].id, Event(What.DELIVERED, "resend", "1", NOW))
+    ledger.record(mails[1].id, Event(EventType.DELIVERED, "resend", "1", NOW))
     assert [one.id for one in tail.latest(queries, 3)] == [said.id for said in mails[5:]]
     assert [one.id for one in tail.latest(queries, 9, tenant="acme")] == [said.id for said in mails[1::2]]
     assert [one.id for one in tail.latest(queries, 9, statuses=["delivered"])] == [mails[1].id]
@@ -160,7 +160,7 @@ def test_log_follows_each_mail_to_what_it_comes_to(ledger: Ledger, queries: Ledg
         ledger.finish(said.id, "token", Outcome(Status.SENT, "", "resend", "re-1"), NOW)
         yield False
         yield False
-        ledger.record(said.id, Event(What.DELIVERED, "resend", "1", NOW + 2))
+        ledger.record(said.id, Event(EventType.DELIVERED, "resend", "1", NOW + 2))
         sent(ledger, late)
         yield False
         yield True

@@ -11,8 +11,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from mailroom.errors import ConfigurationError, DeliveryError, RequestError
-from mailroom.ledger.table import Heard
-from mailroom.model.event import Event, What
+from mailroom.ledger.table import EventEffect
+from mailroom.model.event import Event, EventType
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
 
@@ -35,15 +35,19 @@ COUNTED_AS = {
     Status.FAILED: "Failed",
     Status.UNKNOWN: "Unknown",
 }
-REPORTED_AS = {what: what.title() for what in What}
-QUIET = (What.DELIVERED, What.DEFERRED, What.OPENED, What.CLICKED)  # the ledger has them
+REPORTED_AS = {type_: type_.title() for type_ in EventType}
+NOT_LOGGED = (EventType.DELIVERED, EventType.DEFERRED, EventType.OPENED, EventType.CLICKED)  # the ledger has them
 EVENT_HEADLINES = {
-    Heard.NEWS: "Event recorded",
-    Heard.REPEATED: "Event ignored: it was recorded before",
-    Heard.UNKNOWN: "Event ignored: no such message",
-    Heard.FOREIGN: "Event ignored: this account did not send the message",
+    EventEffect.NEW: "Event recorded",
+    EventEffect.REPEATED: "Event ignored: it was recorded before",
+    EventEffect.UNKNOWN: "Event ignored: no such message",
+    EventEffect.FOREIGN: "Event ignored: this account did not send the message",
 }
-UNEVENTFUL = {Heard.REPEATED: "RepeatedEvents", Heard.UNKNOWN: "UnknownEvents", Heard.FOREIGN: "UnknownEvents"}
+UNEVENTFUL = {
+    EventEffect.REPEATED: "RepeatedEvents",
+    EventEffect.UNKNOWN: "UnknownEvents",
+    EventEffect.FOREIGN: "UnknownEvents",
+}
 WARNINGS = {
     "shared_test_sender": "Sent from onboarding@resend.dev, which reaches only your own address and looks like spam: "
     "set senders/default/auth to an address on a domain of yours",
@@ -102,26 +106,28 @@ def _count(metrics: Metrics, name: str, dimensions: Mapping[str, str], number: i
             metric.add_dimension(dimension, value)
 
 
-def log_events(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, Heard, Mapping[str, Any]]]) -> int:
+def log_events(
+    logger: Logger, metrics: Metrics, results: Iterable[tuple[Event, EventEffect, Mapping[str, Any]]]
+) -> int:
     """Log the events that matter for a single mail and count all of them; return how many there were."""
     metrics.add_metric("Reports", MetricUnit.Count, 1)
     counts: Counter[tuple[str, str]] = Counter()
-    for event, effect, row in taken:
-        is_new = effect is Heard.NEWS
+    for event, effect, row in results:
+        is_new = effect is EventEffect.NEW
         counts[_counted_as(event) if is_new else UNEVENTFUL[effect], event.provider] += 1
-        if is_new and event.what in QUIET:
+        if is_new and event.type in NOT_LOGGED:
             continue
         facts = {
             "message_id": event.message_id,
             "provider": event.provider,
             "provider_id": event.provider_id,
-            "event": event.what,
+            "event": event.type,
             "reason": event.reason,
             "detail": event.detail,
             "tenant": row.get("tenant", event.tenant),
             "kind": row.get("kind"),
         }
-        log = logger.warning if effect is Heard.FOREIGN else logger.info
+        log = logger.warning if effect is EventEffect.FOREIGN else logger.info
         log(EVENT_HEADLINES[effect], extra={name: value for name, value in facts.items() if value})
     for (name, provider), number in counts.items():
         _count(metrics, name, {"provider": provider}, number)
@@ -129,8 +135,7 @@ def log_events(logger: Logger, metrics: Metrics, taken: Iterable[tuple[Event, He
 
 
 def _counted_as(event: Event) -> str:
-    is_soft = event.what is What.BOUNCED and not event.permanent
-    return "SoftBounced" if is_soft else REPORTED_AS[event.what]
+    return "SoftBounced" if event.is_soft_bounce else REPORTED_AS[event.type]
 
 
 def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes: bool = False) -> None:

@@ -9,29 +9,29 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from mailroom.model.event import What
+from mailroom.model.event import EventType
 from mailroom_ops.sandbox.inbox import Captured, Inbox
 from mailroom_ops.sandbox.reports import Posting, report
 
 __all__ = ["Reporter", "fate_of"]
 
-FATES: dict[str, tuple[What, ...]] = {
-    "bounced": (What.BOUNCED,),
-    "bounce": (What.BOUNCED,),
-    "complained": (What.DELIVERED, What.COMPLAINED),
-    "complaint": (What.DELIVERED, What.COMPLAINED),
-    "suppressed": (What.SUPPRESSED,),
-    "suppressionlist": (What.SUPPRESSED,),
-    "delayed": (What.DEFERRED, What.DELIVERED),
-    "failed": (What.FAILED,),
-    "opened": (What.DELIVERED, What.OPENED),
+FATES: dict[str, tuple[EventType, ...]] = {
+    "bounced": (EventType.BOUNCED,),
+    "bounce": (EventType.BOUNCED,),
+    "complained": (EventType.DELIVERED, EventType.COMPLAINED),
+    "complaint": (EventType.DELIVERED, EventType.COMPLAINED),
+    "suppressed": (EventType.SUPPRESSED,),
+    "suppressionlist": (EventType.SUPPRESSED,),
+    "delayed": (EventType.DEFERRED, EventType.DELIVERED),
+    "failed": (EventType.FAILED,),
+    "opened": (EventType.DELIVERED, EventType.OPENED),
 }
 PAUSES = (0.2, 1.0, 3.0)  # before it says so again, to a Mailroom that could not take it in
 
 
-def fate_of(address: str) -> tuple[What, ...]:
+def fate_of(address: str) -> tuple[EventType, ...]:
     """Return what becomes of a mail to this address."""
-    return FATES.get(address.partition("@")[0].partition("+")[0].lower(), (What.DELIVERED,))
+    return FATES.get(address.partition("@")[0].partition("+")[0].lower(), (EventType.DELIVERED,))
 
 
 class Reporter:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from mailroom.model.event import What
+from mailroom.model.event import EventType
 from mailroom_ops.sandbox.inbox import Captured
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def settings() -> dict[str, str]:
     }
 
 
-def report(mail: Captured, what: What) -> Posting | None:
+def report(mail: Captured, what: EventType) -> Posting | None:
     """Return what a mail's provider reports when this becomes of it; nothing if it has no words for it."""
     write = WRITERS.get(mail.provider)
     return write(mail, what, time.time()) if write else None
@@ -66,18 +66,22 @@ def sign_resend(body: bytes, now: float, id_: str = "") -> Posting:
     return Posting("/feedback/resend", body, JSON | signed)
 
 
-def _resend(mail: Captured, what: What, now: float) -> Posting | None:
-    kinds: dict[What, tuple[str, dict[str, Any]]] = {
-        What.DELIVERED: ("email.delivered", {}),
-        What.DEFERRED: ("email.delivery_delayed", {}),
-        What.BOUNCED: ("email.bounced", {"bounce": {"type": "Permanent", "subType": "General",
-                                                    "diagnosticCode": ["smtp; 550 5.1.1 user unknown"]}}),
-        What.COMPLAINED: ("email.complained", {}),
-        What.SUPPRESSED: ("email.suppressed", {"suppressed": {"type": "OnAccountSuppressionList",
-                                                              "reason": "previous_bounce"}}),
-        What.FAILED: ("email.failed", {"failed": {"reason": "reached_daily_quota"}}),
-        What.OPENED: ("email.opened", {}),
-    }  # fmt: skip
+def _resend(mail: Captured, what: EventType, now: float) -> Posting | None:
+    kinds: dict[EventType, tuple[str, dict[str, Any]]] = {
+        EventType.DELIVERED: ("email.delivered", {}),
+        EventType.DEFERRED: ("email.delivery_delayed", {}),
+        EventType.BOUNCED: (
+            "email.bounced",
+            {"bounce": {"type": "Permanent", "subType": "General", "diagnosticCode": ["smtp; 550 5.1.1 user unknown"]}},
+        ),
+        EventType.COMPLAINED: ("email.complained", {}),
+        EventType.SUPPRESSED: (
+            "email.suppressed",
+            {"suppressed": {"type": "OnAccountSuppressionList", "reason": "previous_bounce"}},
+        ),
+        EventType.FAILED: ("email.failed", {"failed": {"reason": "reached_daily_quota"}}),
+        EventType.OPENED: ("email.opened", {}),
+    }
     if what not in kinds:
         return None
     kind, more = kinds[what]
@@ -116,15 +120,15 @@ def sign_sendgrid(body: bytes, now: float) -> Posting:
     return Posting("/feedback/sendgrid", body, JSON | signed)
 
 
-def _sendgrid(mail: Captured, what: What, now: float) -> Posting | None:
-    kinds: dict[What, dict[str, Any]] = {
-        What.DELIVERED: {"event": "delivered", "response": "250 2.0.0 OK"},
-        What.DEFERRED: {"event": "deferred", "response": "451 4.7.1 try again later", "attempt": "1"},
-        What.BOUNCED: {"event": "bounce", "type": "bounce", "reason": "550 5.1.1 user unknown", "status": "5.1.1"},
-        What.COMPLAINED: {"event": "spamreport"},
-        What.SUPPRESSED: {"event": "dropped", "reason": "Bounced Address", "status": "5.0.0"},
-        What.OPENED: {"event": "open", "ip": "192.0.2.1", "useragent": "Mozilla/5.0"},
-        What.UNSUBSCRIBED: {"event": "unsubscribe"},
+def _sendgrid(mail: Captured, what: EventType, now: float) -> Posting | None:
+    kinds: dict[EventType, dict[str, Any]] = {
+        EventType.DELIVERED: {"event": "delivered", "response": "250 2.0.0 OK"},
+        EventType.DEFERRED: {"event": "deferred", "response": "451 4.7.1 try again later", "attempt": "1"},
+        EventType.BOUNCED: {"event": "bounce", "type": "bounce", "reason": "550 5.1.1 user unknown", "status": "5.1.1"},
+        EventType.COMPLAINED: {"event": "spamreport"},
+        EventType.SUPPRESSED: {"event": "dropped", "reason": "Bounced Address", "status": "5.0.0"},
+        EventType.OPENED: {"event": "open", "ip": "192.0.2.1", "useragent": "Mozilla/5.0"},
+        EventType.UNSUBSCRIBED: {"event": "unsubscribe"},
     }
     if what not in kinds:
         return None
@@ -141,19 +145,23 @@ def _sendgrid(mail: Captured, what: What, now: float) -> Posting | None:
     return sign_sendgrid(json.dumps(said).encode() + b"\r\n", now)
 
 
-def _mailgun(mail: Captured, what: What, now: float) -> Posting | None:
+def _mailgun(mail: Captured, what: EventType, now: float) -> Posting | None:
     unknown = {"code": 550, "message": "5.1.1 user unknown", "enhanced-code": "5.1.1", "attempt-no": 1}
     later = {"code": 451, "message": "4.7.1 try again later", "enhanced-code": "4.7.1", "retry-seconds": 600}
-    kinds: dict[What, dict[str, Any]] = {
-        What.DELIVERED: {"event": "delivered", "delivery-status": {"code": 250, "message": "OK"}},
-        What.DEFERRED: {"event": "failed", "severity": "temporary", "reason": "generic", "delivery-status": later},
-        What.BOUNCED: {"event": "failed", "severity": "permanent", "reason": "bounce", "delivery-status": unknown},
-        What.COMPLAINED: {"event": "complained"},
-        What.SUPPRESSED: {"event": "failed", "severity": "permanent", "reason": "suppress-bounce",
-                          "delivery-status": {"code": 605, "message": ""}},
-        What.OPENED: {"event": "opened", "ip": "192.0.2.1"},
-        What.UNSUBSCRIBED: {"event": "unsubscribed"},
-    }  # fmt: skip
+    kinds: dict[EventType, dict[str, Any]] = {
+        EventType.DELIVERED: {"event": "delivered", "delivery-status": {"code": 250, "message": "OK"}},
+        EventType.DEFERRED: {"event": "failed", "severity": "temporary", "reason": "generic", "delivery-status": later},
+        EventType.BOUNCED: {"event": "failed", "severity": "permanent", "reason": "bounce", "delivery-status": unknown},
+        EventType.COMPLAINED: {"event": "complained"},
+        EventType.SUPPRESSED: {
+            "event": "failed",
+            "severity": "permanent",
+            "reason": "suppress-bounce",
+            "delivery-status": {"code": 605, "message": ""},
+        },
+        EventType.OPENED: {"event": "opened", "ip": "192.0.2.1"},
+        EventType.UNSUBSCRIBED: {"event": "unsubscribed"},
+    }
     if what not in kinds:
         return None
     data = {
@@ -172,18 +180,41 @@ def _mailgun(mail: Captured, what: What, now: float) -> Posting | None:
     return Posting(f"/feedback/mailgun/{PATH_SECRET}", body)
 
 
-def _postmark(mail: Captured, what: What, now: float) -> Posting | None:
+def _postmark(mail: Captured, what: EventType, now: float) -> Posting | None:
     bounce = {"Email": mail.to, "BouncedAt": _iso(now), "ID": secrets.randbelow(1 << 40), "From": mail.from_}
-    kinds: dict[What, dict[str, Any]] = {
-        What.DELIVERED: {"RecordType": "Delivery", "Recipient": mail.to, "DeliveredAt": _iso(now), "Details": "250 OK"},
-        What.DEFERRED: {"RecordType": "Bounce", "Type": "Transient", "TypeCode": 2, "Details": "451 later", **bounce},
-        What.BOUNCED: {"RecordType": "Bounce", "Type": "HardBounce", "TypeCode": 1, "Inactive": True,
-                       "Details": "smtp;550 5.1.1 user unknown", **bounce},
-        What.COMPLAINED: {"RecordType": "SpamComplaint", "Type": "SpamComplaint", "TypeCode": 512, **bounce},
-        What.SUPPRESSED: {"RecordType": "SubscriptionChange", "Recipient": mail.to, "ChangedAt": _iso(now),
-                          "SuppressSending": True, "SuppressionReason": "HardBounce", "Origin": "Recipient"},
-        What.OPENED: {"RecordType": "Open", "Recipient": mail.to, "ReceivedAt": _iso(now), "FirstOpen": True},
-    }  # fmt: skip
+    kinds: dict[EventType, dict[str, Any]] = {
+        EventType.DELIVERED: {
+            "RecordType": "Delivery",
+            "Recipient": mail.to,
+            "DeliveredAt": _iso(now),
+            "Details": "250 OK",
+        },
+        EventType.DEFERRED: {
+            "RecordType": "Bounce",
+            "Type": "Transient",
+            "TypeCode": 2,
+            "Details": "451 later",
+            **bounce,
+        },
+        EventType.BOUNCED: {
+            "RecordType": "Bounce",
+            "Type": "HardBounce",
+            "TypeCode": 1,
+            "Inactive": True,
+            "Details": "smtp;550 5.1.1 user unknown",
+            **bounce,
+        },
+        EventType.COMPLAINED: {"RecordType": "SpamComplaint", "Type": "SpamComplaint", "TypeCode": 512, **bounce},
+        EventType.SUPPRESSED: {
+            "RecordType": "SubscriptionChange",
+            "Recipient": mail.to,
+            "ChangedAt": _iso(now),
+            "SuppressSending": True,
+            "SuppressionReason": "HardBounce",
+            "Origin": "Recipient",
+        },
+        EventType.OPENED: {"RecordType": "Open", "Recipient": mail.to, "ReceivedAt": _iso(now), "FirstOpen": True},
+    }
     if what not in kinds:
         return None
     said = {**kinds[what], "MessageID": mail.id, "MessageStream": "outbound", "Tag": mail.kind, "Metadata": _tags(mail)}
@@ -191,14 +222,14 @@ def _postmark(mail: Captured, what: What, now: float) -> Posting | None:
     return Posting("/feedback/postmark", json.dumps(said).encode(), JSON | {"authorization": f"Basic {credentials}"})
 
 
-def _aliyun(mail: Captured, what: What, now: float) -> Posting | None:
+def _aliyun(mail: Captured, what: EventType, now: float) -> Posting | None:
     refused = {"err_code": "550", "err_msg": "550 5.1.1 user unknown", "failed_type": "SmtpNxBox"}
-    kinds: dict[What, tuple[str, dict[str, Any]]] = {
-        What.DELIVERED: ("dm:Deliver:Succeed", {"err_code": "250", "err_msg": "250 Send Mail OK"}),
-        What.BOUNCED: ("dm:Deliver:Fail", refused),
-        What.COMPLAINED: ("dm:Feedback:FblReport", {}),
-        What.OPENED: ("dm:Trace:Open", {}),
-        What.UNSUBSCRIBED: ("dm:Feedback:UnSubscribe", {}),
+    kinds: dict[EventType, tuple[str, dict[str, Any]]] = {
+        EventType.DELIVERED: ("dm:Deliver:Succeed", {"err_code": "250", "err_msg": "250 Send Mail OK"}),
+        EventType.BOUNCED: ("dm:Deliver:Fail", refused),
+        EventType.COMPLAINED: ("dm:Feedback:FblReport", {}),
+        EventType.OPENED: ("dm:Trace:Open", {}),
+        EventType.UNSUBSCRIBED: ("dm:Feedback:UnSubscribe", {}),
     }
     if what not in kinds:
         return None
@@ -215,22 +246,43 @@ def _aliyun(mail: Captured, what: What, now: float) -> Posting | None:
     return Posting(f"/feedback/aliyun/{PATH_SECRET}", json.dumps(said).encode())
 
 
-def _ses(mail: Captured, what: What, now: float) -> Posting | None:
+def _ses(mail: Captured, what: EventType, now: float) -> Posting | None:
     """As EventBridge hands it to the function: no signature, because IAM lets nobody else in."""
     who, at = [{"emailAddress": mail.to}], {"timestamp": _iso(now)}
     unknown = [{"emailAddress": mail.to, "status": "5.1.1", "diagnosticCode": "smtp; 550 5.1.1 user unknown"}]
     feedback = {"feedbackId": str(uuid.uuid4()), **at}
-    kinds: dict[What, tuple[str, dict[str, Any]]] = {
-        What.DELIVERED: ("Delivery", {"delivery": {"recipients": [mail.to], "smtpResponse": "250 OK", **at}}),
-        What.DEFERRED: ("DeliveryDelay", {"deliveryDelay": {"delayType": "General", "delayedRecipients": who, **at}}),
-        What.BOUNCED: ("Bounce", {"bounce": {"bounceType": "Permanent", "bounceSubType": "General",
-                                             "bouncedRecipients": unknown, **feedback}}),
-        What.COMPLAINED: ("Complaint", {"complaint": {"complainedRecipients": who, **feedback}}),
-        What.SUPPRESSED: ("Bounce", {"bounce": {"bounceType": "Permanent", "bounceSubType": "OnAccountSuppressionList",
-                                                "bouncedRecipients": who, **feedback}}),
-        What.REJECTED: ("Reject", {"reject": {"reason": "Bad content"}}),
-        What.OPENED: ("Open", {"open": {"ipAddress": "192.0.2.1", **at}}),
-    }  # fmt: skip
+    kinds: dict[EventType, tuple[str, dict[str, Any]]] = {
+        EventType.DELIVERED: ("Delivery", {"delivery": {"recipients": [mail.to], "smtpResponse": "250 OK", **at}}),
+        EventType.DEFERRED: (
+            "DeliveryDelay",
+            {"deliveryDelay": {"delayType": "General", "delayedRecipients": who, **at}},
+        ),
+        EventType.BOUNCED: (
+            "Bounce",
+            {
+                "bounce": {
+                    "bounceType": "Permanent",
+                    "bounceSubType": "General",
+                    "bouncedRecipients": unknown,
+                    **feedback,
+                }
+            },
+        ),
+        EventType.COMPLAINED: ("Complaint", {"complaint": {"complainedRecipients": who, **feedback}}),
+        EventType.SUPPRESSED: (
+            "Bounce",
+            {
+                "bounce": {
+                    "bounceType": "Permanent",
+                    "bounceSubType": "OnAccountSuppressionList",
+                    "bouncedRecipients": who,
+                    **feedback,
+                }
+            },
+        ),
+        EventType.REJECTED: ("Reject", {"reject": {"reason": "Bad content"}}),
+        EventType.OPENED: ("Open", {"open": {"ipAddress": "192.0.2.1", **at}}),
+    }
     if what not in kinds:
         return None
     kind, more = kinds[what]
@@ -254,7 +306,7 @@ def _iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-WRITERS: Mapping[str, Callable[[Captured, What, float], Posting | None]] = {
+WRITERS: Mapping[str, Callable[[Captured, EventType, float], Posting | None]] = {
     "resend": _resend,
     "sendgrid": _sendgrid,
     "mailgun": _mailgun,

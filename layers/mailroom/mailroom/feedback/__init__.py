@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Protocol
 
 from mailroom.errors import RequestError
@@ -32,12 +33,12 @@ class Reporter(Protocol):
 def read(request: Request, settings: Settings) -> Report:
     """Return the events of a request to `/feedback/{account}`, once it is authenticated."""
     account = request.path.get("provider", "")
-    reporter = _load(kind_of(account)) if ACCOUNT.fullmatch(account) else None
-    if reporter is None:
+    if not ACCOUNT.fullmatch(account) or kind_of(account) not in PROVIDERS:
         raise RequestError(404, f"No such provider reports here: use {', '.join(PROVIDERS)}.")
     request.require_post()
     if len(request.body) > MAX_BODY_BYTES:
         raise RequestError(413, "The report is too large.")
+    reporter: Reporter = import_module(f"{__name__}.{kind_of(account)}")
     values = settings.tree("feedback")  # one cached read for all accounts: a stranger chooses no parameter's name
     secrets = {name: _lines(values.get(f"{account}/{name}", "")) for name in reporter.NEEDS}
     if all(secrets.values()):
@@ -49,29 +50,3 @@ def read(request: Request, settings: Settings) -> Report:
 
 def _lines(value: str) -> list[str]:
     return [line.strip() for line in value.splitlines() if line.strip()]
-
-
-def _load(kind: str) -> Reporter | None:
-    """Import and return one provider's module."""
-    match kind:
-        case "resend":
-            from mailroom.feedback import resend
-
-            return resend
-        case "sendgrid":
-            from mailroom.feedback import sendgrid
-
-            return sendgrid
-        case "mailgun":
-            from mailroom.feedback import mailgun
-
-            return mailgun
-        case "postmark":
-            from mailroom.feedback import postmark
-
-            return postmark
-        case "aliyun":
-            from mailroom.feedback import aliyun
-
-            return aliyun
-    return None

@@ -1,29 +1,29 @@
-"""Amazon's words for a bounce, which Resend speaks too.
+"""Amazon's subtypes of a bounce, which Resend uses too.
 
 https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types
 """
 
 from collections.abc import Mapping
 
-from mailroom.model.event import Reason, What, reason_in
+from mailroom.model.event import EventType, Reason, reason_of
 
 __all__ = ["bounce"]
 
-SUBTYPES: Mapping[str, tuple[What, Reason | None]] = {
-    "General": (What.BOUNCED, None),
-    "NoEmail": (What.BOUNCED, Reason.NO_MAILBOX),
-    "MailboxFull": (What.BOUNCED, Reason.MAILBOX_FULL),
-    "MessageTooLarge": (What.BOUNCED, Reason.TOO_LARGE),
-    "ContentRejected": (What.BOUNCED, Reason.CONTENT),
-    "AttachmentRejected": (What.BOUNCED, Reason.CONTENT),
-    "CustomTimeoutExceeded": (What.BOUNCED, Reason.UNREACHABLE),
-    "Suppressed": (What.SUPPRESSED, Reason.PREVIOUS_BOUNCE),
-    "OnAccountSuppressionList": (What.SUPPRESSED, Reason.PREVIOUS_BOUNCE),
-    "UnsubscribedRecipient": (What.SUPPRESSED, Reason.UNSUBSCRIBED),
+SUBTYPES: Mapping[str, tuple[EventType, Reason | None]] = {
+    "General": (EventType.BOUNCED, None),
+    "NoEmail": (EventType.BOUNCED, Reason.NO_MAILBOX),
+    "MailboxFull": (EventType.BOUNCED, Reason.MAILBOX_FULL),
+    "MessageTooLarge": (EventType.BOUNCED, Reason.TOO_LARGE),
+    "ContentRejected": (EventType.BOUNCED, Reason.CONTENT),
+    "AttachmentRejected": (EventType.BOUNCED, Reason.CONTENT),
+    "CustomTimeoutExceeded": (EventType.BOUNCED, Reason.UNREACHABLE),
+    "Suppressed": (EventType.SUPPRESSED, Reason.PREVIOUS_BOUNCE),
+    "OnAccountSuppressionList": (EventType.SUPPRESSED, Reason.PREVIOUS_BOUNCE),
+    "UnsubscribedRecipient": (EventType.SUPPRESSED, Reason.UNSUBSCRIBED),
 }
 
 
-def bounce(subtype: str, codes: str) -> tuple[What, Reason]:
-    """Return what a bounce of this subtype is, and why; where that is silent, the receiving server's codes speak."""
-    what, reason = SUBTYPES.get(subtype, (What.BOUNCED, None))
-    return what, reason or reason_in(codes)
+def bounce(subtype: str, codes: str) -> tuple[EventType, Reason]:
+    """Return the event type and the reason of a bounce: by its subtype, or else by the receiving server's codes."""
+    type_, reason = SUBTYPES.get(subtype, (EventType.BOUNCED, None))
+    return type_, reason or reason_of(codes)

@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.feedback._authentication import require_shared_secret
-from mailroom.feedback._fields import body_of, dig, moment, text
-from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
+from mailroom.feedback._json_access import body_of, get, iso_time, text
+from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request
 
 NEEDS = ("secret",)
 
 TYPES = {
-    "dm:Deliver:Succeed": What.DELIVERED,
-    "dm:Deliver:Fail": What.BOUNCED,
-    "dm:Feedback:FblReport": What.COMPLAINED,
-    "dm:Feedback:UnSubscribe": What.UNSUBSCRIBED,
-    "dm:Trace:Open": What.OPENED,
-    "dm:Trace:Click": What.CLICKED,
+    "dm:Deliver:Succeed": EventType.DELIVERED,
+    "dm:Deliver:Fail": EventType.BOUNCED,
+    "dm:Feedback:FblReport": EventType.COMPLAINED,
+    "dm:Feedback:UnSubscribe": EventType.UNSUBSCRIBED,
+    "dm:Trace:Open": EventType.OPENED,
+    "dm:Trace:Click": EventType.CLICKED,
 }
-FAILURES = {"SmtpNxBox": Reason.NO_MAILBOX}  # the one that is documented; the codes speak for the others
+REASONS = {"SmtpNxBox": Reason.NO_MAILBOX}  # the only documented one; for the others, the reply codes decide
 
 
 def read(request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -> Report:
@@ -31,22 +31,22 @@ def read(request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -
 
 
 def parse(body: Mapping[str, Any], account: str, now: float) -> list[Event]:
-    what, data = TYPES.get(text(body, "type")), dig(body, "data")
-    if what is None:
+    type_, data = TYPES.get(text(body, "type")), get(body, "data")
+    if type_ is None:
         return []
-    codes, reason = replies(dig(data, "err_msg")) or replies(dig(data, "err_code")), None
-    if what is What.BOUNCED:
-        reason = FAILURES.get(text(data, "failed_type")) or reason_in(codes)
+    codes, reason = reply_codes(get(data, "err_msg")) or reply_codes(get(data, "err_code")), None
+    if type_ is EventType.BOUNCED:
+        reason = REASONS.get(text(data, "failed_type")) or reason_of(codes)
     event = Event(
-        what,
+        type_,
         account,
         text(body, "id"),
-        moment(body, "time", default=now),  # the one with a time zone
+        iso_time(body, "time", default=now),  # the one with a time zone
         message_id=_own_header(data, "message-id"),
         provider_id=text(data, "env_id"),
         recipient=text(data, "rcpt"),
         tenant=_own_header(data, "tenant"),
-        permanent=what is What.BOUNCED and codes.startswith("5"),
+        permanent=type_ is EventType.BOUNCED and codes.startswith("5"),
         reason=reason,
         detail=codes,
     )
@@ -55,7 +55,7 @@ def parse(body: Mapping[str, Any], account: str, now: float) -> list[Event]:
 
 def _own_header(data: Any, name: str) -> str:
     """Return a header that we sent as X-User-Notify-…; the documentation's example comes back without `User`."""
-    headers = dig(data, "header")
+    headers = get(data, "header")
     items = headers.items() if isinstance(headers, Mapping) else ()
     names = (f"x-user-notify-{name}", f"x-notify-{name}")
     return next((value for header, value in items if header.lower() in names and isinstance(value, str)), "")

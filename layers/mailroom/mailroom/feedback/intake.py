@@ -1,4 +1,4 @@
-"""What follows from a report: the message's row, the list of suppressed addresses, the tally."""
+"""Processing of reports: each event updates its message's row, the suppression list and the hourly counts."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from mailroom.aws.client import Aws
 from mailroom.feedback._authentication import TOLERANCE_SECONDS, Unauthenticated
 from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
-from mailroom.ledger.table import Heard, Ledger, keyed_hash
+from mailroom.ledger.table import EventEffect, Ledger, keyed_hash
 from mailroom.model.event import Event, Report
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings
@@ -19,56 +19,58 @@ from mailroom.settings import Settings
 __all__ = ["Intake"]
 
 MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
-AT_ONCE = 8  # writes: SendGrid posts up to some two thousand events, and waits
+MAX_PARALLEL_WRITES = 8  # SendGrid posts up to some two thousand events, and waits
 
-Taken = tuple[Event, Heard, dict[str, Any]]
+Processed = tuple[Event, EventEffect, dict[str, Any]]
 
 
 @dataclass(slots=True)
 class Intake:
-    """Everything one process needs to take in reports."""
+    """Everything one process needs to process reports, kept warm between them."""
 
     settings: Settings
     ledger: Ledger
     suppressions: Suppressions
     clock: Callable[[], float] = time.time
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))  # of threads that start late
+    # Its threads start when they are needed.
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(MAX_PARALLEL_WRITES))
 
     @classmethod
     def from_env(cls, aws: Aws) -> "Intake":
         return cls(Settings.from_env(aws), Ledger.from_env(aws), Suppressions(aws, os.environ["TABLE_NAME"]))
 
-    def take(self, report: Report) -> Iterator[Taken]:
-        """Take in each event, and yield what it was to us and the row of its message."""
+    def process(self, report: Report) -> Iterator[Processed]:
+        """Process each event; yield it with its effect and the row of its message."""
         now = self.clock()
-        if report.token and not self.ledger.spend(report.token, report.body, now + 2 * TOLERANCE_SECONDS, now):
+        expiry = now + 2 * TOLERANCE_SECONDS
+        if report.token and not self.ledger.consume_token(report.token, report.body, expiry, now):
             raise Unauthenticated("the token was used before, for another body")
-        for event, heard, row in self._record(report.events):
-            if heard is Heard.NEWS:
-                self.ledger.tally.count(row["tenant"], event.what, event.provider)
+        for event, effect, row in self._record(report.events):
+            if effect is EventEffect.NEW:
+                self.ledger.tally.count(row["tenant"], event.type, event.provider)
             # Also a repeated event, if a process died between recording it and suppressing its recipient.
-            if heard is Heard.NEWS or (heard is Heard.REPEATED and event.mark not in row.get("suppressed_by", ())):
+            is_unfinished = effect is EventEffect.REPEATED and event.dedup_key not in row.get("suppressed_by", ())
+            if effect is EventEffect.NEW or is_unfinished:
                 self._suppress(event, row, now)
-            yield event, heard, row
+            yield event, effect, row
 
-    def _record(self, events: Sequence[Event]) -> Iterator[Taken]:
-        """Write each event down: those of one mail in their order, those of different mails at the same time."""
-        mails: dict[str, list[Event]] = {}
+    def _record(self, events: Sequence[Event]) -> Iterator[Processed]:
+        """Record events: those of one message in their order, those of different messages in parallel."""
+        messages: dict[str, list[Event]] = {}
         for event in events:
-            mails.setdefault(event.message_id or event.provider_id, []).append(event)
-        walk = self.pool.map if len(mails) > 1 else map
-        for taken in walk(self._record_of_one, mails.values()):
-            yield from taken
+            messages.setdefault(event.message_id or event.provider_id, []).append(event)
+        run = self.pool.map if len(messages) > 1 else map
+        for processed in run(self._record_for_message, messages.values()):
+            yield from processed
 
-    def _record_of_one(self, events: list[Event]) -> list[Taken]:
-        (first, *_), taken = events, []
+    def _record_for_message(self, events: list[Event]) -> list[Processed]:
+        first = events[0]
         message_id = first.message_id if MESSAGE_ID.fullmatch(first.message_id) else ""
         if not message_id and first.provider_id:
             message_id = self.ledger.find(first.provider_id)
-        for event in events:
-            heard, row = self.ledger.record(message_id, event) if message_id else (Heard.UNKNOWN, {})
-            taken.append((event, heard, row))
-        return taken
+        if not message_id:
+            return [(event, EventEffect.UNKNOWN, {}) for event in events]
+        return [(event, *self.ledger.record(message_id, event)) for event in events]
 
     def _suppress(self, event: Event, row: dict[str, Any], now: float) -> None:
         """Suppress the recipient of a message where an event demands it, and mark its row when that is done."""

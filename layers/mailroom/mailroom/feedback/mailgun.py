@@ -6,44 +6,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.feedback._authentication import Unauthenticated, equals_any, require_fresh, require_shared_secret
-from mailroom.feedback._fields import body_of, dig, seconds, text
-from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
+from mailroom.feedback._json_access import body_of, get, text, unix_time
+from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request
 
-# Mailgun signs a timestamp and a token, and not what it says: who has seen one signature could say anything with it.
-# So the address it posts to ends with a secret of ours, too, and a token is good for one body.
+# Mailgun signs a timestamp and a token, but not the event: whoever has seen one signature could put it on any event.
+# So the address that it posts to ends with a secret of ours, too, and a token is valid for one body.
 NEEDS = ("secret", "signing_key")
 
-# `accepted` and `stored` are no news; `failed` is told apart by its severity.
+# `accepted` and `stored` are ignored; a `failed` is a bounce or a deferral, by its severity.
 TYPES = {
-    "delivered": What.DELIVERED,
-    "failed": What.BOUNCED,
-    "rejected": What.REJECTED,
-    "complained": What.COMPLAINED,
-    "opened": What.OPENED,
-    "clicked": What.CLICKED,
-    "unsubscribed": What.UNSUBSCRIBED,
+    "delivered": EventType.DELIVERED,
+    "failed": EventType.BOUNCED,
+    "rejected": EventType.REJECTED,
+    "complained": EventType.COMPLAINED,
+    "opened": EventType.OPENED,
+    "clicked": EventType.CLICKED,
+    "unsubscribed": EventType.UNSUBSCRIBED,
 }
 REASONS = {
-    "suppress-bounce": (What.SUPPRESSED, Reason.PREVIOUS_BOUNCE),
-    "suppress-complaint": (What.SUPPRESSED, Reason.PREVIOUS_COMPLAINT),
-    "suppress-unsubscribe": (What.SUPPRESSED, Reason.UNSUBSCRIBED),
-    "espblock": (What.BOUNCED, Reason.BLOCKED),
-    "old": (What.BOUNCED, Reason.UNREACHABLE),  # it gave up after hours of soft bounces
+    "suppress-bounce": (EventType.SUPPRESSED, Reason.PREVIOUS_BOUNCE),
+    "suppress-complaint": (EventType.SUPPRESSED, Reason.PREVIOUS_COMPLAINT),
+    "suppress-unsubscribe": (EventType.SUPPRESSED, Reason.UNSUBSCRIBED),
+    "espblock": (EventType.BOUNCED, Reason.BLOCKED),
+    "old": (EventType.BOUNCED, Reason.UNREACHABLE),  # it gave up after hours of soft bounces
 }
-SOFT = ("espblock", "old")
+TRANSIENT_REASONS = ("espblock", "old")
 
 
 def read(request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -> Report:
     require_shared_secret(request, secrets["secret"])
     body = body_of(request)
     token = verify(body, secrets["signing_key"], request.received_at)
-    events = parse(dig(body, "event-data"), account, token, request.received_at)
+    events = parse(get(body, "event-data"), account, token, request.received_at)
     return Report(events, f"{account} {token}", request.body)
 
 
 def verify(body: Mapping[str, Any], keys: Sequence[str], now: float) -> str:
-    """Return the token, which Mailgun uses once."""
+    """Refuse a body that is not signed with one of the keys; return its token, which Mailgun uses once."""
     timestamp, token = text(body, "signature", "timestamp"), text(body, "signature", "token")
     require_fresh(timestamp, now)
     signed = f"{timestamp}{token}".encode("utf-8", "surrogatepass")
@@ -55,25 +55,24 @@ def verify(body: Mapping[str, Any], keys: Sequence[str], now: float) -> str:
 
 
 def parse(data: Any, account: str, token: str, now: float) -> list[Event]:
-    name, why = text(data, "event"), text(data, "reason")
-    what = TYPES.get(name)
-    if what is None:
+    type_ = TYPES.get(text(data, "event"))
+    if type_ is None:
         return []
-    status = dig(data, "delivery-status")
-    codes = " ".join(filter(None, (replies(str(dig(status, "code"))), replies(dig(status, "enhanced-code")))))
+    status, cause = get(data, "delivery-status"), text(data, "reason")
+    codes = " ".join(filter(None, (reply_codes(str(get(status, "code"))), reply_codes(get(status, "enhanced-code")))))
     reason, permanent = None, False
-    if what is What.BOUNCED and text(data, "severity") == "temporary":
-        what = What.DEFERRED
-    elif what is What.BOUNCED:
-        what, reason = REASONS.get(why, (what, reason_in(codes)))
-        permanent = what is What.BOUNCED and why not in SOFT
-    elif what is What.REJECTED:
+    if type_ is EventType.BOUNCED and text(data, "severity") == "temporary":
+        type_ = EventType.DEFERRED
+    elif type_ is EventType.BOUNCED:
+        type_, reason = REASONS.get(cause, (type_, reason_of(codes)))
+        permanent = type_ is EventType.BOUNCED and cause not in TRANSIENT_REASONS
+    elif type_ is EventType.REJECTED:
         reason = Reason.OTHER
     event = Event(
-        what,
+        type_,
         account,
         token,
-        seconds(data, "timestamp", default=now),
+        unix_time(data, "timestamp", default=now),
         message_id=text(data, "user-variables", "message_id"),
         provider_id=text(data, "message", "headers", "message-id").strip("<>"),
         recipient=text(data, "recipient") or text(data, "message", "headers", "to"),

@@ -1,46 +1,46 @@
 """Postmark's webhooks: https://postmarkapp.com/developer/webhooks/webhooks-overview
 
-They are not signed. The address they are posted to ends with a secret, or carries it as a Basic password; or the
-webhook is given a header `X-Mailroom-Secret`.
+They are not signed. Their URL ends with a secret, or contains it as a Basic password; or the webhook has a header
+`X-Mailroom-Secret`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.feedback._authentication import require_shared_secret
-from mailroom.feedback._fields import body_of, dig, moment, text
-from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
+from mailroom.feedback._json_access import body_of, get, iso_time, text
+from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request
 
 NEEDS = ("secret",)
 
-# By RecordType: what it is, and which fields hold the recipient and the time.
+# By RecordType: the event type, and the names of the fields that hold the recipient and the time.
 RECORDS = {
-    "Delivery": (What.DELIVERED, "Recipient", "DeliveredAt"),
-    "Bounce": (What.BOUNCED, "Email", "BouncedAt"),
-    "SpamComplaint": (What.COMPLAINED, "Email", "BouncedAt"),
-    "Open": (What.OPENED, "Recipient", "ReceivedAt"),
-    "Click": (What.CLICKED, "Recipient", "ReceivedAt"),
-    "SubscriptionChange": (What.SUPPRESSED, "Recipient", "ChangedAt"),
+    "Delivery": (EventType.DELIVERED, "Recipient", "DeliveredAt"),
+    "Bounce": (EventType.BOUNCED, "Email", "BouncedAt"),
+    "SpamComplaint": (EventType.COMPLAINED, "Email", "BouncedAt"),
+    "Open": (EventType.OPENED, "Recipient", "ReceivedAt"),
+    "Click": (EventType.CLICKED, "Recipient", "ReceivedAt"),
+    "SubscriptionChange": (EventType.SUPPRESSED, "Recipient", "ChangedAt"),
 }
 # https://postmarkapp.com/developer/api/bounce-api#bounce-types. Where a type is missing here it is a soft bounce.
 HARD, SOFT = True, False
 BOUNCES = {
-    "HardBounce": (What.BOUNCED, HARD, Reason.NO_MAILBOX),
-    "BadEmailAddress": (What.BOUNCED, HARD, Reason.NO_MAILBOX),
-    "SoftBounce": (What.BOUNCED, SOFT, None),
-    "DnsError": (What.BOUNCED, SOFT, Reason.UNREACHABLE),
-    "Blocked": (What.BOUNCED, SOFT, Reason.BLOCKED),
-    "DMARCPolicy": (What.BOUNCED, SOFT, Reason.BLOCKED),
-    "SpamNotification": (What.BOUNCED, SOFT, Reason.BLOCKED),
-    "VirusNotification": (What.BOUNCED, SOFT, Reason.CONTENT),
-    "Transient": (What.DEFERRED, SOFT, None),
-    "AutoResponder": (What.DELIVERED, SOFT, Reason.AUTO_REPLY),
-    "SpamComplaint": (What.COMPLAINED, SOFT, None),
-    "Unsubscribe": (What.UNSUBSCRIBED, SOFT, None),
-    "ManuallyDeactivated": (What.SUPPRESSED, SOFT, Reason.OTHER),
-    "SMTPApiError": (What.FAILED, SOFT, Reason.OTHER),
-    "TemplateRenderingFailed": (What.FAILED, SOFT, Reason.OTHER),
+    "HardBounce": (EventType.BOUNCED, HARD, Reason.NO_MAILBOX),
+    "BadEmailAddress": (EventType.BOUNCED, HARD, Reason.NO_MAILBOX),
+    "SoftBounce": (EventType.BOUNCED, SOFT, None),
+    "DnsError": (EventType.BOUNCED, SOFT, Reason.UNREACHABLE),
+    "Blocked": (EventType.BOUNCED, SOFT, Reason.BLOCKED),
+    "DMARCPolicy": (EventType.BOUNCED, SOFT, Reason.BLOCKED),
+    "SpamNotification": (EventType.BOUNCED, SOFT, Reason.BLOCKED),
+    "VirusNotification": (EventType.BOUNCED, SOFT, Reason.CONTENT),
+    "Transient": (EventType.DEFERRED, SOFT, None),
+    "AutoResponder": (EventType.DELIVERED, SOFT, Reason.AUTO_REPLY),
+    "SpamComplaint": (EventType.COMPLAINED, SOFT, None),
+    "Unsubscribe": (EventType.UNSUBSCRIBED, SOFT, None),
+    "ManuallyDeactivated": (EventType.SUPPRESSED, SOFT, Reason.OTHER),
+    "SMTPApiError": (EventType.FAILED, SOFT, Reason.OTHER),
+    "TemplateRenderingFailed": (EventType.FAILED, SOFT, Reason.OTHER),
 }
 SUPPRESSIONS = {
     "HardBounce": Reason.PREVIOUS_BOUNCE,
@@ -56,24 +56,24 @@ def read(request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -
 
 def parse(body: Mapping[str, Any], account: str, now: float) -> list[Event]:
     record, kind = text(body, "RecordType"), text(body, "Type")
-    if record not in RECORDS or dig(body, "SuppressSending") is False:
+    if record not in RECORDS or get(body, "SuppressSending") is False:
         return []
-    what, recipient, time_of = RECORDS[record]
+    type_, recipient_field, time_field = RECORDS[record]
     permanent, reason = False, None
-    codes = replies(dig(body, "Details"))
-    if what is What.BOUNCED:
-        what, permanent, reason = BOUNCES.get(kind, (what, SOFT, None))
-        reason = reason or (reason_in(codes) if what is What.BOUNCED else None)
-    elif what is What.SUPPRESSED:
+    codes = reply_codes(get(body, "Details"))
+    if type_ is EventType.BOUNCED:
+        type_, permanent, reason = BOUNCES.get(kind, (type_, SOFT, None))
+        reason = reason or (reason_of(codes) if type_ is EventType.BOUNCED else None)
+    elif type_ is EventType.SUPPRESSED:
         reason = SUPPRESSIONS.get(text(body, "SuppressionReason"), Reason.OTHER)
     event = Event(
-        what,
+        type_,
         account,
-        f"{record} {kind} {text(body, time_of)}",  # only a bounce has an id
-        moment(body, time_of, default=now),
+        f"{record} {kind} {text(body, time_field)}",  # only bounces have an id
+        iso_time(body, time_field, default=now),
         message_id=text(body, "Metadata", "message_id"),
         provider_id=text(body, "MessageID"),
-        recipient=text(body, recipient),
+        recipient=text(body, recipient_field),
         tenant=text(body, "Metadata", "tenant"),
         permanent=permanent,
         reason=reason,

@@ -5,22 +5,22 @@ from typing import Any
 
 from mailroom.feedback._amazon import bounce
 from mailroom.feedback._authentication import require_standard_webhook
-from mailroom.feedback._fields import address_in, body_of, dig, header_of_ours, moment, text
-from mailroom.model.event import Event, Reason, Report, What, replies
+from mailroom.feedback._json_access import bare_address, body_of, get, iso_time, own_header, text
+from mailroom.model.event import Event, EventType, Reason, Report, reply_codes
 from mailroom.request import Request
 
 NEEDS = ("secret",)
 
-# https://resend.com/docs/webhooks/event-types. The others (sent, scheduled, received, contact.*, domain.*) are no news.
+# https://resend.com/docs/webhooks/event-types. The others (sent, scheduled, received, contact.*, domain.*) are ignored.
 TYPES = {
-    "email.delivered": What.DELIVERED,
-    "email.delivery_delayed": What.DEFERRED,
-    "email.bounced": What.BOUNCED,
-    "email.complained": What.COMPLAINED,
-    "email.suppressed": What.SUPPRESSED,
-    "email.failed": What.FAILED,
-    "email.opened": What.OPENED,
-    "email.clicked": What.CLICKED,
+    "email.delivered": EventType.DELIVERED,
+    "email.delivery_delayed": EventType.DEFERRED,
+    "email.bounced": EventType.BOUNCED,
+    "email.complained": EventType.COMPLAINED,
+    "email.suppressed": EventType.SUPPRESSED,
+    "email.failed": EventType.FAILED,
+    "email.opened": EventType.OPENED,
+    "email.clicked": EventType.CLICKED,
 }
 FAILURES = {
     "reached_daily_quota": Reason.QUOTA,
@@ -38,31 +38,31 @@ def read(request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -
 
 
 def parse(body: Mapping[str, Any], account: str, id_: str, now: float) -> list[Event]:
-    """`id_` stays the same when Resend repeats itself, and when an operator lets it."""
-    what = TYPES.get(text(body, "type"))
-    if what is None:
+    """Return the event of a body; `id_` is the same for Resend's own retries and for an operator's replays."""
+    type_ = TYPES.get(text(body, "type"))
+    if type_ is None:
         return []
-    said, reason = dig(body, "data", "bounce"), None
-    diagnostics = dig(said, "diagnosticCode")
-    codes = replies(diagnostics[0] if isinstance(diagnostics, list) and diagnostics else None)
-    if what is What.BOUNCED:
-        what, reason = bounce(text(said, "subType"), codes)
-    elif what is What.SUPPRESSED:
+    particulars, reason = get(body, "data", "bounce"), None
+    diagnostics = get(particulars, "diagnosticCode")
+    codes = reply_codes(diagnostics[0] if isinstance(diagnostics, list) and diagnostics else None)
+    if type_ is EventType.BOUNCED:
+        type_, reason = bounce(text(particulars, "subType"), codes)
+    elif type_ is EventType.SUPPRESSED:
         reason = SUPPRESSIONS.get(text(body, "data", "suppressed", "reason"), Reason.OTHER)
-    elif what is What.FAILED:
+    elif type_ is EventType.FAILED:
         reason = FAILURES.get(text(body, "data", "failed", "reason"), Reason.OTHER)
-    recipients, headers = dig(body, "data", "to"), dig(body, "data", "headers")
+    recipients, headers = get(body, "data", "to"), get(body, "data", "headers")
     event = Event(
-        what,
+        type_,
         account,
         id_,
-        moment(body, "created_at", default=now),
-        message_id=text(body, "data", "tags", "message_id") or header_of_ours(headers, "message-id"),
+        iso_time(body, "created_at", default=now),
+        message_id=text(body, "data", "tags", "message_id") or own_header(headers, "message-id"),
         provider_id=text(body, "data", "email_id"),
-        # With several recipients it is not said which one it is about; ours has one.
-        recipient=address_in(str(recipients[0])) if isinstance(recipients, list) and len(recipients) == 1 else "",
-        tenant=text(body, "data", "tags", "tenant") or header_of_ours(headers, "tenant"),
-        permanent=text(said, "type") == "Permanent",
+        # With several recipients, nothing shows which one the event is about; our mails have one.
+        recipient=bare_address(str(recipients[0])) if isinstance(recipients, list) and len(recipients) == 1 else "",
+        tenant=text(body, "data", "tags", "tenant") or own_header(headers, "tenant"),
+        permanent=text(particulars, "type") == "Permanent",
         reason=reason,
         detail=codes,
     )

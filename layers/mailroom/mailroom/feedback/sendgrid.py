@@ -5,8 +5,8 @@ from typing import Any
 
 from mailroom.errors import ConfigurationError, RequestError
 from mailroom.feedback._authentication import Unauthenticated, decode_base64, require_fresh
-from mailroom.feedback._fields import seconds, text
-from mailroom.model.event import Event, Reason, Report, What, reason_in, replies
+from mailroom.feedback._json_access import text, unix_time
+from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request, parse_json
 
 NEEDS = ("secret",)  # the verification keys that SendGrid shows when signing is turned on
@@ -14,25 +14,25 @@ NEEDS = ("secret",)  # the verification keys that SendGrid shows when signing is
 SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
 
-# `processed` is no news; `group_resubscribe` undoes what we would have to have kept.
+# `processed` is ignored, and `group_resubscribe` too: an operator ends a suppression.
 TYPES = {
-    "delivered": What.DELIVERED,
-    "deferred": What.DEFERRED,
-    "bounce": What.BOUNCED,
-    "dropped": What.REJECTED,
-    "spamreport": What.COMPLAINED,
-    "open": What.OPENED,
-    "click": What.CLICKED,
-    "unsubscribe": What.UNSUBSCRIBED,
-    "group_unsubscribe": What.UNSUBSCRIBED,
+    "delivered": EventType.DELIVERED,
+    "deferred": EventType.DEFERRED,
+    "bounce": EventType.BOUNCED,
+    "dropped": EventType.REJECTED,
+    "spamreport": EventType.COMPLAINED,
+    "open": EventType.OPENED,
+    "click": EventType.CLICKED,
+    "unsubscribe": EventType.UNSUBSCRIBED,
+    "group_unsubscribe": EventType.UNSUBSCRIBED,
 }
 # https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event#dropped
 DROPPED = {
-    "Bounced Address": (What.SUPPRESSED, Reason.PREVIOUS_BOUNCE),
-    "Spam Reporting Address": (What.SUPPRESSED, Reason.PREVIOUS_COMPLAINT),
-    "Unsubscribed Address": (What.SUPPRESSED, Reason.UNSUBSCRIBED),
-    "Recipient List over Package Quota": (What.FAILED, Reason.QUOTA),
-    "Spam Content": (What.REJECTED, Reason.CONTENT),
+    "Bounced Address": (EventType.SUPPRESSED, Reason.PREVIOUS_BOUNCE),
+    "Spam Reporting Address": (EventType.SUPPRESSED, Reason.PREVIOUS_COMPLAINT),
+    "Unsubscribed Address": (EventType.SUPPRESSED, Reason.UNSUBSCRIBED),
+    "Recipient List over Package Quota": (EventType.FAILED, Reason.QUOTA),
+    "Spam Content": (EventType.REJECTED, Reason.CONTENT),
 }
 
 
@@ -45,7 +45,10 @@ def read(request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -
 
 
 def verify(request: Request, account: str, keys: Sequence[str]) -> None:
-    """ECDSA over P-256 and SHA-256, of the timestamp and the raw bytes: the line break at their end is part of them."""
+    """Refuse a request that none of the keys has signed.
+
+    The signature (ECDSA, P-256, SHA-256) is over timestamp and raw body, with the line break at its end.
+    """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.hashes import SHA256
@@ -54,9 +57,9 @@ def verify(request: Request, account: str, keys: Sequence[str]) -> None:
     timestamp = request.headers.get(TIMESTAMP, "")
     require_fresh(timestamp, request.received_at)
     signature = decode_base64(request.headers.get(SIGNATURE, ""))
-    for text_of_key in keys:
+    for encoded_key in keys:
         try:
-            key = load_der_public_key(decode_base64(text_of_key))
+            key = load_der_public_key(decode_base64(encoded_key))
         except ValueError as error:
             raise _malformed(account) from error
         if not isinstance(key, EllipticCurvePublicKey):
@@ -69,30 +72,30 @@ def verify(request: Request, account: str, keys: Sequence[str]) -> None:
 
 
 def _malformed(account: str) -> ConfigurationError:
-    what = "must be the verification keys that SendGrid shows, MFkw…, one a line"
-    return ConfigurationError("settings", "malformed", f"feedback/{account}/secret {what}")
+    problem = "must be the verification keys that SendGrid shows, MFkw…, one a line"
+    return ConfigurationError("settings", "malformed", f"feedback/{account}/secret {problem}")
 
 
 def parse(item: Any, account: str, now: float) -> list[Event]:
-    """Read one of the events. What we sent as custom_args stands beside SendGrid's own fields."""
-    name, said = text(item, "event"), text(item, "reason")
-    what = TYPES.get(name)
-    if what is None:
+    """Return one of the events. The custom_args that we sent are fields beside SendGrid's own."""
+    name, explanation = text(item, "event"), text(item, "reason")
+    type_ = TYPES.get(name)
+    if type_ is None:
         return []
-    codes = replies(item.get("status")) or replies(item.get("reason")) or replies(item.get("response"))
+    codes = reply_codes(item.get("status")) or reply_codes(item.get("reason")) or reply_codes(item.get("response"))
     reason, permanent = None, False
-    if what is What.BOUNCED:
-        blocked = text(item, "type") == "blocked"  # what SendGrid calls a block it does not hold against the address
-        reason, permanent = (Reason.BLOCKED, False) if blocked else (reason_in(codes), True)
-    elif what is What.REJECTED:
-        found = next((meaning for start, meaning in DROPPED.items() if said.startswith(start)), None)
-        what, reason = found or (what, Reason.OTHER)
+    if type_ is EventType.BOUNCED:
+        is_block = text(item, "type") == "blocked"  # SendGrid does not hold a block against the address
+        reason, permanent = (Reason.BLOCKED, False) if is_block else (reason_of(codes), True)
+    elif type_ is EventType.REJECTED:
+        meanings = (meaning for start, meaning in DROPPED.items() if explanation.startswith(start))
+        type_, reason = next(meanings, (type_, Reason.OTHER))
     event = Event(
-        what,
+        type_,
         account,
         # Not sg_event_id: it changes when SendGrid repeats an event. https://github.com/sendgrid/sendgrid-nodejs/issues/1435
         f"{name} {item.get('timestamp')} {item.get('attempt')}",
-        seconds(item, "timestamp", default=now),
+        unix_time(item, "timestamp", default=now),
         message_id=text(item, "message_id"),
         provider_id=text(item, "sg_message_id").partition(".")[0],
         recipient=text(item, "email"),

@@ -1,6 +1,6 @@
 """Amazon SES's events: https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 
-EventBridge or SNS invokes the function with them, so IAM is the proof and no signature is checked.
+EventBridge or SNS invokes the function with them, so IAM authenticates them and no signature is checked.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,67 +8,67 @@ from typing import Any
 
 from mailroom.errors import RequestError
 from mailroom.feedback._amazon import bounce
-from mailroom.feedback._fields import address_in, dig, header_of_ours, moment, text
-from mailroom.model.event import Event, Reason, What, replies
+from mailroom.feedback._json_access import bare_address, get, iso_time, own_header, text
+from mailroom.model.event import Event, EventType, Reason, reply_codes
 from mailroom.request import parse_json
 
 __all__ = ["from_aws", "parse"]
 
-# Where each type keeps its particulars, and what it is to us. Notifications set up on an identity are called the same,
-# under `notificationType`. Send and Subscription are no news.
+# By eventType: the field with the particulars, and the event type. Notifications that are set up on an identity have
+# the same names under `notificationType`. Send and Subscription are ignored.
 TYPES = {
-    "Delivery": ("delivery", What.DELIVERED),
-    "DeliveryDelay": ("deliveryDelay", What.DEFERRED),
-    "Bounce": ("bounce", What.BOUNCED),
-    "Complaint": ("complaint", What.COMPLAINED),
-    "Reject": ("reject", What.REJECTED),
-    "Rendering Failure": ("failure", What.FAILED),
-    "Open": ("open", What.OPENED),
-    "Click": ("click", What.CLICKED),
+    "Delivery": ("delivery", EventType.DELIVERED),
+    "DeliveryDelay": ("deliveryDelay", EventType.DEFERRED),
+    "Bounce": ("bounce", EventType.BOUNCED),
+    "Complaint": ("complaint", EventType.COMPLAINED),
+    "Reject": ("reject", EventType.REJECTED),
+    "Rendering Failure": ("failure", EventType.FAILED),
+    "Open": ("open", EventType.OPENED),
+    "Click": ("click", EventType.CLICKED),
 }
 RECIPIENTS = ("bouncedRecipients", "complainedRecipients", "delayedRecipients")
-LISTED = "OnAccountSuppressionList"
+ON_SUPPRESSION_LIST = "OnAccountSuppressionList"
 
 
 def from_aws(event: Mapping[str, Any], now: float) -> list[Event]:
-    """Return what SNS or EventBridge hands to the function."""
+    """Return the events of an invocation by EventBridge or SNS."""
     if event.get("source") == "aws.ses":
         return parse(event.get("detail"), "ses", now)
     records = event.get("Records")
-    said = [text_of(record) for record in records] if isinstance(records, list) else []
-    return [found for message in said for found in parse(parse_json(message), "ses", now)]
+    messages = [_message_of(record) for record in records] if isinstance(records, list) else []
+    return [parsed for message in messages for parsed in parse(parse_json(message), "ses", now)]
 
 
-def text_of(record: Any) -> bytes:
-    message = dig(record, "Sns", "Message")
+def _message_of(record: Any) -> bytes:
+    message = get(record, "Sns", "Message")
     if not isinstance(message, str):
         raise RequestError(400, "This is not an event that SES sends through SNS or EventBridge.")
     return message.encode("utf-8", "surrogatepass")
 
 
 def parse(body: Any, account: str, now: float) -> list[Event]:
-    """One bounce can be about several recipients: each is an event."""
+    """Return the events of a body: a bounce can be about several recipients, and is one event for each."""
     kind = text(body, "eventType") or text(body, "notificationType")
     if kind not in TYPES:
         return []
-    particulars, what = TYPES[kind]
-    said, mail = dig(body, particulars), dig(body, "mail")
-    at = moment(said, "timestamp", default=moment(mail, "timestamp", default=now))
+    field, type_ = TYPES[kind]
+    particulars, mail = get(body, field), get(body, "mail")
+    at = iso_time(particulars, "timestamp", default=iso_time(mail, "timestamp", default=now))
     events = []
-    for number, recipient in enumerate(_recipients(said, mail)):
-        codes = replies(dig(recipient, "diagnosticCode")) or replies(dig(recipient, "status"))
-        happened, reason = _what(what, said, codes)
+    for number, recipient in enumerate(_recipients(particulars, mail)):
+        codes = reply_codes(get(recipient, "diagnosticCode")) or reply_codes(get(recipient, "status"))
+        precise_type, reason = _type_and_reason(type_, particulars, codes)
         events.append(
             Event(
-                happened,
+                precise_type,
                 account,
-                f"{text(said, 'feedbackId') or text(said, 'timestamp')} {kind} {number}",
+                f"{text(particulars, 'feedbackId') or text(particulars, 'timestamp')} {kind} {number}",
                 at,
                 message_id=_tag(mail, "message_id"),
                 provider_id=text(mail, "messageId"),
-                recipient=address_in(text(recipient, "emailAddress")),
+                recipient=bare_address(text(recipient, "emailAddress")),
                 tenant=_tag(mail, "tenant"),
-                permanent=text(said, "bounceType") == "Permanent",
+                permanent=text(particulars, "bounceType") == "Permanent",
                 reason=reason,
                 detail=codes,
             )
@@ -76,32 +76,32 @@ def parse(body: Any, account: str, now: float) -> list[Event]:
     return events
 
 
-def _what(what: What, said: Any, codes: str) -> tuple[What, Reason | None]:
-    match what:
-        case What.BOUNCED:
-            return bounce(text(said, "bounceSubType"), codes)
-        case What.COMPLAINED if text(said, "complaintSubType") == LISTED:
-            return What.SUPPRESSED, Reason.PREVIOUS_COMPLAINT
-        case What.REJECTED:
-            return what, Reason.CONTENT  # a virus: SES rejects for nothing else
-        case What.FAILED:
-            return what, Reason.OTHER
-    return what, None
+def _type_and_reason(type_: EventType, particulars: Any, codes: str) -> tuple[EventType, Reason | None]:
+    match type_:
+        case EventType.BOUNCED:
+            return bounce(text(particulars, "bounceSubType"), codes)
+        case EventType.COMPLAINED if text(particulars, "complaintSubType") == ON_SUPPRESSION_LIST:
+            return EventType.SUPPRESSED, Reason.PREVIOUS_COMPLAINT
+        case EventType.REJECTED:
+            return type_, Reason.CONTENT  # a virus: SES rejects for nothing else
+        case EventType.FAILED:
+            return type_, Reason.OTHER
+    return type_, None
 
 
-def _recipients(said: Any, mail: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield who an event is about, as far as it tells; all are of one mail."""
+def _recipients(particulars: Any, mail: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the recipients of one mail that an event is about; an empty one where it names none."""
     for name in RECIPIENTS:
-        if isinstance(found := dig(said, name), list) and found:
-            yield from found
+        if isinstance(recipients := get(particulars, name), list) and recipients:
+            yield from recipients
             return
-    destination = dig(mail, "destination")
-    alone = isinstance(destination, list) and len(destination) == 1
-    yield {"emailAddress": destination[0]} if alone and isinstance(destination, list) else {}
+    destination = get(mail, "destination")
+    is_single = isinstance(destination, list) and len(destination) == 1
+    yield {"emailAddress": destination[0]} if is_single else {}
 
 
 def _tag(mail: Any, name: str) -> str:
-    values = dig(mail, "tags", name)
+    values = get(mail, "tags", name)
     if isinstance(values, list) and values and isinstance(values[0], str):
         return values[0]
-    return header_of_ours(dig(mail, "headers"), name.replace("_", "-"))
+    return own_header(get(mail, "headers"), name.replace("_", "-"))

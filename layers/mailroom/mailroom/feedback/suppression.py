@@ -17,7 +17,7 @@ from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import TemporaryFailure
 from mailroom.ledger.table import KEPT, suppression_of
-from mailroom.model.event import Event, Reason, What
+from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
 
@@ -59,14 +59,14 @@ Policy = Mapping[Cause, Mapping[Lane, float]]
 
 def cause_of(event: Event) -> Cause | None:
     """Return the cause for which an event suppresses its recipient, if it does."""
-    match event.what:
-        case What.BOUNCED if event.permanent and event.reason not in NOT_THE_ADDRESS:
+    match event.type:
+        case EventType.BOUNCED if event.permanent and event.reason not in NOT_THE_ADDRESS:
             return Cause.BOUNCE
-        case What.COMPLAINED:
+        case EventType.COMPLAINED:
             return Cause.COMPLAINT
-        case What.UNSUBSCRIBED:
+        case EventType.UNSUBSCRIBED:
             return Cause.UNSUBSCRIBE
-        case What.SUPPRESSED if event.reason:
+        case EventType.SUPPRESSED if event.reason:
             return CAUSES.get(event.reason)
     return None
 

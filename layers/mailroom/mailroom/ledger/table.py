@@ -38,19 +38,17 @@ from mailroom.model.outcome import Attempt, Outcome, Status
 if TYPE_CHECKING:
     from mailroom.model.event import Event
 
-__all__ = ["Admission", "Claim", "Heard", "Ledger", "Standing", "shards_of"]
+__all__ = ["Admission", "Claim", "EventEffect", "Ledger", "Standing", "shards_of"]
 
 LEASE = 25.0  # longer than the function that holds it may run
 KEPT = 30 * 24 * 3600
-LONGEST_TIMELINE = (
-    60  # entries: a provider that tries for days reports each time, and each write pays for the whole row
-)
+MAX_TIMELINE_ENTRIES = 60  # a provider that retries for days reports each time, and each write pays for the whole row
 MAX_WRITES = 10  # of one event, where other processes change its row in between
 SAME_WITHIN = 60.0  # two messages that say the same within a minute are one
 
 
-# How far a message has come: what a provider reports moves it on, never back. A skipped one stays where it is.
-WAY = (
+# An event moves a message's status forward, never back. A skipped message stays skipped.
+STATUS_ORDER = (
     *(Status.ACCEPTED, Status.UNKNOWN, Status.SENT, Status.FAILED),
     *(Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED),
 )
@@ -72,13 +70,13 @@ class Standing(StrEnum):
     SUPERSEDED = "superseded"
 
 
-class Heard(StrEnum):
-    """What an event was to us."""
+class EventEffect(StrEnum):
+    """The effect of an event on the ledger: only a new one changes it."""
 
-    NEWS = "news"
-    REPEATED = "repeated"  # or one too many
-    UNKNOWN = "unknown"  # about a mail that is not ours, or that we have forgotten
-    FOREIGN = "foreign"  # from an account that never had the mail
+    NEW = "new"
+    REPEATED = "repeated"  # recorded before, or one more than the timeline takes
+    UNKNOWN = "unknown"  # about a message that is not in the ledger, or no longer
+    FOREIGN = "foreign"  # from an account that cannot have the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,66 +215,66 @@ class Ledger:
             values={":claim": token},
         )
 
-    def record(self, message_id: str, event: "Event") -> tuple[Heard, dict[str, Any]]:
+    def record(self, message_id: str, event: "Event") -> tuple[EventEffect, dict[str, Any]]:
         """Record a provider's event on the row of its message, once; return the effect and the row.
 
         The first write assumes the common case, in which the reporting account sent the mail. Where it is refused, the
         row decides, and the next write requires that the row has not changed since.
         """
-        soft = event.what.status is Status.BOUNCED and not event.permanent
-        details = {"reason": event.reason or "", "detail": event.detail, "how": "transient" if soft else ""}
-        entry = {"at": event.at, "event": event.what, "provider": event.provider} | _without_empty(details)
+        how = "transient" if event.is_soft_bounce else ""
+        details = {"reason": event.reason or "", "detail": event.detail, "how": how}
+        entry = {"at": event.at, "event": event.type, "provider": event.provider} | _without_empty(details)
         change: dict[str, Any] = {}
         earlier: tuple[Status, ...] = ()
-        if status := event.what.status:
+        if status := event.type.status:
             change = {"status": status, "reason": event.reason or ""}
-            # An absence note is a soft bounce too: it does not undo that the mail was delivered.
-            earlier = WAY[: WAY.index(Status.DELIVERED if soft else status)]
+            # An absence note is a soft bounce too: it does not undo a delivery.
+            earlier = STATUS_ORDER[: STATUS_ORDER.index(Status.DELIVERED if event.is_soft_bounce else status)]
 
         def write(change: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
             return self._update(
                 f"message#{message_id}",
                 change,
                 append=[entry],
-                add={"events": frozenset([event.mark])},
+                add={"events": frozenset([event.dedup_key])},
                 condition=f"attribute_exists(pk) AND NOT contains(#events, :mark) AND {condition}",
-                values={":mark": event.mark, **values},
+                values={":mark": event.dedup_key, **values},
             )
 
         statuses: dict[str, Any] = {f":earlier{number}": value for number, value in enumerate(earlier)}
         condition = "(#provider = :account OR contains(#offered, :account)) AND "
         condition += f"#status IN ({', '.join(statuses)})" if statuses else "size(#timeline) < :most"
-        values = {":account": event.provider, **(statuses or {":most": LONGEST_TIMELINE})}
+        values = {":account": event.provider, **(statuses or {":most": MAX_TIMELINE_ENTRIES})}
         for _ in range(MAX_WRITES):
             try:
-                return Heard.NEWS, write(change, condition, values)
+                return EventEffect.NEW, write(change, condition, values)
             except AwsError as refusal:
                 row = _old_item(refusal)
             if not row:
-                return Heard.UNKNOWN, {}
-            if event.mark in row.get("events", ()):
-                return Heard.REPEATED, row
+                return EventEffect.UNKNOWN, {}
+            if event.dedup_key in row.get("events", ()):
+                return EventEffect.REPEATED, row
             if not _may_report(event, row):
-                return Heard.FOREIGN, row
+                return EventEffect.FOREIGN, row
             if row["status"] not in earlier:
                 change = {}
-            if not change and len(row["timeline"]) >= LONGEST_TIMELINE:
-                return Heard.REPEATED, row
+            if not change and len(row["timeline"]) >= MAX_TIMELINE_ENTRIES:
+                return EventEffect.REPEATED, row
             condition, values = _unchanged(row, "status", "provider")
         raise TemporaryFailure("ledger", "contended")
 
     def mark_suppressed(self, pk: str, event: "Event") -> None:
         """Mark on a message's row that the recipient is suppressed for this event, so that a repeat does nothing."""
-        add = {"suppressed_by": frozenset([event.mark])}
+        add = {"suppressed_by": frozenset([event.dedup_key])}
         self._update(pk, {}, add=add, condition="attribute_exists(pk)", values={})
 
-    def spend(self, token: str, body: bytes, until: float, now: float) -> bool:
-        """Take a token that is good for one body; False if another body has had it."""
-        said = hashlib.sha256(body).hexdigest()[:32]
+    def consume_token(self, token: str, body: bytes, until: float, now: float) -> bool:
+        """Consume a token that is valid for one body; False if it was used for another one."""
+        digest = hashlib.sha256(body).hexdigest()[:32]
         try:
             self._update(
                 f"token#{hashlib.sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}",
-                {"said": said, "ttl": int(until)},
+                {"said": digest, "ttl": int(until)},
                 condition="attribute_not_exists(pk) OR #said = :said OR #ttl < :now",
                 values={":now": now},
             )
@@ -286,7 +284,7 @@ class Ledger:
         return True
 
     def find(self, provider_id: str) -> str:
-        """Return which message a provider knows by this name, or nothing: for mails that could not carry our own."""
+        """Return the id of the message that a provider knows by its own id, or nothing."""
         query = {
             "TableName": self._table,
             "IndexName": "by_provider_id",

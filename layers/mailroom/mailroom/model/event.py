@@ -1,4 +1,4 @@
-"""An event: what a provider reports of one mail, in our words whoever reports it."""
+"""An event: what a provider reports about one message, in the same terms for every provider."""
 
 import hashlib
 import re
@@ -8,52 +8,52 @@ from enum import StrEnum
 
 from mailroom.model.outcome import Status
 
-__all__ = ["Event", "Reason", "Report", "What", "reason_in", "replies"]
+__all__ = ["Event", "EventType", "Reason", "Report", "reason_of", "reply_codes"]
 
-# A receiving server's own sentence may quote the mail, and anyone may run one: of it only the reply codes are kept.
-BASIC = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?!\d)")
-ENHANCED = re.compile(r"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?![\w.])")
+# The reply of a receiving server may quote the mail, and anyone may run such a server: only its codes are kept.
+BASIC_CODE = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?!\d)")
+ENHANCED_CODE = re.compile(r"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?![\w.])")
 
 
-class What(StrEnum):
-    """Everything that can be reported."""
+class EventType(StrEnum):
+    """Everything that a provider can report."""
 
-    DELIVERED = "delivered"  # the reader's server took it
-    DEFERRED = "deferred"  # not yet; the provider tries again
-    BOUNCED = "bounced"  # the reader's server refused it, or never took it
-    COMPLAINED = "complained"  # the reader called it spam
-    SUPPRESSED = "suppressed"  # the provider did not send it: the address is on a list of its own
-    REJECTED = "rejected"  # the provider took it and then would not send it
-    FAILED = "failed"  # the provider took it and then could not send it
+    DELIVERED = "delivered"  # the recipient's server accepted it
+    DEFERRED = "deferred"  # not accepted yet; the provider retries
+    BOUNCED = "bounced"  # the recipient's server refused it, or never accepted it
+    COMPLAINED = "complained"  # the recipient marked it as spam
+    SUPPRESSED = "suppressed"  # the provider did not send it: the address is on its own suppression list
+    REJECTED = "rejected"  # the provider accepted it and then refused to send it
+    FAILED = "failed"  # the provider accepted it and then could not send it
     OPENED = "opened"
     CLICKED = "clicked"
     UNSUBSCRIBED = "unsubscribed"
 
     @property
     def status(self) -> Status | None:
-        """What a message has come to by it, if to anything."""
-        return REACHED.get(self)
+        """The message status that this event implies, if any."""
+        return IMPLIED_STATUS.get(self)
 
 
-REACHED = {
-    What.DELIVERED: Status.DELIVERED,
-    What.BOUNCED: Status.BOUNCED,
-    What.COMPLAINED: Status.COMPLAINED,
-    What.SUPPRESSED: Status.FAILED,
-    What.REJECTED: Status.FAILED,
-    What.FAILED: Status.FAILED,
+IMPLIED_STATUS = {
+    EventType.DELIVERED: Status.DELIVERED,
+    EventType.BOUNCED: Status.BOUNCED,
+    EventType.COMPLAINED: Status.COMPLAINED,
+    EventType.SUPPRESSED: Status.FAILED,
+    EventType.REJECTED: Status.FAILED,
+    EventType.FAILED: Status.FAILED,
 }
-ONCE = (What.OPENED, What.CLICKED, What.UNSUBSCRIBED)  # a mail is opened many times; that it was is news once
+RECORDED_ONCE = (EventType.OPENED, EventType.CLICKED, EventType.UNSUBSCRIBED)  # a mail is opened many times
 
 
 class Reason(StrEnum):
-    """Why a mail did not arrive, as far as its provider says."""
+    """Why a mail did not arrive, as far as its provider reports it."""
 
     NO_MAILBOX = "no_mailbox"
     MAILBOX_FULL = "mailbox_full"
     TOO_LARGE = "too_large"
-    CONTENT = "content"  # what it says, or a virus
-    BLOCKED = "blocked"  # who says it: reputation, policy, authentication
+    CONTENT = "content"  # spam, or a virus
+    BLOCKED = "blocked"  # the sender: reputation, policy, authentication
     UNREACHABLE = "unreachable"  # DNS, routing, a server that does not answer
     AUTO_REPLY = "auto_reply"  # it arrived, and an absence note came back
     PREVIOUS_BOUNCE = "previous_bounce"
@@ -63,8 +63,8 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
-# https://www.iana.org/assignments/smtp-enhanced-status-codes: the class tells how final it is, the rest tells why.
-BY_CODE = (
+# https://www.iana.org/assignments/smtp-enhanced-status-codes: the class is how final it is, the rest is why.
+REASONS_BY_CODE = (
     (re.compile(r"5\.1\.[1236]|[45]\.2\.1|5\.5\.0\b"), Reason.NO_MAILBOX),
     (re.compile(r"[45]\.2\.2|[45]\.3\.1|\b[45]52$"), Reason.MAILBOX_FULL),
     (re.compile(r"[45]\.2\.3|[45]\.3\.4"), Reason.TOO_LARGE),
@@ -77,13 +77,13 @@ BY_CODE = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One report. `id` is what repeats of it share; an address only travels in here to be suppressed."""
+    """One event. Repetitions share its `id`; the address is only here to be suppressed, and never recorded."""
 
-    what: What
-    provider: str
+    type: EventType
+    provider: str  # the account that reports, such as `resend` or `resend.acme`
     id: str
     at: float
-    message_id: str = ""  # our own, where the provider carried it
+    message_id: str = ""  # ours, where the provider returned it
     provider_id: str = ""
     recipient: str = ""
     tenant: str = ""
@@ -92,9 +92,19 @@ class Event:
     detail: str = ""
 
     @property
+    def is_soft_bounce(self) -> bool:
+        return self.type is EventType.BOUNCED and not self.permanent
+
+    @property
     def account_owner(self) -> str:
-        """Return the tenant whose account reports: `resend.acme` is Acme's, `resend` everybody's."""
+        """The tenant whose account reports: `resend.acme` is Acme's, `resend` everybody's."""
         return self.provider.partition(".")[2]
+
+    @property
+    def dedup_key(self) -> str:
+        """What the event leaves on its message's row, so that it is recorded once."""
+        identity = self.type if self.type in RECORDED_ONCE else self.id
+        return hashlib.sha256(f"{self.provider} {identity}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
     def can_be_about_mail_of(self, carrier: str) -> bool:
         """Return whether the account that reports can know of mail sent through the account `carrier`.
@@ -107,30 +117,24 @@ class Event:
             return kind in ("ses", "smtp")
         return carrier == self.provider or (kind == "smtp" and owner == self.account_owner)
 
-    @property
-    def mark(self) -> str:
-        """What it leaves on a message's row, so that it is written down once."""
-        said = self.what if self.what in ONCE else self.id
-        return hashlib.sha256(f"{self.provider} {said}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one request told. A `token`, where there is one, is good for one `body` and no other."""
+    """The events of one request. A `token`, where there is one, is valid for one `body` and no other."""
 
     events: Sequence[Event] = ()
     token: str = ""
     body: bytes = b""
 
 
-def reason_in(codes: str) -> Reason:
-    """Return why a receiving server refused, as far as its reply codes tell."""
-    return next((reason for pattern, reason in BY_CODE if pattern.search(codes)), Reason.OTHER)
+def reason_of(codes: str) -> Reason:
+    """Return why a receiving server refused a mail, as far as its reply codes show it."""
+    return next((reason for pattern, reason in REASONS_BY_CODE if pattern.search(codes)), Reason.OTHER)
 
 
-def replies(text: object) -> str:
-    """Return the reply codes in what a receiving server said, such as `550 5.1.1`."""
+def reply_codes(text: object) -> str:
+    """Return the codes in the reply of a receiving server, such as `550 5.1.1`."""
     if not isinstance(text, str):
         return ""
-    found = (BASIC.match(text), ENHANCED.search(text))
-    return " ".join(match[match.lastindex or 0] for match in found if match)
+    matches = (BASIC_CODE.match(text), ENHANCED_CODE.search(text))
+    return " ".join(match[match.lastindex or 0] for match in matches if match)

@@ -1,4 +1,4 @@
-"""What providers really send, from their own documentation, through the real door: each becomes the right event."""
+"""The samples of the providers' own documentation, posted to the running stack: each becomes the right event."""
 
 import base64
 import hashlib
@@ -18,11 +18,11 @@ from mailroom.feedback._authentication import require_standard_webhook
 from mailroom.request import Request
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import MAILGUN_KEY, PATH_SECRET, Posting, sign_resend, sign_sendgrid
-from tests.reports import Door
+from tests.reports import FeedbackEndpoint
 
 NOTHING = ()
 
-# What each documented event is to us: what, how final, why. Kept by the provider's own words.
+# The recorded event of each documented one: its type, how final it is, and its reason.
 RESEND = {
     "email.delivered": ("delivered", "", ""),
     "email.delivery_delayed": ("deferred", "", ""),
@@ -85,16 +85,16 @@ POSTMARK_BOUNCES = {
 }
 
 
-def told(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+def recorded(entry: Mapping[str, Any]) -> tuple[str, str, str]:
     return entry["event"], entry.get("how", ""), entry.get("reason", "")
 
 
-def check(door: Door, mail: Captured, posting: Posting, expected: tuple[str, ...]) -> None:
-    """Post a report twice: the first time it is news, the second time it changes nothing."""
+def check(endpoint: FeedbackEndpoint, mail: Captured, posting: Posting, expected: tuple[str, ...]) -> None:
+    """Post a report twice; expect one recorded event, or none."""
     for _ in range(2):
-        answer = door.post(posting)
+        answer = endpoint.post(posting)
         assert answer.status == 200, answer.text
-        assert [told(entry) for entry in door.events(mail.message_id)] == ([expected] if expected else [])
+        assert [recorded(entry) for entry in endpoint.events(mail.message_id)] == ([expected] if expected else [])
 
 
 def tags(mail: Captured) -> dict[str, str]:
@@ -103,7 +103,7 @@ def tags(mail: Captured) -> dict[str, str]:
 
 # ---- Resend ----
 def resend_events(contracts: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Make an event of each type that Resend's own description has, as it describes them."""
+    """Yield an event of each type in Resend's OpenAPI document, made from its schema."""
     spec = json.loads((contracts / "resend/resend.json").read_text())
     known = {"suppressed": {"reason": "previous_complaint"}, "failed": {"reason": "reached_daily_quota"}}
     known["bounce"] = {"type": "Permanent", "subType": "General", "diagnosticCode": ["smtp; 550 5.1.1 <a@b.c> gone"]}  # type: ignore[dict-item]
@@ -137,17 +137,17 @@ def example(spec: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
     return None
 
 
-def test_every_webhook_that_resend_describes(door: Door, contracts: Path) -> None:
+def test_every_webhook_that_resend_documents(endpoint: FeedbackEndpoint, contracts: Path) -> None:
     events = dict(resend_events(contracts))
     assert set(RESEND) <= set(events)
-    for name, said in events.items():
-        mail = door.mail("resend")
-        said["data"] |= {"email_id": mail.id, "tags": tags(mail), "to": [mail.to]}
-        check(door, mail, sign_resend(json.dumps(said).encode(), time.time()), RESEND.get(name, NOTHING))
+    for name, body in events.items():
+        mail = endpoint.mail("resend")
+        body["data"] |= {"email_id": mail.id, "tags": tags(mail), "to": [mail.to]}
+        check(endpoint, mail, sign_resend(json.dumps(body).encode(), time.time()), RESEND.get(name, NOTHING))
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["standard-webhooks", "svix"])
-def test_the_vectors_of_standard_webhooks(contracts: Path, number: int) -> None:
+def test_the_test_vectors_of_standard_webhooks(contracts: Path, number: int) -> None:
     vector = json.loads((contracts / "standard-webhooks/vectors.json").read_text())[number]
     signed = {"id": vector["msg_id"], "timestamp": vector["timestamp"], "signature": vector["signature"]}
     headers = {f"svix-{name}": value for name, value in signed.items()}
@@ -159,7 +159,7 @@ def test_the_vectors_of_standard_webhooks(contracts: Path, number: int) -> None:
         resend.read(request, "resend", {"secret": ["whsec_b3RoZXI="]})
 
 
-def test_a_signature_of_a_kind_we_do_not_speak_is_passed_over(contracts: Path) -> None:
+def test_an_asymmetric_signature_of_standard_webhooks_is_ignored(contracts: Path) -> None:
     vector = json.loads((contracts / "standard-webhooks/vectors.json").read_text())[2]
     headers = {
         "svix-id": vector["msg_id"],
@@ -174,41 +174,41 @@ def test_a_signature_of_a_kind_we_do_not_speak_is_passed_over(contracts: Path) -
 
 
 # ---- SendGrid ----
-def test_every_event_that_sendgrid_documents(door: Door, contracts: Path) -> None:
+def test_every_event_that_sendgrid_documents(endpoint: FeedbackEndpoint, contracts: Path) -> None:
     samples = json.loads((contracts / "sendgrid/event-webhook-samples-from-docs.json").read_text())
     seen = set()
-    for said in (event for sample in samples for event in (sample if isinstance(sample, list) else [sample])):
-        mail = door.mail("sendgrid")
-        name = "blocked" if said.get("type") == "blocked" else said.get("event")
+    for event in (event for sample in samples for event in (sample if isinstance(sample, list) else [sample])):
+        mail = endpoint.mail("sendgrid")
+        name = "blocked" if event.get("type") == "blocked" else event.get("event")
         seen.add(name)
-        body = json.dumps([{**said, **tags(mail)}]).encode() + b"\r\n"
-        check(door, mail, sign_sendgrid(body, time.time()), SENDGRID.get(name, NOTHING))
+        body = json.dumps([{**event, **tags(mail)}]).encode() + b"\r\n"
+        check(endpoint, mail, sign_sendgrid(body, time.time()), SENDGRID.get(name, NOTHING))
     assert seen >= set(SENDGRID)
 
 
-def test_one_post_of_sendgrid_holds_many_events_of_many_mails(door: Door, contracts: Path) -> None:
+def test_one_post_of_sendgrid_contains_events_of_many_mails(endpoint: FeedbackEndpoint, contracts: Path) -> None:
     samples = json.loads((contracts / "sendgrid/event-webhook-samples-from-docs.json").read_text())[0]
-    mails = [door.mail("sendgrid") for _ in samples]
-    said = [{**event, **tags(mail)} for event, mail in zip(samples, mails, strict=True)]
-    answer = door.post(sign_sendgrid(json.dumps(said).encode() + b"\r\n", time.time()))
+    mails = [endpoint.mail("sendgrid") for _ in samples]
+    body = [{**event, **tags(mail)} for event, mail in zip(samples, mails, strict=True)]
+    answer = endpoint.post(sign_sendgrid(json.dumps(body).encode() + b"\r\n", time.time()))
     assert (answer.status, answer.json()["events"]) == (200, sum(event["event"] in SENDGRID for event in samples))
     for event, mail in zip(samples, mails, strict=True):
         expected = SENDGRID.get(event["event"])
-        assert [told(entry) for entry in door.events(mail.message_id)] == ([expected] if expected else [])
+        assert [recorded(entry) for entry in endpoint.events(mail.message_id)] == ([expected] if expected else [])
 
 
 def vector_request(vector: Mapping[str, str], **changes: str) -> Request:
-    told = {**vector, **changes}
-    headers = {sendgrid.SIGNATURE: told["signature"], sendgrid.TIMESTAMP: told["timestamp"]}
+    changed = {**vector, **changes}
+    headers = {sendgrid.SIGNATURE: changed["signature"], sendgrid.TIMESTAMP: changed["timestamp"]}
     at = float(vector["timestamp"])
-    return Request("POST", {"provider": "sendgrid"}, headers, told["body"].encode(), "192.0.2.1", at)
+    return Request("POST", {"provider": "sendgrid"}, headers, changed["body"].encode(), "192.0.2.1", at)
 
 
-def test_the_post_that_sendgrid_recorded(contracts: Path) -> None:
+def test_a_recorded_post_of_sendgrid_is_accepted(contracts: Path) -> None:
     vector = json.loads((contracts / "sendgrid/signature-vector.json").read_text())
     keys = {"secret": [vector["wrong_public_key"], vector["public_key"]]}
     (event,) = sendgrid.read(vector_request(vector), "sendgrid", keys).events
-    assert (event.what, event.reason, event.provider_id) == ("suppressed", "previous_bounce", "LRzXl_NHStOGhQ4kofSm_A")
+    assert (event.type, event.reason, event.provider_id) == ("suppressed", "previous_bounce", "LRzXl_NHStOGhQ4kofSm_A")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_the_post_that_sendgrid_recorded(contracts: Path) -> None:
     ],
     ids=["no line break", "other words", "other signature", "none", "garbage", "a second later", "a space", "no time"],
 )
-def test_the_post_that_sendgrid_recorded_changed_a_little(
+def test_a_recorded_post_of_sendgrid_with_a_change_is_refused(
     contracts: Path, change: Callable[[Mapping[str, str]], dict[str, str]]
 ) -> None:
     vector = json.loads((contracts / "sendgrid/signature-vector.json").read_text())
@@ -234,10 +234,10 @@ def test_the_post_that_sendgrid_recorded_changed_a_little(
     assert refused.value.status == 401
 
 
-def test_the_post_that_sendgrid_recorded_is_too_old_today(door: Door, contracts: Path) -> None:
+def test_a_recorded_post_of_sendgrid_is_too_old_today(endpoint: FeedbackEndpoint, contracts: Path) -> None:
     vector = json.loads((contracts / "sendgrid/signature-vector.json").read_text())
     headers = {sendgrid.SIGNATURE: vector["signature"], sendgrid.TIMESTAMP: vector["timestamp"]}
-    assert door.post(Posting("/feedback/sendgrid", vector["body"].encode(), headers)).status == 401
+    assert endpoint.post(Posting("/feedback/sendgrid", vector["body"].encode(), headers)).status == 401
 
 
 # ---- Mailgun ----
@@ -248,17 +248,17 @@ def mailgun(data: Mapping[str, Any]) -> Posting:
     return Posting(f"/feedback/mailgun/{PATH_SECRET}", json.dumps({"signature": signed, "event-data": data}).encode())
 
 
-def test_every_event_that_mailgun_documents(door: Door, contracts: Path) -> None:
+def test_every_event_that_mailgun_documents(endpoint: FeedbackEndpoint, contracts: Path) -> None:
     samples = json.loads((contracts / "mailgun/events-samples-from-docs.json").read_text())
     assert {sample["title"] for sample in samples} >= set(MAILGUN)
     for sample in samples:
-        mail = door.mail("mailgun")
+        mail = endpoint.mail("mailgun")
         data = sample["event-data"] | {"user-variables": tags(mail)}
-        check(door, mail, mailgun(data), MAILGUN.get(sample["title"], NOTHING))
+        check(endpoint, mail, mailgun(data), MAILGUN.get(sample["title"], NOTHING))
 
 
 # ---- Postmark ----
-def test_every_bounce_that_postmark_knows(door: Door, contracts: Path) -> None:
+def test_every_bounce_type_of_postmark(endpoint: FeedbackEndpoint, contracts: Path) -> None:
     text = (contracts / "postmark/postmark-server-openapi-original.yml").read_text()
     line = next(
         line for line in text.splitlines() if "enum:" in line and "HardBounce" in line and "DMARCPolicy" in line
@@ -266,11 +266,11 @@ def test_every_bounce_that_postmark_knows(door: Door, contracts: Path) -> None:
     types = [word.strip(" '") for word in line.partition("[")[2].rpartition("]")[0].split(",")]
     assert set(POSTMARK_BOUNCES) <= set(types)
     for kind in types:
-        mail = door.mail("postmark")
-        said = {"RecordType": "Bounce", "Type": kind, "Email": mail.to, "BouncedAt": "2026-11-20T14:13:28Z"}
-        said |= {"MessageID": mail.id, "Metadata": tags(mail)}  # type: ignore[dict-item]
+        mail = endpoint.mail("postmark")
+        body = {"RecordType": "Bounce", "Type": kind, "Email": mail.to, "BouncedAt": "2026-11-20T14:13:28Z"}
+        body |= {"MessageID": mail.id, "Metadata": tags(mail)}  # type: ignore[dict-item]
         expected = POSTMARK_BOUNCES.get(kind, ("bounced", "transient", "other"))
-        check(door, mail, Posting(f"/feedback/postmark/{PATH_SECRET}", json.dumps(said).encode()), expected)
+        check(endpoint, mail, Posting(f"/feedback/postmark/{PATH_SECRET}", json.dumps(body).encode()), expected)
 
 
 @pytest.mark.parametrize(
@@ -293,29 +293,33 @@ def test_every_bounce_that_postmark_knows(door: Door, contracts: Path) -> None:
     ],
     ids=lambda value: value.get("RecordType") if isinstance(value, dict) else None,
 )
-def test_every_record_of_postmark(door: Door, record: dict[str, Any], expected: tuple[str, ...]) -> None:
-    mail = door.mail("postmark")
-    said = {**record, "Recipient": mail.to, "Email": mail.to, "MessageID": mail.id, "Metadata": tags(mail)}
-    check(door, mail, Posting(f"/feedback/postmark/{PATH_SECRET}", json.dumps(said).encode()), expected)
+def test_every_record_type_of_postmark(
+    endpoint: FeedbackEndpoint, record: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    mail = endpoint.mail("postmark")
+    body = {**record, "Recipient": mail.to, "Email": mail.to, "MessageID": mail.id, "Metadata": tags(mail)}
+    check(endpoint, mail, Posting(f"/feedback/postmark/{PATH_SECRET}", json.dumps(body).encode()), expected)
 
 
 # ---- Aliyun ----
-def test_the_event_that_aliyun_documents(door: Door, contracts: Path) -> None:
-    said = json.loads((contracts / "aliyun/event-deliver-fail-from-docs.json").read_text())
-    mail = door.mail("aliyun")
-    said["data"]["header"] = {
+def test_the_event_that_aliyun_documents(endpoint: FeedbackEndpoint, contracts: Path) -> None:
+    body = json.loads((contracts / "aliyun/event-deliver-fail-from-docs.json").read_text())
+    mail = endpoint.mail("aliyun")
+    body["data"]["header"] = {
         f"X-User-Notify-{name.replace('_', '-').title()}": value for name, value in tags(mail).items()
     }
-    posting = Posting(f"/feedback/aliyun/{PATH_SECRET}", json.dumps(said).encode())
-    check(door, mail, posting, ("bounced", "", "no_mailbox"))
+    posting = Posting(f"/feedback/aliyun/{PATH_SECRET}", json.dumps(body).encode())
+    check(endpoint, mail, posting, ("bounced", "", "no_mailbox"))
 
 
-def test_an_event_of_aliyun_without_our_headers_is_found_by_its_envelope(door: Door, contracts: Path) -> None:
-    said = json.loads((contracts / "aliyun/event-deliver-fail-from-docs.json").read_text())
-    mail = door.mail("aliyun")
-    said["data"]["env_id"] = mail.id
-    posting = Posting(f"/feedback/aliyun/{PATH_SECRET}", json.dumps(said).encode())
-    check(door, mail, posting, ("bounced", "", "no_mailbox"))
+def test_an_event_of_aliyun_without_our_headers_is_matched_by_its_id(
+    endpoint: FeedbackEndpoint, contracts: Path
+) -> None:
+    body = json.loads((contracts / "aliyun/event-deliver-fail-from-docs.json").read_text())
+    mail = endpoint.mail("aliyun")
+    body["data"]["env_id"] = mail.id
+    posting = Posting(f"/feedback/aliyun/{PATH_SECRET}", json.dumps(body).encode())
+    check(endpoint, mail, posting, ("bounced", "", "no_mailbox"))
 
 
 # ---- SES ----
@@ -332,47 +336,46 @@ def wrapped(event: Mapping[str, Any], how: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["EventBridge", "SNS"])
-def test_every_event_that_ses_documents_straight_from_aws(door: Door, contracts: Path, how: str) -> None:
+def test_every_event_that_ses_documents(endpoint: FeedbackEndpoint, contracts: Path, how: str) -> None:
     path = "/2015-03-31/functions/feedback/invocations"
     seen = set()
     for sample in ses_samples(contracts):
-        mail, said = door.mail("ses"), sample["event"]
-        said["mail"] |= {"messageId": mail.id}
-        if (
-            "eventType" in said
-        ):  # a notification set up on an identity has no tags: its mail is found by SES's name for it
-            said["mail"].setdefault("tags", {}).update({name: [value] for name, value in tags(mail).items()})
-        kind = said.get("eventType") or said["notificationType"]
+        mail, body = endpoint.mail("ses"), sample["event"]
+        body["mail"] |= {"messageId": mail.id}
+        # A notification that is set up on an identity has no tags: it is matched by SES's own id.
+        if "eventType" in body:
+            body["mail"].setdefault("tags", {}).update({name: [value] for name, value in tags(mail).items()})
+        kind = body.get("eventType") or body["notificationType"]
         seen.add(kind)
         expected = SES.get(sample["title"], SES.get(kind, NOTHING))
-        recipients = len(said.get("bounce", {}).get("bouncedRecipients", [1]))
+        recipients = len(body.get("bounce", {}).get("bouncedRecipients", [1]))
         for _ in range(2):
-            answer = door.post(Posting(path, json.dumps(wrapped(said, how)).encode()))
+            answer = endpoint.post(Posting(path, json.dumps(wrapped(body, how)).encode()))
             assert answer.json() == {"events": recipients if expected else 0}
-            found = [told(entry) for entry in door.events(mail.message_id)]
-            assert found == ([expected] * recipients if expected else []), sample["title"]
+            events = [recorded(entry) for entry in endpoint.events(mail.message_id)]
+            assert events == ([expected] * recipients if expected else []), sample["title"]
     assert seen >= set(SES) - {"Bounce notification without a DSN"}
 
 
-def test_what_straight_from_aws_is_no_event_of_ses_is_an_error_that_lambda_repeats(door: Door) -> None:
+def test_an_invocation_that_is_no_event_of_ses_fails_so_that_lambda_retries(endpoint: FeedbackEndpoint) -> None:
     path = "/2015-03-31/functions/feedback/invocations"
-    answer = door.post(Posting(path, json.dumps({"Records": [{"Sns": {"Message": 1}}]}).encode()))
+    answer = endpoint.post(Posting(path, json.dumps({"Records": [{"Sns": {"Message": 1}}]}).encode()))
     assert answer.headers["x-amz-function-error"] == "Unhandled"
-    assert door.post(Posting(path, b"{}")).json() == {"events": 0}
+    assert endpoint.post(Posting(path, b"{}")).json() == {"events": 0}
 
 
-def test_basic_credentials_are_as_good_as_a_secret_in_the_address(door: Door) -> None:
-    mail = door.mail("postmark")
-    said = {"RecordType": "Delivery", "Recipient": mail.to, "Metadata": tags(mail)}
+def test_a_secret_may_be_a_basic_password_or_a_header(endpoint: FeedbackEndpoint) -> None:
+    mail = endpoint.mail("postmark")
+    body = {"RecordType": "Delivery", "Recipient": mail.to, "Metadata": tags(mail)}
     basic = base64.b64encode(f"anyone:{PATH_SECRET}".encode()).decode()
     for headers in ({"authorization": f"Basic {basic}"}, {"x-mailroom-secret": PATH_SECRET}):
-        assert door.post(Posting("/feedback/postmark", json.dumps(said).encode(), headers)).status == 200
-    assert [told(entry) for entry in door.events(mail.message_id)] == [("delivered", "", "")]
+        assert endpoint.post(Posting("/feedback/postmark", json.dumps(body).encode(), headers)).status == 200
+    assert [recorded(entry) for entry in endpoint.events(mail.message_id)] == [("delivered", "", "")]
 
 
 @pytest.mark.parametrize("provider", ["resend", "ses"])
-def test_a_mail_that_went_through_a_relay_is_known_by_our_header(door: Door, provider: str) -> None:
-    mail = door.mail("smtp")
+def test_a_mail_through_a_relay_is_matched_by_our_header(endpoint: FeedbackEndpoint, provider: str) -> None:
+    mail = endpoint.mail("smtp")
     headers = [{"name": "Subject", "value": "x"}, {"name": "X-Mailroom-Message-Id", "value": mail.message_id}]
     if provider == "resend":
         data = {"email_id": "unknown", "to": [mail.to], "headers": headers}
@@ -384,5 +387,5 @@ def test_a_mail_that_went_through_a_relay_is_known_by_our_header(door: Door, pro
             "delivery": {},
         }
         posting = Posting("/2015-03-31/functions/feedback/invocations", json.dumps(wrapped(event, "SNS")).encode())
-    assert door.post(posting).status == 200
-    assert [told(entry) for entry in door.events(mail.message_id)] == [("delivered", "", "")]
+    assert endpoint.post(posting).status == 200
+    assert [recorded(entry) for entry in endpoint.events(mail.message_id)] == [("delivered", "", "")]

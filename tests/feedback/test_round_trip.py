@@ -1,4 +1,4 @@
-"""The whole way and back: a mail leaves through a provider, the provider reports, and what follows follows."""
+"""The whole round trip: a mail leaves through a provider's sandbox, which reports, and the report takes effect."""
 
 import json
 import time
@@ -29,7 +29,7 @@ INVITATION = {
 
 @pytest.fixture(scope="module")
 def each(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A stack whose sandboxes report back, with one tenant for each provider."""
+    """A stack whose sandboxes report, with one tenant for each provider."""
     file: Path = tmp_path_factory.mktemp("secrets") / "secrets.yaml"
     lines = [
         f"webhooks/logto/{name}/authorization: {TOKENS['default']}\n"
@@ -49,82 +49,80 @@ def aws(each: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         yield client
 
 
-def say(each: Running, aws: Aws, tenant: str, to: str, body: dict[str, Any], status: str) -> dict[str, Any]:
-    """Hand a mail over as Logto does; return its row once it has come to `status`, and we have written our part."""
+def send(each: Running, aws: Aws, tenant: str, to: str, body: dict[str, Any], status: str) -> dict[str, Any]:
+    """Post a mail as Logto does; return its row once it has this status and our own outcome."""
     answer = each.logto({"to": to, **body}, tenant)
     assert (answer.status, set(answer.json())) == (200, {"message_id", "status"})
     pk, table = f"message#{answer.json()['message_id']}", each.stack.blueprint.table_name("LedgerTable")
 
-    def is_there() -> bool:
-        found = row(aws, table, pk)
-        return found.get("status") == status and "ended" in found
+    def is_done() -> bool:
+        current = row(aws, table, pk)
+        return current.get("status") == status and "ended" in current
 
     each.until(
-        is_there,
+        is_done,
         instead=lambda: (row(aws, table, pk), [line for line in each.logs() if '"ERROR"' in line or "WARN" in line]),
     )
     return row(aws, table, pk)
 
 
-def wait_until_held_back(each: Running, aws: Aws, tenant: str, to: str) -> None:
-    """Wait for what follows a bounce or a complaint: it comes a moment after the row."""
+def wait_until_suppressed(each: Running, aws: Aws, tenant: str, to: str) -> None:
+    """Wait until a bounce or a complaint has suppressed the address: a moment after it is in the row."""
     ledger = Ledger(aws, each.stack.blueprint.table_name("LedgerTable"))
-    said, key = message(to=to, tenant=tenant), Settings(aws, "development").address_key()
-    each.until(lambda: ledger.is_suppressed(said, Lane.NOTICES, key, time.time()))
+    mail, key = message(to=to, tenant=tenant), Settings(aws, "development").address_key()
+    each.until(lambda: ledger.is_suppressed(mail, Lane.NOTICES, key, time.time()))
 
 
-def reader(fate: str) -> str:
+def address_for(fate: str) -> str:
     return f"{fate}+{uuid.uuid4().hex[:12]}@example.com"
 
 
-def entries(found: dict[str, Any]) -> list[str]:
-    return [entry.get("event") or entry.get("answer") or entry["status"] for entry in found["timeline"]]
+def entries(outcome: dict[str, Any]) -> list[str]:
+    return [entry.get("event") or entry.get("answer") or entry["status"] for entry in outcome["timeline"]]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_mail_that_arrived_is_known_to_have(each: Running, aws: Aws, provider: str) -> None:
-    found = say(each, aws, provider, reader("reader"), CODE, "delivered")
-    assert sorted(entries(found)) == ["accepted", "delivered", "sent"]
-    assert (found["provider"], found["tenant"]) == (provider, provider)
+def test_a_mail_that_arrived_is_recorded_as_delivered(each: Running, aws: Aws, provider: str) -> None:
+    outcome = send(each, aws, provider, address_for("reader"), CODE, "delivered")
+    assert sorted(entries(outcome)) == ["accepted", "delivered", "sent"]
+    assert (outcome["provider"], outcome["tenant"]) == (provider, provider)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_who_bounced_gets_nothing_more_from_this_tenant_and_nobody_can_tell(
-    each: Running, aws: Aws, provider: str
-) -> None:
-    to, other = reader("bounced"), PROVIDERS[PROVIDERS.index(provider) - 1]
-    found = say(each, aws, provider, to, INVITATION, "bounced")
-    assert found["reason"] == "no_mailbox"
-    wait_until_held_back(each, aws, provider, to)
+def test_a_bounced_address_gets_no_more_mail_from_this_tenant(each: Running, aws: Aws, provider: str) -> None:
+    to, other = address_for("bounced"), PROVIDERS[PROVIDERS.index(provider) - 1]
+    outcome = send(each, aws, provider, to, INVITATION, "bounced")
+    assert outcome["reason"] == "no_mailbox"
+    wait_until_suppressed(each, aws, provider, to)
     for spelling, body in ((to, INVITATION), (to.upper(), CODE)):
-        again = say(each, aws, provider, spelling, body, "skipped")
+        again = send(each, aws, provider, spelling, body, "skipped")
         assert again["reason"] == "suppressed"
     assert len(each.mails_to(to, 1)) == 1
-    say(each, aws, other, to, INVITATION, "bounced")
+    send(each, aws, other, to, INVITATION, "bounced")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_who_complained_gets_no_more_notices_and_can_still_sign_in(each: Running, aws: Aws, provider: str) -> None:
-    to = reader("complained")
-    found = say(each, aws, provider, to, INVITATION, "complained")
-    assert {"delivered", "complained"} <= set(entries(found))
-    wait_until_held_back(each, aws, provider, to)
-    assert say(each, aws, provider, to, INVITATION, "skipped")["reason"] == "suppressed"
-    say(each, aws, provider, to, CODE, "complained")
+def test_after_a_complaint_codes_are_sent_and_notices_are_not(each: Running, aws: Aws, provider: str) -> None:
+    to = address_for("complained")
+    outcome = send(each, aws, provider, to, INVITATION, "complained")
+    assert {"delivered", "complained"} <= set(entries(outcome))
+    wait_until_suppressed(each, aws, provider, to)
+    assert send(each, aws, provider, to, INVITATION, "skipped")["reason"] == "suppressed"
+    send(each, aws, provider, to, CODE, "complained")
     assert [mail.kind for mail in each.mails_to(to, 2)] == ["sign-in-code", "organization-invitation"]
 
 
-def test_no_log_no_row_and_no_metric_holds_anything_private(each: Running, aws: Aws) -> None:
+def test_log_and_rows_contain_nothing_private(each: Running, aws: Aws) -> None:
     for provider in PROVIDERS:
-        say(each, aws, provider, reader("bounced"), INVITATION, "bounced")
+        send(each, aws, provider, address_for("bounced"), INVITATION, "bounced")
     answer: dict[str, Any] = aws.call("dynamodb", "Scan", {"TableName": each.stack.blueprint.table_name("LedgerTable")})
     suppressed = [item for item in answer["Items"] if item["pk"]["S"].startswith("suppressed#")]
     others = [item for item in answer["Items"] if not item["pk"]["S"].startswith("suppressed#")]
     assert suppressed
     assert others
-    written = json.dumps(others) + "\n".join(each.logs())
+    text = json.dumps(others) + "\n".join(each.logs())
     for mail in each.sandbox.inbox.all():
-        assert mail.to not in written
+        assert mail.to not in text
     for canary in (
         "KX7719",
         "canary-7719",
@@ -133,5 +131,5 @@ def test_no_log_no_row_and_no_metric_holds_anything_private(each: Running, aws: 
         "whsec_",
         "user unknown",
     ):
-        assert canary not in written
+        assert canary not in text
     assert "KX7719" not in json.dumps(suppressed)

@@ -1,4 +1,4 @@
-"""The function by its face: whatever comes gets an answer of ours, and no log or metric tells what is private."""
+"""The feedback function: each request gets an answer of ours, and log and metrics contain nothing private."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from functions.feedback.app import build
 from mailroom.aws.client import Aws
 from mailroom.ledger.table import Ledger
-from mailroom.model.event import What
+from mailroom.model.event import EventType
 from mailroom.model.message import Message
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
@@ -49,8 +49,8 @@ def feedback(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> LambdaFunction:
     return LambdaFunction(build, aws)
 
 
-def mail(said: Message, provider: str = "resend") -> Captured:
-    return Captured(said.id, said.to, "a@example.com", "", "Hello", "", "", {}, provider, said.tenant, said.kind)
+def captured(mail: Message, provider: str = "resend") -> Captured:
+    return Captured(mail.id, mail.to, "a@example.com", "", "Hello", "", "", {}, provider, mail.tenant, mail.kind)
 
 
 def request(posting: reports.Posting, method: str = "POST") -> dict[str, Any]:
@@ -63,15 +63,15 @@ def request(posting: reports.Posting, method: str = "POST") -> dict[str, Any]:
     }
 
 
-def report(said: Message, what: What, provider: str = "resend") -> dict[str, Any]:
-    posting = reports.report(mail(said, provider), what)
+def report(mail: Message, type_: EventType, provider: str = "resend") -> dict[str, Any]:
+    posting = reports.report(captured(mail, provider), type_)
     assert posting
     return request(posting)
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], float]:
-    """Return each metric with its dimensions, and how much was counted."""
-    found: dict[tuple[str, ...], float] = {}
+    """Return the sum of each metric, by its name and the values of its dimensions."""
+    sums: dict[tuple[str, ...], float] = {}
     for line in filter(None, capsys.readouterr().out.splitlines()):
         written = json.loads(line)
         for group in written["_aws"]["CloudWatchMetrics"]:
@@ -79,61 +79,61 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], float]:
             for dimensions in group["Dimensions"]:
                 for metric in group["Metrics"]:
                     key = (metric["Name"], *(written[name] for name in sorted(dimensions)))
-                    found[key] = found.get(key, 0) + sum(written[metric["Name"]])
-    return found
+                    sums[key] = sums.get(key, 0) + sum(written[metric["Name"]])
+    return sums
 
 
-def test_what_is_heard_is_counted_by_provider_and_logged_where_it_matters(
+def test_events_are_counted_by_provider_and_failures_are_logged(
     feedback: LambdaFunction, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mails = [sent(ledger, message(to=f"canary{n}@example.com")) for n in range(4)]
-    whats = (What.DELIVERED, What.DELIVERED, What.BOUNCED, What.COMPLAINED)
-    for said, what in zip(mails, whats, strict=True):
-        assert feedback(report(said, what))["statusCode"] == 200
-    feedback(report(message(), What.BOUNCED))
-    found = metrics(capsys)
+    types = (EventType.DELIVERED, EventType.DELIVERED, EventType.BOUNCED, EventType.COMPLAINED)
+    for mail, type_ in zip(mails, types, strict=True):
+        assert feedback(report(mail, type_))["statusCode"] == 200
+    feedback(report(message(), EventType.BOUNCED))
+    counts = metrics(capsys)
     for name, number in {"Delivered": 2, "Bounced": 1, "Complained": 1, "UnknownEvents": 1}.items():
-        assert found[name, "feedback"] == found[name, "resend", "feedback"] == number
+        assert counts[name, "feedback"] == counts[name, "resend", "feedback"] == number
     lines = {line["event"]: line for line in feedback.logged() if "event" in line}
-    assert set(lines) == {"bounced", "complained"}, "what went well is in the ledger"
+    assert set(lines) == {"bounced", "complained"}, "deliveries are in the ledger only"
     assert lines["complained"]["message_id"] == mails[3].id
     assert [line["message"] for line in feedback.logged()][-1] == "Event ignored: no such message"
 
 
-def test_a_repeated_event_and_a_soft_bounce_are_counted_apart(
+def test_repeated_events_and_soft_bounces_have_metrics_of_their_own(
     feedback: LambdaFunction, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = sent(ledger, message())
-    event = report(said, What.DELIVERED)
+    mail = sent(ledger, message())
+    event = report(mail, EventType.DELIVERED)
     feedback(event)
     feedback(event)
     other = sent(ledger, message(), "postmark")
     soft = {"RecordType": "Bounce", "Type": "SoftBounce", "Metadata": {"message_id": other.id}}
     feedback(request(reports.Posting("/feedback/postmark/local-feedback-secret", json.dumps(soft).encode())))
-    found = metrics(capsys)
-    assert (found["Delivered", "feedback"], found["RepeatedEvents", "feedback"]) == (1, 1)
-    assert found["SoftBounced", "postmark", "feedback"] == 1
-    assert ("Bounced", "feedback") not in found
+    counts = metrics(capsys)
+    assert (counts["Delivered", "feedback"], counts["RepeatedEvents", "feedback"]) == (1, 1)
+    assert counts["SoftBounced", "postmark", "feedback"] == 1
+    assert ("Bounced", "feedback") not in counts
 
 
 def test_a_report_of_an_account_that_did_not_send_the_mail_is_logged_and_counted(
     feedback: LambdaFunction, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(aws, "feedback/resend.acme/secret", reports.settings()["feedback/resend/secret"], "staging")
-    said = sent(ledger, message(to="canary@example.com"))
-    event = report(said, What.BOUNCED)
+    mail = sent(ledger, message(to="canary@example.com"))
+    event = report(mail, EventType.BOUNCED)
     event["pathParameters"]["provider"] = "resend.acme"
     assert feedback(event)["statusCode"] == 200
-    found = metrics(capsys)
-    assert found["UnknownEvents", "feedback"] == found["UnknownEvents", "resend.acme", "feedback"] == 1
-    assert ("Bounced", "feedback") not in found
+    counts = metrics(capsys)
+    assert counts["UnknownEvents", "feedback"] == counts["UnknownEvents", "resend.acme", "feedback"] == 1
+    assert ("Bounced", "feedback") not in counts
     (line,) = feedback.logged()
     assert line["level"] == "WARNING"
     assert line["message"] == "Event ignored: this account did not send the message"
-    assert (line["message_id"], line["provider"], line["tenant"]) == (said.id, "resend.acme", "default")
+    assert (line["message_id"], line["provider"], line["tenant"]) == (mail.id, "resend.acme", "default")
 
 
-def test_neither_log_nor_metric_nor_answer_tells_anything_private(
+def test_log_metrics_and_answers_contain_nothing_private(
     feedback: LambdaFunction, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     canaries = (
@@ -145,8 +145,8 @@ def test_neither_log_nor_metric_nor_answer_tells_anything_private(
     )
     answers = []
     for provider in ("resend", "sendgrid", "mailgun", "postmark", "aliyun"):
-        for said in (sent(ledger, message(to=canaries[0]), provider), message(to=canaries[0])):
-            event = report(said, What.BOUNCED, provider)
+        for mail in (sent(ledger, message(to=canaries[0]), provider), message(to=canaries[0])):
+            event = report(mail, EventType.BOUNCED, provider)
             answers.append(feedback(event))
             event["body"] = event["body"].replace("user unknown", f"your {canaries[1]} at {canaries[2]}")
             answers.append(feedback(event))
@@ -157,11 +157,9 @@ def test_neither_log_nor_metric_nor_answer_tells_anything_private(
         assert canary not in written
 
 
-def test_when_the_table_is_out_of_reach_the_provider_is_asked_to_come_again(
-    feedback: LambdaFunction, aws: Aws, ledger: Ledger
-) -> None:
-    said = sent(ledger, message())
-    event = report(said, What.BOUNCED)
+def test_a_report_gets_a_503_while_the_table_is_unreachable(feedback: LambdaFunction, aws: Aws, ledger: Ledger) -> None:
+    mail = sent(ledger, message())
+    event = report(mail, EventType.BOUNCED)
     aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
     answer = feedback(event)
     assert (answer["statusCode"], answer["headers"]["content-type"]) == (503, "text/plain; charset=utf-8")
@@ -169,14 +167,14 @@ def test_when_the_table_is_out_of_reach_the_provider_is_asked_to_come_again(
     assert feedback.logged()[-1]["level"] == "ERROR"
 
 
-def test_a_malformed_secret_is_ours_to_mend_and_says_so_in_the_log(
+def test_a_malformed_secret_is_a_503_and_named_in_the_log(
     feedback: LambdaFunction, aws: Aws, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for provider in ("resend", "sendgrid"):
         put(aws, f"feedback/{provider}/secret", "not base64!", "staging")
     for provider in ("resend", "sendgrid"):
-        said = sent(ledger, message(), provider)
-        assert feedback(report(said, What.DELIVERED, provider))["statusCode"] == 503
+        mail = sent(ledger, message(), provider)
+        assert feedback(report(mail, EventType.DELIVERED, provider))["statusCode"] == 503
         assert f"feedback/{provider}/secret" in feedback.logged()[-1]["detail"]
     assert metrics(capsys)["Misconfigured", "feedback"] == 2
 
@@ -185,17 +183,17 @@ def test_both_values_of_a_secret_are_accepted_while_it_is_rotated(
     feedback: LambdaFunction, aws: Aws, ledger: Ledger
 ) -> None:
     put(aws, "feedback/postmark.acme/secret", "new secret\nold-secret\n", "staging")
-    said = sent(ledger, message(tenant="acme"), "postmark.acme")
-    body = json.dumps({"RecordType": "Delivery", "Metadata": {"message_id": said.id}}).encode()
+    mail = sent(ledger, message(tenant="acme"), "postmark.acme")
+    body = json.dumps({"RecordType": "Delivery", "Metadata": {"message_id": mail.id}}).encode()
     for secret, status in (("older", 401), ("old-secret", 200), ("new secret", 200)):
         posting = reports.Posting(f"/feedback/postmark.acme/{secret}", body)
         assert feedback(request(posting))["statusCode"] == status
-    row = ledger.read(said.id)
+    row = ledger.read(mail.id)
     assert row
     assert [entry["provider"] for entry in row["timeline"] if "event" in entry] == ["postmark.acme"]
 
 
-def test_a_provider_that_was_not_set_up_is_told_so(feedback: LambdaFunction, aws: Aws) -> None:
+def test_a_provider_without_settings_is_a_404_with_a_sentence(feedback: LambdaFunction, aws: Aws) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/staging/feedback/postmark/secret"})
     answer = feedback(request(reports.Posting("/feedback/postmark/anything", b"{}")))
     assert (answer["statusCode"], answer["body"]) == (404, "Reports of this provider are not set up.")
@@ -216,7 +214,7 @@ def test_the_account_of_an_unknown_tenant_is_answered_like_a_wrong_secret(
     assert [line["reason"] for line in feedback.logged()][1] == f"feedback/{provider}.nobody is not set up"
 
 
-def test_a_stranger_causes_one_parameter_lookup_whatever_account_he_names(feedback: LambdaFunction) -> None:
+def test_a_stranger_causes_one_parameter_lookup_for_any_account(feedback: LambdaFunction) -> None:
     calls = feedback.record_calls()
     for number in range(20):
         for provider in ("resend", "postmark"):
@@ -232,7 +230,7 @@ def test_a_stranger_causes_one_parameter_lookup_whatever_account_he_names(feedba
     secret=st.none() | st.text(max_size=30),
     encoded=st.booleans(),
 )
-def test_a_stranger_gets_a_4xx_whatever_he_says(
+def test_an_unauthenticated_request_gets_a_4xx(
     feedback: LambdaFunction, provider: str, body: str, headers: dict[str, str], secret: str | None, encoded: bool
 ) -> None:
     path = {"provider": provider, **({"secret": secret} if secret else {})}
@@ -243,19 +241,19 @@ def test_a_stranger_gets_a_4xx_whatever_he_says(
 
 
 @FUZZ
-@given(said=JSON, data=JSON, kind=st.sampled_from(["email.bounced", "email.failed", "email.suppressed", "other"]))
-def test_what_is_proven_is_taken_in_however_odd_it_is(
-    feedback: LambdaFunction, said: Any, data: Any, kind: str
+@given(value=JSON, data=JSON, kind=st.sampled_from(["email.bounced", "email.failed", "email.suppressed", "other"]))
+def test_an_authenticated_report_of_any_shape_is_processed(
+    feedback: LambdaFunction, value: Any, data: Any, kind: str
 ) -> None:
-    told = (
-        ("/feedback/resend", said),
-        ("/feedback/resend", {"type": kind, "created_at": said, "data": data}),
-        ("/feedback/resend", {"type": kind, "data": {"bounce": data, "to": [said], "tags": data, "email_id": said}}),
-        ("/feedback/sendgrid", [{"event": "bounce", "timestamp": said, "reason": data, "message_id": data}, said]),
-        ("/feedback/postmark", {"RecordType": "Bounce", "Type": said, "Details": data, "Metadata": said}),
-        ("/feedback/aliyun", {"type": "dm:Deliver:Fail", "time": said, "data": data}),
+    bodies = (
+        ("/feedback/resend", value),
+        ("/feedback/resend", {"type": kind, "created_at": value, "data": data}),
+        ("/feedback/resend", {"type": kind, "data": {"bounce": data, "to": [value], "tags": data, "email_id": value}}),
+        ("/feedback/sendgrid", [{"event": "bounce", "timestamp": value, "reason": data, "message_id": data}, value]),
+        ("/feedback/postmark", {"RecordType": "Bounce", "Type": value, "Details": data, "Metadata": value}),
+        ("/feedback/aliyun", {"type": "dm:Deliver:Fail", "time": value, "data": data}),
     )
-    for path, body in told:
+    for path, body in bodies:
         text, now = json.dumps(body).encode(), time.time()
         match path.rpartition("/")[2]:
             case "resend":
@@ -269,7 +267,7 @@ def test_what_is_proven_is_taken_in_however_odd_it_is(
 
 @FUZZ
 @given(mail=JSON, bounce=JSON, kind=st.sampled_from(["Bounce", "Complaint", "Delivery", "Open", "Reject"]))
-def test_whatever_ses_says_of_a_mail_is_taken_in(feedback: LambdaFunction, mail: Any, bounce: Any, kind: str) -> None:
+def test_an_event_of_ses_of_any_shape_is_processed(feedback: LambdaFunction, mail: Any, bounce: Any, kind: str) -> None:
     particulars = {"Bounce": "bounce", "Complaint": "complaint"}.get(kind, "delivery")
     event = {"eventType": kind, "mail": mail, particulars: {"bouncedRecipients": bounce, "timestamp": mail}}
     assert feedback({"source": "aws.ses", "detail": event})["events"] >= 1
@@ -277,12 +275,12 @@ def test_whatever_ses_says_of_a_mail_is_taken_in(feedback: LambdaFunction, mail:
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("feedback-*.json")), ids=lambda path: path.stem)
-def test_the_events_that_come_with_the_project_are_taken_in(
+def test_the_sample_events_of_the_repository_are_processed(
     feedback: LambdaFunction, ledger: Ledger, path: Path
 ) -> None:
-    said = sent(ledger, message(id="01a1fad716a3febae9f7600d82e2dad8"), path.stem.split("-")[1])
+    mail = sent(ledger, message(id="01a1fad716a3febae9f7600d82e2dad8"), path.stem.split("-")[1])
     answer = feedback(json.loads(path.read_text()))
     assert (json.loads(answer["body"]) if "body" in answer else answer) == {"events": 1}
-    row = ledger.read(said.id)
+    row = ledger.read(mail.id)
     assert row
     assert row["status"] in ("delivered", "bounced")

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from tests.cloud import ROOT
-from tests.reports import Door
+from tests.reports import FeedbackEndpoint
 
 RUNBOOK = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 QUEUE = "mailroom-development-feedback-dead-letters"
@@ -21,9 +21,9 @@ def script() -> str:
     return str(found).replace('"production"', '"development"')
 
 
-def replay(door: Door) -> str:
+def replay(endpoint: FeedbackEndpoint) -> str:
     """Run the script against the running stack; return its output."""
-    endpoints = {"AWS_ENDPOINT_URL_SQS": door.stack.aws_endpoint, "AWS_ENDPOINT_URL_LAMBDA": door.stack.url}
+    endpoints = {"AWS_ENDPOINT_URL_SQS": endpoint.stack.aws_endpoint, "AWS_ENDPOINT_URL_LAMBDA": endpoint.stack.url}
     credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "eu-west-1"}
     variables = {**os.environ, **endpoints, **credentials}
     done = subprocess.run([sys.executable, "-c", script()], env=variables, capture_output=True, text=True, check=False)
@@ -31,24 +31,24 @@ def replay(door: Door) -> str:
     return done.stdout
 
 
-def left(door: Door) -> int:
-    sqs = door.stack.aws("sqs")
+def left(endpoint: FeedbackEndpoint) -> int:
+    sqs = endpoint.stack.aws("sqs")
     url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
     counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     return int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesNotVisible"])
 
 
-def test_the_script_of_the_runbook_replays_events_and_keeps_what_fails_again(door: Door) -> None:
-    mails = [door.mail("ses") for _ in range(3)]
-    sqs = door.stack.aws("sqs")
+def test_the_script_of_the_runbook_replays_events_and_keeps_failures(endpoint: FeedbackEndpoint) -> None:
+    mails = [endpoint.mail("ses") for _ in range(3)]
+    sqs = endpoint.stack.aws("sqs")
     url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
     broken: dict[str, Any] = {"Records": [{"Sns": {"Message": 1}}]}
     for event in (*map(bounce, [mail.message_id for mail in mails]), broken):
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
-    output = replay(door)
-    assert [door.row(mail.message_id)["status"] for mail in mails] == ["bounced"] * 3
+    output = replay(endpoint)
+    assert [endpoint.row(mail.message_id)["status"] for mail in mails] == ["bounced"] * 3
     assert output.count("failed again") == 1
-    assert left(door) == 1
+    assert left(endpoint) == 1
     sqs.purge_queue(QueueUrl=url)
 
 
