@@ -12,7 +12,7 @@ from mailroom.providers import kind_of
 from mailroom.request import Request
 from mailroom.settings import Settings
 
-__all__ = ["PROVIDERS", "Unauthenticated", "read"]
+__all__ = ["PROVIDERS", "read"]
 
 PROVIDERS = ("resend", "sendgrid", "mailgun", "postmark", "aliyun")  # over HTTPS; SES invokes the function: see ses.py
 ACCOUNT = re.compile(r"[a-z]{1,16}(\.[a-z0-9-]{1,63})?")
