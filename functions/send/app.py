@@ -1,7 +1,6 @@
 """The API of an auth service: `lambda invoke`, or POST /v1/emails[/batch] and GET /v1/emails/{id} with an API key."""
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,13 +29,13 @@ def build(
     @logger.inject_lambda_context
     @metrics.log_metrics
     def handler(event: Any, context: Any) -> dict[str, Any]:
-        deadline = time.time() + context.get_remaining_time_in_millis() / 1000
+        deadline = send.clock() + context.get_remaining_time_in_millis() / 1000
         is_http = routes.is_http(event)
         logger.append_keys(request_id=request_id(event) if is_http else None)
         metrics.add_metric("Asked", MetricUnit.Count, 1)
         if is_http and event["routeKey"] == "GET /openapi.json":
             return answer(200, OPENAPI.read_text(encoding="utf-8"), {"cache-control": "public, max-age=300"})
-        reply = routes.requested(send, event, deadline) if is_http else routes.invoked(send, event, deadline)
+        reply = routes.respond(send, event, deadline)
         for part in reply.parts or (reply,):
             telemetry.log_reply(logger, metrics, part, records_codes=records_codes)
         with telemetry.tolerate(logger, metrics, "Statistics not written yet"):

@@ -86,6 +86,14 @@ def test_when_time_runs_short_the_rest_goes_by_queue_and_when_it_is_over_nothing
     assert client.invoke([code(idempotency_key="k")])["results"][0]["message_id"] == queued["message_id"]
 
 
+def test_a_single_mail_goes_by_queue_when_time_runs_short(client: Client) -> None:
+    client.function.seconds_left = 9
+    answer = client.send(**code())
+
+    assert (answer.status, answer.body["status"]) == (202, "accepted")
+    assert [parcel.message.id for parcel in client.queued("codes")] == [answer.body["message_id"]]
+
+
 def test_a_hundred_mails_go_in_one_request(client: Client) -> None:
     batch = [code(to=f"reader{number}@reader.example", value=f"{number:06}") for number in range(100)]
 

@@ -8,6 +8,7 @@ import pytest
 
 from mailroom.ledger.table import LEASE
 from mailroom_ops.sandbox.faults import Fault, Kind
+from mailroom_ops.sandbox.smtp import SmtpSandbox
 from tests.api.client import Client, code, notice
 
 DAY = 24 * 3600
@@ -100,13 +101,48 @@ def test_the_first_answer_stays_when_the_provider_has_told_more(client: Client) 
     assert client.http("GET", f"/v1/emails/{first.body['message_id']}").body["status"] == "bounced"
 
 
-def test_a_failure_is_the_answer_of_its_key_and_a_new_key_tries_anew(client: Client) -> None:
+def test_a_failed_mail_is_sent_when_its_request_is_repeated(client: Client) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
-    first = client.send(**code(idempotency_key="try-1"))
-    assert first.status == 502
+    first = client.send(**code(idempotency_key="order-1"))
 
-    assert client.send(**code(idempotency_key="try-1")) == first
-    assert client.send(**code(idempotency_key="try-2")).body["status"] == "sent"
+    second, third = client.send(**code(idempotency_key="order-1")), client.send(**code(idempotency_key="order-1"))
+
+    assert (first.status, second.status) == (502, 200)
+    assert first.body["message_id"] != second.body["message_id"]
+    assert third == second
+    assert len(client.mails()) == 1
+
+
+def test_a_failed_mail_keeps_its_key_from_another_mail(client: Client) -> None:
+    client.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
+    client.send(**code(idempotency_key="order-1"))
+    assert client.send(**code(value="KX5353", idempotency_key="order-1")).status == 409
+
+
+@pytest.mark.parametrize("mode", ["inline", "queued"])
+def test_a_skipped_mail_stays_skipped_when_its_request_is_repeated(client: Client, clock: Clock, mode: str) -> None:
+    client.remove("providers/resend/api_key")
+    request = code(idempotency_key="order-1", mode=mode)
+    first = client.send(**request)
+    for parcel in client.queued("codes"):
+        client.service.delivery.deliver(parcel, time.time() + 20)
+
+    repeated = client.send(**request)
+
+    skipped = {"message_id": first.body["message_id"], "status": "skipped", "reason": "email_not_configured"}
+    assert repeated[:2] == (200, skipped)
+
+
+def test_a_mail_that_may_have_been_sent_is_not_sent_again(client: Client, relay: SmtpSandbox) -> None:
+    client.put("senders/default/auth", '{"from": "no-reply@example.com", "providers": ["smtp"]}')
+    for name, value in relay.settings().items():
+        client.put(f"providers/smtp/{name}", value)
+    client.sandbox.faults.add("smtp", Kind.RESET_AFTER_ACCEPT)
+    first = client.send(**notice(idempotency_key="order-1"))
+    assert (first.status, first.body["status"]) == (504, "unknown")
+
+    assert client.send(**notice(idempotency_key="order-1")) == first
+    assert len(client.mails()) == 1
 
 
 def test_a_twin_that_is_still_running_is_told_to_come_back(client: Client) -> None:
@@ -230,7 +266,9 @@ def test_a_queued_mail_asked_for_twice_is_sent_once(client: Client) -> None:
     assert first == second
     outcomes = [client.service.delivery.deliver(parcel, time.time() + 20) for parcel in client.queued("codes")]
     assert [outcome.status for outcome in outcomes if outcome] == ["sent"]
-    assert client.send(**request) == first
+    (mail,) = client.mails()
+    current = {"message_id": mail.message_id, "status": "sent", "provider": "resend", "provider_id": mail.id}
+    assert client.send(**request)[:2] == (200, current)
     assert client.queued("codes") == []
     assert len(client.mails()) == 1
 

@@ -2,9 +2,11 @@
 
 import re
 import time
+from typing import Any
 
 import pytest
 
+from mailroom.ledger.table import Ledger
 from mailroom_ops.sandbox.faults import Fault, Kind
 from tests.api.client import Client, code, notice
 
@@ -54,6 +56,21 @@ def test_what_is_not_there_is_one_plain_sentence(client: Client, id_: str) -> No
     answer = client.http("GET", f"/v1/emails/{id_}")
     assert answer.status == 404
     assert answer.body == {"status": "refused", "errors": [{"field": "id", "message": "There is no such email."}]}
+
+
+def test_a_crash_is_answered_without_its_details(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "KX4242"
+
+    def crash(*_: Any) -> None:
+        raise ZeroDivisionError(secret)
+
+    monkeypatch.setattr(Ledger, "read", crash)
+    answer = client.http("GET", "/v1/emails/" + "0" * 32)
+
+    assert (answer.status, answer.headers["retry-after"]) == (500, "5")
+    assert answer.body["status"] == "refused"
+    assert client.logged("Request not completed: unexpected error")[0]["error"] == "ZeroDivisionError"
+    assert secret not in client.log + repr(answer)
 
 
 def test_while_the_ledger_is_away_it_says_so(client: Client) -> None:

@@ -245,13 +245,13 @@ FIELDS = st.fixed_dictionaries(
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_whatever_is_asked_is_a_message_or_a_list_of_problems(event: Any) -> None:
     try:
-        request = direct.parse(direct.body_of(event))
+        request = direct.parse(direct.read_event(event))
     except RequestError:
         return
     message = request.to_message("id", 0.0, 600)
     assert json.loads(json.dumps(message.data)) == message.data
-    assert request.name
-    assert request.said
+    assert request.deduplication_key
+    assert request.canonical_json
 
 
 def test_a_request_becomes_the_message_it_means() -> None:
@@ -295,7 +295,7 @@ def test_a_single_language_needs_no_list_and_null_is_nothing() -> None:
 
 
 def test_a_whole_number_of_seconds_may_be_written_with_a_point() -> None:
-    assert direct.parse(code(expires_in=90.0)).said == direct.parse(code(expires_in=90)).said
+    assert direct.parse(code(expires_in=90.0)).canonical_json == direct.parse(code(expires_in=90)).canonical_json
 
 
 def test_a_kind_of_the_tenants_own_is_taken() -> None:

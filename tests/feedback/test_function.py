@@ -188,9 +188,9 @@ def test_both_values_of_a_secret_are_accepted_while_it_is_rotated(
     for secret, status in (("older", 401), ("old-secret", 200), ("new secret", 200)):
         posting = reports.Posting(f"/feedback/postmark.acme/{secret}", body)
         assert feedback(request(posting))["statusCode"] == status
-    row = ledger.read(mail.id)
-    assert row
-    assert [entry["provider"] for entry in row["timeline"] if "event" in entry] == ["postmark.acme"]
+    record = ledger.read(mail.id)
+    assert record
+    assert [entry.provider for entry in record.timeline if entry.event] == ["postmark.acme"]
 
 
 def test_a_provider_without_settings_is_a_404_with_a_sentence(feedback: LambdaFunction, aws: Aws) -> None:
@@ -281,6 +281,6 @@ def test_the_sample_events_of_the_repository_are_processed(
     mail = sent(ledger, message(id="01a1fad716a3febae9f7600d82e2dad8"), path.stem.split("-")[1])
     answer = feedback(json.loads(path.read_text()))
     assert (json.loads(answer["body"]) if "body" in answer else answer) == {"events": 1}
-    row = ledger.read(mail.id)
-    assert row
-    assert row["status"] in ("delivered", "bounced")
+    record = ledger.read(mail.id)
+    assert record
+    assert record.status in ("delivered", "bounced")

@@ -35,10 +35,10 @@ def bounce(mail: Message, account: str) -> Event:
 def is_believed(intake: Intake, mail: Message, account: str) -> bool:
     """Report a bounce as this account; return whether it changed the status and suppressed the recipient."""
     ((_, effect, _),) = intake.process(Report([bounce(mail, account)]))
-    row = intake.ledger.read(mail.id)
-    assert row
-    changed = row["status"] == "bounced"
-    assert changed is any("event" in entry for entry in row["timeline"])
+    record = intake.ledger.read(mail.id)
+    assert record
+    changed = record.status == "bounced"
+    assert changed is any(entry.event for entry in record.timeline)
     assert changed is intake.ledger.is_suppressed(mail, Lane.NOTICES, KEY, time.time())
     assert (effect is EventEffect.NEW) is changed
     return changed

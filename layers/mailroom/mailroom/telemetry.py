@@ -17,7 +17,7 @@ from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
 
 if TYPE_CHECKING:
-    from mailroom.api.service import Reply
+    from mailroom.api.reply import Reply
 
 __all__ = ["log_crash", "log_events", "log_failure", "log_outcome", "log_refusal", "log_reply", "tolerate"]
 
@@ -142,7 +142,7 @@ def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes
     """Log and count the reply to one send request, with its code or link only where `records_codes` is set."""
     message, error = reply.message, reply.error
     if isinstance(error, RequestError):
-        logger.info("Refused", extra={"status": reply.status, "fields": reply.fields})
+        logger.info("Refused", extra={"status": reply.status, "fields": reply.invalid_fields})
         metrics.add_metric("Refused", MetricUnit.Count, 1)
         error = error.__cause__ if isinstance(error.__cause__, DeliveryError) else None
     if isinstance(error, DeliveryError):
@@ -151,18 +151,13 @@ def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes
         log_crash(logger, metrics, error, "Request not completed: unexpected error")
     if message is None:
         return
-    if reply.outcome:
-        log_outcome(logger, metrics, message, reply.outcome, reply.started)
+    outcome = reply.outcome
+    if outcome and (outcome.status is not Status.ACCEPTED or outcome.retry_in is not None):
+        log_outcome(logger, metrics, message, outcome, reply.started)
     elif reply.error is None:
-        queued = reply.body["status"] == Status.ACCEPTED
-        facts = {
-            "message_id": message.id,
-            "tenant": message.tenant,
-            "kind": message.kind,
-            "status": reply.body["status"],
-        }
-        logger.info("Accepted" if queued else "Idempotent replay", extra=facts)
-        metrics.add_metric("Accepted" if queued else "Repeated", MetricUnit.Count, 1)
+        facts = {"message_id": message.id, "tenant": message.tenant, "kind": message.kind}
+        logger.info("Accepted" if outcome else "Idempotent replay", extra=facts | {"status": reply.body["status"]})
+        metrics.add_metric("Accepted" if outcome else "Repeated", MetricUnit.Count, 1)
     if records_codes and reply.status >= 500:
         secret = {name: message.data[name] for name in ("code", "link") if message.data.get(name)}
         logger.warning("Code logged because RecordCodeOnFailure is enabled", extra={"message_id": message.id, **secret})

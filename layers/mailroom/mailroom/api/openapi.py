@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from mailroom.model.outcome import Status
-from mailroom.sources.direct import BATCH, SendRequest
+from mailroom.sources.direct import MAX_BATCH_SIZE, SendRequest
 
 __all__ = ["document"]
 
@@ -59,7 +59,7 @@ class Refusal(Shape):
 
 
 class Batch(Shape):
-    messages: list[SendRequest] = Field(min_length=1, max_length=BATCH)
+    messages: list[SendRequest] = Field(min_length=1, max_length=MAX_BATCH_SIZE)
 
 
 class Results(Shape):
@@ -156,7 +156,7 @@ def document() -> dict[str, Any]:
             "/v1/emails/batch": {
                 "post": {
                     "operationId": "sendBatch",
-                    "summary": f"Send up to {BATCH} mails, each with its own result",
+                    "summary": f"Send up to {MAX_BATCH_SIZE} mails, each with its own result",
                     "requestBody": _json(batch) | {"required": True},
                     "responses": _responses(SEND_BATCH),
                 }

@@ -1,67 +1,65 @@
-"""The two ways to the door of `send`: lambda invoke, where IAM has said who may, and HTTP with an API key."""
+"""Routes of the send function: HTTP with an API key, and invocations, whose callers IAM has authorized."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from mailroom.api.keys import INVOKER, Caller, authenticate
-from mailroom.api.service import Reply, SendService
-from mailroom.errors import DeliveryError, InvalidRequest, RequestError
+from mailroom.api.keys import INVOKER, authenticate
+from mailroom.api.reply import Reply
+from mailroom.api.service import SendService
+from mailroom.errors import InvalidRequest, RequestError
 from mailroom.request import Request
-from mailroom.sources.direct import BATCH_LENGTH, body_of
+from mailroom.sources.direct import MAX_BATCH_BYTES, read_event
 
-__all__ = ["invoked", "is_http", "requested"]
+__all__ = ["is_http", "respond"]
 
-HEADER = "idempotency-key"
+KEY_HEADER = "idempotency-key"
 
 
 def is_http(event: Any) -> bool:
-    """Tell what API Gateway sends from what a caller says."""
+    """Return whether an event comes from API Gateway, and not from a caller who invokes the function."""
     return isinstance(event, dict) and event.get("version") == "2.0" and isinstance(event.get("routeKey"), str)
 
 
-def invoked(service: SendService, event: Any, deadline: float) -> Reply:
-    """Answer an invocation, whose event is the body itself."""
+def respond(service: SendService, event: Any, deadline: float) -> Reply:
+    """Return the reply to an event. Any event gets one: an error too becomes a reply."""
     try:
-        body = body_of(event)
-    except RequestError as refused:
-        return Reply.refusal(refused)
+        return _respond_to_http(service, event, deadline) if is_http(event) else _respond(service, event, deadline)
+    except Exception as error:  # noqa: BLE001 - a crashed invocation would leave the caller without a reply
+        return Reply.of_error(error)
+
+
+def _respond(service: SendService, event: Any, deadline: float) -> Reply:
+    body = read_event(event)
     if isinstance(body, list) or (isinstance(body, dict) and "messages" in body):
-        return service.take_batch(body, INVOKER, deadline)
-    return service.take(body, INVOKER, deadline)
+        return service.send_batch(body, INVOKER, deadline)
+    return service.send(body, INVOKER, deadline)
 
 
-def requested(service: SendService, event: Mapping[str, Any], deadline: float) -> Reply:
-    """Answer a request over HTTP."""
-    try:
-        request = _read(event)
-        return _route(service, event["routeKey"], request, authenticate(request, service.delivery.settings), deadline)
-    except RequestError as refused:
-        return Reply.refusal(refused)
-    except DeliveryError as error:
-        return Reply.closed(error)
+def _respond_to_http(service: SendService, event: Mapping[str, Any], deadline: float) -> Reply:
+    request = _read_request(event)
+    caller = authenticate(request, service.delivery.settings)
+    match event["routeKey"]:
+        case "POST /v1/emails":
+            return service.send(_body_with_key(request), caller, deadline)
+        case "POST /v1/emails/batch":
+            if KEY_HEADER in request.headers:
+                raise InvalidRequest(422, (KEY_HEADER, "Give each message an idempotency_key of its own."))
+            return service.send_batch(request.json(MAX_BATCH_BYTES), caller, deadline)
+        case _:
+            return service.look_up(request.path.get("id", ""), caller)
 
 
-def _read(event: Mapping[str, Any]) -> Request:
+def _read_request(event: Mapping[str, Any]) -> Request:
     try:
         return Request.from_event(event)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RequestError(400, "This looks like an event of an HTTP API and is none.") from error
+        raise RequestError(400, "This looks like an event of an HTTP API, but is malformed.") from error
 
 
-def _route(service: SendService, route: str, request: Request, caller: Caller, deadline: float) -> Reply:
-    match route:
-        case "POST /v1/emails":
-            return service.take(_with_header(request.json(), request.headers.get(HEADER)), caller, deadline)
-        case "POST /v1/emails/batch":
-            if HEADER in request.headers:
-                raise InvalidRequest(422, (HEADER, "Give each message an idempotency_key of its own."))
-            return service.take_batch(request.json(BATCH_LENGTH), caller, deadline)
-    return service.look_up(request.path.get("id", ""), caller)
-
-
-def _with_header(body: Any, key: str | None) -> Any:
+def _body_with_key(request: Request) -> Any:
+    body, key = request.json(), request.headers.get(KEY_HEADER)
     if key is None or not isinstance(body, dict):
         return body
     if body.get("idempotency_key") not in (None, key):
-        raise InvalidRequest(422, (HEADER, "The header and the field idempotency_key differ: give one of them."))
+        raise InvalidRequest(422, (KEY_HEADER, "The header and the field idempotency_key differ: give one of them."))
     return body | {"idempotency_key": key}

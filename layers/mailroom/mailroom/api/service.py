@@ -1,18 +1,19 @@
-"""The door of `send`: a request becomes one message, however often it is made, and its caller hears what came of it."""
+"""The send service: a request becomes one message, however often it is repeated, and gets the message's status."""
 
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from mailroom.api.keys import Caller
+from mailroom.api.reply import Reply
 from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import LONGEST_TRY
-from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, InvalidRequest, RequestError
+from mailroom.errors import ConfigurationError, InvalidRequest, RequestError
 from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
@@ -20,67 +21,20 @@ from mailroom.providers import is_configured
 from mailroom.sources import direct
 from mailroom.sources.direct import SendRequest
 
-__all__ = ["Reply", "SendService"]
+__all__ = ["SendService"]
 
-KEY_KEPT = 24 * 3600.0
-TO_RECORD = 2.0  # seconds that queueing a message, or writing down its outcome, may take
-ID = re.compile(r"[0-9a-f]{32}")
-HTTP: Mapping[str, int] = {
-    Status.ACCEPTED: 202,
-    Status.SENT: 200,
-    Status.SKIPPED: 200,
-    Status.FAILED: 502,  # we are the gateway, and the provider did not take it
-    Status.UNKNOWN: 504,  # ... or never said
-}
-LATER = (Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED)  # what a provider tells of a mail that was sent
+KEY_LIFETIME_SECONDS = 24 * 3600.0
+RECORD_SECONDS = 2.0  # to enqueue a message, or to record its outcome
+MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
+REPORTED = (Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED)  # later, by the provider: to a caller it was sent
 SUPPRESSED = "suppressed"  # a caller would pass on that somebody's mailbox bounced: only a look-up reveals it
-FIELDS = frozenset(SendRequest.model_fields) | {"authorization", "body", "id", "idempotency-key", "messages"}
-TOLD = ("status", "event", "reason", "provider", "answer", "detail")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a caller hears, with its HTTP status; and for the log, how it came to that."""
-
-    status: int
-    body: Mapping[str, Any]
-    headers: Mapping[str, str] = field(default_factory=dict)
-    message: Message | None = None
-    outcome: Outcome | None = None
-    error: Exception | None = None
-    parts: tuple["Reply", ...] = ()
-    started: float = 0.0
-
-    @classmethod
-    def refusal(cls, refused: RequestError, headers: Mapping[str, str] = {}) -> "Reply":
-        problems = refused.problems if isinstance(refused, InvalidRequest) else (("body", refused.sentence),)
-        errors = [{"field": name, "message": sentence} for name, sentence in problems]
-        if refused.status == 401:
-            headers = {"www-authenticate": "Bearer"}
-        return cls(refused.status, {"status": "refused", "errors": errors}, headers, error=refused)
-
-    @classmethod
-    def closed(cls, error: Exception) -> "Reply":
-        status = 503 if isinstance(error, DeliveryError) else 500
-        refused = RequestError(status, "Nothing was taken: Mailroom cannot work at the moment. Please try again.")
-        return replace(cls.refusal(refused, {"retry-after": "5"}), error=error)
-
-    @property
-    def fields(self) -> list[str]:
-        """Return which fields were at fault, for a log: a name nobody knows may be anything, a code too."""
-        names = {error["field"].partition(".")[0] for error in self.body["errors"]}
-        return sorted(name if name in FIELDS else "unknown" for name in names)
-
-    @classmethod
-    def of(cls, message: Message, status: str, reason: str = "", provider: str = "", provider_id: str = "") -> "Reply":
-        said = {"reason": reason, "provider": provider, "provider_id": provider_id}
-        body = {"message_id": message.id, "status": status} | {name: value for name, value in said.items() if value}
-        return cls(HTTP[status], body)
+LOOK_UP_FIELDS = ("tenant", "kind", "to", "status", "reason", "provider", "provider_id")
+TIMELINE_FIELDS = ("status", "event", "reason", "provider", "answer", "detail")
 
 
 @dataclass(slots=True)
 class SendService:
-    """Everything one process needs to answer, kept warm between requests."""
+    """What one process needs to answer requests, kept between them."""
 
     delivery: Delivery
     code_lifetime: float
@@ -90,120 +44,112 @@ class SendService:
     def from_env(cls, aws: Aws) -> "SendService":
         return cls(Delivery.from_env(aws), float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
 
-    def take(self, body: Any, caller: Caller, deadline: float) -> Reply:
-        """Do what one request asks for, now or by queue."""
-        return self._take(body, caller, lambda request, message: self._send(request, message, deadline, last=True))
+    def send(self, body: Any, caller: Caller, deadline: float, *, inline: bool = True) -> Reply:
+        """Send one message; return its status, or the reply to what went wrong.
 
-    def take_batch(self, body: Any, caller: Caller, deadline: float) -> Reply:
-        """Do what each request asks for. Nobody waits for a single one: what does not go at once goes by queue."""
-
-        def send(request: SendRequest, message: Message) -> Reply:
-            if self.clock() + LONGEST_TRY + TO_RECORD > deadline:
-                return self._queue(request, message)
-            return self._send(request, message, deadline, last=False)
-
-        def take(part: Any) -> Reply:
-            if self.clock() + TO_RECORD > deadline:
-                return Reply.refusal(
-                    RequestError(503, "Nothing was taken: no time was left for this one. Send it again.")
-                )
-            return self._take(part, caller, send)
-
-        try:
-            parts = tuple(map(take, direct.parts_of(body)))
-        except RequestError as refused:
-            return Reply.refusal(refused)
-        return Reply(200, {"results": [part.body for part in parts]}, parts=parts)
-
-    def look_up(self, message_id: str, caller: Caller) -> Reply:
-        """Tell what has become of a message."""
-        row = self.delivery.ledger.read(message_id) if ID.fullmatch(message_id) else None
-        if row is None or not caller.may(row["tenant"], row["kind"]):
-            return Reply.refusal(InvalidRequest(404, ("id", "There is no such email.")))
-        known = {
-            name: row[name]
-            for name in ("tenant", "kind", "to", "status", "reason", "provider", "provider_id")
-            if row.get(name)
-        }
-        timeline = [
-            {"at": _moment(entry["at"])} | {name: entry[name] for name in TOLD if entry.get(name)}
-            for entry in row["timeline"]
-        ]
-        return Reply(
-            200, {"message_id": message_id, **known, "created_at": _moment(row["created"]), "timeline": timeline}
-        )
-
-    def _take(self, body: Any, caller: Caller, act: Callable[[SendRequest, Message], Reply]) -> Reply:
+        With `inline`, a failed attempt is repeated until the deadline; without, a later one goes by queue.
+        """
         started, message = self.clock(), None
         try:
             request = direct.parse(body)
-            caller.require(request.whose, request.kind)
+            caller.require(request.tenant_name, request.kind)
+            self._require_time(deadline)
             message = self._admit(request)
-            reply = self._queue(request, message) if request.mode == "queued" else act(request, message)
-        except RequestError as refused:
-            reply = Reply.refusal(refused)
-        except Exception as error:  # noqa: BLE001 - whatever breaks, its caller hears of it, and the rest of a batch goes on
-            reply = self._interrupted(message, error) if message else Reply.closed(error)
+            if request.mode == "queued" or self._lacks_time(deadline):
+                outcome = self._enqueue(message)
+            else:
+                outcome = self.delivery.deliver(Parcel.of(message), deadline, last=inline)
+            reply = self._reply(message, outcome) if outcome else self._replay(request, message)
+        except Exception as error:  # noqa: BLE001 - the caller gets a reply, and the rest of a batch goes on
+            reply = Reply.of_error(error, message)
         return replace(reply, message=message, started=started)
 
+    def send_batch(self, body: Any, caller: Caller, deadline: float) -> Reply:
+        """Send each message of a batch; return the replies in its order."""
+        parts = tuple(self.send(part, caller, deadline, inline=False) for part in direct.messages_of(body))
+        return Reply(200, {"results": [part.body for part in parts]}, parts=parts)
+
+    def look_up(self, message_id: str, caller: Caller) -> Reply:
+        """Return the status and timeline of a message."""
+        record = self.delivery.ledger.read(message_id) if MESSAGE_ID.fullmatch(message_id) else None
+        if record is None or not caller.may(record.tenant, record.kind):
+            raise InvalidRequest(404, ("id", "There is no such email."))
+        facts = {name: value for name in LOOK_UP_FIELDS if (value := getattr(record, name))}
+        timeline = [
+            {"at": _iso(entry.at)} | {name: value for name in TIMELINE_FIELDS if (value := getattr(entry, name))}
+            for entry in record.timeline
+        ]
+        times = {"created_at": _iso(record.created_at), "timeline": timeline}
+        return Reply(200, {"message_id": record.message_id} | facts | times)
+
+    def _require_time(self, deadline: float) -> None:
+        if self.clock() + RECORD_SECONDS > deadline:
+            raise RequestError(503, "Nothing was accepted: no time was left for this message. Send it again.")
+
+    def _lacks_time(self, deadline: float) -> bool:
+        return self.clock() + LONGEST_TRY + RECORD_SECONDS > deadline
+
     def _admit(self, request: SendRequest) -> Message:
-        """Return the message this request is about: a new one, or the one it became when it was made before."""
+        """Return the message of a request: a new one, or the one that the same request became before."""
         now = self.clock()
         message = request.to_message(new_id(), now, self.code_lifetime)
         self.delivery.settings.prefetch(message.tenant, message.purpose)
         key = self.delivery.settings.address_key()
-        name, wanted = keyed_hash(key, request.name), Admission(message.id, keyed_hash(key, request.said), now)
-        until = now + (KEY_KEPT if request.idempotency_key else SAME_WITHIN)
-        held = self.delivery.ledger.admit(name, wanted, until, now)
-        if request.idempotency_key:
-            if held.said != wanted.said:
-                raise InvalidRequest(
-                    409, ("idempotency_key", "This key stands for another mail of the last 24 hours: use a new one.")
-                )
-        elif held != wanted:
-            row = self.delivery.ledger.read(held.message_id)
-            if row and row["status"] in (Status.FAILED, Status.SKIPPED) and row.get("reason") != SUPPRESSED:
-                held = self.delivery.ledger.admit(name, wanted, until, now, instead_of=held.message_id)
-        return request.to_message(held.message_id, held.created_at, self.code_lifetime)
+        name = keyed_hash(key, request.deduplication_key)
+        wanted = Admission(message.id, keyed_hash(key, request.canonical_json), now)
+        until = now + (KEY_LIFETIME_SECONDS if request.idempotency_key else SAME_WITHIN)
+        admitted = self.delivery.ledger.admit(name, wanted, until, now)
+        if admitted == wanted:
+            return message
+        if request.idempotency_key and admitted.request_hash != wanted.request_hash:
+            raise InvalidRequest(
+                409, ("idempotency_key", "This key was used for another mail in the last 24 hours: use a new one.")
+            )
+        if self._may_be_replaced(admitted.message_id, has_key=bool(request.idempotency_key)):
+            admitted = self.delivery.ledger.admit(name, wanted, until, now, instead_of=admitted.message_id)
+        return request.to_message(admitted.message_id, admitted.created_at, self.code_lifetime)
 
-    def _send(self, request: SendRequest, message: Message, deadline: float, *, last: bool) -> Reply:
-        try:
-            outcome = self.delivery.deliver(Parcel.of(message), deadline, last=last)
-        except ClaimedElsewhere:
-            problem = ("idempotency_key", "This mail is being sent at this moment: ask again in a second.")
-            return Reply.refusal(InvalidRequest(409, problem), {"retry-after": "1"})
-        if outcome is None:
-            return self._again(request, message)
+    def _may_be_replaced(self, message_id: str, *, has_key: bool) -> bool:
+        """Return whether a repeated request becomes a new message, because nobody got the first one."""
+        record = self.delivery.ledger.read(message_id)
+        if record is None or record.reason == SUPPRESSED:
+            return False
+        return record.status is Status.FAILED or (record.status is Status.SKIPPED and not has_key)
+
+    def _enqueue(self, message: Message) -> Outcome | None:
+        """Put a message on its queue; None if a process has received it from there before."""
+        if not self.delivery.ledger.accept(message, self.delivery.settings.address_key(), self.clock()):
+            return None
+        self.delivery.queue.put(Parcel.of(message))
+        return Outcome(Status.ACCEPTED)
+
+    def _reply(self, message: Message, outcome: Outcome) -> Reply:
         if outcome.reason == SUPPRESSED:
-            reply = self._as_if_sent(message)
+            reply = self._reply_as_if_sent(message)
+        elif outcome.status is Status.ACCEPTED:
+            reply = Reply.of(message, Status.ACCEPTED)
         else:
             reply = Reply.of(message, outcome.status, outcome.reason, outcome.provider, outcome.provider_id)
         return replace(reply, outcome=outcome)
 
-    def _queue(self, request: SendRequest, message: Message) -> Reply:
-        if not self.delivery.ledger.accept(message, self.delivery.settings.address_key(), self.clock()):
-            return self._again(request, message)
-        self.delivery.queue.put(Parcel.of(message))
-        return Reply.of(message, Status.ACCEPTED)
-
-    def _again(self, request: SendRequest, message: Message) -> Reply:
-        """Answer a request that was made before as it was answered then."""
-        row = self.delivery.ledger.read(message.id) or {"status": Status.UNKNOWN}
-        is_suppressed = row.get("reason") == SUPPRESSED
-        status = Status.SENT if is_suppressed or row["status"] in LATER else Status(row["status"])
+    def _replay(self, request: SendRequest, message: Message) -> Reply:
+        """Return the current status of a message whose request is repeated."""
+        record = self.delivery.ledger.read(message.id)
+        if record is None:
+            return Reply.of(message, Status.UNKNOWN)
+        is_suppressed = record.reason == SUPPRESSED
+        status = Status.SENT if is_suppressed or record.status in REPORTED else record.status
         if not request.idempotency_key and status in (Status.SENT, Status.ACCEPTED):
             return Reply.of(message, Status.SKIPPED, "duplicate")
-        if request.mode == "queued" or status is Status.ACCEPTED:
-            return Reply.of(message, Status.ACCEPTED)
         if is_suppressed:
-            return self._as_if_sent(message)
-        reason = "" if status is Status.SENT else row.get("reason", "")
-        return Reply.of(message, status, reason, row.get("provider", ""), row.get("provider_id", ""))
+            return self._reply_as_if_sent(message)
+        reason = "" if status is Status.SENT else record.reason
+        return Reply.of(message, status, reason, record.provider, record.provider_id)
 
-    def _as_if_sent(self, message: Message) -> Reply:
-        """Return the answer that the message would get if its recipient were not suppressed and the provider took it.
+    def _reply_as_if_sent(self, message: Message) -> Reply:
+        """Return the reply that the message would get if its recipient were not suppressed and the provider took it.
 
-        The provider's id is made from the message's, so that a repeated request gets the same answer.
+        The provider's id is made from the message's, so that a repeated request gets the same reply.
         """
         settings = self.delivery.settings
         try:
@@ -216,16 +162,6 @@ class SendService:
         parts = (message.id[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
         return Reply.of(message, Status.SENT, "", account, "-".join(parts))
 
-    def _interrupted(self, message: Message, error: Exception) -> Reply:
-        """Say that it stopped on the way, where nobody can tell on which side of the provider."""
-        reason, status = ("unavailable", 503) if isinstance(error, DeliveryError) else ("crashed", 500)
-        return Reply(
-            status,
-            {"message_id": message.id, "status": Status.UNKNOWN, "reason": reason},
-            {"retry-after": "5"},
-            error=error,
-        )
 
-
-def _moment(seconds: float) -> str:
+def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -34,6 +34,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, mask
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
+from mailroom.model.record import Record
 
 if TYPE_CHECKING:
     from mailroom.model.event import Event
@@ -84,7 +85,7 @@ class Admission:
     """The one message a request became, and a keyed hash of all that it asked for."""
 
     message_id: str
-    said: str
+    request_hash: str
     created_at: float
 
 
@@ -125,7 +126,12 @@ class Ledger:
         try:
             self._update(
                 f"asked#{name}",
-                {"message": wanted.message_id, "said": wanted.said, "created": wanted.created_at, "ttl": int(until)},
+                {
+                    "message": wanted.message_id,
+                    "said": wanted.request_hash,
+                    "created": wanted.created_at,
+                    "ttl": int(until),
+                },
                 condition="attribute_not_exists(pk) OR #ttl < :now OR #message = :instead_of",
                 values={":now": now, ":instead_of": instead_of},
             )
@@ -143,11 +149,11 @@ class Ledger:
             return not _old_item(refusal)["claim"]
         return True
 
-    def read(self, message_id: str) -> dict[str, Any] | None:
-        """Return all that is known of a message."""
+    def read(self, message_id: str) -> Record | None:
+        """Return the record of a message."""
         key = {"pk": {"S": f"message#{message_id}"}}
         answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
-        return decode_item(answer["Item"]) if "Item" in answer else None
+        return Record.from_row(decode_item(answer["Item"])) if "Item" in answer else None
 
     def stand(self, message: Message, address_key: str, now: float) -> Standing:
         """Put a message in its place among those for the same reader, and tell which place that is."""

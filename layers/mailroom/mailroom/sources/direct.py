@@ -14,11 +14,11 @@ from mailroom.model.message import Message, content_identity
 from mailroom.request import BODY_LENGTH, parse_json
 from mailroom.sources.field_types import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
 
-__all__ = ["BATCH", "BATCH_LENGTH", "SOURCE", "SendRequest", "body_of", "parse", "parts_of"]
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_SIZE", "SendRequest", "messages_of", "parse", "read_event"]
 
 SOURCE = "direct"
-BATCH = 100
-BATCH_LENGTH = 1024 * 1024
+MAX_BATCH_SIZE = 100
+MAX_BATCH_BYTES = 1024 * 1024
 
 
 class Button(BaseModel):
@@ -68,31 +68,31 @@ class SendRequest(BaseModel):
     expires_in: Seconds | None = Field(default=None, description="For how many seconds it is worth sending.")
 
     @property
-    def whose(self) -> str:
+    def tenant_name(self) -> str:
         return self.tenant or "default"
 
     @property
-    def said(self) -> str:
-        """All that is asked for, in one writing, so that two requests can be told apart."""
+    def canonical_json(self) -> str:
+        """The whole request, in one form for all that mean the same."""
         return json.dumps(self.model_dump(exclude_none=True), sort_keys=True)
 
     @property
-    def name(self) -> str:
-        """What the request goes by: the key its caller gave it, or what it says."""
+    def deduplication_key(self) -> str:
+        """The name under which a repeated request is recognized: its idempotency key, or its content."""
         if self.idempotency_key:
-            return json.dumps([self.whose, self.idempotency_key])
-        return content_identity(self.whose, self.to, self.kind, self.words)
+            return json.dumps([self.tenant_name, self.idempotency_key])
+        return content_identity(self.tenant_name, self.to, self.kind, self.template_data)
 
     @property
-    def words(self) -> dict[str, Any]:
+    def template_data(self) -> dict[str, Any]:
         return self.data.model_dump(exclude_none=True) if self.data else {}
 
     def to_message(self, message_id: str, created_at: float, code_lifetime: float) -> Message:
-        data = self.words
+        data = self.template_data
         lifetime = code_lifetime if lane_of(self.kind, data) is Lane.CODES else NOTICE_LIFETIME
         return Message(
             id=message_id,
-            tenant=self.whose,
+            tenant=self.tenant_name,
             kind=self.kind,
             to=self.to,
             data=data,
@@ -100,13 +100,13 @@ class SendRequest(BaseModel):
             expires_at=created_at + (self.expires_in or lifetime),
             source=SOURCE,
             locales=tuple(self.locale or ()),
-            # Requests that mean one mail have become one message already; all that is left to say is which is newer.
+            # Repeated requests have become one message before: the identity only orders the codes of a recipient.
             identity=message_id if KINDS.get(self.kind) is Lane.CODES else "",
         )
 
 
-def body_of(event: Any) -> Any:
-    """Return an invocation's event as strictly read as an HTTP body."""
+def read_event(event: Any) -> Any:
+    """Return an invocation's event, validated as strictly as an HTTP body."""
     try:
         text = json.dumps(event, ensure_ascii=False)
     except RecursionError as error:
@@ -115,10 +115,10 @@ def body_of(event: Any) -> Any:
 
 
 def parse(body: Any) -> SendRequest:
-    """Read one request; raise InvalidRequest with everything that is wrong with it."""
+    """Return one request; raise InvalidRequest with all its problems."""
     if len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")) > BODY_LENGTH:
-        raise InvalidRequest(413, ("body", "One mail may have 64 kB."))
-    problems = dict(_silence(body))
+        raise InvalidRequest(413, ("body", "One message may have 64 kB."))
+    problems = dict(_missing_content(body))
     try:
         request = SendRequest.model_validate(body)
     except ValidationError as error:
@@ -129,16 +129,16 @@ def parse(body: Any) -> SendRequest:
     return request
 
 
-def parts_of(body: Any) -> Sequence[Any]:
-    """Return the requests of a batch: a list, or an object whose `messages` are one."""
-    parts = body.get("messages") if isinstance(body, Mapping) and set(body) == {"messages"} else body
-    if not isinstance(parts, list) or not 0 < len(parts) <= BATCH:
-        raise InvalidRequest(422, ("messages", f"Give a list of 1 to {BATCH} messages."))
-    return parts
+def messages_of(body: Any) -> Sequence[Any]:
+    """Return the messages of a batch: a list, or an object whose `messages` are one."""
+    messages = body.get("messages") if isinstance(body, Mapping) and set(body) == {"messages"} else body
+    if not isinstance(messages, list) or not 0 < len(messages) <= MAX_BATCH_SIZE:
+        raise InvalidRequest(422, ("messages", f"Give a list of 1 to {MAX_BATCH_SIZE} messages."))
+    return messages
 
 
-def _silence(body: Any) -> Iterator[tuple[str, str]]:
-    """Say where a mail would have nothing to say: our texts for that are for sources that cannot be told."""
+def _missing_content(body: Any) -> Iterator[tuple[str, str]]:
+    """Yield what a message of this kind needs and lacks. Only sources that cannot correct it get a default text."""
     kind, data = (body.get("kind"), body.get("data") or {}) if isinstance(body, Mapping) else ("", {})
     if not isinstance(data, Mapping) or not isinstance(kind, str):
         return

@@ -1,0 +1,66 @@
+"""A record: the ledger's row of one message, as its readers need it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailroom.model.outcome import Status
+
+__all__ = ["MESSAGE_ROW", "Record", "TimelineEntry"]
+
+MESSAGE_ROW = "message#"  # how the key of such a row begins
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """A step of a message: an attempt has an `answer`, its outcome a `status`, a provider's later report an `event`."""
+
+    at: float
+    answer: str = ""
+    status: str = ""
+    event: str = ""
+    provider: str = ""
+    reason: str = ""
+    detail: str = ""
+    error: str = ""  # the kind of an attempt's error
+    how: str = ""  # `transient` for a soft bounce
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "TimelineEntry":
+        return cls(**{name: row[name] for name in cls.__slots__ if name in row})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message, without its content. Times are seconds since the epoch."""
+
+    message_id: str
+    tenant: str
+    kind: str
+    source: str
+    to: str  # masked
+    recipient: str  # a keyed hash of the address
+    created_at: float
+    status: Status
+    reason: str = ""
+    provider: str = ""
+    provider_id: str = ""
+    timeline: tuple[TimelineEntry, ...] = ()
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Record":
+        """Read a decoded row."""
+        return cls(
+            message_id=row["pk"].removeprefix(MESSAGE_ROW),
+            tenant=row["tenant"],
+            kind=row["kind"],
+            source=row["source"],
+            to=row["to"],
+            recipient=row["recipient"],
+            created_at=row["created"],
+            status=Status(row["status"]),
+            reason=row.get("reason", ""),
+            provider=row.get("provider", ""),
+            provider_id=row.get("provider_id", ""),
+            timeline=tuple(map(TimelineEntry.from_row, row["timeline"])),
+        )
