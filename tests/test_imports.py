@@ -28,10 +28,10 @@ HEAVY = {
     *("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.utilities.data_classes"),
 }
 FORBIDDEN = {
-    "webhook": HEAVY | {"httpx", "minijinja", "smtplib"},
+    "webhook": HEAVY | {"httpx", "idna", "minijinja", "smtplib"},
     "send": HEAVY | {"mailroom.api.openapi"},
     "deliver": HEAVY,
-    "feedback": HEAVY | {"httpx", "minijinja", "smtplib"},
+    "feedback": HEAVY | {"httpx", "idna", "minijinja", "smtplib"},
 }
 VARIABLES = {
     "AWS_LAMBDA_FUNCTION_NAME": "mailroom-test",
@@ -68,6 +68,14 @@ def test_the_adapters_of_the_chain_are_there_before_the_first_mail_and_no_others
 @pytest.mark.parametrize("name", ["resend", "smtp", "sendgrid", "mailgun", "postmark", "aliyun", "http"])
 def test_a_provider_other_than_ses_needs_no_aws_library(name: str) -> None:
     assert {"boto3", "botocore.session", "asyncio"} & modules_after(f"import mailroom.providers.{name}") == set()
+
+
+def test_a_host_and_an_address_in_ascii_load_no_tables_of_other_scripts() -> None:
+    check = "assert is_address('ada@example.com') and link('https://example.com/?name=\u00e4')"
+    loaded = modules_after(
+        f"from mailroom.model.mailbox import is_address; from mailroom.untrusted import link; {check}"
+    )
+    assert not {name for name in loaded if name.startswith(("idna", "encodings.idna", "stringprep"))}
 
 
 def modules_after(statement: str) -> set[str]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mailroom.hostnames import to_ascii
 from mailroom.model.json_settings import InvalidSetting, json_object, merge, sender_names
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.sender import provider_chain
@@ -150,7 +151,7 @@ def domain_of(mailbox: str) -> str:
         domain = Mailbox.parse(mailbox).address.rpartition("@")[2].lower()
     except ValueError:
         return ""
-    return domain if domain.isascii() else domain.encode("idna").decode()
+    return to_ascii(domain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Addresses in their wire form: all relays and providers take a domain in ASCII, few take other characters."""
 
 from mailroom.errors import PermanentFailure
+from mailroom.hostnames import to_ascii
 from mailroom.model.mailbox import Mailbox, is_address
 
 __all__ = ["ascii_address", "wire_address", "wire_mailbox"]
@@ -11,14 +12,9 @@ def wire_address(party: str, address: str) -> str:
     local, _, domain = address.rpartition("@")
     if not is_address(address):
         raise PermanentFailure(party, "invalid_address", "this is not one address")
-    if domain.isascii():
-        return address
-    # Python's own "idna" codec implements IDNA 2003: it sends mail for straße to strasse, another owner's domain.
-    import idna
-
     try:
-        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
-    except idna.IDNAError as error:
+        return f"{local}@{to_ascii(domain)}"
+    except ValueError as error:
         raise PermanentFailure(party, "invalid_address", "its domain cannot be written in ASCII") from error
 
 
