@@ -254,6 +254,24 @@ def test_each_setting_that_is_wrong_is_named_with_what_to_do(
     assert all(one["todo"] for one in found if one["level"] != "ok")
 
 
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ({"senders__acme__auth": '{"from": "login@acme.example"}'}, True),
+        ({"senders__acme__notification": '{"from": "news@acme.example"}'}, True),
+        ({"senders__acme__auth": '{"from": "Acme <login@acme.example>"}'}, False),
+        ({"senders__acme__auth": '{"from": "login@acme.example"}', "brands__acme": '{"name": "Acme"}'}, False),
+        ({"senders__acme__auth": '{"reply_to": "help@acme.example"}'}, False),
+    ],
+)
+def test_a_sender_without_a_display_name_is_named(
+    examine: Examine, deployed: dict[str, Any], staging: Stored, settings: dict[str, str], warned: bool
+) -> None:
+    staging.put(**settings)
+    finding = examine("--only", "settings")[1].of(next(iter(settings)).replace("__", "/"))
+    assert finding.startswith("warning has no display name: inboxes show") == warned
+
+
 def test_an_empty_environment_says_what_to_begin_with(examine: Examine, deployed: dict[str, Any]) -> None:
     code, found = examine("--only", "settings")
     assert code == 1

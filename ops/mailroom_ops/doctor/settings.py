@@ -1,7 +1,9 @@
 """Whether every setting is there, well formed, and kept as it should be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from mailroom.model.json_settings import brand_names, merge
+from mailroom.model.mailbox import Mailbox
 from mailroom.settings import SHARED_TEST_SENDER
 from mailroom_ops.doctor import Case
 from mailroom_ops.finding import Finding, failed, ok, warning
@@ -96,3 +98,19 @@ def _senders(case: Case) -> Iterator[Finding]:
             yield warning("senders/default/auth", says, todo)
         else:
             yield failed("senders/default/auth", "has no from-address", todo)
+    yield from _unnamed_senders(values)
+
+
+def _unnamed_senders(values: Mapping[str, str]) -> Iterator[Finding]:
+    """Warn about mail that an inbox would show by address or, with Logto, by an application's name."""
+    for tenant in tenants.all_of(values):
+        if tenant.removed or merge(brand_names(tenant.name), values).values.get("name"):
+            continue
+        for purpose, sender in tenant.senders.items():
+            from_ = str(sender.get("from", ""))
+            if tenants.domain_of(from_) and not Mailbox.parse(from_).name:
+                yield warning(
+                    f"senders/{tenant.name}/{purpose}",
+                    f"has no display name: inboxes show {from_}, or the name of a Logto application",
+                    f"mailroom tenant add {tenant.name} --purpose {purpose} --from 'Name <{from_}>'",
+                )
