@@ -1,7 +1,6 @@
-"""What a stranger put into a name, a link, a locale cannot become markup, a header, a link or a template."""
+"""A stranger's text in any field cannot become markup, a header, a link or a template."""
 
 import json
-import re
 import unicodedata
 from email import message_from_bytes
 from pathlib import Path
@@ -20,11 +19,10 @@ from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.providers._mime import compose
 from mailroom.rendering.renderer import Renderer
+from tests.rendering.linkifiers import links_in_mail
 
 RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
 NAMELESS = Sender(Mailbox("no-reply@example.com"))
-LINKABLE = re.compile(r"(?i)\w[.。．｡][^\W\d_]{2,}|[a-z]+://|\bjavascript:")
-OWN_DOMAIN = re.compile(r"(?<![\w.\u200b-])example\.com")
 OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u200e\u200f\u061c"
 HOSTILE = {
     "markup": "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -58,7 +56,7 @@ def message(kind: str, data: dict[str, Any], locale: Any = "en", brand: dict[str
 
 
 def filled(value: str) -> dict[str, Any]:
-    """One value in every field a stranger may reach."""
+    """Return data with one value in every field that a stranger may reach."""
     party = {"name": value, "displayName": value, "username": value, "primaryEmail": value}
     return {
         "code": "048291",
@@ -72,46 +70,43 @@ def filled(value: str) -> dict[str, Any]:
     }
 
 
-def said_by_caller(value: str) -> dict[str, Any]:
-    """One value in every field a caller of our own may fill."""
+def caller_data(value: str) -> dict[str, Any]:
+    """Return data with one value in every field that only a caller may fill."""
     button = {"text": value, "url": "https://example.com/"}
     return {"title": value, "paragraphs": [value, value], "button": button, "facts": [[value, value]], "link": value}
 
 
 def skeleton(email: Email) -> list[Any]:
-    """The elements and attributes of a mail, without what they say."""
+    """Return the elements of a mail and the names of their attributes."""
     tree = html5lib.parse(email.html, namespaceHTMLElements=False)
     return [(str(element.tag), sorted(element.keys())) for element in tree.iter()]
 
 
 def shown(email: Email) -> str:
-    """What a reader sees, other than our own link."""
+    """Return the text that a reader sees."""
     tree = html5lib.parse(email.html, namespaceHTMLElements=False)
     return " ".join(tree[1].itertext())
 
 
 @pytest.mark.parametrize("locale", ["en", "ar"])
 @pytest.mark.parametrize("kind", ["sign-in-code", "organization-invitation", "notification"])
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_name_stays_a_name(what, kind, locale):
-    value = HOSTILE[what]
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_a_name_stays_a_name(value, kind, locale):
     harmless = RENDERER.render(message(kind, filled("Acme"), locale, {"name": "Acme"}), NAMELESS, {})
     email = RENDERER.render(message(kind, filled(value), locale, {"name": value}), NAMELESS, {})
     assert skeleton(email) == skeleton(harmless)
     assert "048291" in email.text
     assert "5439" not in email.html + email.text + email.subject
-    everything = email.subject + email.from_.name + email.text + shown(email)
-    assert not set(OVERRIDES) & set(everything)
-    assert everything.count("\u2068") == everything.count("\u2069")
-    said = " ".join((email.subject, shown(email), email.text))
-    assert not LINKABLE.search(OWN_DOMAIN.sub("", said))
+    visible = email.subject + email.from_.name + email.text + shown(email)
+    assert not set(OVERRIDES) & set(visible)
+    assert visible.count("\u2068") == visible.count("\u2069")
+    assert {link.partition(": ")[2] for link in links_in_mail(email)} <= {"example.com"}  # the sender's domain
     assert len(email.subject) < 250
     assert len(email.html) < 15_000
 
 
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_name_adds_no_header(what):
-    value = HOSTILE[what]
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_a_name_adds_no_header(value):
     for kind in ("sign-in-code", "organization-invitation"):
         email = RENDERER.render(message(kind, filled(value), brand={"name": value}), NAMELESS, {"support_email": value})
         assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in email.subject)
@@ -121,103 +116,21 @@ def test_a_name_adds_no_header(what):
         assert "@" not in email.from_.name
 
 
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_callers_words_stay_words(what):
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_a_callers_text_stays_text(value):
     harmless, email = (
-        RENDERER.render(message("notification", said_by_caller(value)), NAMELESS, {}) for value in ("x", HOSTILE[what])
+        RENDERER.render(message("notification", caller_data(text)), NAMELESS, {}) for text in ("x", value)
     )
-    if untrusted.line(HOSTILE[what]):
+    if untrusted.line(value):
         assert skeleton(email) == skeleton(harmless)
     assert "5439" not in email.html + email.text
     assert not set(OVERRIDES) & set(email.text + email.html)
     assert len(email.html) < 40_000
 
 
-@pytest.mark.parametrize(
-    "link",
-    [
-        "javascript:alert(1)",
-        "JaVaScRiPt:alert(1)",
-        "data:text/html,x",
-        "vbscript:x",
-        "file:///etc/passwd",
-        "//evil.example.com",
-        "/login",
-        "https:",
-        "https://",
-        "http:///x",
-        "https://user:pass@example.com",
-        "https://bank.com@evil.example.com/",
-        "https://example.com/\r\nBcc: x",
-        "https://example.com/ x",
-        'https://example.com/"><b>',
-        "https://example.com/<script>",
-        "https://example.com/\u202e",
-        "https://exa\u200bmple.com",
-        "https://[::1",
-        "https://example.com:0/",
-        "https://example.com:99999/",
-        "x" * 5000,
-        "https://example.com/" + "x" * 5000,
-        "",
-        " ",
-        None,
-        7,
-        ["https://example.com"],
-        {"url": "x"},
-    ],
-    ids=repr,
-)
-def test_only_a_web_address_becomes_a_link(link):
-    for kind in KINDS:
-        email = RENDERER.render(message(kind, {"link": link, "button": {"url": link, "text": "x"}}), NAMELESS, {})
-        assert "href" not in email.html, kind
-
-
-@pytest.mark.parametrize(
-    ("link", "sent"),
-    [
-        ("https://example.com/a?b=c&d=%2F#e", "https://example.com/a?b=c&d=%2F#e"),
-        ("http://localhost:3000/x", "http://localhost:3000/x"),
-        ("https://example.com/ä?ö=ü", "https://example.com/%C3%A4?%C3%B6=%C3%BC"),
-        ("https://bücher.example/", "https://xn--bcher-kva.example/"),
-        ("https://аpple.example/", "https://xn--pple-43d.example/"),
-        ("https://[2001:db8::1]:8443/x", "https://[2001:db8::1]:8443/x"),
-    ],
-)
-def test_a_link_is_sent_as_it_came_and_shows_what_it_is(link, sent):
-    email = RENDERER.render(message("password-reset", {"link": link}), NAMELESS, {})
-    assert sent in email.text
-    assert email.html.count(sent.replace("&", "&amp;")) == 3
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://example.com/l.png",
-        "javascript:alert(1)",
-        "data:image/svg+xml,<svg/>",
-        "//example.com/l.png",
-        'https://example.com/"onerror="x',
-        "",
-        None,
-        7,
-    ],
-)
-def test_only_an_encrypted_logo_is_shown(url):
-    for hints, own in (({"name": "Acme", "logo_url": url, "dark_logo_url": url}, {}), ({}, {"logo_url": url})):
-        assert "<img" not in RENDERER.render(message("sign-in-code", {"code": "1"}, brand=hints), NAMELESS, own).html
-
-
 @pytest.mark.parametrize("locale", [*HOSTILE.values(), "../../en", "en/../de", "con", "en.toml", "de\x00"])
-def test_a_language_nobody_has_is_english(locale):
+def test_an_unknown_language_falls_back_to_english(locale):
     assert RENDERER.render(message("sign-in-code", {"code": "1"}, locale), NAMELESS, {}).locale == "en"
-
-
-def test_a_name_with_a_dot_looks_as_it_did():
-    assert untrusted.name("Acme.io").replace("\u200b", "") == "Acme.io"
-    assert untrusted.name("Dr. Who, Inc. 2.0") == "Dr. Who, Inc. 2.0"
-    assert untrusted.name("می‌خواهم 👩‍👩‍👧 Ümläut") == "می‌خواهم 👩‍👩‍👧 Ümläut"
 
 
 anything = st.recursive(
@@ -249,7 +162,7 @@ KEYS = [
         st.sampled_from(["name", "logo_url", "color", "company", "support_email", "support_url"]), st.text()
     ),
 )
-def test_whatever_comes_with_it_a_code_goes_out_in_sound_html(kind, locale, data, brand):
+def test_a_code_goes_out_in_sound_html_whatever_comes_with_it(kind, locale, data, brand):
     email = RENDERER.render(message(kind, {**data, "code": "048291"}, locale, brand), NAMELESS, brand)
     assert "048291" in email.text and "048291" in email.html
     parser = html5lib.HTMLParser()

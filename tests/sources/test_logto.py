@@ -108,28 +108,27 @@ def test_what_we_do_not_know_is_kept_as_data(webhook: LambdaFunction, aws: Aws) 
         "link": "https://app.example.com/?a=1&b=2",
         "inviter": {"name": None},
         "custom": {"any": [1, True, None]},
+        "": 1,
     }
     assert ask(webhook, event(sign_in(type="OrganizationInvitation", payload=payload, added="later")))[0] == 200
     (parcel,) = parcels(aws, webhook)
     assert {name: parcel.message.data[name] for name in payload} == payload
 
 
-def test_the_organization_speaks_in_an_invitation_and_the_application_elsewhere(
-    webhook: LambdaFunction, aws: Aws
-) -> None:
+def test_an_invitation_looks_like_the_organization_but_is_not_from_it(webhook: LambdaFunction, aws: Aws) -> None:
     payload = {
         "application": {
             "name": "acme-web",
             "displayName": "Acme",
             "branding": {"logoUrl": "https://example.com/a.png"},
         },
-        "organization": {"name": "Analytical Engines", "branding": {}},
+        "organization": {"name": "Analytical Engines", "branding": {"logoUrl": "https://example.com/o.png"}},
     }
     ask(webhook, event(sign_in(payload=payload)))
     ask(webhook, event(sign_in(payload=payload, type="OrganizationInvitation")))
     code, invitation = parcels(aws, webhook)
     assert code.message.brand == {"name": "Acme", "logo_url": "https://example.com/a.png"}
-    assert invitation.message.brand == {"name": "Analytical Engines"}
+    assert invitation.message.brand == {"logo_url": "https://example.com/o.png"}
 
 
 def test_a_console_test_has_no_identity_and_a_repeated_code_has_one(webhook: LambdaFunction, aws: Aws) -> None:

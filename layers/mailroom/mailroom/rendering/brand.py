@@ -52,10 +52,10 @@ class Brand:
     def of(
         cls, settings: Mapping[str, str], hints: Mapping[str, str], defaults: Mapping[str, Any], fallback: str
     ) -> "Brand":
-        """Put a brand together: what the tenant set, then what the source hinted at, then the defaults."""
-        # The tenant's word comes first: a hint names the application a mail is about, the tenant the house it is from.
+        """Merge a brand: the tenant's settings, then the source's hints, then the defaults."""
+        # Settings come first: a hint describes the application or organization that a mail is about, not its sender.
         logo, dark_logo = (untrusted.image(settings.get(key)) for key in ("logo_url", "dark_logo_url"))
-        if not logo:
+        if not (logo or dark_logo):
             logo, dark_logo = (untrusted.image(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
         color = _color(settings.get("color")) or _color(defaults["color"]) or "#000000"
         email = settings.get("support_email") or defaults["support_email"]

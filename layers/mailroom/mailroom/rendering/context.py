@@ -3,7 +3,7 @@
 A value of the wrong type is as good as none: a mail with a code goes out whatever else is wrong with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,8 @@ __all__ = ["base_kind", "build_context"]
 
 FREE = ("security-notice", "notification")  # the caller brings the words
 SUBJECT_LENGTH = 300
+TITLE_LENGTH = 200
+FACT_LENGTH = 500
 
 
 def base_kind(message: Message) -> str:
@@ -42,16 +44,23 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
     def say_own(key: str) -> str:
         return fill(texts.own(kind, key) or texts.own(base, key), values)
 
-    def said_by_caller(text: str) -> str:
-        return untrusted.isolate(text, rtl=rtl)
+    code, links, label = untrusted.code(data.get("code")), _links(data), _button(data).get("text")
+    url = links[0] if links else ""
+
+    def caller_text(value: Any, limit: int = untrusted.LINE_LENGTH) -> str:
+        return untrusted.isolate(untrusted.prose(value, limit, links), rtl=rtl)
+
+    def fact(value: Any) -> str:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return untrusted.isolate(str(value), rtl=rtl)
+        return caller_text(value, FACT_LENGTH)
 
     is_free = base in FREE or kind not in KINDS
-    title = said_by_caller(untrusted.line(data.get("title"), 200)) if is_free else ""
-    paragraphs = list(map(said_by_caller, _paragraphs(data.get("paragraphs")))) if is_free else []
+    title = caller_text(data.get("title"), TITLE_LENGTH) if is_free else ""
+    paragraphs = list(filter(None, map(caller_text, _paragraphs(data.get("paragraphs"))))) if is_free else []
     if not paragraphs:
         said = say_own("invited_by" if names["inviter"] else "invited") or say_own("text")
         paragraphs = [said] if said else []
-    code, (url, label) = untrusted.code(data.get("code")), _button(data)
     if not (code or url or is_free):
         paragraphs.append(say("none"))
     valid = _validity(message, texts) if code or url else ""
@@ -76,57 +85,55 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
         "button": url
         and {
             "url": url,
-            "text": said_by_caller(label) or say("button"),
+            "text": caller_text(label, untrusted.NAME_LENGTH) or say("button"),
             "label": link_label,
             "plain_link": say("plain_link"),
         },
         "valid": valid,
         "notes": [note for note in (say("secret") if code else "", say_own("ignore")) if note],
-        "facts": [tuple(map(said_by_caller, row)) for row in _facts(data.get("facts"))] if is_free else [],
-        "footer": [say("automatic"), *map(said_by_caller, brand.company)],
+        "facts": _facts(data.get("facts"), fact) if is_free else [],
+        "footer": [say("automatic"), *(untrusted.isolate(line, rtl=rtl) for line in brand.company)],
         "support": _support(brand, say("help")),
     }
 
 
 def _names(message: Message, brand: Brand) -> dict[str, str]:
     data, hint = message.data, untrusted.name(message.brand.get("name"))
-    organization = _party(data.get("organization"), "name")
-    app = _party(data.get("application"), "displayName", "name") or organization or hint or brand.name
+    organization = _party(data.get("organization"), untrusted.NAME_LENGTH, "name", "displayName")
+    app = _party(data.get("application"), untrusted.NAME_LENGTH, "displayName", "name") or organization or hint
     return {
-        "app": app,
+        "app": app or brand.name,
         "brand": brand.name,
-        "organization": organization or hint or app,
-        "inviter": _party(data.get("inviter"), "name", "username", "primaryEmail"),
+        "organization": organization or app or brand.name,
+        "inviter": _party(data.get("inviter"), untrusted.INVITER_LENGTH, "name", "username", "primaryEmail"),
     }
 
 
-def _party(value: Any, *keys: str) -> str:
-    """Return the name of somebody who is given by name, or as Logto does, with everything known about them."""
+def _party(value: Any, limit: int, *keys: str) -> str:
+    """Return the name of a person or an organization, given by name or as Logto's object."""
     candidates = [value.get(key) for key in keys] if isinstance(value, Mapping) else [value]
-    return next(filter(None, map(untrusted.name, candidates)), "")
+    return next(filter(None, (untrusted.name(candidate, limit) for candidate in candidates)), "")
 
 
-def _paragraphs(value: Any) -> list[str]:
-    said = value.split("\n\n") if isinstance(value, str) else value if isinstance(value, list | tuple) else []
-    return [text for text in map(untrusted.line, said[: untrusted.PARAGRAPHS]) if text]
+def _paragraphs(value: Any) -> list[Any]:
+    paragraphs = value.split("\n\n") if isinstance(value, str) else value if isinstance(value, list | tuple) else []
+    return list(paragraphs[: untrusted.MAX_PARAGRAPHS])
 
 
-def _button(data: Mapping[str, Any]) -> tuple[str, str]:
+def _button(data: Mapping[str, Any]) -> Mapping[str, Any]:
     button = data.get("button")
-    button = button if isinstance(button, Mapping) else {}
-    url = untrusted.link(data.get("link")) or untrusted.link(button.get("url"))
-    return url, untrusted.line(button.get("text"), untrusted.NAME_LENGTH)
+    return button if isinstance(button, Mapping) else {}
 
 
-def _facts(value: Any) -> list[tuple[str, str]]:
+def _links(data: Mapping[str, Any]) -> list[str]:
+    """Return the links that the caller states as such: they stay links wherever its text repeats them."""
+    return list(filter(None, map(untrusted.link, (data.get("link"), _button(data).get("url")))))
+
+
+def _facts(value: Any, clean: Callable[[Any], str]) -> list[tuple[str, str]]:
     rows = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
-    pairs = [row for row in rows[: untrusted.FACTS] if isinstance(row, list | tuple) and len(row) == 2]
-    return [(_fact(name), _fact(said)) for name, said in pairs if _fact(name)]
-
-
-def _fact(value: Any) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return untrusted.line(str(value) if is_number else value, 500)
+    pairs = [row for row in rows[: untrusted.MAX_FACTS] if isinstance(row, list | tuple) and len(row) == 2]
+    return [(label, clean(content)) for key, content in pairs if (label := clean(key))]
 
 
 def _validity(message: Message, texts: Texts) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailroom import untrusted
+from mailroom.model.mailbox import is_address
 
 __all__ = ["read"]
 
@@ -29,7 +30,15 @@ def read(data: Mapping[str, Any], path: str) -> str:
         return untrusted.link(text)
     if leaf == "code":
         return untrusted.code(text)
-    return untrusted.line(text) if leaf.endswith("email") else untrusted.name(text, untrusted.LINE_LENGTH)
+    if leaf.endswith("email") and is_address(text):
+        return text
+    return untrusted.name(text, _name_length(path))
+
+
+def _name_length(path: str) -> int:
+    if path.startswith("inviter"):
+        return untrusted.INVITER_LENGTH
+    return untrusted.NAME_LENGTH if path.startswith("organization") else untrusted.LINE_LENGTH
 
 
 def _as_javascript(value: Any) -> str:

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from mailroom import untrusted
 from mailroom.model.kinds import NAME
 from mailroom.model.mailbox import is_address
-from mailroom.untrusted import FACTS, PARAGRAPHS, TAG
+from mailroom.untrusted import LOCALE_TAG, MAX_FACTS, MAX_PARAGRAPHS
 
 __all__ = ["Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
 
@@ -28,7 +28,7 @@ def _name(value: str) -> str:
 
 
 def _tag(value: str) -> str:
-    if not TAG.fullmatch(value):
+    if not LOCALE_TAG.fullmatch(value):
         raise PydanticCustomError("tag", "Give a language tag, such as en or pt-BR.")
     return value
 
@@ -92,7 +92,7 @@ def _list_of(items: dict[str, Any], most: int) -> dict[str, Any]:
 
 TEXT: dict[str, Any] = {"type": "string"}
 NAMED = TEXT | {"pattern": f"^{NAME.pattern}$"}
-TAGGED = TEXT | {"pattern": f"^{TAG.pattern}$"}
+TAGGED = TEXT | {"pattern": f"^{LOCALE_TAG.pattern}$"}
 CODED = TEXT | {"minLength": 1, "maxLength": untrusted.CODE_LENGTH}
 LINKED = TEXT | {"format": "uri", "pattern": "^https?://", "maxLength": untrusted.LINK_LENGTH}
 SAID = {"type": ["string", "number"]}
@@ -111,13 +111,13 @@ Locales = Annotated[
 ]
 Paragraphs = Annotated[
     list[str],
-    Field(max_length=PARAGRAPHS),
+    Field(max_length=MAX_PARAGRAPHS),
     BeforeValidator(_split),
-    _any_of(TEXT, _list_of(TEXT, PARAGRAPHS)),
+    _any_of(TEXT, _list_of(TEXT, MAX_PARAGRAPHS)),
 ]
 Facts = Annotated[
     list[Annotated[list[Annotated[Any, AfterValidator(_fact)]], Field(min_length=2, max_length=2)]],
-    Field(max_length=FACTS),
+    Field(max_length=MAX_FACTS),
     BeforeValidator(_paired),
-    _any_of({"type": "object", "additionalProperties": SAID, "maxProperties": FACTS}, _list_of(PAIR, FACTS)),
+    _any_of({"type": "object", "additionalProperties": SAID, "maxProperties": MAX_FACTS}, _list_of(PAIR, MAX_FACTS)),
 ]

@@ -18,7 +18,7 @@ from mailroom.model.mailbox import is_address
 from mailroom.model.message import Message, content_identity, new_id
 from mailroom.request import Request
 from mailroom.settings import Settings
-from mailroom.untrusted import TAG
+from mailroom.untrusted import LOCALE_TAG
 
 __all__ = ["SOURCE", "TYPES", "authenticate", "parse"]
 
@@ -114,18 +114,22 @@ def _locales(data: Mapping[str, Any]) -> tuple[str, ...]:
     locale, ui_locales = data.get("locale"), data.get("uiLocales")
     raw = [locale] if isinstance(locale, str) else []
     raw += ui_locales.split() if isinstance(ui_locales, str) else []
-    return tuple(dict.fromkeys(tag for tag in raw[:20] if TAG.fullmatch(tag)))
+    return tuple(dict.fromkeys(tag for tag in raw[:20] if LOCALE_TAG.fullmatch(tag)))
 
 
 def _brand(kind: str, data: Mapping[str, Any]) -> dict[str, str]:
-    """An invitation speaks for the organization; everything else for the application, where Logto names one."""
+    """Return brand hints: an invitation looks like the organization, any other mail like the application.
+
+    Of an organization only the logos: whoever may create one chooses its name, and a mail is not from it.
+    """
     order = ("organization", "application") if kind == "organization-invitation" else ("application", "organization")
-    for owner in (data.get(key) for key in order):
-        if isinstance(owner, dict):
-            branding = owner.get("branding")
+    for owner in order:
+        values = data.get(owner)
+        if isinstance(values, dict):
+            branding = values.get("branding")
             logos = branding if isinstance(branding, dict) else {}
             hints = {
-                "name": owner.get("displayName") or owner.get("name"),
+                "name": (values.get("displayName") or values.get("name")) if owner == "application" else None,
                 "logo_url": logos.get("logoUrl"),
                 "dark_logo_url": logos.get("darkLogoUrl"),
             }
