@@ -1,4 +1,4 @@
-"""The doctor: against the whole running stack, and against a deployed one with everything that can be wrong with it."""
+"""`mailroom doctor`, against the running local stack and against a deployed one with faults."""
 
 import http.server
 import json
@@ -26,11 +26,11 @@ STAGING = ("doctor", "--env", "staging", "--resolver", "127.0.0.1:1")
 
 
 class Findings(list[dict[str, str]]):
-    """What a doctor said, as it says it to a machine."""
+    """The findings of one run, as JSON."""
 
     def of(self, subject: str) -> str:
-        """Return how a subject stands, with what was said of it."""
-        return " | ".join(f"{one['level']} {one['says']}" for one in self if one["subject"] == subject)
+        """Return the level and the sentence of each finding on a subject."""
+        return " | ".join(f"{finding['level']} {finding['says']}" for finding in self if finding["subject"] == subject)
 
 
 Examine = Callable[..., tuple[int, Findings]]
@@ -48,62 +48,69 @@ def examine(run: Run) -> Examine:
     return call
 
 
-def test_the_local_stack_is_found_in_order(examine: Examine, at_home: Running) -> None:
-    code, found = examine(env="local")
-    assert [one for one in found if one["level"] == "failed"] == []
+def test_the_local_stack_passes_every_check(examine: Examine, at_home: Running) -> None:
+    code, findings = examine(env="local")
+    assert [finding for finding in findings if finding["level"] == "failed"] == []
     assert code == 0
-    assert {one["area"] for one in found} == {"stack", "settings", "providers", "domains", "doors", "queues"}
+    assert {finding["area"] for finding in findings} == {
+        "stack",
+        "settings",
+        "providers",
+        "domains",
+        "endpoints",
+        "queues",
+    }
     for subject in ("webhook default", "webhook acme", "send"):
-        assert "refuses a wrong secret" in found.of(subject)
-    assert found.of("dead letters codes") == "ok none"
+        assert "rejects a wrong secret" in findings.of(subject)
+    assert findings.of("codes dead letters") == "ok none"
 
 
-def test_it_fits_a_terminal_and_ends_with_a_sum(run: Run, at_home: Running) -> None:
+def test_the_report_fits_a_terminal_and_ends_with_a_summary(run: Run, at_home: Running) -> None:
     done = run("doctor")
     assert all(len(line) <= 80 for line in done.out.splitlines())
     assert "\nqueues\n" in done.out
     assert done.out.splitlines()[-1].endswith("1 warning")
 
 
-def test_warnings_count_where_it_is_strict(examine: Examine, at_home: Running) -> None:
+def test_a_warning_fails_a_strict_run(examine: Examine, at_home: Running) -> None:
     assert examine("--strict", env="local")[0] == 1
     assert examine("--strict", "--only", "queues", env="local")[0] == 0
 
 
 def test_a_test_mail_is_followed_to_the_provider(examine: Examine, at_home: Running) -> None:
     reader = at_home.address()
-    code, found = examine("--only", "queues", "--send-test-to", reader, "--wait", "1", env="local")
+    code, findings = examine("--only", "queues", "--send-test-to", reader, "--wait", "1", env="local")
     assert code == 0
-    assert "resend took it" in found.of("test mail")
-    assert "resend has not reported its delivery within 1 s" in found.of("test mail")
+    assert "was sent through resend" in findings.of("test mail")
+    assert "resend has not reported its delivery within 1 s" in findings.of("test mail")
     assert "000000" in at_home.mail_to(reader).text
 
 
-def test_a_test_mail_that_does_not_go_is_named(examine: Examine, at_home: Running) -> None:
+def test_a_test_mail_that_is_not_sent_is_a_finding(examine: Examine, at_home: Running) -> None:
     at_home.sandbox.faults.add("resend", Fault(Kind.STATUS, status=422), 1)
-    code, found = examine("--only", "queues", "--send-test-to", at_home.address(), env="local")
+    code, findings = examine("--only", "queues", "--send-test-to", at_home.address(), env="local")
     assert code == 1
-    assert "failed failed" in found.of("test mail")
-    code, found = examine("--only", "queues", "--send-test-to", "nobody", env="local")
+    assert "failed failed" in findings.of("test mail")
+    code, findings = examine("--only", "queues", "--send-test-to", "nobody", env="local")
     assert code == 1
-    assert "was refused: to:" in found.of("test mail")
+    assert "was refused: to:" in findings.of("test mail")
 
 
-def test_dead_letters_are_found(run: Run, examine: Examine, at_home: Running) -> None:
+def test_dead_letters_are_a_finding(run: Run, examine: Examine, at_home: Running) -> None:
     queue = at_home.aws("sqs").get_queue_url(QueueName="mailroom-development-notices-dead-letters")["QueueUrl"]
     at_home.aws("sqs").send_message(QueueUrl=queue, MessageBody="{}")
-    code, found = examine("--only", "queues", env="local")
+    code, findings = examine("--only", "queues", env="local")
     assert run("dlq", "drop", "--lane", "notices", "--yes").code == 0
     assert code == 1
-    assert found.of("dead letters notices") == "failed 1 could not be sent"
-    assert found.of("dead letters codes") == "ok none"
+    assert findings.of("notices dead letters") == "failed 1 undelivered"
+    assert findings.of("codes dead letters") == "ok none"
 
 
 # ---- a deployed stack ----
 
 
-class Door(http.server.BaseHTTPRequestHandler):
-    """Answers every request with the status it was asked for."""
+class Endpoint(http.server.BaseHTTPRequestHandler):
+    """Answers every request with one status."""
 
     status = 401
 
@@ -118,19 +125,19 @@ class Door(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(Door, "status", 401)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(Endpoint, "status", 401)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-def template(door: str, **outputs: str) -> dict[str, Any]:
+def template(endpoint: str, **outputs: str) -> dict[str, Any]:
     named: dict[str, Any] = {
-        "WebhookUrl": f"{door}/webhooks/logto",
-        "SendUrl": f"{door}/v1/emails",
-        "FeedbackUrl": f"{door}/feedback",
+        "WebhookUrl": f"{endpoint}/webhooks/logto",
+        "SendUrl": f"{endpoint}/v1/emails",
+        "FeedbackUrl": f"{endpoint}/feedback",
         **outputs,
         **{f"{name}Url": {"Ref": name} for name in QUEUES},
     }
@@ -145,9 +152,9 @@ def template(door: str, **outputs: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def deployed(cloud: str, door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def deployed(cloud: str, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A stack, and the checkout it was deployed from."""
-    body = template(door)
+    body = template(endpoint)
     (tmp_path / "template.yaml").write_text(json.dumps(body))
     monkeypatch.setattr(stack_check, "ROOT", tmp_path)
     monkeypatch.setattr(stack_check, "_commits_since", lambda moment: 0)
@@ -155,31 +162,31 @@ def deployed(cloud: str, door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return body
 
 
-def test_no_stack_is_named_with_the_command_that_deploys_it(examine: Examine) -> None:
-    code, found = examine("--only", "stack")
+def test_a_missing_stack_is_named_with_the_command_that_deploys_it(examine: Examine) -> None:
+    code, findings = examine("--only", "stack")
     assert code == 1
-    assert "There is no stack mailroom-staging in eu-west-1." in found.of("stack")
-    assert "make deploy ENVIRONMENT=staging" in found[-1]["todo"]
+    assert "There is no stack mailroom-staging in eu-west-1." in findings.of("stack")
+    assert "make deploy ENVIRONMENT=staging" in findings[-1]["todo"]
 
 
-def test_a_stack_that_is_deployed_and_current_is_fine(examine: Examine, deployed: dict[str, Any]) -> None:
-    code, found = examine("--only", "stack")
+def test_a_current_stack_passes(examine: Examine, deployed: dict[str, Any]) -> None:
+    code, findings = examine("--only", "stack")
     assert code == 0
-    assert "ok is deployed" in found.of("stack mailroom-staging")
-    assert "ok is what this checkout says" in found.of("stack mailroom-staging")
-    assert "is not fixed" in found.of("egress IP")
+    assert "ok is deployed" in findings.of("stack mailroom-staging")
+    assert "ok is the same as this checkout" in findings.of("stack mailroom-staging")
+    assert "is not fixed" in findings.of("egress IP")
 
 
-def test_a_stack_that_differs_from_this_checkout_is_named(
+def test_a_stack_that_differs_from_the_checkout_is_a_warning(
     examine: Examine, deployed: dict[str, Any], tmp_path: Path
 ) -> None:
     deployed["Resources"]["CodesQueue"]["Properties"]["VisibilityTimeout"] = 120
     deployed["Resources"]["CodesQueue"]["Metadata"] = {"SamResourceId": "CodesQueue"}
     deployed["Resources"]["NoticesQueue"]["Metadata"] = {"SamResourceId": "NoticesQueue"}
     (tmp_path / "template.yaml").write_text(json.dumps(deployed))
-    found = examine("--only", "stack")[1]
-    assert "warning differs from template.yaml here: CodesQueue" in found.of("stack mailroom-staging")
-    assert "NoticesQueue" not in found.of("stack mailroom-staging")
+    findings = examine("--only", "stack")[1]
+    assert "warning differs from template.yaml in CodesQueue" in findings.of("stack mailroom-staging")
+    assert "NoticesQueue" not in findings.of("stack mailroom-staging")
 
 
 def test_commits_since_the_deployment_are_counted(
@@ -189,8 +196,8 @@ def test_commits_since_the_deployment_are_counted(
     assert "is older than 3 commits" in examine("--only", "stack")[1].of("stack mailroom-staging")
 
 
-def test_the_egress_address_is_told(examine: Examine, cloud: str, door: str) -> None:
-    body = json.dumps(template(door, EgressIp="192.0.2.7"))
+def test_the_egress_address_is_shown(examine: Examine, cloud: str, endpoint: str) -> None:
+    body = json.dumps(template(endpoint, EgressIp="192.0.2.7"))
     boto3.client("cloudformation").create_stack(StackName="mailroom-staging", TemplateBody=body)
     assert "is 192.0.2.7" in examine("--only", "stack")[1].of("egress IP")
 
@@ -204,28 +211,28 @@ def test_the_egress_address_is_told(examine: Examine, cloud: str, door: str) -> 
         ("203.0.113.0/24,999.1.1.1/8", "failed contains 999.1.1.1/8, which is not a network: the webhook refuses all"),
     ],
 )
-def test_networks_that_may_call_the_webhook_are_checked(
-    examine: Examine, cloud: str, door: str, networks: str, level: str
+def test_the_networks_of_the_webhook_are_checked(
+    examine: Examine, cloud: str, endpoint: str, networks: str, level: str
 ) -> None:
-    body = template(door)
+    body = template(endpoint)
     body["Parameters"]["AllowedSourceCidrs"] = {"Type": "String", "Default": networks}
     boto3.client("cloudformation").create_stack(StackName="mailroom-staging", TemplateBody=json.dumps(body))
     assert examine("--only", "stack")[1].of("AllowedSourceCidrs") == level
 
 
-def test_settings_in_order_are_one_line(examine: Examine, deployed: dict[str, Any], staging: Stored) -> None:
+def test_good_settings_are_one_finding(examine: Examine, deployed: dict[str, Any], staging: Stored) -> None:
     staging.put(
         **{HOOK: "Bearer a-secret-of-logto"},
         providers__resend__api_key="re_0123456789abcdef",
         senders__default__auth='{"from": "Acme <hi@auth.acme.example>"}',
     )
-    code, found = examine("--only", "settings")
+    code, findings = examine("--only", "settings")
     assert code == 0
-    assert found.of("parameters") == "ok 3 are set, and well formed"
-    assert len(found) == 1
+    assert findings.of("parameters") == "ok 3 are set and well formed"
+    assert len(findings) == 1
 
 
-def test_each_setting_that_is_wrong_is_named_with_what_to_do(
+def test_each_wrong_setting_is_named_with_what_to_do(
     examine: Examine, deployed: dict[str, Any], staging: Stored
 ) -> None:
     staging.put(
@@ -239,19 +246,19 @@ def test_each_setting_that_is_wrong_is_named_with_what_to_do(
     boto3.client("ssm").put_parameter(
         Name="/mailroom/staging/providers/resend/api_key", Value="re_0123456789", Type="String"
     )
-    code, found = examine("--only", "settings")
+    code, findings = examine("--only", "settings")
     assert code == 1
-    assert found.of("webhooks/logto/authorization").startswith("warning is being rotated since")
-    assert found.of("brands/acme") == "failed is malformed: it must be a JSON object, such as " + (
+    assert findings.of("webhooks/logto/authorization").startswith("warning has been in rotation since")
+    assert findings.of("brands/acme") == "failed is malformed: it must be a JSON object, such as " + (
         '{"name": "Acme", "color": "#0f766e"}'
     )
-    assert found.of("providers/sengrid/api_key") == "warning is set, but nothing reads it"
-    assert found.of("providers/resend/api_key") == "failed is stored in the clear"
-    assert "password is not set, but username is" in found.of("providers/smtp")
-    assert "the stack was deployed without ses" in found.of("providers/ses")
-    assert found.of("senders/default/auth").startswith("warning has no from-address")
-    assert "none is set up: nothing is sent (email_not_configured)" in found.of("providers")
-    assert all(one["todo"] for one in found if one["level"] != "ok")
+    assert findings.of("providers/sengrid/api_key") == "warning is set, but nothing reads it"
+    assert findings.of("providers/resend/api_key") == "failed is stored without encryption"
+    assert "password is not set, but username is" in findings.of("providers/smtp")
+    assert "the stack was deployed without ses" in findings.of("providers/ses")
+    assert findings.of("senders/default/auth").startswith("warning has no from-address")
+    assert "none is set up: nothing is sent (email_not_configured)" in findings.of("providers")
+    assert all(finding["todo"] for finding in findings if finding["level"] != "ok")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +271,7 @@ def test_each_setting_that_is_wrong_is_named_with_what_to_do(
         ({"senders__acme__auth": '{"reply_to": "help@acme.example"}'}, False),
     ],
 )
-def test_a_sender_without_a_display_name_is_named(
+def test_a_sender_without_a_display_name_is_a_warning(
     examine: Examine, deployed: dict[str, Any], staging: Stored, settings: dict[str, str], warned: bool
 ) -> None:
     staging.put(**settings)
@@ -272,50 +279,70 @@ def test_a_sender_without_a_display_name_is_named(
     assert finding.startswith("warning has no display name: inboxes show") == warned
 
 
-def test_an_empty_environment_says_what_to_begin_with(examine: Examine, deployed: dict[str, Any]) -> None:
-    code, found = examine("--only", "settings")
+def test_an_empty_environment_is_told_where_to_begin(examine: Examine, deployed: dict[str, Any]) -> None:
+    code, findings = examine("--only", "settings")
     assert code == 1
-    assert "Logto cannot hand over mail" in found.of("webhooks/logto/authorization")
-    assert "nothing is sent" in found.of("providers")
+    assert "Logto cannot send" in findings.of("webhooks/logto/authorization")
+    assert "nothing is sent" in findings.of("providers")
 
 
 @pytest.mark.parametrize(
-    ("status", "stands"),
+    ("status", "finding"),
     [
         (401, "ok answers"),
-        (200, "failed took a request with a wrong secret"),
-        (403, "warning refuses this machine's address"),
-        (404, "failed is not there"),
-        (429, "warning is asked too often"),
+        (200, "failed accepted a request with a wrong secret"),
+        (403, "warning rejects the address of this machine"),
+        (404, "failed does not exist"),
+        (429, "warning is rate limited"),
         (503, "failed answers with 503"),
     ],
 )
-def test_a_door_has_to_refuse_a_wrong_secret(
+def test_an_endpoint_has_to_reject_a_wrong_secret(
     examine: Examine,
     deployed: dict[str, Any],
     staging: Stored,
     monkeypatch: pytest.MonkeyPatch,
     status: int,
-    stands: str,
+    finding: str,
 ) -> None:
-    monkeypatch.setattr(Door, "status", status)
+    monkeypatch.setattr(Endpoint, "status", status)
     staging.put(**{HOOK: "Bearer a-secret-of-logto"}, webhooks__logto__acme__authorization="Bearer a-secret-of-acme")
-    found = examine("--only", "doors")[1]
-    assert found.of("webhook default").startswith(stands)
-    assert found.of("webhook acme").startswith(stands)
+    findings = examine("--only", "endpoints")[1]
+    assert findings.of("webhook default").startswith(finding)
+    assert findings.of("webhook acme").startswith(finding)
 
 
-def test_a_door_nobody_stands_behind_is_named(examine: Examine, cloud: str, staging: Stored) -> None:
+def test_an_endpoint_that_cannot_be_reached_is_a_finding(examine: Examine, cloud: str, staging: Stored) -> None:
     body = json.dumps(template("http://127.0.0.1:1"))
     boto3.client("cloudformation").create_stack(StackName="mailroom-staging", TemplateBody=body)
     staging.put(api__keys__billing="0123456789abcdef", feedback__resend__secret="whsec_0123456789abcdef")
-    code, found = examine("--only", "doors")
+    code, findings = examine("--only", "endpoints")
     assert code == 1
-    assert "cannot be reached" in found.of("send")
-    assert "cannot be reached" in found.of("feedback resend")
+    assert "cannot be reached" in findings.of("send")
+    assert "cannot be reached" in findings.of("feedback resend")
 
 
-def test_codes_that_wait_too_long_are_found(examine: Examine, deployed: dict[str, Any]) -> None:
+def test_the_former_name_of_an_area_still_works(examine: Examine, deployed: dict[str, Any]) -> None:
+    code, findings = examine("--only", "doors")
+    assert (code, findings) == (0, [])
+
+
+def test_a_feedback_event_that_failed_is_a_finding(examine: Examine, cloud: str, endpoint: str) -> None:
+    body = template(endpoint)
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "feedback-dead-letters"}}
+    body["Resources"]["FeedbackDeadLetterQueue"] = queue
+    body["Outputs"]["FeedbackDeadLetterQueueUrl"] = {"Value": {"Ref": "FeedbackDeadLetterQueue"}}
+    boto3.client("cloudformation").create_stack(StackName="mailroom-staging", TemplateBody=json.dumps(body))
+    sqs = boto3.client("sqs")
+    assert examine("--only", "queues")[1].of("feedback dead letters") == "ok none"
+    url = sqs.get_queue_url(QueueName="feedback-dead-letters")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    code, findings = examine("--only", "queues")
+    assert code == 1
+    assert findings.of("feedback dead letters") == "failed 1 undelivered"
+
+
+def test_codes_that_wait_too_long_are_a_finding(examine: Examine, deployed: dict[str, Any]) -> None:
     boto3.client("cloudwatch").put_metric_data(
         Namespace="AWS/SQS",
         MetricData=[
@@ -328,10 +355,10 @@ def test_codes_that_wait_too_long_are_found(examine: Examine, deployed: dict[str
             for name in ("Codes", "Notices")
         ],
     )
-    code, found = examine("--only", "queues")
+    code, findings = examine("--only", "queues")
     assert code == 1
-    assert found.of("lane codes").startswith("failed the oldest message waits for 400 s")
-    assert found.of("lane notices").startswith("ok the oldest message waited for 400 s")
+    assert findings.of("codes queue") == "failed 0 waiting, 0 in flight, 0 delayed; the oldest message is 400 s old"
+    assert findings.of("notices queue") == "ok 0 waiting, 0 in flight, 0 delayed; the oldest message is 400 s old"
 
 
 # ---- provider accounts ----
@@ -348,23 +375,23 @@ OTHERS = {"postmark": "00000000-0000-4000-8000-nobodys00000"}
 
 
 @pytest.mark.parametrize("provider", KEYS)
-def test_a_key_is_good_or_it_is_named(
+def test_an_invalid_key_is_named(
     examine: Examine, deployed: dict[str, Any], staging: Stored, sandbox: Sandbox, provider: str
 ) -> None:
     through(provider, staging, sandbox.settings(provider))
-    assert examine("--only", "providers")[1][0]["says"].startswith(("the key is good", "the token is good"))
+    assert examine("--only", "providers")[1][0]["says"].startswith(("the key is valid", "the token is valid"))
     staging.put(**{f"providers__{provider}__{KEYS[provider]}": OTHERS.get(provider, "re_nobodys_key_0123")})
-    code, found = examine("--only", "providers")
-    assert "nobodys" not in json.dumps(found)
+    code, findings = examine("--only", "providers")
+    assert "nobodys" not in json.dumps(findings)
     if provider == "mailgun":
-        assert found[0]["says"] == "does not let this key look: it is a sending key, or a wrong one"
+        assert findings[0]["says"] == "does not let this key read: it may only send, or is wrong"
         return
     assert code == 1
-    assert f"does not know the key in providers/{provider}/{KEYS[provider]}" in found[0]["says"]
+    assert f"does not know the key in providers/{provider}/{KEYS[provider]}" in findings[0]["says"]
 
 
 @pytest.mark.parametrize("provider", KEYS)
-def test_a_provider_that_fails_is_named(
+def test_a_provider_that_fails_is_a_finding(
     examine: Examine, deployed: dict[str, Any], staging: Stored, sandbox: Sandbox, provider: str
 ) -> None:
     through(provider, staging, sandbox.settings(provider))
@@ -374,22 +401,22 @@ def test_a_provider_that_fails_is_named(
     assert "does not answer" in examine("--only", "providers")[1][0]["says"]
 
 
-def test_resend_may_only_send_play_or_run_out(
+def test_resend_reports_test_mode_and_its_quota(
     examine: Examine, deployed: dict[str, Any], staging: Stored, sandbox: Sandbox
 ) -> None:
     through("resend", staging, {**sandbox.settings("resend"), "api_key": "re_sandbox_sending"})
-    code, found = examine("--only", "providers")
-    assert (code, found.of("resend")) == (0, "ok the key is good, and may only send, as it should")
+    code, findings = examine("--only", "providers")
+    assert (code, findings.of("resend")) == (0, "ok the key is valid, and may only send, as it should")
     body = json.dumps({"object": "list", "has_more": False, "data": []})
     headers = {"x-resend-daily-quota": "93", "x-resend-monthly-quota": "200"}
     sandbox.faults.add("resend", Fault(Kind.REPLY, status=200, body=body, headers=headers), 1)
-    code, found = examine("--only", "providers")
+    code, findings = examine("--only", "providers")
     assert code == 1
-    assert "is in test mode" in found.of("resend")
-    assert "has used 93 of a free account's 100 mails a day" in found.of("resend")
+    assert "is in test mode" in findings.of("resend")
+    assert "has used 93 of a free account's 100 mails a day" in findings.of("resend")
 
 
-def test_a_mailgun_domain_is_active_or_it_is_named(
+def test_a_mailgun_domain_has_to_be_active(
     examine: Examine, deployed: dict[str, Any], staging: Stored, sandbox: Sandbox
 ) -> None:
     through("mailgun", staging, sandbox.settings("mailgun"), "unverified.example")
@@ -398,12 +425,12 @@ def test_a_mailgun_domain_is_active_or_it_is_named(
     assert "is not registered there" in examine("--only", "providers")[1].of("mailgun unknown.example")
 
 
-def test_ses_tells_its_sandbox_and_its_quota(examine: Examine, deployed: dict[str, Any], staging: Stored) -> None:
+def test_ses_reports_its_sandbox_and_its_quota(examine: Examine, deployed: dict[str, Any], staging: Stored) -> None:
     through("ses", staging, {"region": "eu-central-1"})
-    code, found = examine("--only", "providers")
+    code, findings = examine("--only", "providers")
     assert code == 1
-    assert "is in the sandbox" in found.of("ses in eu-central-1")
-    assert "0 of 200 mails a day are sent" in found.of("ses in eu-central-1")
+    assert "is in the sandbox" in findings.of("ses in eu-central-1")
+    assert "0 of 200 mails a day used" in findings.of("ses in eu-central-1")
     through("ses", staging, {"configuration_set": "nowhere"})
     assert "has no configuration set nowhere" in examine("--only", "providers")[1].of("ses")
 
@@ -413,7 +440,7 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def test_a_relay_answers_and_takes_the_login(
+def test_a_relay_has_to_accept_the_certificate_and_the_login(
     examine: Examine, deployed: dict[str, Any], staging: Stored, authority: trustme.CA
 ) -> None:
     import ssl
@@ -424,57 +451,57 @@ def test_a_relay_answers_and_takes_the_login(
     for tls in ("starttls", "implicit"):
         with SmtpSandbox(tls=tls, certificate=certificate) as relay:
             through("smtp", staging, {**relay.settings(), "ca": ca})
-            code, found = examine("--only", "providers")
-            assert (code, found[0]["says"]) == (0, "answers, encrypted, and the login is good")
+            code, findings = examine("--only", "providers")
+            assert (code, findings[0]["says"]) == (0, "answers, with TLS, and accepts the login")
             through("smtp", staging, {"password": "a-wrong-password"})
             assert "refuses the login" in examine("--only", "providers")[1][0]["says"]
             through("smtp", staging, {"ca": trustme.CA().cert_pem.bytes().decode()})
-            assert "certificate that does not fit" in examine("--only", "providers")[1][0]["says"]
+            assert "invalid certificate" in examine("--only", "providers")[1][0]["says"]
 
 
-def test_a_relay_that_does_not_encrypt_or_answer_is_named(
+def test_a_relay_without_tls_or_without_an_answer_is_a_finding(
     examine: Examine, deployed: dict[str, Any], staging: Stored
 ) -> None:
     with SmtpSandbox(tls="none", open_to_all=True) as relay:
         through("smtp", staging, relay.settings())
-        assert examine("--only", "providers")[1][0]["says"] == "answers, not encrypted, and it wants no login"
+        assert examine("--only", "providers")[1][0]["says"] == "answers, without TLS, and requires no login"
         through("smtp", staging, {"tls": "starttls"})
-        assert examine("--only", "providers")[1][0]["says"] == "offers no encryption"
+        assert examine("--only", "providers")[1][0]["says"] == "offers no TLS"
     assert "cannot be reached" in examine("--only", "providers")[1][0]["says"]
 
 
-def test_what_can_only_be_tried_by_sending_says_so(examine: Examine, deployed: dict[str, Any], staging: Stored) -> None:
+def test_an_account_without_an_api_can_only_be_checked_by_sending(
+    examine: Examine, deployed: dict[str, Any], staging: Stored
+) -> None:
     through(
         "http", staging, {"endpoint": "https://mail.acme.example", "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"}
     )
-    code, found = examine("--only", "providers")
-    assert (code, found.of("http")) == (0, "warning can only be tried by sending")
+    code, findings = examine("--only", "providers")
+    assert (code, findings.of("http")) == (0, "warning can only be checked by sending")
 
 
 # ---- domains ----
 
 
-def test_a_domain_is_followed_from_its_provider_to_dns(
+def test_a_domain_is_checked_at_its_provider_and_in_dns(
     run: Run, examine: Examine, deployed: dict[str, Any], staging: Stored, resend: Sandbox, nameserver: Zones
 ) -> None:
     add = ("tenant", "add", "default", "--from", "Acme <hi@auth.acme.example>", "--providers", "resend")
     lines = json.loads(run(*add, "--env", "staging", "--json").out)["zone"]
     amazon = '@ TXT "v=spf1 ip4:192.0.2.0/24 -all"\n'
     address = nameserver({"acme.example": lines + "\n", "amazonses.com": amazon})
-    code, found = examine("--only", "domains", "--resolver", address)
+    code, findings = examine("--only", "domains", "--resolver", address)
     assert code == 1
-    assert found.of("resend auth.acme.example").startswith("failed is not verified yet: not_started")
+    assert findings.of("resend auth.acme.example").startswith("failed is not verified yet: not_started")
     run("tenant", "verify", "default", "--env", "staging", "--resolver", address)
-    code, found = examine("--only", "domains", "--resolver", address)
+    code, findings = examine("--only", "domains", "--resolver", address)
     assert code == 0
-    assert {one["subject"].partition(" ")[0] for one in found} == {
+    assert {finding["subject"].partition(" ")[0] for finding in findings} == {
         *("resend", "return", "SPF", "DKIM", "alignment", "DMARC", "separation")
     }
 
 
-def test_an_environment_without_aws_is_a_finding_and_not_a_crash(
-    run: Run, monkeypatch: pytest.MonkeyPatch, cloud: str
-) -> None:
+def test_an_unreachable_aws_is_a_finding(run: Run, monkeypatch: pytest.MonkeyPatch, cloud: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     done = run(*STAGING)
     assert done.code == 1
@@ -482,6 +509,6 @@ def test_an_environment_without_aws_is_a_finding_and_not_a_crash(
     assert "Traceback" not in done.said
 
 
-def test_production_is_sent_to_only_when_somebody_says_so(run: Run) -> None:
+def test_a_test_mail_in_production_needs_a_confirmation(run: Run) -> None:
     refused = run("doctor", "--env", "production", "--send-test-to", "you@example.com")
     assert refused.code == 4

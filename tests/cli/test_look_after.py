@@ -11,8 +11,7 @@ from pexpect import EOF, TIMEOUT
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Status
-from mailroom_ops.cli import dlq, doctor, log
-from mailroom_ops.doctor import AREAS
+from mailroom_ops.cli import dlq, log
 from mailroom_ops.ledger.dead_letters import Verdict
 from tests.cli.conftest import Run, Stored
 from tests.cli.test_command import Terminal, terminal
@@ -163,7 +162,6 @@ def test_a_letter_that_is_not_there_is_a_sentence(run: Run, dead: list[str]) -> 
 def test_what_the_commands_know_is_all_there_is() -> None:
     assert log.STATUSES == tuple(Status)
     assert dlq.LANES == tuple(Lane)
-    assert doctor.AREAS == AREAS
     assert set(dlq.HINTS) <= set(Verdict)
 
 

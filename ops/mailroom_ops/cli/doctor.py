@@ -5,9 +5,17 @@ import json
 import click
 
 from mailroom_ops.cli.options import Command, as_json, confirm_production, in_environment, resolver, yes
+from mailroom_ops.doctor import AREAS
 from mailroom_ops.environment import Environment
 
-AREAS = ("stack", "settings", "providers", "domains", "doors", "queues")
+FORMER_NAMES = {"doors": "endpoints"}  # scripts may still use them
+
+
+class Area(click.Choice[str]):
+    """An area by its name, or by the one that it had before."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(FORMER_NAMES.get(value, value), param, ctx)
 
 
 @click.command(
@@ -16,13 +24,11 @@ AREAS = ("stack", "settings", "providers", "domains", "doors", "queues")
         ("everything, without sending a mail", "mailroom doctor --env staging"),
         ("with a real mail, followed to its provider", "mailroom doctor --env staging --send-test-to you@example.com"),
         ("in CI: warnings count, too", "mailroom doctor --env staging --strict --json"),
-        ("some of it", "mailroom doctor --env staging --only queues --only doors"),
+        ("some of it", "mailroom doctor --env staging --only queues --only endpoints"),
     ),
 )
 @in_environment
-@click.option(
-    "--only", "areas", multiple=True, type=click.Choice(AREAS), help="Look at this area alone; several, if need be."
-)
+@click.option("--only", "areas", multiple=True, type=Area(AREAS), help="Look at this area alone; several, if need be.")
 @click.option("--send-test-to", "address", metavar="ADDRESS", help="Send a real mail there, with the code 000000.")
 @click.option("--tenant", default="default", show_default=True, metavar="NAME", help="Whose mail that is.")
 @click.option("--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to follow it.")
@@ -45,22 +51,22 @@ def command(
 ) -> None:
     """Check all that has to be right for mail to arrive.
 
-    The stack, its settings, the providers' keys and quotas, DNS, the doors and the queues. It changes nothing. Exits
-    with 1 if something failed.
+    The stack, its settings, the providers' keys and quotas, DNS, the endpoints and the queues. It changes nothing.
+    Exits with 1 if something failed.
     """
     from mailroom_ops import doctor
     from mailroom_ops.cli import findings, screen
-    from mailroom_ops.doctor import trial
+    from mailroom_ops.doctor import testmail
     from mailroom_ops.domains.dns import Dns
     from mailroom_ops.errors import OperatorError
     from mailroom_ops.finding import Level, failed
 
     if address:
         confirm_production(environment, f"Send a real mail from {environment.label}?", yes)
-    case = doctor.Case(environment, Dns(servers), looks_at_dns=bool(servers) or not environment.is_local)
+    context = doctor.Context(environment, Dns(servers), check_dns=bool(servers) or not environment.is_local)
     found = []
     last = ""
-    for area, one in doctor.examine(case, areas or AREAS):
+    for area, one in doctor.run_checks(context, areas or AREAS):
         found.append((area, one))
         if not as_json:
             if area != last:
@@ -69,12 +75,12 @@ def command(
             findings.line(one)
     if address:
         try:
-            tried = list(trial.send(case, address, tenant, wait))
+            tried = list(testmail.send(context, address, tenant, wait))
         except OperatorError as problem:
-            tried = [failed(trial.SUBJECT, problem.sentence, problem.todo)]
-        found += [("trial", one) for one in tried]
+            tried = [failed(testmail.SUBJECT, problem.sentence, problem.todo)]
+        found += [(testmail.SUBJECT, one) for one in tried]
         if not as_json:
-            screen.emit("\n" + screen.colored("trial", "bright_blue", bold=True))
+            screen.emit("\n" + screen.colored(testmail.SUBJECT, "bright_blue", bold=True))
             for one in tried:
                 findings.line(one)
     levels = {one.level for _, one in found}

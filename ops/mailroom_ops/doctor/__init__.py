@@ -1,31 +1,36 @@
-"""The checklist that operators would otherwise go through by hand. It changes nothing, and sends only when asked to."""
+"""The checks of `mailroom doctor`, one module per area. They change nothing, and send a mail only on request."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from mailroom_ops.domains.dns import Dns
-from mailroom_ops.environment import Environment
 from mailroom_ops.errors import OperatorError
 from mailroom_ops.finding import Finding, failed
-from mailroom_ops.settings.parameters import Parameter, Parameters
 
-__all__ = ["AREAS", "Case", "examine"]
+if TYPE_CHECKING:
+    from mailroom_ops.domains.dns import Dns
+    from mailroom_ops.environment import Environment
+    from mailroom_ops.settings.parameters import Parameter
 
-AREAS = ("stack", "settings", "providers", "domains", "doors", "queues")  # a file each
+__all__ = ["AREAS", "Context", "run_checks"]
+
+AREAS = ("stack", "settings", "providers", "domains", "endpoints", "queues")
 
 
 @dataclass
-class Case:
-    """What is examined; each thing is looked up once."""
+class Context:
+    """The environment to check, and its parameters, which are read once."""
 
-    environment: Environment
-    dns: Dns
-    looks_at_dns: bool = True
+    environment: "Environment"
+    dns: "Dns"
+    check_dns: bool = True
 
     @cached_property
-    def parameters(self) -> dict[str, Parameter]:
+    def parameters(self) -> "dict[str, Parameter]":
+        from mailroom_ops.settings.parameters import Parameters
+
         return Parameters(self.environment).all()
 
     @cached_property
@@ -33,12 +38,12 @@ class Case:
         return {name: parameter.value for name, parameter in self.parameters.items() if not name.startswith("removed/")}
 
 
-def examine(case: Case, areas: Sequence[str] = AREAS) -> Iterator[tuple[str, Finding]]:
-    """Go through the areas, one finding at a time; what stops one of them is a finding, too."""
+def run_checks(context: Context, areas: Sequence[str] = AREAS) -> Iterator[tuple[str, Finding]]:
+    """Yield the findings of each area; an error that ends the checks of an area is a finding too."""
     for area in areas:
-        check: Callable[[Case], Iterator[Finding]] = import_module(f"mailroom_ops.doctor.{area}").check
+        check: Callable[[Context], Iterator[Finding]] = import_module(f"mailroom_ops.doctor.{area}").check
         try:
-            for found in check(case):
-                yield area, found
-        except OperatorError as problem:
-            yield area, failed(area, problem.sentence, problem.todo)
+            for finding in check(context):
+                yield area, finding
+        except OperatorError as error:
+            yield area, failed(area, error.sentence, error.todo)

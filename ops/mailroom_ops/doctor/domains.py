@@ -1,8 +1,8 @@
-"""Whether the domains that mail leaves from are registered, live in DNS, aligned, and kept apart."""
+"""Check the domains that mail is sent from: registered, live in DNS, aligned, and separate from other mail."""
 
 from collections.abc import Iterator
 
-from mailroom_ops.doctor import Case
+from mailroom_ops.doctor import Context
 from mailroom_ops.domains import sending
 from mailroom_ops.domains.separation import check_separation
 from mailroom_ops.finding import Finding, ok
@@ -11,12 +11,13 @@ from mailroom_ops.settings import tenants
 __all__ = ["check"]
 
 
-def check(case: Case) -> Iterator[Finding]:
-    if not case.looks_at_dns:
-        yield ok("DNS", "is not looked at: local mail stays on this machine; --resolver would look")
+def check(context: Context) -> Iterator[Finding]:
+    if not context.check_dns:
+        yield ok("DNS", "is not checked: local mail stays on this machine (--resolver enables the check)")
         return
-    for domain, uses in tenants.domains_of(case.values).items():
+    for domain, uses in tenants.domains_of(context.values).items():
         tenant, purpose = uses[0]
-        chain = tenants.chain_of(case.values, tenant, purpose, case.environment.chain)
-        yield from sending.check_domain(case.dns, domain, sending.chain_accounts(case.environment, case.values, chain))
-    yield from check_separation(case.dns, case.values)
+        chain = tenants.chain_of(context.values, tenant, purpose, context.environment.chain)
+        accounts = sending.chain_accounts(context.environment, context.values, chain)
+        yield from sending.check_domain(context.dns, domain, accounts)
+    yield from check_separation(context.dns, context.values)

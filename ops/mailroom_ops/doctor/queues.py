@@ -1,76 +1,75 @@
-"""Whether mail is moving, and nothing was given up."""
+"""Check that the queues are moving, and that the dead-letter queues are empty."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mailroom_ops.doctor import Case
+from mailroom_ops.doctor import Context
 from mailroom_ops.environment import aws_says
 from mailroom_ops.finding import Finding, failed, ok
 
 __all__ = ["check"]
 
-# Seconds that a message may wait: on the codes lane, somebody does.
-PATIENCE = {"Codes": 60, "Notices": 900}
-LOOK_BACK = timedelta(minutes=15)
+MAX_AGE_SECONDS = {"Codes": 60, "Notices": 900}  # a code has somebody waiting for it
+METRIC_WINDOW = timedelta(minutes=15)
+COUNTS = {
+    "waiting": "ApproximateNumberOfMessages",
+    "in flight": "ApproximateNumberOfMessagesNotVisible",
+    "delayed": "ApproximateNumberOfMessagesDelayed",
+}
 
 
-def check(case: Case) -> Iterator[Finding]:
+def check(context: Context) -> Iterator[Finding]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    outputs = case.environment.outputs
-    sqs = case.environment.client("sqs")
+    environment, outputs = context.environment, context.environment.outputs
+    sqs = environment.client("sqs")
     try:
-        for lane, patience in PATIENCE.items():
-            yield _lane(case, lane, _counts(sqs, outputs[f"{lane}QueueUrl"]), patience)
-            yield _dead(case, lane, _counts(sqs, outputs[f"{lane}DeadLetterQueueUrl"]))
+        for lane, max_age in MAX_AGE_SECONDS.items():
+            url = outputs[f"{lane}QueueUrl"]
+            age = None if environment.is_local else _age_of_oldest(context, url)
+            yield _check_queue(lane.lower(), _counts(sqs, url), age, max_age)
+            dead_letters = sum(_counts(sqs, outputs[f"{lane}DeadLetterQueueUrl"]).values())
+            todo = f"List them: mailroom dlq list --env {environment.label}"
+            yield _check_dead_letters(lane.lower(), dead_letters, todo)
+        if feedback_url := outputs.get("FeedbackDeadLetterQueueUrl"):
+            todo = "Replay them with the script in docs/operations.md, under feedback-dead-letters."
+            yield _check_dead_letters("feedback", sum(_counts(sqs, feedback_url).values()), todo)
     except (BotoCoreError, ClientError) as error:
         raise aws_says(error) from error
 
 
 def _counts(sqs: Any, url: str) -> dict[str, int]:
-    names = [
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ApproximateNumberOfMessagesDelayed",
-    ]
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return {name.removeprefix("ApproximateNumberOfMessages"): int(value) for name, value in found.items()}
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS.values()))["Attributes"]
+    return {word: int(attributes[name]) for word, name in COUNTS.items()}
 
 
-def _lane(case: Case, lane: str, counts: dict[str, int], patience: int) -> Finding:
-    subject = f"lane {lane.lower()}"
-    age = None if case.environment.is_local else _age(case, lane)
-    says = f"{counts['']} wait, {counts['NotVisible']} are being sent, {counts['Delayed']} are to be tried again later"
-    if age is not None and age > patience:
-        return failed(
-            subject,
-            f"the oldest message waits for {age:.0f} s; {says}",
-            "See the log of the function deliver, and its concurrency.",
-        )
-    return ok(subject, says if age is None else f"the oldest message waited for {age:.0f} s; {says}")
+def _check_queue(lane: str, counts: dict[str, int], age: float | None, max_age: int) -> Finding:
+    subject = f"{lane} queue"
+    state = ", ".join(f"{number} {word}" for word, number in counts.items())
+    if age is None:
+        return ok(subject, state)
+    state += f"; the oldest message is {age:.0f} s old"
+    if age > max_age:
+        return failed(subject, state, "See the log and the concurrency of the function deliver.")
+    return ok(subject, state)
 
 
-def _age(case: Case, lane: str) -> float | None:
-    """Return how long the oldest message waited at most, lately; None where CloudWatch knows nothing."""
+def _age_of_oldest(context: Context, url: str) -> float | None:
+    """Return the recent maximum age of the oldest message in seconds; None without data."""
     now = datetime.now(UTC)
-    name = case.environment.outputs[f"{lane}QueueUrl"].rpartition("/")[2]
-    found = case.environment.client("cloudwatch").get_metric_statistics(
+    statistics = context.environment.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/SQS",
         MetricName="ApproximateAgeOfOldestMessage",
-        Dimensions=[{"Name": "QueueName", "Value": name}],
-        StartTime=now - LOOK_BACK,
-        EndTime=now + timedelta(minutes=1),  # it is sent in whole seconds
+        Dimensions=[{"Name": "QueueName", "Value": url.rpartition("/")[2]}],
+        StartTime=now - METRIC_WINDOW,
+        EndTime=now + timedelta(minutes=1),  # boto3 sends whole seconds
         Period=300,
         Statistics=["Maximum"],
     )
-    return max((float(point["Maximum"]) for point in found["Datapoints"]), default=None)
+    return max((float(point["Maximum"]) for point in statistics["Datapoints"]), default=None)
 
 
-def _dead(case: Case, lane: str, counts: dict[str, int]) -> Finding:
-    subject = f"dead letters {lane.lower()}"
-    dead = sum(counts.values())
-    if not dead:
-        return ok(subject, "none")
-    label = case.environment.label
-    return failed(subject, f"{dead} could not be sent", f"See them: mailroom dlq list --env {label}")
+def _check_dead_letters(queue: str, number: int, todo: str) -> Finding:
+    subject = f"{queue} dead letters"
+    return failed(subject, f"{number} undelivered", todo) if number else ok(subject, "none")

@@ -1,4 +1,4 @@
-"""Whether the stack is deployed, sound, and what this checkout says."""
+"""Check that the stack is deployed, in a good state, and the same as this checkout."""
 
 import json
 import subprocess
@@ -10,24 +10,22 @@ from typing import Any
 
 from mailroom.request import AllowedNetworks
 from mailroom_ops.cloudformation import loader
-from mailroom_ops.doctor import Case
+from mailroom_ops.doctor import Context
 from mailroom_ops.environment import aws_says
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
 
 ROOT = Path(__file__).parents[3]
-DEPLOYED = ("template.yaml", "functions", "layers")  # what a deployment consists of
-PARTS = ("Parameters", "Conditions", "Globals", "Resources", "Outputs")
-SOUND = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE")
+DEPLOYED_PATHS = ("template.yaml", "functions", "layers")
+SECTIONS = ("Parameters", "Conditions", "Globals", "Resources", "Outputs")
+GOOD_STATES = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE")
 
 
-def check(case: Case) -> Iterator[Finding]:
-    environment = case.environment
+def check(context: Context) -> Iterator[Finding]:
+    environment = context.environment
     if environment.is_local:
-        yield ok(
-            f"stack at {environment.local_url}", f"is running; mail leaves through {environment.about['provider']}"
-        )
+        yield ok(f"stack at {environment.local_url}", f"is running, and sends through {environment.about['provider']}")
         return
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -36,82 +34,83 @@ def check(case: Case) -> Iterator[Finding]:
     except (BotoCoreError, ClientError) as error:
         raise aws_says(error) from error
     yield ok("AWS", f"account {identity['Account']}, {environment.region}")
-    yield _state(environment.stack_name, environment.stack)
-    yield from _is_current(case)
-    yield from _networks(environment.stack)
-    yield _egress(environment.outputs)
+    yield _check_state(environment.stack_name, environment.stack)
+    yield from _check_version(context)
+    yield from _check_networks(environment.stack)
+    yield _check_egress(environment.outputs)
 
 
-def _state(name: str, stack: Mapping[str, Any]) -> Finding:
+def _check_state(name: str, stack: Mapping[str, Any]) -> Finding:
     status = str(stack["StackStatus"])
     subject = f"stack {name}"
-    if status in SOUND:
-        return ok(subject, f"is deployed, last on {_changed(stack):%Y-%m-%d}")
+    if status in GOOD_STATES:
+        return ok(subject, f"is deployed, last on {_last_change(stack):%Y-%m-%d}")
     if status.endswith("_IN_PROGRESS"):
-        return warning(subject, f"is being changed: {status}", "Wait until that is done, and look again.")
+        return warning(subject, f"is being changed: {status}", "Wait until that is done, and check again.")
     if status == "UPDATE_ROLLBACK_COMPLETE":
         return warning(
-            subject, "works, but its last deployment failed and was taken back", "See its events, and deploy again."
+            subject, "works, but its last deployment failed and was rolled back", "See its events, and deploy again."
         )
-    return failed(subject, f"is not sound: {status}", "See its events in CloudFormation, and deploy again.")
+    return failed(subject, f"is in a bad state: {status}", "See its events in CloudFormation, and deploy again.")
 
 
-def _changed(stack: Mapping[str, Any]) -> datetime:
-    found: datetime = stack.get("LastUpdatedTime") or stack["CreationTime"]
-    return found
+def _last_change(stack: Mapping[str, Any]) -> datetime:
+    moment: datetime = stack.get("LastUpdatedTime") or stack["CreationTime"]
+    return moment
 
 
-def _is_current(case: Case) -> Iterator[Finding]:
+def _check_version(context: Context) -> Iterator[Finding]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    environment = case.environment
+    environment = context.environment
     subject = f"stack {environment.stack_name}"
     todo = f"Deploy this checkout: make deploy ENVIRONMENT={environment.name}"
     try:
-        found = environment.client("cloudformation").get_template(
+        response = environment.client("cloudformation").get_template(
             StackName=environment.stack_name, TemplateStage="Original"
         )
     except (BotoCoreError, ClientError) as error:
         raise aws_says(error) from error
-    body = found["TemplateBody"]
-    there = loader.parse(body) if isinstance(body, str) else dict(body)
-    different = _differences(loader.load(ROOT / "template.yaml"), there)
-    if different:
-        shown = ", ".join(different[:5]) + (" …" if len(different) > 5 else "")
-        yield warning(subject, f"differs from template.yaml here: {shown}", todo)
-    newer = _commits_since(_changed(environment.stack))
-    if newer:
-        yield warning(subject, f"is older than {newer} commits here that change what is deployed", todo)
-    elif newer == 0 and not different:
-        yield ok(subject, "is what this checkout says")
+    body = response["TemplateBody"]
+    deployed = loader.parse(body) if isinstance(body, str) else dict(body)
+    differences = _differences(loader.load(ROOT / "template.yaml"), deployed)
+    if differences:
+        shown = ", ".join(differences[:5]) + (" …" if len(differences) > 5 else "")
+        yield warning(subject, f"differs from template.yaml in {shown}", todo)
+    newer_commits = _commits_since(_last_change(environment.stack))
+    if newer_commits:
+        yield warning(subject, f"is older than {newer_commits} commits that change the deployment", todo)
+    elif newer_commits == 0 and not differences:
+        yield ok(subject, "is the same as this checkout")
 
 
-def _differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
-    """Name what is not the same, leaving out what packaging changes."""
-    ours, theirs = _plain(here), _plain(there)
-    names = [(part, name) for part in PARTS for name in {**ours[part], **theirs[part]}]
-    return sorted({name for part, name in names if ours[part].get(name) != theirs[part].get(name)})
+def _differences(local: dict[str, Any], deployed: dict[str, Any]) -> list[str]:
+    """Return the names of parameters, resources and outputs that differ, except for what packaging changes."""
+    ours, theirs = _sections(local), _sections(deployed)
+    names = [(section, name) for section in SECTIONS for name in {**ours[section], **theirs[section]}]
+    return sorted({name for section, name in names if ours[section].get(name) != theirs[section].get(name)})
 
 
-def _plain(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, Any] = json.loads(json.dumps(document, default=str))
-    for resource in found.get("Resources", {}).values():
+def _sections(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    copy: dict[str, Any] = json.loads(json.dumps(template, default=str))
+    for resource in copy.get("Resources", {}).values():
         resource.pop("Metadata", None)
         for uri in ("CodeUri", "ContentUri"):
             resource.get("Properties", {}).pop(uri, None)
-    return {part: found.get(part) or {} for part in PARTS}
+    return {section: copy.get(section) or {} for section in SECTIONS}
 
 
 def _commits_since(moment: datetime) -> int | None:
-    """Count the commits that came after a deployment; None where that cannot be told."""
-    command = ["git", "-C", str(ROOT), "rev-list", "--count", f"--since={moment.isoformat()}", "HEAD", "--", *DEPLOYED]
+    """Return the number of commits after a deployment; None where git does not know."""
+    since = f"--since={moment.isoformat()}"
+    command = ["git", "-C", str(ROOT), "rev-list", "--count", since, "HEAD", "--", *DEPLOYED_PATHS]
     try:
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     except (OSError, subprocess.CalledProcessError, ValueError):
         return None
 
 
-def _networks(stack: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_networks(stack: Mapping[str, Any]) -> Iterator[Finding]:
     """Check the networks that may call the webhook as the webhook parses them."""
     parameter = "AllowedSourceCidrs"
     values = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])}
@@ -127,7 +126,7 @@ def _networks(stack: Mapping[str, Any]) -> Iterator[Finding]:
             yield warning(parameter, f"{entry} allows all of {network}", todo)
 
 
-def _egress(outputs: Mapping[str, str]) -> Finding:
+def _check_egress(outputs: Mapping[str, str]) -> Finding:
     if address := outputs.get("EgressIp"):
-        return ok("egress IP", f"is {address}: providers that allow-list want to know it")
-    return ok("egress IP", "is not fixed; FixedEgressIp=true would make it so, for providers that allow-list")
+        return ok("egress IP", f"is {address}, for providers with an allow-list")
+    return ok("egress IP", "is not fixed; set FixedEgressIp=true for providers with an allow-list")

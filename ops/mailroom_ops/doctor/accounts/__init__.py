@@ -1,4 +1,4 @@
-"""Whether a provider account can send now: its key, what is left of its quota, whether it only plays. One file each."""
+"""Check that a provider account can send: key, quota, and production access. One file per provider."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,7 +12,7 @@ __all__ = ["check"]
 def check(
     account: str, environment: Environment, values: Mapping[str, str], domains: Sequence[str]
 ) -> Iterator[Finding]:
-    """Ask a provider about an account; nothing is sent. `domains` are those that mail leaves from through it."""
+    """Check an account at its provider, without sending; `domains` are those that it sends from."""
     match split(account)[0]:
         case "resend":
             from mailroom_ops.doctor.accounts import resend
@@ -39,4 +39,4 @@ def check(
 
             yield from postmark.check(account, values)
         case _:
-            yield warning(account, "can only be tried by sending", "Add --send-test-to with an address of yours.")
+            yield warning(account, "can only be checked by sending", "Add --send-test-to with an address of yours.")

@@ -1,4 +1,4 @@
-"""One question to a provider's API, and what is the matter where it has no answer."""
+"""One request to a provider's API, and the finding for a response that is not a success."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,28 +11,27 @@ from mailroom_ops.finding import Finding, failed, warning
 from mailroom_ops.settings.catalog import split
 from mailroom_ops.tls import ssl_context
 
-__all__ = ["ask", "refused"]
+__all__ = ["finding_of", "get"]
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
-def ask(account: str, values: Mapping[str, str], default: str, path: str, **how: Any) -> httpx.Response:
-    """Get `path` from where the account's mail goes."""
-    provider = split(account)[0]
+def get(account: str, values: Mapping[str, str], default: str, path: str, **options: Any) -> httpx.Response:
+    """Get `path` from the endpoint that the account sends through."""
     try:
-        return httpx.get(endpoint(provider, values, default) + path, timeout=PATIENCE, verify=ssl_context(), **how)
+        url = endpoint(split(account)[0], values, default) + path
+        return httpx.get(url, timeout=TIMEOUT_SECONDS, verify=ssl_context(), **options)
     except httpx.HTTPError as error:
-        todo = "Look at its status page, and at the network of this machine."
+        todo = "Check the provider's status page, and the network of this machine."
         raise ServiceError(f"{account} does not answer: {type(error).__name__}.", todo) from error
 
 
-def refused(account: str, answer: httpx.Response, key: str) -> Finding:
-    """Say what an answer that is no success means for whoever keeps the key."""
+def finding_of(account: str, response: httpx.Response, key: str) -> Finding:
+    """Return the finding for a response that is not a success; `key` is the setting with the credentials."""
     name = f"providers/{account}/{key}"
-    if answer.status_code in (401, 403):
+    if response.status_code in (401, 403):
         return failed(account, f"does not know the key in {name}", f"Replace it: mailroom secrets rotate {name}")
-    if answer.status_code == 429:
-        return warning(account, "is asked too often just now", "Try again in a minute.")
-    return failed(
-        account, f"answers with {answer.status_code}", "Look at its status page, and at the endpoint set for it."
-    )
+    if response.status_code == 429:
+        return warning(account, "is rate limited at the moment", "Try again in a minute.")
+    todo = "Check the provider's status page, and the configured endpoint."
+    return failed(account, f"answers with {response.status_code}", todo)

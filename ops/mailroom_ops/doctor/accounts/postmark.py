@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from mailroom_ops.doctor.accounts._http import ask, refused
+from mailroom_ops.doctor.accounts._http import finding_of, get
 from mailroom_ops.finding import Finding, ok, warning
 
 __all__ = ["check"]
@@ -17,14 +17,16 @@ def check(account: str, values: Mapping[str, str]) -> Iterator[Finding]:
         yield warning(account, "has the test token: nothing is sent", "Set the token of a server of yours.")
         return
     headers = {"X-Postmark-Server-Token": token, "Accept": "application/json"}
-    answer = ask(account, values, ENDPOINT, "/server", headers=headers)
-    if not answer.is_success:
-        yield refused(account, answer, "server_token")
+    response = get(account, values, ENDPOINT, "/server", headers=headers)
+    if not response.is_success:
+        yield finding_of(account, response, "server_token")
         return
-    found = answer.json()
-    if found.get("DeliveryType") == "Sandbox":
+    server = response.json()
+    if server.get("DeliveryType") == "Sandbox":
         yield warning(account, "is a sandbox server: nothing is delivered", "Set the token of a live server.")
-    elif found.get("TrackOpens") or found.get("TrackLinks", "None") != "None":
-        yield warning(account, "tracks readers", "Turn it off: rewritten links in auth mail look like phishing.")
+    elif server.get("TrackOpens") or server.get("TrackLinks", "None") != "None":
+        yield warning(
+            account, "tracks opens or clicks", "Turn it off: rewritten links in auth mail look like phishing."
+        )
     else:
-        yield ok(account, "the token is good, and mail is delivered")
+        yield ok(account, "the token is valid, and mail is delivered")

@@ -2,37 +2,37 @@
 
 from collections.abc import Iterator, Mapping
 
-from mailroom_ops.doctor.accounts._http import ask, refused
+from mailroom_ops.doctor.accounts._http import finding_of, get
 from mailroom_ops.domains.resend import ENDPOINT
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
 
-# A free account's; a paid one has no daily quota, and then no header tells of one (2026-11).
-FREE = {"x-resend-daily-quota": (100, "a day"), "x-resend-monthly-quota": (3000, "a month")}
-NEARLY = 0.8
+# The quotas of a free account; a paid one has no daily quota, and its responses have no such header (2026-11).
+FREE_QUOTAS = {"x-resend-daily-quota": (100, "a day"), "x-resend-monthly-quota": (3000, "a month")}
+WARN_FROM_SHARE = 0.8
 
 
 def check(account: str, values: Mapping[str, str]) -> Iterator[Finding]:
     headers = {"Authorization": f"Bearer {values['api_key'].strip()}"}
-    answer = ask(account, values, ENDPOINT, "/domains", headers=headers, params={"limit": 100})
+    response = get(account, values, ENDPOINT, "/domains", headers=headers, params={"limit": 100})
     try:
-        said = answer.json()
+        body = response.json()
     except ValueError:
-        said = {}
-    if said.get("name") == "restricted_api_key":
-        yield ok(account, "the key is good, and may only send, as it should")
-    elif not answer.is_success:
-        yield refused(account, answer, "api_key")
+        body = {}
+    if body.get("name") == "restricted_api_key":
+        yield ok(account, "the key is valid, and may only send, as it should")
+    elif not response.is_success:
+        yield finding_of(account, response, "api_key")
         return
     else:
-        yield warning(account, "the key is good, and may do everything", "A key that may only send would do.")
-        if not any(item.get("status") in ("verified", "partially_verified") for item in said.get("data", [])):
-            todo = "Verify a domain: until then, mail reaches nobody but the owner of the account."
+        yield warning(account, "the key is valid, and has full access", "Use a key that may only send.")
+        if not any(item.get("status") in ("verified", "partially_verified") for item in body.get("data", [])):
+            todo = "Verify a domain: until then, only the owner of the account gets mail."
             yield failed(account, "is in test mode: it has no verified domain", todo)
-    for header, (limit, per) in FREE.items():
-        used = answer.headers.get(header, "")
-        if used.isdigit() and int(used) >= NEARLY * limit:
+    for header, (limit, per) in FREE_QUOTAS.items():
+        used = response.headers.get(header, "")
+        if used.isdigit() and int(used) >= WARN_FROM_SHARE * limit:
             yield warning(
                 account,
                 f"has used {used} of a free account's {limit} mails {per}",

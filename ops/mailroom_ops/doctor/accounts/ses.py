@@ -8,8 +8,8 @@ from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
 
-NEARLY = 0.8
-PRODUCTION = "https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html"
+WARN_FROM_SHARE = 0.8
+PRODUCTION_ACCESS = "https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html"
 
 
 def check(account: str, environment: Environment, values: Mapping[str, str]) -> Iterator[Finding]:
@@ -17,30 +17,30 @@ def check(account: str, environment: Environment, values: Mapping[str, str]) -> 
 
     ses = Ses(account, environment, values)
     try:
-        found = ses.client.get_account()
+        state = ses.client.get_account()
         if name := values.get("configuration_set", "").strip():
             ses.client.get_configuration_set(ConfigurationSetName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NotFoundException":
             raise aws_says(error) from error
         setting = f"providers/{account}/configuration_set"
-        yield failed(account, f"has no configuration set {name}", f"Make it, or change {setting}.")
+        yield failed(account, f"has no configuration set {name}", f"Create it, or change {setting}.")
         return
     except BotoCoreError as error:
         raise aws_says(error) from error
-    where = f"{account} in {ses.region}"
-    if not found.get("SendingEnabled", True) or found.get("EnforcementStatus") == "SHUTDOWN":
-        yield failed(where, "may not send: AWS has paused it", "Open a support case in the console of SES.")
-    elif found.get("EnforcementStatus") == "PROBATION":
-        yield warning(where, "is under review, for bounces or complaints", "See the account dashboard of SES.")
-    elif not found.get("ProductionAccessEnabled"):
-        yield failed(
-            where, "is in the sandbox: mail reaches only addresses verified there", f"Ask for more: {PRODUCTION}"
-        )
+    subject = f"{account} in {ses.region}"
+    if not state.get("SendingEnabled", True) or state.get("EnforcementStatus") == "SHUTDOWN":
+        yield failed(subject, "may not send: AWS has paused it", "Open a support case in the console of SES.")
+    elif state.get("EnforcementStatus") == "PROBATION":
+        yield warning(subject, "is under review, for bounces or complaints", "See the account dashboard of SES.")
+    elif not state.get("ProductionAccessEnabled"):
+        todo = f"Request production access: {PRODUCTION_ACCESS}"
+        yield failed(subject, "is in the sandbox: only verified addresses get mail", todo)
     else:
-        yield ok(where, "may send to everybody")
-    quota = found.get("SendQuota", {})
-    most, sent = float(quota.get("Max24HourSend", -1)), float(quota.get("SentLast24Hours", 0))
-    if most > 0:
-        says = f"{sent:,.0f} of {most:,.0f} mails a day are sent, {quota.get('MaxSendRate', 0):,.0f} a second at most"
-        yield warning(where, says, "Ask for a higher quota.") if sent >= NEARLY * most else ok(where, says)
+        yield ok(subject, "has production access")
+    quota = state.get("SendQuota", {})
+    maximum, sent = float(quota.get("Max24HourSend", -1)), float(quota.get("SentLast24Hours", 0))
+    if maximum > 0:
+        usage = f"{sent:,.0f} of {maximum:,.0f} mails a day used, {quota.get('MaxSendRate', 0):,.0f} a second at most"
+        is_nearly_used = sent >= WARN_FROM_SHARE * maximum
+        yield warning(subject, usage, "Request a higher quota.") if is_nearly_used else ok(subject, usage)

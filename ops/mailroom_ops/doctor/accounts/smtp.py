@@ -1,4 +1,4 @@
-"""An SMTP relay: connect, encrypt, log in, and leave without a mail."""
+"""An SMTP relay: connect, negotiate TLS, log in, and quit without a mail."""
 
 import smtplib
 import ssl
@@ -9,45 +9,45 @@ from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 def check(account: str, values: Mapping[str, str], domains: Sequence[str]) -> Iterator[Finding]:
     relay = Relay.from_settings(values)
-    where = f"{account} {relay.host}:{relay.port}"
+    subject = f"{account} {relay.host}:{relay.port}"
     hello = relay.ehlo_name or (domains[0] if domains else "localhost")
-    before = f"providers/{account}"
+    prefix = f"providers/{account}"
     try:
         with _connected(relay, hello) as smtp:
             encrypted = isinstance(smtp.sock, ssl.SSLSocket)
             smtp.noop()
     except smtplib.SMTPAuthenticationError as error:
         yield failed(
-            where, f"refuses the login ({error.smtp_code})", f"Set {before}/username and {before}/password anew."
+            subject, f"refuses the login ({error.smtp_code})", f"Set {prefix}/username and {prefix}/password again."
         )
     except smtplib.SMTPNotSupportedError:
-        yield failed(where, "offers no encryption", f"Use another port, or {before}/tls none if the network is yours.")
+        yield failed(subject, "offers no TLS", f"Use another port, or {prefix}/tls none if the network is yours.")
     except ssl.SSLCertVerificationError as error:
         yield failed(
-            where, f"shows a certificate that does not fit: {error.verify_message}", f"Look at {before}/host and ca."
+            subject, f"has an invalid certificate: {error.verify_message}", f"Check {prefix}/host and {prefix}/ca."
         )
     except (OSError, smtplib.SMTPException) as error:
-        hint = "A cloud may block this port: 587, 465 and 2525 are mostly open."
-        yield failed(where, f"cannot be reached from here: {type(error).__name__}", hint)
+        hint = "Your network may block this port: 587, 465 and 2525 are usually open."
+        yield failed(subject, f"cannot be reached from here: {type(error).__name__}", hint)
     else:
-        login = "and the login is good" if relay.username else "and it wants no login"
+        login = "and accepts the login" if relay.username else "and requires no login"
         if encrypted:
-            yield ok(where, f"answers, encrypted, {login}")
+            yield ok(subject, f"answers, with TLS, {login}")
         else:
-            yield warning(where, f"answers, not encrypted, {login}", f"Set {before}/tls to starttls or implicit.")
+            yield warning(subject, f"answers, without TLS, {login}", f"Set {prefix}/tls to starttls or implicit.")
 
 
 def _connected(relay: Relay, hello: str) -> smtplib.SMTP:
     context = relay.context()
     if relay.tls is Tls.IMPLICIT:
-        smtp: smtplib.SMTP = smtplib.SMTP_SSL(relay.host, relay.port, hello, timeout=PATIENCE, context=context)
+        smtp: smtplib.SMTP = smtplib.SMTP_SSL(relay.host, relay.port, hello, timeout=TIMEOUT_SECONDS, context=context)
     else:
-        smtp = smtplib.SMTP(relay.host, relay.port, hello, timeout=PATIENCE)
+        smtp = smtplib.SMTP(relay.host, relay.port, hello, timeout=TIMEOUT_SECONDS)
     try:
         smtp.ehlo_or_helo_if_needed()
         if relay.tls is Tls.STARTTLS or (

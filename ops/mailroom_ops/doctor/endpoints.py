@@ -1,0 +1,53 @@
+"""Check that the HTTP endpoints answer, and reject a wrong secret."""
+
+from collections.abc import Iterator, Mapping
+
+import httpx
+
+from mailroom_ops.doctor import Context
+from mailroom_ops.finding import Finding, failed, ok, warning
+from mailroom_ops.settings import tenants
+from mailroom_ops.tls import ssl_context
+
+__all__ = ["check"]
+
+TIMEOUT_SECONDS = 15.0
+WRONG_SECRET = "Bearer a-wrong-secret-from-mailroom-doctor"
+
+
+def check(context: Context) -> Iterator[Finding]:
+    outputs, values = context.environment.outputs, context.values
+    body = {"to": "nobody@example.com", "type": "Generic", "payload": {"code": "000000"}}
+    for tenant in tenants.all_of(values):
+        if tenant.has_webhook:
+            path = "" if tenant.name == tenants.DEFAULT else f"/{tenant.name}"
+            yield _check_endpoint(f"webhook {tenant.name}", outputs["WebhookUrl"] + path, body)
+    if any(name.startswith("api/keys/") for name in values):
+        yield _check_endpoint("send", outputs["SendUrl"], {"kind": "generic-code", "to": "nobody@example.com"})
+    for account in sorted({name.split("/")[1] for name in values if name.startswith("feedback/")}):
+        yield _check_endpoint(f"feedback {account}", f"{outputs['FeedbackUrl']}/{account}", {})
+
+
+def _check_endpoint(subject: str, url: str, body: Mapping[str, object]) -> Finding:
+    """Post with a wrong secret, which the endpoint must reject."""
+    headers = {"Authorization": WRONG_SECRET}
+    try:
+        response = httpx.post(url, json=body, headers=headers, timeout=TIMEOUT_SECONDS, verify=ssl_context())
+    except httpx.HTTPError as error:
+        todo = "Check that the stack is deployed, and that this network lets the request out."
+        return failed(subject, f"cannot be reached at {url}: {type(error).__name__}", todo)
+    match response.status_code:
+        case 401:
+            duration = f"{response.elapsed.total_seconds() * 1000:.0f} ms"
+            return ok(subject, f"answers in {duration}, and rejects a wrong secret")
+        case 403:
+            todo = "AllowedSourceCidrs excludes it: run the check from the network of your auth server."
+            return warning(subject, "rejects the address of this machine", todo)
+        case 404:
+            return failed(subject, f"does not exist: {url}", "Deploy the stack from this checkout.")
+        case 429:
+            return warning(subject, "is rate limited at the moment", "Try again in a minute.")
+        case status if status < 300:
+            todo = "Check its secret at once: anyone who has the URL can send."
+            return failed(subject, "accepted a request with a wrong secret", todo)
+    return failed(subject, f"answers with {response.status_code}", "See the function's log: /aws/lambda/…")

@@ -1,0 +1,89 @@
+"""Send one test mail, and follow it through the ledger to its provider and, where it reports, to the mailbox."""
+
+import json
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+from mailroom_ops.doctor import Context
+from mailroom_ops.environment import aws_says
+from mailroom_ops.finding import Finding, failed, ok, warning
+from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.ledger.trace import Trace
+from mailroom_ops.settings import catalog
+
+__all__ = ["SUBJECT", "send"]
+
+POLL_SECONDS = 1.0
+SUBJECT = "test mail"
+FINAL = ("delivered", "bounced", "complained")
+
+
+def send(context: Context, address: str, tenant: str, wait_seconds: float) -> Iterator[Finding]:
+    """Send a mail with the code 000000 through the function send, and report its status after `wait_seconds`."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    environment = context.environment
+    request = {
+        "kind": "generic-code",
+        "to": address,
+        "tenant": tenant,
+        "data": {"code": "000000"},
+        "idempotency_key": f"doctor-{uuid4().hex}",
+    }
+    payload = json.dumps(request).encode()
+    try:
+        client = environment.client("lambda")
+        response = client.invoke(FunctionName=environment.outputs["SendFunctionName"], Payload=payload)
+    except (BotoCoreError, ClientError) as error:
+        raise aws_says(error) from error
+    result = json.loads(response["Payload"].read() or b"{}")
+    if "FunctionError" in response:
+        yield failed(SUBJECT, "the function send crashed", "See its log.")
+    elif result.get("status") == "refused":
+        errors = "; ".join(f"{error['field']}: {error['message']}" for error in result.get("errors", []))
+        yield failed(SUBJECT, f"was refused: {errors}", "")
+    else:
+        yield from _follow(context, result, wait_seconds)
+
+
+def _follow(context: Context, result: dict[str, str], wait_seconds: float) -> Iterator[Finding]:
+    message_id, status = result["message_id"], result["status"]
+    provider, reason = result.get("provider", ""), result.get("reason", "")
+    because = f": {reason}" if reason else ""
+    todo = f"mailroom trace {message_id} --env {context.environment.label}"
+    if status == "accepted":
+        yield warning(SUBJECT, f"was not sent yet{because}; it is retried", todo)
+        return
+    if status != "sent":
+        yield failed(SUBJECT, f"{status}{because}", todo)
+        return
+    yield ok(SUBJECT, f"was sent through {provider}")
+    if not _reports_delivery(context, provider):
+        yield ok(SUBJECT, f"{provider} does not report delivery to this environment: check the mailbox")
+        return
+    final = _wait_for_delivery(context, message_id, wait_seconds)
+    if final == "delivered":
+        yield ok(SUBJECT, "was delivered to the mailbox")
+    elif final in FINAL:
+        yield failed(SUBJECT, f"was {final}", todo)
+    else:
+        yield warning(SUBJECT, f"{provider} has not reported its delivery within {wait_seconds:.0f} s", todo)
+
+
+def _reports_delivery(context: Context, provider: str) -> bool:
+    """Return whether the provider is set up to send delivery reports to this environment."""
+    if catalog.split(provider)[0] == "ses":
+        return f"providers/{provider}/configuration_set" in context.values
+    return f"feedback/{provider}/secret" in context.values
+
+
+def _wait_for_delivery(context: Context, message_id: str, wait_seconds: float) -> str:
+    queries = LedgerQueries.of(context.environment)
+    until = time.monotonic() + wait_seconds
+    while True:
+        row = queries.get(message_id)
+        status = Trace.of(row).status if row else ""
+        if status in FINAL or time.monotonic() + POLL_SECONDS > until:
+            return status
+        time.sleep(POLL_SECONDS)
