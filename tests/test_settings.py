@@ -128,6 +128,20 @@ def test_a_malformed_sender_is_named_with_the_command_that_sets_it(settings: Set
         settings.sender("default", "auth")
 
 
+@pytest.mark.parametrize("tenant", ["re-acme", "sk-acme", "key-acme", "acme-2026"])
+def test_the_command_for_a_malformed_sender_is_whole_for_any_tenant(settings: Settings, aws: Aws, tenant: str) -> None:
+    name = f"senders/{tenant}/auth"
+    put(aws, name, {"from": "nobody"})
+
+    with pytest.raises(ConfigurationError) as failure:
+        settings.sender(tenant, "auth")
+
+    assert f"{name} is malformed" in failure.value.detail
+    assert failure.value.detail.endswith(
+        f"write it as `Name <name@example.com>` or `name@example.com`: mailroom secrets set {name} --env staging"
+    )
+
+
 def test_a_secret_nobody_set_is_made_once(settings: Settings, aws: Aws) -> None:
     assert settings.create("ledger/address_key", "first") == "first"
     assert Settings(aws, "staging").create("ledger/address_key", "second") == "first"

@@ -1,5 +1,6 @@
 """Asking what has become of a mail."""
 
+import json
 import re
 import time
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from mailroom.ledger.table import Ledger
 from mailroom_ops.sandbox.faults import Fault, Kind
+from mailroom_ops.sandbox.smtp import SmtpSandbox
 from tests.api.client import Client, code, notice
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -29,6 +31,31 @@ def test_a_sent_mail_tells_its_story_and_nothing_private(client: Client) -> None
     assert timeline[2]["status"] == "sent"
     assert "KX4242" not in repr(answer)
     assert "lovelace" not in repr(answer)
+
+
+@pytest.mark.parametrize("provider", ["resend", "smtp", "http"])
+@pytest.mark.parametrize(
+    "quote", ["body was 'Your code is K7QX-9P'", "K7QX9P or 482-913", "app.example/r?token=S3cret"]
+)
+def test_what_a_provider_quotes_of_a_mail_is_in_no_timeline_and_no_log(
+    client: Client, relay: SmtpSandbox, provider: str, quote: str
+) -> None:
+    settings = relay.settings() if provider == "smtp" else client.sandbox.settings(provider)
+    for name, value in settings.items():
+        client.put(f"providers/{provider}/{name}", value)
+    client.put("senders/default/auth", json.dumps({"from": "no-reply@example.com", "providers": [provider]}))
+    refusal = f"4.7.1 {quote}" if provider == "smtp" else json.dumps({"message": quote})
+    status = 451 if provider == "smtp" else 429
+    client.sandbox.faults.add(provider, Fault(Kind.REPLY, status, body=refusal), count=50)  # all retries as well
+
+    sent = client.send(**code("K7QX9P", data={"code": "K7QX9P", "link": "https://app.example/r?token=S3cret"}))
+    answer = client.http("GET", f"/v1/emails/{sent.body['message_id']}")
+
+    details = [entry["detail"] for entry in answer.body["timeline"] if "detail" in entry]
+    assert len(details) > 1
+    assert all("…" in detail for detail in details)
+    for shown in (repr(answer), client.log, repr(client.rows())):
+        assert [part for part in ("K7QX", "482-913", "app.example", "S3cret") if part in shown] == []
 
 
 def test_a_queued_mail_can_be_asked_for_before_anybody_took_it_up(client: Client) -> None:

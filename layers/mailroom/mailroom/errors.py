@@ -12,7 +12,6 @@ MailroomError
     + AwsError              AWS understood the call and refused it (`aws/client.py`)
 """
 
-import re
 from typing import ClassVar
 
 __all__ = [
@@ -26,10 +25,6 @@ __all__ = [
     "TemporaryFailure",
     "UnknownOutcome",
 ]
-
-MAX_DETAIL_LENGTH = 200
-# Providers quote addresses, links and codes back at us; an error travels into logs and the ledger, they must not.
-PRIVATE = re.compile(r"\S*@\S*|https?://\S+|(?<!\w)\d{4,}(?!\w)|\b(?:re|sk|SG|key|whsec)[_.-][\w.-]+")
 
 
 class MailroomError(Exception):
@@ -55,7 +50,9 @@ class InvalidRequest(RequestError):
 
 
 class DeliveryError(MailroomError):
-    """A named party answered with `code`; `detail` is its wording with everything private removed.
+    """A failure of a party: a provider, an AWS service or our settings. `detail` is for operators.
+
+    `detail` reaches logs and the ledger: whoever raises an error with words from outside redacts them (`redaction.py`).
 
     `category` names the error in metrics and, in lower case, in ledger rows. Alarms and old rows depend on it.
     """
@@ -65,7 +62,7 @@ class DeliveryError(MailroomError):
     def __init__(self, party: str, code: str, detail: str = "", *, retry_after: float | None = None) -> None:
         self.party = party
         self.code = code
-        self.detail = PRIVATE.sub("…", " ".join(detail.split()))[:MAX_DETAIL_LENGTH]
+        self.detail = detail
         self.retry_after = retry_after
         super().__init__(f"{party}: {code}" + (f" ({self.detail})" if self.detail else ""))
 

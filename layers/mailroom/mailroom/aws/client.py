@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mailroom.errors import ConfigurationError, DeliveryError, TemporaryFailure
+from mailroom.redaction import redact
 
 __all__ = ["Aws", "AwsError", "Credentials", "sign"]
 
@@ -54,7 +55,7 @@ class AwsError(DeliveryError):
     category = "AwsRefusal"
 
     def __init__(self, service: str, code: str, body: Mapping[str, Any]) -> None:
-        super().__init__(service, code, str(body.get("message") or body.get("Message") or ""))
+        super().__init__(service, code, _message(body))
         self.body = body
 
 
@@ -165,8 +166,12 @@ def _failure(service: str, status: int, answer: Mapping[str, Any]) -> DeliveryEr
     if status >= 500 or code in TRANSIENT:
         return TemporaryFailure(service, code)
     if code in DENIED:
-        return ConfigurationError(service, code, str(answer.get("message") or answer.get("Message") or ""))
+        return ConfigurationError(service, code, _message(answer))
     return AwsError(service, code, answer)
+
+
+def _message(answer: Mapping[str, Any]) -> str:
+    return redact(str(answer.get("message") or answer.get("Message") or ""))
 
 
 def sign(

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
+from mailroom.model.email import Email
+from mailroom.redaction import redact
 
 __all__ = ["QUOTA_RETRY_SECONDS", "Case", "error_of"]
 
@@ -50,13 +52,23 @@ BY_STATUS: Mapping[int, tuple[type[DeliveryError], str]] = {
 
 
 def error_of(
-    party: str, cases: Sequence[Case], status: int, name: str, message: str, retry_after: float | None = None
+    party: str,
+    cases: Sequence[Case],
+    status: int,
+    name: str,
+    message: str,
+    emails: Sequence[Email],
+    retry_after: float | None = None,
 ) -> DeliveryError:
-    """Return the error that an HTTP answer means: by the provider's own table, else by its status."""
+    """Return the error that an HTTP answer means: by the provider's own table, else by its status.
+
+    `name` and `message` are the provider's words; the error has them without quotes of the `emails` in the request.
+    """
+    detail = redact(": ".join(part for part in (name, message) if part), *emails)
     for case in cases:
         if case.fits(status=status, name=name, message=message):
             waits = [seconds for seconds in (retry_after, case.retry_after) if seconds is not None]
-            return _error(case.error, party, case.code, name, message, max(waits, default=None))
+            return _error(case.error, party, case.code, detail, max(waits, default=None))
     kind, code = BY_STATUS.get(status, (TemporaryFailure, f"http_{status}"))
     if not name and not message and kind is PermanentFailure and status != 413:
         # Not the provider's answer but a proxy's, which knows nothing about this mail.
@@ -65,12 +77,9 @@ def error_of(
         kind, code = ConfigurationError, "redirected"
     if status < 300 or status >= 500:
         kind, code = UnknownOutcome, f"http_{status}"
-    return _error(kind, party, code, name, message, retry_after)
+    return _error(kind, party, code, detail, retry_after)
 
 
-def _error(
-    kind: type[DeliveryError], party: str, code: str, name: str, message: str, retry_after: float | None
-) -> DeliveryError:
-    detail = ": ".join(part for part in (name, message) if part)
+def _error(kind: type[DeliveryError], party: str, code: str, detail: str, retry_after: float | None) -> DeliveryError:
     can_retry = issubclass(kind, TemporaryFailure | UnknownOutcome)
     return kind(party, code, detail, retry_after=retry_after if can_retry else None)

@@ -3,7 +3,9 @@
 import re
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
+from mailroom.model.email import Email
 from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case
+from mailroom.redaction import redact, remove_quotes
 
 __all__ = ["ERRORS", "error_of_reply", "relay_id"]
 
@@ -74,25 +76,27 @@ IDS = (
 )
 
 
-def error_of_reply(stage: str, code: int, reply: bytes) -> DeliveryError:
-    """Return the error that a reply means, by the first row of the table that fits."""
+def error_of_reply(stage: str, code: int, reply: bytes, email: Email) -> DeliveryError:
+    """Return the error that a reply means, by the first row of the table that fits, without quotes of the mail."""
     text = " ".join(reply.decode(errors="replace").split())
+    detail = f"{stage}: {code} {redact(text, email)}"
     if not 400 <= code < 600:
         kind = UnknownOutcome if stage == "answer" else TemporaryFailure
-        return kind(PARTY, "garbage", f"unexpected reply at {stage}: {code} {text}")
+        return kind(PARTY, "garbage", f"unexpected reply at {detail}")
     # The class of an enhanced status code (RFC 3463) is more reliable than the number before it.
     enhanced = re.match(r"([45])\.\d{1,3}\.\d{1,3}\b", text)
     line = f"{enhanced[1] if enhanced and code != 421 else code // 100}{code % 100:02} {text}"
     case = next(case for case in ERRORS if case.fits(message=line, stage=stage))
     waits = [seconds for seconds in (_retry_after(text), case.retry_after) if seconds is not None]
     retry_after = max(waits, default=None) if case.error is TemporaryFailure else None
-    return case.error(PARTY, case.code, f"{stage}: {code} {text}", retry_after=retry_after)
+    return case.error(PARTY, case.code, detail, retry_after=retry_after)
 
 
-def relay_id(reply: bytes) -> str:
-    """Return the id that the relay gives the mail in its 250 reply; without one, the reply without addresses."""
+def relay_id(reply: bytes, email: Email) -> str:
+    """Return the id that the relay gives the mail in its 250 reply; without one, the reply without private parts."""
     text = re.sub(r"^2\.\d{1,3}\.\d{1,3} |\S*@\S*", "", " ".join(reply.decode(errors="replace").split())).strip()
-    return next((match[1] for pattern in IDS if (match := pattern.search(text))), text[:MAX_ID_TEXT_LENGTH])
+    id_ = next((match[1] for pattern in IDS if (match := pattern.search(text))), "")
+    return id_ or remove_quotes(text, email)[:MAX_ID_TEXT_LENGTH]
 
 
 def _retry_after(text: str) -> float | None:

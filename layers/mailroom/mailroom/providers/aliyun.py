@@ -92,7 +92,7 @@ class Aliyun:
                 raise UnknownOutcome(self.name, "garbage", "its answer has no id")
             return Receipt(body["EnvId"])
         name, message = str(body.get("Code") or ""), str(body.get("Message") or "")
-        raise error_of(self.name, ERRORS, answer.status, name, message, _retry_after(answer.headers))
+        raise error_of(self.name, ERRORS, answer.status, name, message, [email], _retry_after(answer.headers))
 
     def _form(self, email: Email) -> dict[str, str]:
         form = {

@@ -67,7 +67,7 @@ class Http:
                 raise UnknownOutcome(self.name, "garbage", "its answer has no id: see docs/providers/http.md")
             return Receipt(id_, _client.retry_after(answer.headers) or 0.0)
         message = str(body.get("message") or "")
-        raise error_of(self.name, ERRORS, answer.status, "", message, _client.retry_after(answer.headers))
+        raise error_of(self.name, ERRORS, answer.status, "", message, [email], _client.retry_after(answer.headers))
 
 
 def sign(secret: bytes, id_: str, timestamp: str, content: bytes) -> str:

@@ -14,6 +14,7 @@ from mailroom.model.email import Email
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._cases import Case, error_of
+from mailroom.redaction import redact
 
 __all__ = ["PROVIDER", "Mailgun"]
 
@@ -74,9 +75,9 @@ class Mailgun:
             # The answer to any unknown path, with a 200 (seen since 2016).
             raise ConfigurationError(self.name, "not_found", "no such path: check the endpoint and the domain")
         if answer.is_success:
-            raise UnknownOutcome(self.name, "garbage", message or "its answer has no id")
+            raise UnknownOutcome(self.name, "garbage", redact(message, email) or "its answer has no id")
         retry_after = _client.retry_after(answer.headers, message)
-        raise error_of(self.name, ERRORS, answer.status, "", message, retry_after)
+        raise error_of(self.name, ERRORS, answer.status, "", message, [email], retry_after)
 
 
 def _form(email: Email) -> dict[str, str]:

@@ -11,6 +11,7 @@ from mailroom.model.email import Email
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case, error_of
+from mailroom.redaction import redact
 
 __all__ = ["PROVIDER", "Postmark"]
 
@@ -64,14 +65,14 @@ class Postmark:
         id_, code, message = body.get("MessageID"), body.get("ErrorCode", 0), str(body.get("Message") or "")
         # A 200 may be a refusal: by its ErrorCode, or (2026) only by the text of its message.
         if answer.is_success and "inactive address" in message.lower():
-            raise PermanentFailure(self.name, "suppressed", message)
+            raise PermanentFailure(self.name, "suppressed", redact(message, email))
         if answer.is_success and isinstance(id_, str) and id_ and code == 0:
             return Receipt(id_, _client.hold_back(answer.headers))
         if answer.is_success and not code:
-            raise UnknownOutcome(self.name, "garbage", message or "its answer has no id")
+            raise UnknownOutcome(self.name, "garbage", redact(message, email) or "its answer has no id")
         status = 422 if answer.is_success else answer.status
         name = str(code) if "ErrorCode" in body else ""
-        raise error_of(self.name, ERRORS, status, name, message, _client.retry_after(answer.headers))
+        raise error_of(self.name, ERRORS, status, name, message, [email], _client.retry_after(answer.headers))
 
 
 def _payload(email: Email, stream: str) -> dict[str, Any]:

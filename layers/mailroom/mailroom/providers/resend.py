@@ -81,7 +81,7 @@ class Resend:
         if answer.status == 409 and name == SAME_KEY_OTHER_BODY:
             return [Receipt("", repeated=True)] * len(emails)  # it has these mails from an earlier request
         retry_after = _client.retry_after(answer.headers)
-        raise error_of(self.name, ERRORS, answer.status, name, message, retry_after)
+        raise error_of(self.name, ERRORS, answer.status, name, message, emails, retry_after)
 
 
 def _ids(body: Mapping[str, Any]) -> list[str]:

@@ -70,7 +70,7 @@ class SendGrid:
                 raise UnknownOutcome(self.name, "garbage", "its answer is not SendGrid's")
             return Receipt(id_, _client.hold_back(answer.headers))
         retry_after = _client.retry_after(answer.headers)
-        raise error_of(self.name, ERRORS, answer.status, "", _message(answer), retry_after)
+        raise error_of(self.name, ERRORS, answer.status, "", _message(answer), [email], retry_after)
 
 
 def _message(answer: _client.Answer) -> str:

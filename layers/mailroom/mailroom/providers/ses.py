@@ -96,7 +96,7 @@ class Ses:
         try:
             answer = self._client.send_email(**request)
         except ClientError as error:
-            raise _error(error) from None  # its text quotes addresses
+            raise _error(error, email) from None  # its text may quote the mail
         except ParamValidationError:
             raise PermanentFailure(self.name, "invalid", "botocore refused a parameter of the request") from None
         except CREDENTIAL_ERRORS as error:
@@ -153,13 +153,13 @@ def _tags(email: Email) -> "list[MessageTagTypeDef]":
     return [{"Name": ascii_tag(name), "Value": ascii_tag(value)} for name, value in email.tags.items() if value]
 
 
-def _error(error: ClientError) -> DeliveryError:
+def _error(error: ClientError, email: Email) -> DeliveryError:
     body = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     name, message = body.get("Code", ""), body.get("Message", "")
     if name.isdigit():  # botocore's own placeholder for an answer without a name
         name = message = ""
-    return error_of(Ses.name, ERRORS, status, name, message)
+    return error_of(Ses.name, ERRORS, status, name, message, [email])
 
 
 PROVIDER = ProviderSpec(create=Ses.from_settings, optional=("region", "configuration_set", "endpoint"))

@@ -60,14 +60,14 @@ class Smtp:
         content = compose(email, key, self._extra_headers(email, key))
         smtp = self._begin(email, len(content))
         try:
-            _command(smtp, "rcpt", f"RCPT TO:<{email.to}>", 250, 251)
-            _command(smtp, "data", "DATA", 354)
-            reply = _send_content(smtp, content)
+            _command(smtp, email, "rcpt", f"RCPT TO:<{email.to}>", 250, 251)
+            _command(smtp, email, "data", "DATA", 354)
+            reply = _send_content(smtp, email, content)
         except DeliveryError:
             _close(smtp)
             raise
         self._idle.append((time.time(), smtp))
-        return Receipt(relay_id(reply))
+        return Receipt(relay_id(reply, email))
 
     def close(self) -> None:
         while self._idle:
@@ -81,7 +81,7 @@ class Smtp:
             except DeliveryError:
                 # The reply may be older than the command, and nothing of this mail has been sent yet.
                 _close(smtp)
-        smtp = self._connect(email.from_.address.rpartition("@")[2])
+        smtp = self._connect(email)
         try:
             return _mail_from(smtp, email, size)
         except DeliveryError:
@@ -98,9 +98,9 @@ class Smtp:
                 _close(smtp)
         return None
 
-    def _connect(self, sender_domain: str) -> smtplib.SMTP:
-        relay, name = self._relay, self._relay.ehlo_name or sender_domain
-        with _stage("connect"):
+    def _connect(self, email: Email) -> smtplib.SMTP:
+        relay, name = self._relay, self._relay.ehlo_name or email.from_.address.rpartition("@")[2]
+        with _stage("connect", email):
             if relay.tls is Tls.IMPLICIT:
                 smtp: smtplib.SMTP = smtplib.SMTP_SSL(
                     relay.host, relay.port, name, timeout=self._connect_timeout, context=self._tls
@@ -108,7 +108,7 @@ class Smtp:
             else:
                 smtp = smtplib.SMTP(relay.host, relay.port, name, timeout=self._connect_timeout)
         try:
-            self._greet(smtp)
+            self._greet(smtp, email)
         except DeliveryError:
             _close(smtp)
             raise
@@ -116,9 +116,9 @@ class Smtp:
             smtp.sock.settimeout(self.timeout)
         return smtp
 
-    def _greet(self, smtp: smtplib.SMTP) -> None:
+    def _greet(self, smtp: smtplib.SMTP, email: Email) -> None:
         relay = self._relay
-        with _stage("ehlo"):
+        with _stage("ehlo", email):
             smtp.ehlo_or_helo_if_needed()
         has_starttls = smtp.has_extn("starttls")
         # A password is never sent in the clear unless the operator has set `none`.
@@ -126,11 +126,11 @@ class Smtp:
             hint = "it offers no STARTTLS: set providers/smtp/tls to implicit, or to none in a network of your own"
             raise ConfigurationError(PARTY, "no_tls", hint)
         if has_starttls and relay.tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
-            with _stage("tls"):
+            with _stage("tls", email):
                 smtp.starttls(context=self._tls)
                 smtp.ehlo_or_helo_if_needed()
         if relay.username:
-            with _stage("auth"):
+            with _stage("auth", email):
                 smtp.login(relay.username, relay.password)
 
     def _extra_headers(self, email: Email, key: str) -> dict[str, str]:
@@ -162,31 +162,31 @@ def _mail_from(smtp: smtplib.SMTP, email: Email, size: int) -> smtplib.SMTP:
             raise kind(PARTY, "non_ascii_address", "this relay takes only ASCII before the @ (it has no SMTPUTF8)")
         smtp.command_encoding = "utf-8"
         options += " SMTPUTF8 BODY=8BITMIME"
-    _command(smtp, "mail", f"MAIL FROM:<{email.from_.address}>{options}", 250)
+    _command(smtp, email, "mail", f"MAIL FROM:<{email.from_.address}>{options}", 250)
     return smtp
 
 
-def _command(smtp: smtplib.SMTP, stage: str, command: str, *expected: int) -> None:
-    with _stage(stage):
+def _command(smtp: smtplib.SMTP, email: Email, stage: str, command: str, *expected: int) -> None:
+    with _stage(stage, email):
         code, reply = smtp.docmd(command)
     if code not in expected:
-        raise error_of_reply(stage, code, reply)
+        raise error_of_reply(stage, code, reply, email)
 
 
-def _send_content(smtp: smtplib.SMTP, content: bytes) -> bytes:
+def _send_content(smtp: smtplib.SMTP, email: Email, content: bytes) -> bytes:
     """Send the mail and return the reply. Until the final dot is written, the relay cannot have taken the mail."""
     end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
-    with _stage("data"):
+    with _stage("data", email):
         smtp.send(re.sub(rb"(?m)^\.", b"..", content) + end)
-    with _stage("answer", without_reply=UnknownOutcome):
+    with _stage("answer", email, without_reply=UnknownOutcome):
         code, reply = smtp.getreply()
     if not 200 <= code < 300:
-        raise error_of_reply("answer", code, reply)
+        raise error_of_reply("answer", code, reply, email)
     return reply
 
 
 @contextmanager
-def _stage(stage: str, without_reply: type[DeliveryError] = TemporaryFailure) -> Iterator[None]:
+def _stage(stage: str, email: Email, without_reply: type[DeliveryError] = TemporaryFailure) -> Iterator[None]:
     """Raise the error that a failure of smtplib means at a stage, without its cause, which contains the reply."""
     try:
         yield
@@ -194,7 +194,7 @@ def _stage(stage: str, without_reply: type[DeliveryError] = TemporaryFailure) ->
         # smtplib's own text about a reply, such as that it is too long, is a str.
         reply = error.smtp_error
         code, text = (error.smtp_code, reply) if isinstance(reply, bytes) else (-1, b"")
-        raise error_of_reply(stage, code, text) from None
+        raise error_of_reply(stage, code, text, email) from None
     except smtplib.SMTPServerDisconnected:
         raise without_reply(PARTY, "no_answer", f"the connection was lost at {stage}") from None
     except smtplib.SMTPException:
