@@ -13,7 +13,7 @@ from mailroom.errors import DeliveryError, RequestError
 from mailroom.feedback import ses
 from mailroom.feedback.intake import Intake
 from mailroom.model.event import Report
-from mailroom.request import Request, answer, refuse, request_id
+from mailroom.request import Request, json_response, request_id, text_response
 
 
 def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -27,13 +27,13 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
         if "requestContext" not in event:  # IAM authenticated the caller. A failed event is retried twice, then kept
             return {"events": record(Report(ses.from_aws(event, time.time())))}
         try:
-            return answer(200, {"events": record(feedback.read(Request.from_event(event), intake.settings))})
+            return json_response(200, {"events": record(feedback.read(Request.from_event(event), intake.settings))})
         except RequestError as refusal:
             telemetry.log_refusal(logger, metrics, refusal)
-            return refuse(refusal.status, refusal.sentence)
+            return text_response(refusal.status, refusal.sentence)
         except DeliveryError as error:
             telemetry.log_failure(logger, metrics, error, "Report not recorded: a dependency failed")
-            return refuse(503, "This report could not be recorded. Please send it again.")
+            return text_response(503, "This report could not be recorded. Please send it again.")
 
     def record(report: Report) -> int:
         count = telemetry.log_events(logger, metrics, intake.process(report))

@@ -12,7 +12,7 @@ from mailroom import telemetry
 from mailroom.api import routes
 from mailroom.api.service import SendService
 from mailroom.aws.client import Aws
-from mailroom.request import answer, request_id
+from mailroom.request import json_response, request_id
 
 OPENAPI = Path(__file__).with_name("openapi.json")  # python -m mailroom.api.openapi makes it
 
@@ -34,13 +34,13 @@ def build(
         logger.append_keys(request_id=request_id(event) if is_http else None)
         metrics.add_metric("Asked", MetricUnit.Count, 1)
         if is_http and event["routeKey"] == "GET /openapi.json":
-            return answer(200, OPENAPI.read_text(encoding="utf-8"), {"cache-control": "public, max-age=300"})
+            return json_response(200, OPENAPI.read_text(encoding="utf-8"), {"cache-control": "public, max-age=300"})
         reply = routes.respond(send, event, deadline)
         for part in reply.parts or (reply,):
             telemetry.log_reply(logger, metrics, part, records_codes=records_codes)
         with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
             send.delivery.ledger.tally.flush()
-        return answer(reply.status, reply.body, reply.headers) if is_http else dict(reply.body)
+        return json_response(reply.status, reply.body, reply.headers) if is_http else dict(reply.body)
 
     return handler
 

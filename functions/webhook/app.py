@@ -12,7 +12,7 @@ from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
 from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Parcel
-from mailroom.request import AllowedNetworks, Request, answer, refuse, request_id
+from mailroom.request import AllowedNetworks, Request, json_response, request_id, text_response
 from mailroom.settings import Settings
 from mailroom.sources import logto
 
@@ -36,14 +36,14 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
             queue.put(Parcel.of(message))
         except RequestError as refusal:
             telemetry.log_refusal(logger, metrics, refusal)
-            return refuse(refusal.status, refusal.sentence)
+            return text_response(refusal.status, refusal.sentence)
         except DeliveryError as error:
             telemetry.log_failure(logger, metrics, error, "Message not queued: a dependency failed")
-            return refuse(503, "Email could not be sent. Please try again.")
+            return text_response(503, "Email could not be sent. Please try again.")
         facts = {"message_id": message.id, "tenant": tenant, "kind": message.kind, "lane": message.lane}
         logger.info("Accepted", extra=facts)
         metrics.add_metric("Accepted", MetricUnit.Count, 1)
-        return answer(200, {"message_id": message.id, "status": "accepted"})
+        return json_response(200, {"message_id": message.id, "status": "accepted"})
 
     return handler
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from mailroom.errors import ConfigurationError, RequestError
 
-__all__ = ["BODY_LENGTH", "AllowedNetworks", "Request", "answer", "parse_json", "refuse", "request_id"]
+__all__ = ["MAX_BODY_BYTES", "AllowedNetworks", "Request", "json_response", "parse_json", "request_id", "text_response"]
 
-BODY_LENGTH = 64 * 1024  # with its rendered Email beside it, a parcel still fits into one SQS message
-DEPTH = 32
+MAX_BODY_BYTES = 64 * 1024  # with its rendered Email beside it, a parcel still fits into one SQS message
+MAX_DEPTH = 32
 REQUEST_ID = re.compile(r"[\w=-]{1,64}", re.ASCII)
 
 
@@ -28,7 +28,7 @@ class AllowedNetworks:
 
     @classmethod
     def parse(cls, parameter: str, cidrs: str) -> "AllowedNetworks":
-        """Read a comma-separated list; an address with host bits, such as 203.0.113.5/24, means its network."""
+        """Parse a comma-separated list; an address with host bits, such as 203.0.113.5/24, stands for its network."""
         networks, malformed = [], []
         for entry in filter(None, map(str.strip, cidrs.split(","))):
             try:
@@ -38,7 +38,7 @@ class AllowedNetworks:
         return cls(parameter, tuple(networks), tuple(malformed))
 
     def require(self, address: str) -> None:
-        """Refuse an address outside the networks. A malformed entry is a ConfigurationError for all."""
+        """Raise a RequestError for an address outside the networks; a ConfigurationError if an entry is malformed."""
         if self.malformed:
             problem = f"{self.parameter} contains {', '.join(self.malformed)}, which is not a network"
             raise ConfigurationError("settings", "malformed", f"{problem}: change the parameter and deploy the stack")
@@ -48,7 +48,7 @@ class AllowedNetworks:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; header names in lower case, the body as the bytes that were sent."""
+    """An HTTP request, with header names in lower case and the body as bytes."""
 
     method: str
     path: Mapping[str, str]
@@ -80,8 +80,8 @@ class Request:
         if self.method != "POST":
             raise RequestError(405, "Use POST.")
 
-    def json(self, limit: int = BODY_LENGTH) -> Any:
-        """Return the parsed body, or refuse it with a sentence that says what is wrong."""
+    def json(self, limit: int = MAX_BODY_BYTES) -> Any:
+        """Return the parsed body; raise a RequestError with one sentence about the problem."""
         if self.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise RequestError(415, "Send the request as application/json.")
         if len(self.body) > limit:
@@ -97,7 +97,7 @@ def request_id(event: Any) -> str | None:
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse strictly: UTF-8, no duplicate keys, no NaN, no lone surrogates, no abyss of nesting."""
+    """Parse JSON strictly: UTF-8, no duplicate keys, no NaN, no lone surrogates, limited nesting."""
     try:
         value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False).encode()
@@ -107,7 +107,7 @@ def parse_json(body: bytes) -> Any:
         raise RequestError(400, "The request is nested too deeply.") from error
     except ValueError as error:
         raise RequestError(400, "The request is not valid JSON.") from error
-    if _depth(value) > DEPTH:
+    if _depth(value) > MAX_DEPTH:
         raise RequestError(400, "The request is nested too deeply.")
     return value
 
@@ -124,19 +124,19 @@ def _no_constant(name: str) -> None:
 
 
 def _depth(value: Any) -> int:
-    deepest, layer = 0, [value]
+    depth, layer = 0, [value]
     while layer:
-        deepest += 1
+        depth += 1
         layer = [
             child
             for parent in layer
             if isinstance(parent, dict | list)
             for child in (parent.values() if isinstance(parent, dict) else parent)
         ]
-    return deepest
+    return depth
 
 
-def answer(status: int, body: Mapping[str, Any] | str, headers: Mapping[str, str] = {}) -> dict[str, Any]:
+def json_response(status: int, body: Mapping[str, Any] | str, headers: Mapping[str, str] = {}) -> dict[str, Any]:
     """Return a JSON response for API Gateway; a body that is a text is JSON already."""
     return {
         "statusCode": status,
@@ -145,7 +145,7 @@ def answer(status: int, body: Mapping[str, Any] | str, headers: Mapping[str, str
     }
 
 
-def refuse(status: int, sentence: str) -> dict[str, Any]:
+def text_response(status: int, sentence: str) -> dict[str, Any]:
     """Return a response of one plain sentence: Logto shows it to the person who waits for the mail."""
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
     if status == 405:

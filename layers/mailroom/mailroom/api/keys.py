@@ -1,7 +1,7 @@
-"""Who may send over HTTP: named keys in `api/keys/{name}`, each perhaps for some tenants and some kinds only.
+"""API keys: the parameters `api/keys/{name}`, each for every tenant and kind, or for some only.
 
 A parameter holds the key itself, or {"key": "…", "tenants": ["acme"], "kinds": ["sign-in-code"]}. While a key is
-being replaced, both are there: one a line, or as a list.
+being rotated, the parameter holds both values: one per line, or as a list.
 """
 
 import hmac
@@ -19,17 +19,17 @@ __all__ = ["INVOKER", "Caller", "authenticate"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and for which tenants and kinds they may; None is all."""
+    """An authenticated caller, and the tenants and kinds that it may send; None stands for all."""
 
     name: str
     tenants: tuple[str, ...] | None = None
     kinds: tuple[str, ...] | None = None
 
-    def may(self, tenant: str, kind: str) -> bool:
+    def may_send(self, tenant: str, kind: str) -> bool:
         return not list(self._problems(tenant, kind))
 
     def require(self, tenant: str, kind: str) -> None:
-        """Refuse what is beyond this caller, and say all that is."""
+        """Raise an InvalidRequest that names each field beyond this caller's permissions."""
         if problems := list(self._problems(tenant, kind)):
             raise InvalidRequest(403, *problems)
 
@@ -40,11 +40,11 @@ class Caller:
             yield "kind", "This API key may not send mails of this kind."
 
 
-INVOKER = Caller("invoke")  # IAM has decided who may invoke the function
+INVOKER = Caller("invoke")  # IAM decides who may invoke the function
 
 
 class Key(BaseModel):
-    """What a parameter may hold beside a bare key. No field is unknown: a misspelt limit would be none."""
+    """A parameter that is a JSON object. An unknown field is an error: a misspelled limit would limit nothing."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -54,11 +54,11 @@ class Key(BaseModel):
 
 
 def authenticate(request: Request, settings: Settings) -> Caller:
-    """Return whose key the request bears."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    presented = given.strip().encode("utf-8", "surrogatepass") if scheme.lower() == "bearer" else b""
+    """Return the caller whose key a request carries."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    presented = token.strip().encode("utf-8", "surrogatepass") if scheme.lower() == "bearer" else b""
     caller, malformed = None, ""
-    # Compare with each of them, always: the time must not tell which one came close.
+    # Compare with every key, also after a match: the response time must not reveal which one was close.
     for name, value in settings.tree("api/keys").items():
         try:
             key = _read(value)

@@ -18,12 +18,12 @@ from mailroom.sources.direct import MAX_BATCH_SIZE, SendRequest
 __all__ = ["document"]
 
 Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-Answers = dict[str, tuple[str, ...]]
-Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Responses = dict[str, tuple[str, ...]]
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
-class Plain(GenerateJsonSchema):
-    """Without a title and a default for every field: the one says nothing, the other less."""
+class SchemaGenerator(GenerateJsonSchema):
+    """Leaves out titles, which repeat the field's name, and defaults, which are all empty."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -32,56 +32,56 @@ class Plain(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Answer(Shape):
-    """What came of one mail."""
+class Answer(Schema):
+    """The status of one message."""
 
     message_id: Id
     status: Literal[Status.ACCEPTED, Status.SENT, Status.SKIPPED, Status.FAILED, Status.UNKNOWN]
-    reason: str = Field(default="", description="Why it was skipped, has failed or is unknown.")
-    provider: str = Field(default="", description="Who took it.")
-    provider_id: str = Field(default="", description="What the provider calls it.")
+    reason: str = Field(default="", description="Why the message was skipped, has failed, or is unknown.")
+    provider: str = Field(default="", description="The provider that accepted it.")
+    provider_id: str = Field(default="", description="The provider's id of it.")
 
 
-class Problem(Shape):
+class Problem(Schema):
     field: str
     message: str
 
 
-class Refusal(Shape):
-    """Nothing was taken; each field that is at fault, with a sentence about it."""
+class Refusal(Schema):
+    """Nothing was accepted. Each invalid field, with a sentence about it."""
 
     status: Literal["refused"]
     errors: list[Problem]
 
 
-class Batch(Shape):
+class Batch(Schema):
     messages: list[SendRequest] = Field(min_length=1, max_length=MAX_BATCH_SIZE)
 
 
-class Results(Shape):
-    """What came of each mail, in the order in which they were given."""
+class Results(Schema):
+    """The status of each message, in the order of the request."""
 
     results: list[Answer | Refusal]
 
 
-class Entry(Shape):
-    """A step on the way: a status that was reached, a provider's answer to a try, or what it reported later."""
+class Entry(Schema):
+    """An attempt with the provider's answer, a status, or an event that the provider reported later."""
 
-    at: Moment
+    at: Timestamp
     status: str = ""
     event: str = ""
     reason: str = ""
     provider: str = ""
     answer: str = ""
-    detail: str = Field(default="", description="The provider's own words, with everything private taken out.")
+    detail: str = Field(default="", description="The provider's wording, without personal data and secrets.")
 
 
-class Email(Shape):
-    """What is known of a mail. What it said is not."""
+class Email(Schema):
+    """The record of a message, without its content."""
 
     message_id: Id
     tenant: str
@@ -91,11 +91,11 @@ class Email(Shape):
     reason: str = ""
     provider: str = ""
     provider_id: str = ""
-    created_at: Moment
+    created_at: Timestamp
     timeline: list[Entry]
 
 
-SHAPES = (SendRequest, Answer, Refusal, Batch, Results, Email)
+SCHEMAS = (SendRequest, Answer, Refusal, Batch, Results, Email)
 KEY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -105,49 +105,62 @@ KEY_HEADER = {
 ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-# What each operation may answer: by status, what it means and the shapes of its body.
-TROUBLE: Answers = {
-    "500": ("Something broke here.", "Answer", "Refusal"),
-    "503": ("Something Mailroom needs does not answer. Try again, with the same idempotency key.", "Answer", "Refusal"),
+# Responses of each operation: per status, its meaning and the schemas of its body.
+FAILURES: Responses = {
+    "500": ("Internal error.", "Answer", "Refusal"),
+    "503": (
+        "A dependency of Mailroom is not available. Repeat the request with the same idempotency key.",
+        "Answer",
+        "Refusal",
+    ),
 }
-REFUSALS: Answers = TROUBLE | {
-    "400": ("It is not JSON.", "Refusal"),
+REFUSALS: Responses = FAILURES | {
+    "400": ("The body is not valid JSON.", "Refusal"),
     "401": ("The API key is missing or wrong.", "Refusal"),
-    "413": ("It is too large.", "Refusal"),
-    "415": ("It is not sent as application/json.", "Refusal"),
-    "422": ("Fields are wrong: all of them are named.", "Refusal"),
+    "413": ("The body is too large.", "Refusal"),
+    "415": ("The content type is not application/json.", "Refusal"),
+    "422": ("Fields are invalid; all of them are named.", "Refusal"),
 }
-SEND: Answers = REFUSALS | {
-    "200": ("Sent, or skipped for the reason given.", "Answer"),
-    "202": ("Accepted: it is durably ours, and will be sent.", "Answer"),
+SEND: Responses = REFUSALS | {
+    "200": ("Sent, or skipped for the given reason.", "Answer"),
+    "202": ("Accepted: the message is stored durably, and will be sent.", "Answer"),
     "403": ("The API key may not send this.", "Refusal"),
-    "409": ("The idempotency key stands for another mail, or this mail is being sent at this moment.", "Refusal"),
-    "502": ("Failed: no provider took it.", "Answer"),
-    "504": ("Unknown: a provider may have taken it and never said so.", "Answer"),
+    "409": (
+        "The idempotency key was used for another message, or this message is being sent at this moment.",
+        "Refusal",
+    ),
+    "502": ("Failed: no provider accepted the message. A repeated request tries it anew.", "Answer"),
+    "504": ("Unknown: a provider may have accepted the message, but did not confirm it.", "Answer"),
 }
-SEND_BATCH: Answers = REFUSALS | {"200": ("What came of each.", "Results")}
-LOOK_UP: Answers = TROUBLE | {
-    "200": ("What is known of it.", "Email"),
+SEND_BATCH: Responses = REFUSALS | {"200": ("The status of each message.", "Results")}
+LOOK_UP: Responses = FAILURES | {
+    "200": ("The record of the message.", "Email"),
     "401": REFUSALS["401"],
-    "404": ("There is none, or none that this API key may ask for.", "Refusal"),
+    "404": ("No such message, or none that this API key may send.", "Refusal"),
 }
 
 
 def document() -> dict[str, Any]:
-    """Return the document."""
+    """Return the OpenAPI document."""
     _, schemas = models_json_schema(
-        [(shape, "validation") for shape in SHAPES], ref_template=_ref("{model}")["$ref"], schema_generator=Plain
+        [(schema, "validation") for schema in SCHEMAS],
+        ref_template=_ref("{model}")["$ref"],
+        schema_generator=SchemaGenerator,
     )
     batch = {"oneOf": [_ref("Batch"), schemas["$defs"]["Batch"]["properties"]["messages"]]}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Mailroom", "version": "1", "description": "Send one mail, or many, and ask after them."},
+        "info": {
+            "title": "Mailroom",
+            "version": "1",
+            "description": "Send one message, or many, and look up their status.",
+        },
         "security": [{"key": []}],
         "paths": {
             "/v1/emails": {
                 "post": {
                     "operationId": "send",
-                    "summary": "Send one mail",
+                    "summary": "Send one message",
                     "parameters": [KEY_HEADER],
                     "requestBody": _json(_ref("SendRequest")) | {"required": True},
                     "responses": _responses(SEND),
@@ -156,7 +169,7 @@ def document() -> dict[str, Any]:
             "/v1/emails/batch": {
                 "post": {
                     "operationId": "sendBatch",
-                    "summary": f"Send up to {MAX_BATCH_SIZE} mails, each with its own result",
+                    "summary": f"Send up to {MAX_BATCH_SIZE} messages, each with its own result",
                     "requestBody": _json(batch) | {"required": True},
                     "responses": _responses(SEND_BATCH),
                 }
@@ -164,7 +177,7 @@ def document() -> dict[str, Any]:
             "/v1/emails/{id}": {
                 "get": {
                     "operationId": "lookUp",
-                    "summary": "Ask what has become of a mail",
+                    "summary": "Look up the status of a message",
                     "parameters": [ID],
                     "responses": _responses(LOOK_UP),
                 }
@@ -185,10 +198,10 @@ def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"content": {"application/json": {"schema": schema}}}
 
 
-def _responses(answers: Answers) -> dict[str, Any]:
+def _responses(responses: Responses) -> dict[str, Any]:
     return {
         status: {"description": text, **_json(_ref(names[0]) if len(names) == 1 else {"anyOf": list(map(_ref, names))})}
-        for status, (text, *names) in sorted(answers.items())
+        for status, (text, *names) in sorted(responses.items())
     }
 
 

@@ -72,7 +72,7 @@ class SendService:
     def look_up(self, message_id: str, caller: Caller) -> Reply:
         """Return the status and timeline of a message."""
         record = self.delivery.ledger.read(message_id) if MESSAGE_ID.fullmatch(message_id) else None
-        if record is None or not caller.may(record.tenant, record.kind):
+        if record is None or not caller.may_send(record.tenant, record.kind):
             raise InvalidRequest(404, ("id", "There is no such email."))
         facts = {name: value for name in LOOK_UP_FIELDS if (value := getattr(record, name))}
         timeline = [

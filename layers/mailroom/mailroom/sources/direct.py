@@ -1,4 +1,4 @@
-"""An auth service that asks `send` itself: one JSON object a mail, or a list of them, by lambda invoke or over HTTP."""
+"""Requests of an auth service that calls `send`: one JSON object per message, or a list of them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from mailroom import untrusted
 from mailroom.errors import InvalidRequest
 from mailroom.model.kinds import KINDS, NOTICE_LIFETIME, Lane, lane_of
 from mailroom.model.message import Message, content_identity
-from mailroom.request import BODY_LENGTH, parse_json
+from mailroom.request import MAX_BODY_BYTES, parse_json
 from mailroom.sources.field_types import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
 
 __all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_SIZE", "SendRequest", "messages_of", "parse", "read_event"]
@@ -24,48 +24,59 @@ MAX_BATCH_BYTES = 1024 * 1024
 class Button(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    url: Link = Field(description="Where it leads.")
-    text: str | None = Field(default=None, max_length=untrusted.NAME_LENGTH, description="What stands on it.")
+    url: Link = Field(description="Its target.")
+    text: str | None = Field(default=None, max_length=untrusted.NAME_LENGTH, description="Its label.")
 
 
 class Data(BaseModel):
-    """What the mail says. A tenant's own templates see all that is in it, ours these."""
+    """The content of a message. The built-in templates use these fields, a tenant's own templates any."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    code: Code | None = Field(default=None, description="The code to type; a text, so that it keeps its leading zeros.")
-    link: Link | None = Field(default=None, description="The address to open.")
+    code: Code | None = Field(
+        default=None, description="The code to enter; a string, so that it keeps its leading zeros."
+    )
+    link: Link | None = Field(default=None, description="The URL to open.")
     title: str | None = Field(default=None, max_length=200, description="Subject and heading of a notification.")
     paragraphs: Paragraphs | None = Field(
-        default=None, description="Its text: a list, or one text with empty lines in it."
+        default=None, description="Text of a notification: a list, or one string with empty lines between paragraphs."
     )
-    button: Button | None = Field(default=None, description="Its button.")
-    facts: Facts | None = Field(default=None, description="Its table of names and values.")
-    application: Any = Field(default=None, description="What the mail is about: a name, or an object with one.")
-    organization: Any = Field(default=None, description="Whom an invitation is to join: a name, or an object with one.")
-    inviter: Any = Field(default=None, description="Who invites: a name, or an object with one.")
+    button: Button | None = Field(default=None, description="Button of a notification.")
+    facts: Facts | None = Field(default=None, description="Table of names and values of a notification.")
+    application: Any = Field(
+        default=None, description="Application that the message is about; a name, or an object with a `name`."
+    )
+    organization: Any = Field(
+        default=None, description="Organization that the invitee will join; a name, or an object with a `name`."
+    )
+    inviter: Any = Field(default=None, description="Person who invites; a name, or an object with a `name`.")
 
 
 class SendRequest(BaseModel):
-    """One mail to one reader."""
+    """One message to one recipient."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     kind: Name = Field(description=f"{', '.join(KINDS)}, or a kind of the tenant's own.")
-    to: Address = Field(description="The reader: exactly one address.")
-    tenant: Name | None = Field(default=None, description="Whose mail it is; `default` where nobody is named.")
-    locale: Locales | None = Field(default=None, description="The reader's languages, the best first.")
-    data: Data | None = Field(default=None, description="What the mail says.")
+    to: Address = Field(description="The recipient: exactly one address.")
+    tenant: Name | None = Field(
+        default=None, description="The tenant, which determines sender, brand and provider; by default, `default`."
+    )
+    locale: Locales | None = Field(default=None, description="The recipient's languages, the preferred one first.")
+    data: Data | None = Field(default=None, description="The content of the message.")
     idempotency_key: str | None = Field(
         default=None,
         min_length=1,
         max_length=255,
-        description="For 24 hours, the same key means the same mail, and the first answer to it.",
+        description="For 24 hours, requests with the same key are one message, and return its current status.",
     )
     mode: Literal["inline", "queued"] | None = Field(
-        default=None, description="`inline`, the default, sends before it answers; `queued` answers at once."
+        default=None,
+        description="`inline`, the default, responds when the message is sent; `queued` as soon as it is stored.",
     )
-    expires_in: Seconds | None = Field(default=None, description="For how many seconds it is worth sending.")
+    expires_in: Seconds | None = Field(
+        default=None, description="Seconds after which the message is not sent any more."
+    )
 
     @property
     def tenant_name(self) -> str:
@@ -116,7 +127,7 @@ def read_event(event: Any) -> Any:
 
 def parse(body: Any) -> SendRequest:
     """Return one request; raise InvalidRequest with all its problems."""
-    if len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")) > BODY_LENGTH:
+    if len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")) > MAX_BODY_BYTES:
         raise InvalidRequest(413, ("body", "One message may have 64 kB."))
     problems = dict(_missing_content(body))
     try:
