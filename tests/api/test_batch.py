@@ -1,4 +1,4 @@
-"""Many mails in one request, each with its own result."""
+"""Batches: many messages in one request, each with its own result."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mailroom_ops.sandbox.faults import Fault, Kind
 from tests.api.client import Client, code, notice
 
 
-def test_each_mail_has_its_own_result_in_its_place(client: Client) -> None:
+def test_each_mail_of_a_batch_has_its_own_result_in_order(client: Client) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
     batch = [code(), code(to="nobody"), code(value="KX5353"), notice(mode="queued"), "what?"]
 
@@ -19,7 +19,7 @@ def test_each_mail_has_its_own_result_in_its_place(client: Client) -> None:
     assert [mail.message_id for mail in client.mails()] == [results[2]["message_id"]]
 
 
-def test_over_http_a_list_and_an_object_mean_the_same(client: Client) -> None:
+def test_a_batch_may_be_a_list_or_an_object(client: Client) -> None:
     batch = [code(idempotency_key="a"), notice(idempotency_key="b")]
 
     first = client.http("POST", "/v1/emails/batch", batch)
@@ -33,35 +33,37 @@ def test_over_http_a_list_and_an_object_mean_the_same(client: Client) -> None:
 @pytest.mark.parametrize(
     "body", [{}, [], {"messages": []}, {"messages": [code()] * 101}, {"messages": [code()], "more": 1}]
 )
-def test_a_batch_is_a_list_of_one_to_a_hundred(client: Client, body: Any) -> None:
+def test_a_batch_has_one_to_a_hundred_messages(client: Client, body: Any) -> None:
     answer = client.http("POST", "/v1/emails/batch", body)
     assert (answer.status, answer.body["errors"][0]["field"]) == (422, "messages")
     assert client.mails() == []
 
 
-def test_a_single_mail_is_not_taken_for_a_batch_nor_a_batch_for_one(client: Client) -> None:
+def test_a_single_request_is_no_batch_and_a_batch_no_single_request(client: Client) -> None:
     assert client.http("POST", "/v1/emails/batch", code()).status == 422
     assert client.http("POST", "/v1/emails", [code()]).status == 422
 
 
-def test_a_key_in_the_header_cannot_stand_for_many_mails(client: Client) -> None:
+def test_a_batch_takes_no_idempotency_key_in_the_header(client: Client) -> None:
     answer = client.http("POST", "/v1/emails/batch", [code()], idempotency_key="k")
     assert (answer.status, answer.body["errors"][0]["field"]) == (422, "idempotency-key")
 
 
 def test_the_same_mail_twice_in_a_batch_is_sent_once(client: Client) -> None:
-    one, two, three = client.invoke([code(idempotency_key="k"), code(idempotency_key="k"), code(value="1")])["results"]
-    assert one == two
-    assert three["status"] == "sent"
+    first, repeated, other = client.invoke([code(idempotency_key="k"), code(idempotency_key="k"), code(value="1")])[
+        "results"
+    ]
+    assert first == repeated
+    assert other["status"] == "sent"
     assert len(client.mails()) == 2
 
 
-def test_two_codes_for_one_reader_in_a_batch_are_in_the_order_given(client: Client) -> None:
+def test_two_codes_for_one_recipient_in_a_batch_are_both_sent_in_order(client: Client) -> None:
     results = client.invoke([code(value="111111"), code(value="222222")])["results"]
     assert [result["status"] for result in results] == ["sent", "sent"]
 
 
-def test_what_a_provider_does_not_take_at_once_goes_by_queue(client: Client) -> None:
+def test_a_mail_of_a_batch_that_no_provider_accepts_at_once_is_queued(client: Client) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 2)
 
     first, second = client.invoke([code(), notice()])["results"]
@@ -72,7 +74,7 @@ def test_what_a_provider_does_not_take_at_once_goes_by_queue(client: Client) -> 
     assert sum(client.slept) == 0
 
 
-def test_when_time_runs_short_the_rest_goes_by_queue_and_when_it_is_over_nothing_more_is_taken(client: Client) -> None:
+def test_a_batch_that_runs_out_of_time_queues_the_rest_then_refuses_it(client: Client) -> None:
     client.function.seconds_left = 9
     (queued,) = client.invoke([code(idempotency_key="k")])["results"]
     client.function.seconds_left = 1
@@ -94,7 +96,7 @@ def test_a_single_mail_goes_by_queue_when_time_runs_short(client: Client) -> Non
     assert [parcel.message.id for parcel in client.queued("codes")] == [answer.body["message_id"]]
 
 
-def test_a_hundred_mails_go_in_one_request(client: Client) -> None:
+def test_a_hundred_mails_are_sent_in_one_request(client: Client) -> None:
     batch = [code(to=f"reader{number}@reader.example", value=f"{number:06}") for number in range(100)]
 
     results = client.http("POST", "/v1/emails/batch", {"messages": batch}).body["results"]
@@ -107,7 +109,7 @@ def test_a_hundred_mails_go_in_one_request(client: Client) -> None:
     assert {parcel.message.id for parcel in client.queued("codes")} == queued
 
 
-def test_a_mail_that_breaks_something_does_not_hold_up_the_next(
+def test_a_mail_that_crashes_does_not_stop_the_rest_of_its_batch(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renderer = type(client.service.delivery.renderer)

@@ -1,4 +1,4 @@
-"""What docs/send.md and events/ show is what works."""
+"""The examples of docs/send.md and events/ work."""
 
 import json
 import re
@@ -24,12 +24,12 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", blocks("json"), ids=["one", "many"])
-def test_each_request_of_the_page_is_accepted(client: Client, text: str) -> None:
+def test_each_request_in_the_docs_is_accepted(client: Client, text: str) -> None:
     answer = client.invoke(json.loads(text))
     assert {result["status"] for result in answer.get("results", [answer])} <= {"sent", "accepted"}
 
 
-def test_the_commands_of_the_page_send_a_mail(stack: Running) -> None:
+def test_the_commands_in_the_docs_send_a_mail(stack: Running) -> None:
     if not shutil.which("curl"):
         pytest.skip("needs curl: install it with apt-get install curl")
     to = stack.address()
@@ -41,7 +41,7 @@ def test_the_commands_of_the_page_send_a_mail(stack: Running) -> None:
     assert json.loads(done.stdout)["message_id"] == stack.mail_to(to).message_id
 
 
-def test_the_program_of_the_page_sends_a_mail(stack: Running) -> None:
+def test_the_program_in_the_docs_sends_a_mail(stack: Running) -> None:
     to = stack.address()
     program = blocks("python")[0].replace(LOCAL, stack.url).replace("reader@example.com", to)
 
@@ -52,7 +52,7 @@ def test_the_program_of_the_page_sends_a_mail(stack: Running) -> None:
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
-def test_each_event_in_the_repository_is_answered(client: Client, path: Path) -> None:
+def test_each_sample_event_is_answered(client: Client, path: Path) -> None:
     event: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if "routeKey" not in event:
         answer = client.invoke(event)
@@ -64,7 +64,7 @@ def test_each_event_in_the_repository_is_answered(client: Client, path: Path) ->
     assert client.function(event)["statusCode"] == 401
 
 
-def test_the_page_names_every_field_status_and_kind(root: Path) -> None:
+def test_the_docs_name_every_field_status_and_kind(root: Path) -> None:
     described = json.loads((root / "functions/send/openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
     kinds = described["SendRequest"]["properties"]["kind"]["description"].split(", or ")[0].split(", ")
     words = [*described["SendRequest"]["properties"], *described["Answer"]["properties"]["status"]["enum"], *kinds]

@@ -1,4 +1,4 @@
-"""Asking again: one request is one mail, whoever repeats it, however often, and whatever died in between."""
+"""Repeated requests: one request is one mail, in spite of retries, concurrency and crashes."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ def clock(client: Client) -> Clock:
     return clock
 
 
-def test_the_same_key_and_body_get_the_first_answer(client: Client) -> None:
+def test_the_same_key_and_request_get_the_same_response(client: Client) -> None:
     request = code(idempotency_key="order-1")
     first = client.send(**request)
 
@@ -41,7 +41,7 @@ def test_the_same_key_and_body_get_the_first_answer(client: Client) -> None:
     assert len(client.logged("Idempotent replay")) == 2
 
 
-def test_the_key_may_come_as_a_header(client: Client) -> None:
+def test_the_idempotency_key_may_be_a_header(client: Client) -> None:
     first = client.http("POST", "/v1/emails", code(), idempotency_key="order-1")
 
     assert client.send(**code(idempotency_key="order-1")).body == first.body
@@ -68,10 +68,10 @@ def test_the_same_key_for_another_mail_is_refused(client: Client, change: dict[s
 
 
 def test_a_key_belongs_to_its_tenant(client: Client) -> None:
-    ours = client.send(**code(idempotency_key="order-1"))
-    theirs = client.send(**code(idempotency_key="order-1", tenant="acme"))
+    default = client.send(**code(idempotency_key="order-1"))
+    acme = client.send(**code(idempotency_key="order-1", tenant="acme"))
 
-    assert ours.body["message_id"] != theirs.body["message_id"]
+    assert default.body["message_id"] != acme.body["message_id"]
     assert len(client.mails()) == 2
 
 
@@ -87,7 +87,7 @@ def test_a_key_is_kept_for_a_day(client: Client, clock: Clock) -> None:
     assert len(client.mails()) == 2
 
 
-def test_the_first_answer_stays_when_the_provider_has_told_more(client: Client) -> None:
+def test_a_repeated_request_does_not_reveal_a_later_bounce(client: Client) -> None:
     first = client.send(**code(idempotency_key="order-1"))
     key = {"pk": {"S": f"message#{first.body['message_id']}"}}
     update = {
@@ -145,18 +145,18 @@ def test_a_mail_that_may_have_been_sent_is_not_sent_again(client: Client, relay:
     assert len(client.mails()) == 1
 
 
-def test_a_twin_that_is_still_running_is_told_to_come_back(client: Client) -> None:
+def test_a_request_repeated_while_the_first_one_runs_is_a_conflict(client: Client) -> None:
     request = code(idempotency_key="order-1")
     client.sandbox.faults.add("resend", Kind.HOLD)
     running = threading.Thread(target=client.function, args=(request,))
     running.start()
     client.sandbox.faults.wait_held()
 
-    twin = client.new_process().send(**request)
+    concurrent = client.new_process().send(**request)
 
     client.sandbox.faults.release()
     running.join()
-    assert (twin.status, twin.headers["retry-after"]) == (409, "1")
+    assert (concurrent.status, concurrent.headers["retry-after"]) == (409, "1")
     after = client.send(**request)
     assert (after.status, after.body["status"]) == (200, "sent")
     assert len(client.mails()) == 1
@@ -166,7 +166,7 @@ def die(*_: Any) -> None:
     raise SystemExit
 
 
-def test_what_a_dead_process_began_is_finished_under_the_same_name(
+def test_a_repeated_request_finishes_the_message_of_a_crashed_process(
     client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process dies after the provider took the mail and before that was written down."""
@@ -187,7 +187,7 @@ def test_what_a_dead_process_began_is_finished_under_the_same_name(
 
 
 @pytest.mark.parametrize("request_", [code(idempotency_key="order-1"), code()], ids=["with a key", "without"])
-def test_a_process_that_died_before_the_mail_left_loses_nothing(
+def test_a_process_that_crashed_before_sending_loses_nothing(
     client: Client, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
 ) -> None:
     with monkeypatch.context() as dying:
@@ -200,7 +200,7 @@ def test_a_process_that_died_before_the_mail_left_loses_nothing(
     assert len(client.mails()) == 1
 
 
-def test_what_a_dead_process_left_lying_is_not_sent_after_its_time(
+def test_a_message_of_a_crashed_process_is_not_sent_after_it_expired(
     client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = code(idempotency_key="order-1", expires_in=30)
@@ -216,7 +216,7 @@ def test_what_a_dead_process_left_lying_is_not_sent_after_its_time(
     assert client.mails() == []
 
 
-def test_without_a_key_the_same_words_within_a_minute_are_one_mail(client: Client, clock: Clock) -> None:
+def test_without_a_key_the_same_content_within_a_minute_is_one_mail(client: Client, clock: Clock) -> None:
     first = client.send(**code())
     second = client.send(**code(locale="de"))
 
@@ -226,13 +226,13 @@ def test_without_a_key_the_same_words_within_a_minute_are_one_mail(client: Clien
     assert len(client.mails()) == 2
 
 
-def test_without_a_key_other_words_are_another_mail(client: Client) -> None:
+def test_without_a_key_other_content_is_another_mail(client: Client) -> None:
     for request in (code(), code(value="KX5353"), notice(), notice(title="Your receipt"), code(to="b@reader.example")):
         assert client.invoke(request)["status"] == "sent"
     assert len(client.mails()) == 5
 
 
-def test_without_a_key_a_failed_mail_can_be_asked_for_again_at_once(client: Client) -> None:
+def test_without_a_key_a_failed_mail_is_sent_when_its_request_is_repeated(client: Client) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
     first = client.send(**code())
     second = client.send(**code())
@@ -241,7 +241,7 @@ def test_without_a_key_a_failed_mail_can_be_asked_for_again_at_once(client: Clie
     assert first.body["message_id"] != second.body["message_id"]
 
 
-def test_without_a_key_a_mail_nobody_could_send_goes_once_there_is_a_provider(client: Client) -> None:
+def test_without_a_key_an_unconfigured_mail_is_sent_once_a_provider_is_set_up(client: Client) -> None:
     key = client.sandbox.settings("resend")["api_key"]
     client.remove("providers/resend/api_key")
     assert client.invoke(code())["reason"] == "email_not_configured"
@@ -259,7 +259,7 @@ def test_an_older_code_is_not_sent_after_a_newer_one(client: Client, clock: Cloc
     assert client.invoke(code(value="111111"))["reason"] == "superseded"
 
 
-def test_a_queued_mail_asked_for_twice_is_sent_once(client: Client) -> None:
+def test_a_queued_mail_whose_request_is_repeated_is_sent_once(client: Client) -> None:
     request = code(mode="queued", idempotency_key="order-1")
     first, second = client.send(**request), client.send(**request)
 
@@ -273,7 +273,7 @@ def test_a_queued_mail_asked_for_twice_is_sent_once(client: Client) -> None:
     assert len(client.mails()) == 1
 
 
-def test_without_a_key_a_queued_mail_that_is_on_its_way_is_a_duplicate(client: Client) -> None:
+def test_without_a_key_a_repeated_queued_request_is_a_duplicate(client: Client) -> None:
     first = client.send(**code(mode="queued"))
     for parcel in client.queued("codes"):
         client.service.delivery.deliver(parcel, time.time() + 20)
@@ -285,7 +285,7 @@ def test_without_a_key_a_queued_mail_that_is_on_its_way_is_a_duplicate(client: C
     }
 
 
-def test_nothing_that_is_kept_tells_what_was_asked(client: Client) -> None:
+def test_deduplication_rows_contain_nothing_private(client: Client) -> None:
     client.send(**code(idempotency_key="reader@reader.example-KX4242"))
     client.send(**code(value="KX5353"))
 
@@ -296,12 +296,12 @@ def test_nothing_that_is_kept_tells_what_was_asked(client: Client) -> None:
         assert secret not in repr(client.rows())
 
 
-def test_a_request_of_another_process_is_known_here(client: Client) -> None:
+def test_a_request_is_deduplicated_across_processes(client: Client) -> None:
     first = client.send(**code(idempotency_key="order-1"))
     assert client.new_process().send(**code(idempotency_key="order-1")) == first
 
 
-def test_the_answer_to_a_message_that_was_renewed_is_the_renewed_one(client: Client) -> None:
+def test_two_repetitions_of_a_failed_request_become_one_new_message(client: Client) -> None:
     """Two callers without a key ask again after the same failure: they get one mail."""
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
     client.send(**code())

@@ -1,4 +1,4 @@
-"""Who may ask over HTTP, and for what."""
+"""API keys: who may send over HTTP, and which tenants and kinds."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ from tests.api.client import KEY, Client, code, notice
     ids=lambda headers: ascii(headers),
 )
 @pytest.mark.parametrize("path", ["/v1/emails", "/v1/emails/batch", "/v1/emails/" + "0" * 32])
-def test_without_a_good_key_nobody_gets_in(client: Client, headers: dict[str, str], path: str) -> None:
+def test_without_a_valid_key_nobody_is_authenticated(client: Client, headers: dict[str, str], path: str) -> None:
     answer = client.http("GET" if path.endswith("0") else "POST", path, code(), **headers)
 
     assert answer.status == 401
@@ -36,7 +36,7 @@ def test_without_a_good_key_nobody_gets_in(client: Client, headers: dict[str, st
     assert client.logged("Refused")[0]["fields"] == ["authorization"]
 
 
-def test_with_no_keys_at_all_nobody_gets_in(client: Client) -> None:
+def test_without_any_key_configured_nobody_is_authenticated(client: Client) -> None:
     client.remove("api/keys/local")
     for key in ("", "anything", KEY):
         assert client.http("POST", "/v1/emails", code(), key=key).status == 401
@@ -53,20 +53,20 @@ def test_with_no_keys_at_all_nobody_gets_in(client: Client) -> None:
         json.dumps({"key": ["another", KEY], "tenants": None}),
     ],
 )
-def test_a_parameter_may_hold_several_keys_so_that_one_can_be_replaced(client: Client, value: str) -> None:
+def test_a_parameter_may_hold_several_values_of_a_key_during_rotation(client: Client, value: str) -> None:
     client.put("api/keys/local", value)
     assert client.send(**code()).status == 200
     assert client.http("POST", "/v1/emails", code(), key="").status == 401
 
 
-def test_each_name_has_its_key(client: Client) -> None:
+def test_each_named_key_is_valid(client: Client) -> None:
     client.put("api/keys/billing", "billing-key")
     client.put("api/keys/auth", "auth-key")
     assert client.http("POST", "/v1/emails", code(), key="billing-key").status == 200
     assert client.http("POST", "/v1/emails", code(value="1"), key="auth-key").status == 200
 
 
-def test_bearer_may_be_written_in_any_case(client: Client) -> None:
+def test_the_scheme_bearer_is_case_insensitive(client: Client) -> None:
     assert client.http("POST", "/v1/emails", code(), key="", authorization=f"bEARER {KEY}").status == 200
 
 
@@ -81,7 +81,7 @@ def test_bearer_may_be_written_in_any_case(client: Client) -> None:
         ({"tenants": ["acme"], "kinds": ["notification"]}, code(tenant="other"), ["tenant", "kind"]),
     ],
 )
-def test_a_key_sends_only_what_it_is_for(
+def test_a_key_sends_only_its_tenants_and_kinds(
     client: Client, scope: dict[str, Any], request_: dict[str, Any], fields: list[str]
 ) -> None:
     client.put("api/keys/local", json.dumps({"key": KEY, **scope}))
@@ -93,12 +93,12 @@ def test_a_key_sends_only_what_it_is_for(
     assert result["status"] == ("refused" if fields else "sent")
 
 
-def test_a_key_sees_only_what_it_may_send(client: Client) -> None:
+def test_a_key_looks_up_only_what_it_may_send(client: Client) -> None:
     client.put("api/keys/acme", json.dumps({"key": "acme-key", "tenants": ["acme"]}))
-    ours, theirs = client.send(**code()).body["message_id"], client.send(**code(tenant="acme")).body["message_id"]
+    default, acme = client.send(**code()).body["message_id"], client.send(**code(tenant="acme")).body["message_id"]
 
-    assert client.http("GET", f"/v1/emails/{theirs}", key="acme-key").status == 200
-    hidden, missing = (client.http("GET", f"/v1/emails/{id_}", key="acme-key") for id_ in (ours, "0" * 32))
+    assert client.http("GET", f"/v1/emails/{acme}", key="acme-key").status == 200
+    hidden, missing = (client.http("GET", f"/v1/emails/{id_}", key="acme-key") for id_ in (default, "0" * 32))
     assert hidden.status == 404
     assert hidden == missing
 
@@ -113,7 +113,7 @@ def test_a_key_sees_only_what_it_may_send(client: Client) -> None:
         f'{{"key": "{KEY}", "kinds": "x"}}',
     ],
 )
-def test_a_malformed_parameter_opens_nothing_and_is_named_in_the_log(client: Client, value: str) -> None:
+def test_a_malformed_parameter_admits_nobody_and_is_named_in_the_log(client: Client, value: str) -> None:
     client.put("api/keys/broken", value)
     client.put("api/keys/local", "another-key")
 

@@ -1,4 +1,4 @@
-"""Asking what has become of a mail."""
+"""Look-ups of a message's status and timeline."""
 
 import json
 import re
@@ -15,16 +15,16 @@ from tests.api.client import Client, code, notice
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def test_a_sent_mail_tells_its_story_and_nothing_private(client: Client) -> None:
+def test_a_look_up_returns_the_timeline_and_nothing_private(client: Client) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503))
     sent = client.send(**code(to="ada.lovelace@reader.example"))
 
     answer = client.http("GET", f"/v1/emails/{sent.body['message_id']}")
 
     assert answer.status == 200
-    told = dict(answer.body)
-    timeline, created_at = told.pop("timeline"), told.pop("created_at")
-    assert told == sent.body | {"tenant": "default", "kind": "sign-in-code", "to": "a•••@reader.example"}
+    facts = dict(answer.body)
+    timeline, created_at = facts.pop("timeline"), facts.pop("created_at")
+    assert facts == sent.body | {"tenant": "default", "kind": "sign-in-code", "to": "a•••@reader.example"}
     assert all(MOMENT.fullmatch(moment) for moment in (created_at, *(entry["at"] for entry in timeline)))
     assert [entry.get("provider") for entry in timeline] == ["resend", "resend", None]
     assert timeline[1]["answer"] == "accepted"
@@ -58,7 +58,7 @@ def test_what_a_provider_quotes_of_a_mail_is_in_no_timeline_and_no_log(
         assert [part for part in ("K7QX", "482-913", "app.example", "S3cret") if part in shown] == []
 
 
-def test_a_queued_mail_can_be_asked_for_before_anybody_took_it_up(client: Client) -> None:
+def test_a_queued_mail_can_be_looked_up_before_it_is_delivered(client: Client) -> None:
     queued = client.send(**notice(mode="queued"))
     path = f"/v1/emails/{queued.body['message_id']}"
     assert client.http("GET", path).body["status"] == "accepted"
@@ -69,7 +69,7 @@ def test_a_queued_mail_can_be_asked_for_before_anybody_took_it_up(client: Client
     assert client.http("GET", path).body["status"] == "sent"
 
 
-def test_a_failed_mail_says_why(client: Client) -> None:
+def test_a_look_up_of_a_failed_mail_returns_the_reason(client: Client) -> None:
     client.put("providers/resend/api_key", "wrong")
     failed = client.send(**code())
     answer = client.http("GET", f"/v1/emails/{failed.body['message_id']}")
@@ -79,7 +79,7 @@ def test_a_failed_mail_says_why(client: Client) -> None:
 @pytest.mark.parametrize(
     "id_", ["0" * 32, "x", "%20", "batch", "message#1", "a" * 500, "0" * 31 + "G", "0" * 32 + "\n"]
 )
-def test_what_is_not_there_is_one_plain_sentence(client: Client, id_: str) -> None:
+def test_an_unknown_id_is_one_plain_sentence(client: Client, id_: str) -> None:
     answer = client.http("GET", f"/v1/emails/{id_}")
     assert answer.status == 404
     assert answer.body == {"status": "refused", "errors": [{"field": "id", "message": "There is no such email."}]}
@@ -100,7 +100,7 @@ def test_a_crash_is_answered_without_its_details(client: Client, monkeypatch: py
     assert secret not in client.log + repr(answer)
 
 
-def test_while_the_ledger_is_away_it_says_so(client: Client) -> None:
+def test_without_its_ledger_a_look_up_is_a_503(client: Client) -> None:
     client.aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
     answer = client.http("GET", "/v1/emails/" + "0" * 32)
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")

@@ -1,4 +1,4 @@
-"""What a caller hears of one mail, and what the log says of it."""
+"""Responses to a single request, and their log lines."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.api.client import Client, Response, code, notice
 RECORDED = "Code logged because RecordCodeOnFailure is enabled"
 
 
-def test_a_mail_is_sent_before_the_answer_comes(client: Client) -> None:
+def test_an_inline_mail_is_sent_before_the_response(client: Client) -> None:
     answer = client.invoke(code(locale=["de", "en"]))
 
     (mail,) = client.mails()
@@ -34,11 +34,11 @@ def test_a_mail_is_sent_before_the_answer_comes(client: Client) -> None:
     assert (mail.to, mail.locale) == ("reader@reader.example", "de")
     assert "KX4242" in mail.text
     (line,) = client.logged("Email sent successfully")
-    told = {"level": "INFO", "message_id": mail.message_id, "provider": "resend", "provider_id": mail.id}
-    assert line.items() >= told.items()
+    facts = {"level": "INFO", "message_id": mail.message_id, "provider": "resend", "provider_id": mail.id}
+    assert line.items() >= facts.items()
 
 
-def test_over_http_the_same_request_has_the_same_answer(client: Client) -> None:
+def test_a_request_over_http_gets_the_same_status(client: Client) -> None:
     answer = client.send(**code())
 
     (mail,) = client.mails()
@@ -51,7 +51,7 @@ def test_over_http_the_same_request_has_the_same_answer(client: Client) -> None:
     }
 
 
-def test_a_queued_mail_is_on_its_lane_when_the_answer_comes(client: Client) -> None:
+def test_a_queued_mail_is_on_its_queue_when_the_response_arrives(client: Client) -> None:
     first = client.send(**code(mode="queued", tenant="acme", expires_in=90))
     second = client.send(**notice(mode="queued"))
 
@@ -65,7 +65,7 @@ def test_a_queued_mail_is_on_its_lane_when_the_answer_comes(client: Client) -> N
     assert [line["message_id"] for line in client.logged("Accepted")] == [message.id, second.body["message_id"]]
 
 
-def test_without_a_provider_the_caller_gets_success_and_the_log_says_why(client: Client) -> None:
+def test_without_a_provider_the_caller_gets_success_and_the_log_a_warning(client: Client) -> None:
     client.remove("providers/resend/api_key")
 
     answer = client.send(**code())
@@ -76,7 +76,7 @@ def test_without_a_provider_the_caller_gets_success_and_the_log_says_why(client:
     assert (line["level"], line["reason"]) == ("WARNING", "email_not_configured")
 
 
-def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_warns(client: Client) -> None:
+def test_without_a_from_address_resend_uses_its_test_sender_with_a_warning(client: Client) -> None:
     client.remove("senders/default/auth")
 
     assert client.invoke(code())["status"] == "sent"
@@ -155,15 +155,15 @@ def test_the_log_names_a_suppressed_recipient_as_the_reason(client: Client) -> N
     assert (line["reason"], "provider" in line) == ("suppressed", False)
 
 
-def test_who_looks_a_mail_up_hears_that_its_reader_is_suppressed(client: Client) -> None:
+def test_a_look_up_reveals_that_the_recipient_is_suppressed(client: Client) -> None:
     suppress(client, "reader@reader.example")
 
-    found = client.http("GET", f"/v1/emails/{client.send(**notice()).body['message_id']}")
+    look_up = client.http("GET", f"/v1/emails/{client.send(**notice()).body['message_id']}")
 
-    assert (found.body["status"], found.body["reason"]) == ("skipped", "suppressed")
+    assert (look_up.body["status"], look_up.body["reason"]) == ("skipped", "suppressed")
 
 
-def test_a_notification_has_a_sender_of_its_own_and_a_tenants_code_falls_back_to_the_default(client: Client) -> None:
+def test_notifications_have_their_own_sender_and_codes_fall_back_to_the_default(client: Client) -> None:
     client.put("senders/default/notification", '{"from": "News <news@example.com>"}')
     client.put("senders/acme/notification", '{"from": "Acme news <news@acme.example>"}')
 
@@ -178,7 +178,7 @@ def test_a_notification_has_a_sender_of_its_own_and_a_tenants_code_falls_back_to
 
 
 @pytest.mark.parametrize("records", [False, True], ids=["recording off", "recording on"])
-def test_a_refused_recipient_is_a_failure_the_caller_can_work_with(
+def test_a_rejected_recipient_is_a_failure_with_its_reason(
     client: Client, records: bool, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("RECORD_CODE_ON_FAILURE", str(records).lower())
@@ -202,7 +202,7 @@ def test_a_refused_recipient_is_a_failure_the_caller_can_work_with(
     ("environment_name", "setting", "records"),
     [("development", "true", True), ("development", "false", False), ("production", "true", False)],
 )
-def test_codes_are_recorded_in_development_only(
+def test_codes_are_logged_in_development_only(
     environment: pytest.MonkeyPatch, client: Client, environment_name: str, setting: str, records: bool
 ) -> None:
     environment.setenv("ENVIRONMENT", environment_name)
@@ -215,7 +215,7 @@ def test_codes_are_recorded_in_development_only(
     assert [line.get("code") for line in process.logged(RECORDED)] == (["KX4242"] if records else [])
 
 
-def test_a_link_is_recorded_where_a_code_would_be(client: Client, environment: pytest.MonkeyPatch) -> None:
+def test_the_link_of_a_failed_mail_is_logged_like_a_code(client: Client, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("RECORD_CODE_ON_FAILURE", "true")
     client = client.new_process()
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 422))
@@ -225,7 +225,7 @@ def test_a_link_is_recorded_where_a_code_would_be(client: Client, environment: p
     assert client.logged(RECORDED)[0]["link"] == "https://example.com/c?t=1"
 
 
-def test_a_hiccup_of_the_provider_is_waited_out(client: Client) -> None:
+def test_a_short_outage_of_the_provider_is_bridged(client: Client) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503))
 
     answer = client.invoke(code())
@@ -238,7 +238,7 @@ def test_a_hiccup_of_the_provider_is_waited_out(client: Client) -> None:
     assert len(timeline) == 3
 
 
-def test_a_provider_that_stays_away_is_a_failure_before_the_caller_gives_up(client: Client) -> None:
+def test_a_provider_outage_is_answered_before_the_function_times_out(client: Client) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 20)
 
     answer = client.send(**code())
@@ -250,7 +250,7 @@ def test_a_provider_that_stays_away_is_a_failure_before_the_caller_gives_up(clie
     assert client.queued("codes_dead_letter") == []
 
 
-def test_a_bad_key_is_not_tried_for_long(client: Client) -> None:
+def test_a_bad_provider_key_fails_at_once(client: Client) -> None:
     client.put("providers/resend/api_key", "wrong")
 
     answer = client.send(**code())
@@ -268,7 +268,7 @@ def test_a_malformed_setting_fails_the_mail_and_is_named_in_the_log(client: Clie
     assert "senders/default/auth is malformed" in client.log
 
 
-def test_a_provider_that_never_says_whether_it_took_the_mail_is_unknown(client: Client, relay: SmtpSandbox) -> None:
+def test_a_mail_that_its_provider_did_not_confirm_is_unknown(client: Client, relay: SmtpSandbox) -> None:
     client.put("senders/default/auth", '{"from": "no-reply@example.com", "providers": ["smtp"]}')
     for name, value in relay.settings().items():
         client.put(f"providers/smtp/{name}", value)
@@ -281,7 +281,7 @@ def test_a_provider_that_never_says_whether_it_took_the_mail_is_unknown(client: 
     assert client.logged("Email may have been sent: the provider did not confirm it")[0]["level"] == "WARNING"
 
 
-def test_while_aws_is_away_nothing_is_taken_and_the_caller_hears_so(client: Client) -> None:
+def test_without_its_ledger_the_function_accepts_nothing(client: Client) -> None:
     client.aws.call("dynamodb", "DeleteTable", {"TableName": "ledger"})
 
     answer, invoked = client.send(**code()), client.invoke(code())
@@ -293,7 +293,7 @@ def test_while_aws_is_away_nothing_is_taken_and_the_caller_hears_so(client: Clie
     assert {line["party"] for line in client.logged("Request not completed: a dependency failed")} == {"dynamodb"}
 
 
-def test_a_lost_queue_is_told_and_asking_again_mends_it(client: Client) -> None:
+def test_a_repeated_request_enqueues_what_a_missing_queue_lost(client: Client) -> None:
     client.aws.call("sqs", "DeleteQueue", {"QueueUrl": os.environ["CODES_QUEUE_URL"]})
     request = code(mode="queued", idempotency_key="k")
 
@@ -307,9 +307,7 @@ def test_a_lost_queue_is_told_and_asking_again_mends_it(client: Client) -> None:
     assert len(client.queued("codes")) == 1
 
 
-def test_what_breaks_on_the_way_is_told_without_a_word_of_the_mail(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_is_logged_without_the_content_of_the_mail(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Any, message: Message, *__: Any) -> Any:
         raise ZeroDivisionError(f"{message.data} for {message.to}")
 
@@ -340,7 +338,7 @@ def test_an_invocation_cannot_choose_the_request_id_of_its_log_lines(client: Cli
     assert "KX4242" not in client.log
 
 
-def test_no_log_line_and_no_row_holds_anything_private(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_log_line_and_no_row_contains_anything_private(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     for fault in (Fault(Kind.STATUS, 422), Fault(Kind.STATUS, 500), Fault(Kind.RATE_LIMIT, seconds=900)):
         client.sandbox.faults.add("resend", fault)
     link = "https://example.com/reset?token=canary-token"

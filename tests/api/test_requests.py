@@ -1,4 +1,4 @@
-"""What the door refuses, and how it says so: everything at once, in plain sentences, and never by crashing."""
+"""Refusals: all problems at once, in plain sentences, and no crash."""
 
 import base64
 import json
@@ -114,11 +114,11 @@ def test_every_problem_is_named_at_once(client: Client) -> None:
         ("send it", "body", "Give a JSON object."),
     ],
 )
-def test_a_problem_has_a_sentence_that_says_what_to_do(body: Any, field: str, sentence: str) -> None:
+def test_each_invalid_field_has_a_sentence_with_the_remedy(body: Any, field: str, sentence: str) -> None:
     assert sentence in problems(body)[field]
 
 
-def test_a_mail_larger_than_a_queue_should_carry_is_refused(client: Client) -> None:
+def test_a_message_above_64_kB_is_refused(client: Client) -> None:
     large = code(data={"code": "KX4242", "padding": "x" * 70_000})
 
     assert client.send(**large).status == 413
@@ -127,7 +127,7 @@ def test_a_mail_larger_than_a_queue_should_carry_is_refused(client: Client) -> N
     assert result["status"] == "refused"
 
 
-def test_its_size_is_what_travels_whatever_the_alphabet(client: Client) -> None:
+def test_the_size_of_a_message_is_measured_in_bytes(client: Client) -> None:
     fits, does_not = (notice(data={"title": "Ω", "own": "Ω" * number}) for number in (32_000, 33_000))
     assert client.http("POST", "/v1/emails", json.dumps(fits, ensure_ascii=False)).status == 200
     assert client.http("POST", "/v1/emails", json.dumps(does_not, ensure_ascii=False)).status == 413
@@ -144,7 +144,7 @@ def test_its_size_is_what_travels_whatever_the_alphabet(client: Client) -> None:
         ('{"to": "\\ud800"}', 400, "The request is not valid UTF-8."),
     ],
 )
-def test_what_is_not_json_is_refused_as_such(client: Client, body: str, status: int, sentence: str) -> None:
+def test_a_body_that_is_not_json_is_refused(client: Client, body: str, status: int, sentence: str) -> None:
     answer = client.http("POST", "/v1/emails", body)
     assert answer.status == status
     assert sentence in answer.body["errors"][0]["message"]
@@ -154,7 +154,7 @@ def test_another_content_type_is_refused(client: Client) -> None:
     assert client.http("POST", "/v1/emails", code(), content_type="text/plain").status == 415
 
 
-def test_a_body_that_is_not_base64_as_announced_is_refused(client: Client) -> None:
+def test_a_body_that_is_not_valid_base64_is_refused(client: Client) -> None:
     event = {
         "version": "2.0",
         "routeKey": "POST /v1/emails",
@@ -197,11 +197,11 @@ def test_no_event_crashes_an_invocation(client: Client, event: Any) -> None:
 
 
 @pytest.mark.parametrize("context", [{}, {"requestContext": None}, {"requestContext": {"http": []}}], ids=repr)
-def test_an_event_that_imitates_the_gateway_badly_is_refused_too(client: Client, context: dict[str, Any]) -> None:
+def test_a_malformed_event_of_the_gateway_is_refused(client: Client, context: dict[str, Any]) -> None:
     assert client.function({"version": "2.0", "routeKey": "POST /v1/emails"} | context)["statusCode"] == 400
 
 
-def test_an_event_nested_beyond_reason_is_refused(client: Client) -> None:
+def test_a_deeply_nested_event_is_refused(client: Client) -> None:
     event: Any = "leaf"
     for _ in range(100):
         event = {"data": event}
@@ -243,7 +243,7 @@ FIELDS = st.fixed_dictionaries(
 
 @given(FIELDS | JSON)
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_whatever_is_asked_is_a_message_or_a_list_of_problems(event: Any) -> None:
+def test_any_event_is_a_message_or_a_list_of_problems(event: Any) -> None:
     try:
         request = direct.parse(direct.read_event(event))
     except RequestError:
@@ -254,7 +254,7 @@ def test_whatever_is_asked_is_a_message_or_a_list_of_problems(event: Any) -> Non
     assert request.canonical_json
 
 
-def test_a_request_becomes_the_message_it_means() -> None:
+def test_a_request_becomes_a_message() -> None:
     message = message_of(
         kind="password-reset",
         to="Ada@Example.com",
@@ -270,13 +270,13 @@ def test_a_request_becomes_the_message_it_means() -> None:
     assert message.source == "direct"
 
 
-def test_a_code_lives_as_long_as_codes_do_and_a_notice_for_a_day() -> None:
+def test_a_code_has_the_configured_lifetime_and_a_notice_a_day() -> None:
     assert message_of(**code()).expires_at == 1_800_000_600
     assert message_of(**notice()).expires_at == 1_800_086_400
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("data", "expected"),
     [
         ({"title": "T", "paragraphs": "one\n\ntwo"}, {"title": "T", "paragraphs": ["one", "two"]}),
         ({"title": "T", "facts": {"Seats": 2, "Row": "F"}}, {"title": "T", "facts": [["Seats", 2], ["Row", "F"]]}),
@@ -284,19 +284,19 @@ def test_a_code_lives_as_long_as_codes_do_and_a_notice_for_a_day() -> None:
         ({"title": "T", "code": None}, {"title": "T"}),
     ],
 )
-def test_both_ways_to_write_a_field_mean_the_same(given: dict[str, Any], kept: dict[str, Any]) -> None:
-    assert message_of(**notice(data=given)).data == kept
+def test_both_forms_of_a_field_have_the_same_result(data: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert message_of(**notice(data=data)).data == expected
 
 
-def test_a_single_language_needs_no_list_and_null_is_nothing() -> None:
+def test_a_single_locale_needs_no_list_and_null_is_the_default() -> None:
     optional: dict[str, Any] = dict.fromkeys(("tenant", "idempotency_key", "mode", "expires_in"))
     message = message_of(**code(locale="de-CH", **optional))
     assert (message.locales, message.tenant) == (("de-CH",), "default")
 
 
-def test_a_whole_number_of_seconds_may_be_written_with_a_point() -> None:
+def test_a_whole_number_of_seconds_may_be_a_float() -> None:
     assert direct.parse(code(expires_in=90.0)).canonical_json == direct.parse(code(expires_in=90)).canonical_json
 
 
-def test_a_kind_of_the_tenants_own_is_taken() -> None:
+def test_a_kind_of_the_tenant_itself_is_accepted() -> None:
     assert message_of(**code(kind="parking-permit")).kind == "parking-permit"

@@ -1,4 +1,4 @@
-"""Send as its callers meet it: a real boto3 client and plain HTTP, in front of real processes."""
+"""The send function in the running stack, called with boto3 and over HTTP."""
 
 import json
 import threading
@@ -40,11 +40,11 @@ def functions(stack: Running) -> Any:
 def invoke(functions: Any, event: Any) -> dict[str, Any]:
     answer = functions.invoke(FunctionName="send", Payload=json.dumps(event).encode())
     assert "FunctionError" not in answer
-    said: dict[str, Any] = json.loads(answer["Payload"].read())
-    return said
+    body: dict[str, Any] = json.loads(answer["Payload"].read())
+    return body
 
 
-def test_an_auth_service_invokes_the_function_and_knows_what_happened(stack: Running, functions: Any) -> None:
+def test_an_invocation_with_boto3_returns_the_status_of_the_mail(stack: Running, functions: Any) -> None:
     to = stack.address()
 
     answer = invoke(functions, code(to=to, locale="de"))
@@ -62,7 +62,7 @@ def test_an_auth_service_invokes_the_function_and_knows_what_happened(stack: Run
     assert line["message"] == "Email sent successfully"
 
 
-def test_over_http_with_a_key_the_same(stack: Running) -> None:
+def test_a_request_over_http_with_a_key_is_sent(stack: Running) -> None:
     to = stack.address()
 
     answer = post(stack, code(to=to, tenant="acme"))
@@ -71,11 +71,11 @@ def test_over_http_with_a_key_the_same(stack: Running) -> None:
     assert answer.status == 200
     assert answer.json()["message_id"] == mail.message_id
     assert mail.from_ == "Acme <login@acme.example>"
-    found = stack.request("GET", f"/v1/emails/{mail.message_id}", headers=HEADERS)
-    assert (found.status, found.json()["status"], found.json()["tenant"]) == (200, "sent", "acme")
+    look_up = stack.request("GET", f"/v1/emails/{mail.message_id}", headers=HEADERS)
+    assert (look_up.status, look_up.json()["status"], look_up.json()["tenant"]) == (200, "sent", "acme")
 
 
-def test_a_queued_mail_is_delivered_and_can_be_followed(stack: Running, functions: Any) -> None:
+def test_a_queued_mail_is_delivered_and_can_be_looked_up(stack: Running, functions: Any) -> None:
     to = stack.address()
 
     answer = invoke(functions, notice(to=to, mode="queued"))
@@ -83,11 +83,11 @@ def test_a_queued_mail_is_delivered_and_can_be_followed(stack: Running, function
     assert answer["status"] == "accepted"
     assert stack.mail_to(to).message_id == answer["message_id"]
     stack.line_with(answer["message_id"], "deliver")
-    found = stack.request("GET", f"/v1/emails/{answer['message_id']}", headers=HEADERS)
-    assert found.json()["status"] == "sent"
+    look_up = stack.request("GET", f"/v1/emails/{answer['message_id']}", headers=HEADERS)
+    assert look_up.json()["status"] == "sent"
 
 
-def test_a_batch_over_http_and_one_by_invoke(stack: Running, functions: Any) -> None:
+def test_a_batch_is_sent_over_http_and_by_invocation(stack: Running, functions: Any) -> None:
     readers = [stack.address() for _ in range(6)]
 
     over_http = post(stack, {"messages": [code(to=to) for to in readers[:3]]}, "/v1/emails/batch").json()["results"]
@@ -98,7 +98,7 @@ def test_a_batch_over_http_and_one_by_invoke(stack: Running, functions: Any) -> 
         assert stack.mail_to(to).message_id == result["message_id"]
 
 
-def test_bad_requests_are_refusals_and_never_crashes(stack: Running, functions: Any) -> None:
+def test_invalid_requests_are_refused_and_never_crash(stack: Running, functions: Any) -> None:
     assert invoke(functions, {"kind": "sign-in-code"})["status"] == "refused"
     assert invoke(functions, None)["status"] == "refused"
     assert post(stack, {"kind": "sign-in-code"}).status == 422
@@ -112,7 +112,7 @@ def test_the_document_is_served(stack: Running) -> None:
     assert (answer.status, answer.json()["openapi"]) == (200, "3.1.0")
 
 
-def test_two_hundred_callers_with_one_key_get_one_mail_and_consistent_answers(stack: Running, functions: Any) -> None:
+def test_two_hundred_callers_with_one_key_get_one_mail_and_equal_responses(stack: Running, functions: Any) -> None:
     """Half of them invoke, half use HTTP. The mail is under way while others ask; who is told to come back does."""
     to = stack.address()
     request = code(to=to, idempotency_key=f"order-{to}")
@@ -123,18 +123,18 @@ def test_two_hundred_callers_with_one_key_get_one_mail_and_consistent_answers(st
         start.wait()
         for _ in range(120):
             if number % 2:
-                said = invoke(functions, request)
+                body = invoke(functions, request)
             else:
                 answer = post(stack, request)
-                said = answer.json()
+                body = answer.json()
                 assert answer.status in (200, 409)
                 assert (answer.headers.get("retry-after") == "1") == (answer.status == 409)
-            if said["status"] != "refused":
-                return said
-            assert [error["field"] for error in said["errors"]] == ["idempotency_key"]
+            if body["status"] != "refused":
+                return body
+            assert [error["field"] for error in body["errors"]] == ["idempotency_key"]
             stack.sandbox.faults.release()
             time.sleep(float(answer.headers["retry-after"]) if not number % 2 else 1)
-        raise AssertionError("told to come back for two minutes")
+        raise AssertionError("a conflict for two minutes")
 
     with ThreadPoolExecutor(CALLERS) as callers:
         answers = list(callers.map(call, range(CALLERS)))
@@ -147,7 +147,7 @@ def test_two_hundred_callers_with_one_key_get_one_mail_and_consistent_answers(st
     assert len(sent) == 1
 
 
-def test_no_log_of_the_stack_holds_anything_private(stack: Running, functions: Any) -> None:
+def test_no_log_of_the_stack_contains_anything_private(stack: Running, functions: Any) -> None:
     to = stack.address()
     invoke(functions, code("KX9182", to=to, idempotency_key="canary-key"))
     invoke(functions, code("KX9182", to=f"{to}, {to}", canary="canary-word"))
