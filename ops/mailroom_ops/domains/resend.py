@@ -10,10 +10,11 @@ from mailroom.errors import ConfigurationError
 from mailroom.providers._client import endpoint, hold_back, retry_after, secret
 from mailroom_ops.domains.records import Purpose, Record, full_name
 from mailroom_ops.domains.registrar import Domain, State
+from mailroom_ops.environment import Environment
 from mailroom_ops.errors import InvalidInput, ServiceError
 from mailroom_ops.tls import ssl_context
 
-__all__ = ["Resend"]
+__all__ = ["ENDPOINT", "Resend", "registrar"]
 
 ENDPOINT = "https://api.resend.com"
 PAGE_SIZE = 100
@@ -126,3 +127,7 @@ def _record(item: Mapping[str, Any], domain: str, account: str) -> Record:
     purpose = Purpose.DKIM if item["record"] == "DKIM" else Purpose.RETURN_PATH if kind == "MX" else Purpose.SPF
     value = str(item["value"]).strip().strip('"').rstrip(".")
     return Record(purpose, full_name(str(item["name"]), domain), kind, value, account, int(item.get("priority") or 10))
+
+
+def registrar(account: str, environment: Environment, values: Mapping[str, str], key: str) -> Resend:
+    return Resend(account, values, key)

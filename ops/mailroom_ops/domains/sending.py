@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mailroom.providers import spec_of
 from mailroom_ops import domains
 from mailroom_ops.domains.dmarc import check_alignment, check_dmarc, discover_policy
 from mailroom_ops.domains.dns import Dns, DnsError
@@ -38,13 +39,13 @@ def chain_accounts(
         override = {"api_key": key} if key and provider == "resend" else {}
         if fault := catalog.account_fault(account, {**settings, **override}):
             accounts.append(ChainAccount(account, None, f"is not set up: {fault}"))
-        elif page := domains.BY_HAND.get(provider):
+        elif registrar := domains.load(account, environment, settings, key):
+            accounts.append(ChainAccount(account, registrar))
+        elif page := spec_of(provider).domains_page:
             accounts.append(ChainAccount(account, None, f"add the domain at {page}, which shows the required records"))
-        elif provider in ("smtp", "http"):
+        else:
             server = f"is the server of {owner}" if owner else "is your own server"
             accounts.append(ChainAccount(account, None, f"{server}: ask its operator for the SPF and DKIM records"))
-        else:
-            accounts.append(ChainAccount(account, domains.load(account, environment, settings, key)))
     return accounts
 
 

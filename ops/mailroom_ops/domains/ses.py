@@ -7,7 +7,7 @@ from mailroom_ops.domains.records import Purpose, Record
 from mailroom_ops.domains.registrar import Domain, State
 from mailroom_ops.environment import Environment, aws_says
 
-__all__ = ["Ses"]
+__all__ = ["Ses", "registrar"]
 
 MAIL_FROM_LABEL = "bounce"  # not Resend's `send`: both may serve one domain, and a return path takes only one
 STATES = {"FAILED": State.FAILED, "TEMPORARY_FAILURE": State.FAILED}
@@ -89,3 +89,7 @@ class Ses:
         status = str(dkim.get("Status", ""))
         state = State.VERIFIED if identity.get("VerifiedForSendingStatus") else STATES.get(status, State.PENDING)
         return Domain(name, self.account, state, status.lower() or "unknown", tuple(records))
+
+
+def registrar(account: str, environment: Environment, values: Mapping[str, str], key: str) -> Ses:
+    return Ses(account, environment, values)

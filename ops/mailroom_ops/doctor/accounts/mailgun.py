@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from mailroom_ops.doctor.accounts._http import finding_of, get
+from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
@@ -11,7 +12,9 @@ __all__ = ["check"]
 ENDPOINT = "https://api.mailgun.net"
 
 
-def check(account: str, values: Mapping[str, str], domains: Sequence[str]) -> Iterator[Finding]:
+def check(
+    account: str, environment: Environment, values: Mapping[str, str], domains: Sequence[str]
+) -> Iterator[Finding]:
     key = values["api_key"].strip()
     configured = values.get("domain", "").strip()
     for domain in [configured] if configured else domains:

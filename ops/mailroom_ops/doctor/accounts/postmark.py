@@ -1,8 +1,9 @@
 """Postmark: https://postmarkapp.com/developer/api/server-api"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mailroom_ops.doctor.accounts._http import finding_of, get
+from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, ok, warning
 
 __all__ = ["check"]
@@ -11,7 +12,9 @@ ENDPOINT = "https://api.postmarkapp.com"
 TEST_TOKEN = "POSTMARK_API_TEST"
 
 
-def check(account: str, values: Mapping[str, str]) -> Iterator[Finding]:
+def check(
+    account: str, environment: Environment, values: Mapping[str, str], domains: Sequence[str]
+) -> Iterator[Finding]:
     token = values["server_token"].strip()
     if token == TEST_TOKEN:
         yield warning(account, "has the test token: nothing is sent", "Set the token of a server of yours.")

@@ -1,9 +1,10 @@
 """Resend: https://resend.com/docs/api-reference/rate-limit"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mailroom_ops.doctor.accounts._http import finding_of, get
 from mailroom_ops.domains.resend import ENDPOINT
+from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
@@ -13,7 +14,9 @@ FREE_QUOTAS = {"x-resend-daily-quota": (100, "a day"), "x-resend-monthly-quota":
 WARN_FROM_SHARE = 0.8
 
 
-def check(account: str, values: Mapping[str, str]) -> Iterator[Finding]:
+def check(
+    account: str, environment: Environment, values: Mapping[str, str], domains: Sequence[str]
+) -> Iterator[Finding]:
     headers = {"Authorization": f"Bearer {values['api_key'].strip()}"}
     response = get(account, values, ENDPOINT, "/domains", headers=headers, params={"limit": 100})
     try:

@@ -1,8 +1,9 @@
 """SendGrid: https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mailroom_ops.doctor.accounts._http import finding_of, get
+from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, failed, ok
 
 __all__ = ["check"]
@@ -10,7 +11,9 @@ __all__ = ["check"]
 ENDPOINT = "https://api.sendgrid.com"
 
 
-def check(account: str, values: Mapping[str, str]) -> Iterator[Finding]:
+def check(
+    account: str, environment: Environment, values: Mapping[str, str], domains: Sequence[str]
+) -> Iterator[Finding]:
     headers = {"Authorization": f"Bearer {values['api_key'].strip()}"}
     response = get(account, values, ENDPOINT, "/v3/scopes", headers=headers)
     if not response.is_success:

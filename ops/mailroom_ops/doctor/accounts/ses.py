@@ -1,6 +1,6 @@
 """Amazon SES: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetAccount.html"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mailroom_ops.domains.ses import Ses
 from mailroom_ops.environment import Environment, aws_says
@@ -12,7 +12,9 @@ WARN_FROM_SHARE = 0.8
 PRODUCTION_ACCESS = "https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html"
 
 
-def check(account: str, environment: Environment, values: Mapping[str, str]) -> Iterator[Finding]:
+def check(
+    account: str, environment: Environment, values: Mapping[str, str], domains: Sequence[str]
+) -> Iterator[Finding]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     ses = Ses(account, environment, values)

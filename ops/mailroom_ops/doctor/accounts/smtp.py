@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailroom.providers._smtp_relay import Relay, Tls
+from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
@@ -12,7 +13,9 @@ __all__ = ["check"]
 TIMEOUT_SECONDS = 10.0
 
 
-def check(account: str, values: Mapping[str, str], domains: Sequence[str]) -> Iterator[Finding]:
+def check(
+    account: str, environment: Environment, values: Mapping[str, str], domains: Sequence[str]
+) -> Iterator[Finding]:
     relay = Relay.from_settings(values)
     subject = f"{account} {relay.host}:{relay.port}"
     hello = relay.ehlo_name or (domains[0] if domains else "localhost")
