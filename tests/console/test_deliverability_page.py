@@ -13,7 +13,7 @@ from mailroom.aws.client import Aws
 from mailroom.ledger.tally import EVERYONE, Tally, hour_of
 from mailroom_ops.cloudformation import loader
 from mailroom_ops.environment import Environment
-from mailroom_ops.ledger.stats import LIMITS, Hours
+from mailroom_ops.ledger.stats import LIMITS, HourCache
 from mailroom_ops.settings.parameters import Parameters
 from tests.browser import accessible
 from tests.cloud import REGION
@@ -49,7 +49,7 @@ def count(cloud: str) -> Count:
 @pytest.fixture
 def served(served: Served) -> Served:
     """A console that has read nothing yet."""
-    served.console._desk.hours = Hours()
+    served.console._desk.hours = HourCache()
     return served
 
 
@@ -225,7 +225,7 @@ def test_the_limits_are_those_of_the_alarms_and_of_the_manual(root: Path) -> Non
         limit, known = LIMITS[what], resources[alarm]["Properties"]
         assert known["Threshold"] == pytest.approx(limit.alarm * 100)
         assert {one["MetricStat"]["Period"] for one in known["Metrics"][1:]} == {limit.hours * 3600}
-        assert f">= {limit.least}," in known["Metrics"][0]["Expression"]
+        assert f">= {limit.min_sent}," in known["Metrics"][0]["Expression"]
         assert f"SES looks closer at {limit.share * 100:g} %" in manual
 
 

@@ -125,7 +125,7 @@ def test_what_is_typed_wrong_is_said_beside_the_form_and_kept(served: Served) ->
     good = {"address": "ada@example.com", "tenant": "acme", "cause": "bounce", "codes": "3", "notices": "0"}
     for name, value, sentence in (
         ("address", "<nobody>", "That is not one address."),
-        ("tenant", "A cme", "That is no name of a tenant."),
+        ("tenant", "A cme", "That is not the name of a tenant."),
         ("cause", "spite", "There is no cause"),
         ("codes", "soon", "That is no number of days."),
         ("codes", "nan", "That is no number of days."),
@@ -159,7 +159,7 @@ def test_a_list_is_pasted_and_a_fault_in_it_is_named_by_line(queries: LedgerQuer
     bad = "email\na@example.com\nnobody\n"
     refused = served.post(f"{HERE}/import", tenant="acme", csv=bad)
     assert refused.status == 400
-    assert "line 3: its address is none" in text(refused.text)
+    assert "line 3: the address is invalid" in text(refused.text)
     assert "a@example.com\nnobody" in refused.text
     good = "address,cause\na@example.com,complaint\nb@example.com,\n"
     asked = served.post(f"{HERE}/import", tenant="acme", csv=good)

@@ -68,10 +68,9 @@ def _show(one: "Trace", as_json: bool) -> None:
     import sys
 
     from mailroom_ops.cli import screen
-    from mailroom_ops.cli.trace import to_json
 
     if as_json:
-        screen.emit(json.dumps(to_json(one), ensure_ascii=False))
+        screen.emit(json.dumps(one.to_json(), ensure_ascii=False))
         return
     rest = " ".join(filter(None, (one.reason, one.provider, one.tenant, one.kind, one.to)))
     line = f"{one.created:%H:%M:%S} {one.id} "

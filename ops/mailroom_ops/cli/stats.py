@@ -40,7 +40,7 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
     went = ("sent", *stats.REPORTED)
     rows = [(provider, *(_cell(whole, what, provider) for what in went)) for provider in whole.providers]
     screen.table(("through", *went), rows)
-    for what in stats.STAYED:
+    for what in stats.NOT_SENT:
         for reason, number in whole.split(what).items():
             screen.note(f"{number} {what}" + (f": {reason}" if reason else ""))
     if not whole.counts:

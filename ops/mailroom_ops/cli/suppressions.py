@@ -113,7 +113,7 @@ def import_(environment: Environment, file: TextIO, tenant: str, yes: bool) -> N
         raise InvalidInput(f"{file.name} is not UTF-8 text.") from error
     queries = LedgerQueries.of(environment)
     confirm_production(environment, f"Suppress {len(wanted)} addresses in {environment.label}?", yes)
-    with screen.progress(suppressions.apply(queries, wanted), len(wanted), "importing") as done:
+    with screen.progress(suppressions.add_all(queries, wanted), len(wanted), "importing") as done:
         count = sum(1 for _ in done)
     screen.say(f"{count} are on the list.")
 

@@ -33,24 +33,16 @@ def command(ctx: click.Context, environment: Environment, what: str, limit: int,
 
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger.queries import LedgerQueries
-    from mailroom_ops.ledger.trace import trace
+    from mailroom_ops.ledger.trace import find_traces
 
-    found = list(islice(trace(LedgerQueries.of(environment), what), limit))
+    found = list(islice(find_traces(LedgerQueries.of(environment), what), limit))
     if as_json:
-        screen.emit(json.dumps([to_json(one) for one in found], ensure_ascii=False))
+        screen.emit(json.dumps([one.to_json() for one in found], ensure_ascii=False))
     for one in found if not as_json else ():
         _show(one)
     if not found and not as_json:
         screen.say("The ledger knows nothing of it. It forgets after 30 days.")
     ctx.exit(0 if found else 1)
-
-
-def to_json(one: "Trace") -> dict[str, object]:
-    from dataclasses import asdict
-
-    values = asdict(one)
-    steps = [{**step, "at": step["at"].isoformat(timespec="milliseconds")} for step in values.pop("steps")]
-    return {**values, "created": one.created.isoformat(timespec="milliseconds"), "steps": steps}
 
 
 def _show(one: "Trace") -> None:
@@ -62,6 +54,6 @@ def _show(one: "Trace") -> None:
     screen.note(f"{one.status}{reason}{by}; tenant {one.tenant}, from {one.source}, {one.created:%Y-%m-%d %H:%M:%S}")
     screen.table(
         ("at", "by", "what"),
-        [(f"{step.at:%H:%M:%S.%f}"[:-3], step.by, f"{step.what} {step.why}".strip()) for step in one.steps],
+        [(f"{step.at:%H:%M:%S.%f}"[:-3], step.provider, f"{step.event} {step.detail}".strip()) for step in one.steps],
     )
     screen.say()

@@ -10,7 +10,7 @@ from mailroom_ops.console.frame import Frame
 from mailroom_ops.console.jobs import Jobs
 from mailroom_ops.environment import Environment
 from mailroom_ops.ledger.queries import LedgerQueries
-from mailroom_ops.ledger.stats import Hours
+from mailroom_ops.ledger.stats import HourCache
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["Confirmation", "PageContext", "SharedEnvironment", "away", "fields"]
@@ -52,7 +52,7 @@ class PageContext:
     frame: Frame
     environment: SharedEnvironment
     jobs: Jobs = field(default_factory=Jobs)
-    hours: Hours = field(default_factory=Hours)
+    hours: HourCache = field(default_factory=HourCache)
     _queries: LedgerQueries | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

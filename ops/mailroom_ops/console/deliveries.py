@@ -10,8 +10,8 @@ from mailroom.model.mailbox import is_address
 from mailroom.model.outcome import Status
 from mailroom_ops.console.context import PageContext, away, fields
 from mailroom_ops.errors import InvalidInput
-from mailroom_ops.ledger.queries import LATEST, MESSAGE, LedgerQueries
-from mailroom_ops.ledger.trace import Trace, trace
+from mailroom_ops.ledger.queries import MAX_TIME, MESSAGE_ID, LedgerQueries
+from mailroom_ops.ledger.trace import Trace, find_traces
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
@@ -30,7 +30,7 @@ def answer(context: PageContext, request: Request, below: list[str]) -> Response
     match below:
         case []:
             return _list(context, Wanted.of(fields(request)))
-        case [message_id] if MESSAGE.fullmatch(message_id):
+        case [message_id] if MESSAGE_ID.fullmatch(message_id):
             return _mail(context, message_id)
     return None
 
@@ -54,7 +54,7 @@ class Wanted:
             raise InvalidInput(f"There is no status {min(unknown)!r}.", f"There are {', '.join(Status)}.")
         if since not in ("", *SPANS):
             raise InvalidInput(f"There is no time {since!r}.", f"There are {', '.join(SPANS)}.")
-        if before and not MESSAGE.fullmatch(before):
+        if before and not MESSAGE_ID.fullmatch(before):
             raise InvalidInput("That page of the list is not one there is.", "Begin with the newest.")
         return cls(tenant, statuses, since or "all", before)
 
@@ -83,15 +83,15 @@ def look(queries: LedgerQueries, wanted: Wanted, now: datetime) -> Found:
     span = SPANS[wanted.since]
     since = now.timestamp() - span if span else 0
     # An id begins with its time in milliseconds; the half keeps a float from falling short of it.
-    until = (int(wanted.before[:12], 16) + 0.5) / 1000 if wanted.before else LATEST
+    until = (int(wanted.before[:12], 16) + 0.5) / 1000 if wanted.before else MAX_TIME
     mails: list[Trace] = []
     looked_at, after, back_to = 0, "", None
-    for row in queries.find(since, until, wanted.tenant):
-        if wanted.before and row["pk"] >= f"message#{wanted.before}":
+    for record in queries.find(since, until, wanted.tenant):
+        if wanted.before and record.message_id >= wanted.before:
             continue
         if len(mails) == SHOWN or looked_at == LOOKED_AT:
             return Found(mails, looked_at, back_to, after)
-        one = Trace.of(row)
+        one = Trace.of(record)
         looked_at, after, back_to = looked_at + 1, one.id, one.created
         if not wanted.statuses or one.status in wanted.statuses:
             mails.append(one)
@@ -123,7 +123,7 @@ def _search(context: PageContext, what: str) -> Response:
     """Show what an address or an id stands for. It is posted: an address is nothing for a URL or a history."""
     if not what:
         return away("/console/deliveries")
-    mails = list(islice(trace(context.queries, what), FOUND + 1))
+    mails = list(islice(find_traces(context.queries, what), FOUND + 1))
     if len(mails) == 1 and not is_address(what):
         return away(f"/console/deliveries/{mails[0].id}")
     values = {"what": what, "mails": mails[:FOUND], "is_cut": len(mails) > FOUND, "most": FOUND}
@@ -131,7 +131,7 @@ def _search(context: PageContext, what: str) -> Response:
 
 
 def _mail(context: PageContext, message_id: str) -> Response:
-    found = next(trace(context.queries, message_id), None)
+    found = next(find_traces(context.queries, message_id), None)
     if found is None:
         todo = "The ledger forgets a mail after 30 days."
         return context.frame.problem(404, "The ledger knows no such mail.", todo)

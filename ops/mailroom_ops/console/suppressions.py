@@ -76,7 +76,7 @@ def _list(context: PageContext, said: Form) -> Response:
         wanted = Wanted.of(said)
     except InvalidInput as wrong:
         return _page(context, Wanted(), [], typed=said, wrong=wrong)
-    rows = suppressions.portion(context.queries, wanted.tenant, wanted.after, LOOKED_AT)
+    rows = suppressions.read_page(context.queries, wanted.tenant, wanted.after, LOOKED_AT)
     found = [one for one in rows.entries if not wanted.cause or one.cause == wanted.cause]
     end = wanted.start + SHOWN
     following = ""
@@ -144,10 +144,10 @@ def _form(context: PageContext, said: Form, wrong: InvalidInput | None = None) -
 def _add(context: PageContext, said: Form) -> Response:
     tenant, address = _last(said, "tenant"), _last(said, "address")
     try:
-        cause = suppressions.checked(tenant, address, _last(said, "cause") or Cause.MANUAL)
+        cause = suppressions.check_entry(tenant, address, _last(said, "cause") or Cause.MANUAL)
         given = {lane: _days(text) for lane in Lane if (text := _last(said, lane))}
         is_whole = len(given) == len(Lane)
-        days = given if is_whole else dict(suppressions.days_for(context.environment, tenant, cause)) | given
+        days = given if is_whole else dict(suppressions.period_days(context.environment, tenant, cause)) | given
         if not any(days.values()):
             raise InvalidInput("That keeps nothing back.", "Give a number of days for codes, for notices, or for both.")
     except InvalidInput as wrong:
@@ -175,7 +175,7 @@ def _add(context: PageContext, said: Form) -> Response:
 
 def _remove(context: PageContext, said: Form) -> Response:
     tenant, address = _last(said, "tenant"), _last(said, "address")
-    suppressions.checked(tenant, address)
+    suppressions.check_entry(tenant, address)
     if not context.is_confirmed(said):
         what = f"It gets mail of {tenant} again. Its provider may keep a list of its own, and has to be told there."
         values = {"tenant": [tenant], "address": [address]}
@@ -205,7 +205,7 @@ def _import(context: PageContext, said: Form) -> Response:
         title = f"Suppress {len(wanted):,} {'address' if len(wanted) == 1 else 'addresses'}?"
         values = {"tenant": [tenant], "csv": [text]}
         return context.confirm(Confirmation(title, what, "Suppress them", f"{HERE}/import", values, HERE), said)
-    for _ in suppressions.apply(context.queries, wanted):
+    for _ in suppressions.add_all(context.queries, wanted):
         pass
     return away(f"{HERE}?done=imported")
 

@@ -9,7 +9,6 @@ from mailroom_ops.doctor import Context
 from mailroom_ops.environment import aws_says
 from mailroom_ops.finding import Finding, failed, ok, warning
 from mailroom_ops.ledger.queries import LedgerQueries
-from mailroom_ops.ledger.trace import Trace
 from mailroom_ops.settings import catalog
 
 __all__ = ["SUBJECT", "send"]
@@ -82,8 +81,8 @@ def _wait_for_delivery(context: Context, message_id: str, wait_seconds: float) -
     queries = LedgerQueries.of(context.environment)
     until = time.monotonic() + wait_seconds
     while True:
-        row = queries.get(message_id)
-        status = Trace.of(row).status if row else ""
+        record = queries.get(message_id)
+        status = record.status if record else ""
         if status in FINAL or time.monotonic() + POLL_SECONDS > until:
             return status
         time.sleep(POLL_SECONDS)

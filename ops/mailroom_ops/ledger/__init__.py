@@ -1,1 +1,1 @@
-"""Look-ups in the ledger and the dead-letter queues, for the command and the console."""
+"""Ledger queries and dead letters, for the command and the console."""

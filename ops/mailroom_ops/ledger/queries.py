@@ -1,6 +1,6 @@
-"""Look-ups in the ledger, for the operator's side: by id, by reader, by provider's name, by tenant and time.
+"""Ledger queries for operators: by message id, address, provider's id, tenant and time.
 
-The indexes hold keys only, so each found row is one more read; reads cost half, because they may be a second old.
+The indexes hold keys only, so that each row costs one more read; reads are eventually consistent, at half the price.
 """
 
 import heapq
@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import keyed_hash, shards_of
 from mailroom.model.mailbox import canonical
+from mailroom.model.record import MESSAGE_ROW, Record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,19 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["LedgerQueries", "Row"]
 
-MESSAGE = re.compile(r"[0-9a-f]{32}")
-PAGE = 100  # keys: as many as BatchGetItem takes
-AT_ONCE = 16  # requests: with more, a look at 30 days could take reads from the functions (12,000 units a second)
-LONGEST_PAUSE = 2.0
-LATEST = 0xFFFFFFFFFFFF / 1000  # the last moment that a message id can begin with
+MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
+PAGE_SIZE = 100  # keys, the most that BatchGetItem takes
+MAX_CONCURRENT_READS = 16  # with more, a query over 30 days could throttle the functions (12,000 units a second)
+MAX_BACKOFF_SECONDS = 2.0
+MAX_TIME = 0xFFFFFFFFFFFF / 1000  # the latest time that a message id can begin with
 
 Row = dict[str, Any]
-Tally = tuple[str, str]  # a tenant, or everyone, and an hour as tally.py names it
+TallyKey = tuple[str, str]  # a tenant, or everyone, and an hour in the form of tally.py
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerQueries:
-    """Reads the table; writes nothing."""
+    """Reads the ledger's table, and writes nothing."""
 
     dynamodb: "DynamoDBClient"
     table: str
@@ -46,75 +47,80 @@ class LedgerQueries:
     @classmethod
     def of(cls, environment: "Environment") -> "LedgerQueries":
         names = [f"/mailroom/{environment.name}/ledger/address_key"]
-        found = environment.client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]
-        key = found[0]["Value"] if found else ""
+        parameters = environment.client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]
+        key = parameters[0]["Value"] if parameters else ""
         table = environment.outputs["LedgerTableName"]
         return cls(environment.client("dynamodb"), table, shards_of(environment.name), key)
 
-    def get(self, message_id: str) -> Row | None:
-        """Return all that is known of a message."""
-        key = {"pk": {"S": f"message#{message_id}"}}
+    def get(self, message_id: str) -> Record | None:
+        """Return the record of a message."""
+        key = {"pk": {"S": f"{MESSAGE_ROW}{message_id}"}}
         item = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
-        return decode_item(item) if item else None
+        return Record.from_row(decode_item(item)) if item else None
 
-    def find_by_address(self, address: str) -> Iterator[Row]:
-        """Yield what was for a reader, newest first."""
+    def find_by_address(self, address: str) -> Iterator[Record]:
+        """Yield the messages to an address, newest first."""
         recipient = keyed_hash(self.address_key, canonical(address))
-        return self.rows(self._keys("by_recipient", "recipient", recipient))
+        return self._records(self._keys("by_recipient", "recipient", recipient))
 
-    def find_by_provider_id(self, provider_id: str) -> Iterator[Row]:
-        """Yield what a provider knows by this name."""
-        return self.rows(self._keys("by_provider_id", "provider_id", provider_id))
+    def find_by_provider_id(self, provider_id: str) -> Iterator[Record]:
+        """Yield the messages with this id at their provider."""
+        return self._records(self._keys("by_provider_id", "provider_id", provider_id))
 
-    def find(self, since: float = 0, until: float = LATEST, tenant: str = "") -> Iterator[Row]:
-        """Yield what was handed over in a time, newest first: of a tenant, or of all."""
+    def find(self, since: float = 0, until: float = MAX_TIME, tenant: str = "") -> Iterator[Record]:
+        """Yield the messages accepted in a period, newest first: of one tenant, or of all."""
         shards = [f"{shard:x}" for shard in range(self.shards)]
         if tenant:
-            walk = partial(self._keys, "by_tenant", "tenant_shard", since=since, until=until)
-            walks = [walk(f"{tenant}#{shard}") for shard in shards]
+            query = partial(self._keys, "by_tenant", "tenant_shard", since=since, until=until)
+            partitions = [query(f"{tenant}#{shard}") for shard in shards]
         else:
-            walk = partial(self._keys, "by_time", "shard", since=since, until=until)
-            walks = [walk(shard) for shard in shards]
-        return self.rows(heapq.merge(*_started(walks), reverse=True))
+            query = partial(self._keys, "by_time", "shard", since=since, until=until)
+            partitions = [query(shard) for shard in shards]
+        return self._records(heapq.merge(*_started(partitions), reverse=True))
 
-    def tallies(self, wanted: Iterable[Tally]) -> dict[Tally, dict[str, float]]:
-        """Return what was counted in hours, such as `sent/resend`: of tenants, or of everyone."""
-        counted: dict[Tally, dict[str, float]] = {one: {} for one in wanted}
-        keys = [f"tally#{tenant}#{hour}#{shard:x}" for tenant, hour in counted for shard in range(self.shards)]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for rows in pool.map(self._batch, _chunks(keys)):
+    def tallies(self, keys: Iterable[TallyKey]) -> dict[TallyKey, dict[str, float]]:
+        """Return the counters of hours by name, such as `sent/resend`: of tenants, or of everyone."""
+        tallies: dict[TallyKey, dict[str, float]] = {key: {} for key in keys}
+        pks = [f"tally#{tenant}#{hour}#{shard:x}" for tenant, hour in tallies for shard in range(self.shards)]
+        with ThreadPoolExecutor(MAX_CONCURRENT_READS) as pool:
+            for rows in pool.map(self._read, _chunks(pks)):
                 for pk, row in rows.items():
                     _, tenant, hour, _ = pk.split("#")
-                    counts = counted[tenant, hour]
+                    counters = tallies[tenant, hour]
                     for name, number in row.items():
                         if "/" in name:
-                            counts[name] = counts.get(name, 0) + number
-        return counted
+                            counters[name] = counters.get(name, 0) + number
+        return tallies
 
     def suppressions(self, tenant: str = "", *, before: str = "", address: str = "") -> Iterator[Row]:
-        """Yield who gets no more mail: from a tenant or from any; after a key of the list, or one address only."""
-        one = ("by_tenant", "tenant_shard", f"{tenant}#suppressed")
-        found = self._keys(*(one if tenant else ("by_time", "shard", "suppressed")), before=before)
+        """Yield the rows of the suppression list: of one tenant or of all; after a key, or of one address only."""
+        partition = (
+            ("by_tenant", "tenant_shard", f"{tenant}#suppressed") if tenant else ("by_time", "shard", "suppressed")
+        )
         recipient = f"#{keyed_hash(self.address_key, canonical(address))}" if address else ""
-        rows = self.rows(key for key in found if key.endswith(recipient))
-        return (row for row in rows if "since" in row)  # an index may be behind: the entry is removed by now
+        keys = (key for key in self._keys(*partition, before=before) if key.endswith(recipient))
+        return (row for row in self.rows(keys) if "since" in row)  # an index may still list a removed entry
 
     def rows(self, keys: Iterable[str]) -> Iterator[Row]:
+        """Yield the rows that exist, in the order of their keys."""
         for chunk in _chunks(keys):
-            found = self._batch(chunk)
-            yield from (found[key] for key in chunk if key in found)
+            rows = self._read(chunk)
+            yield from (rows[key] for key in chunk if key in rows)
 
-    def _batch(self, keys: list[str]) -> dict[str, Row]:
-        wanted: Any = {self.table: {"Keys": [{"pk": {"S": key}} for key in keys]}}
-        found, pause = {}, 0.05
-        while wanted:
-            answer = self.dynamodb.batch_get_item(RequestItems=wanted)
-            rows = map(decode_item, answer["Responses"].get(self.table, []))
-            found.update({row["pk"]: row for row in rows})
-            if wanted := answer.get("UnprocessedKeys"):  # the table is busy: mail goes first
-                sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-        return found
+    def _records(self, keys: Iterable[str]) -> Iterator[Record]:
+        return map(Record.from_row, self.rows(keys))
+
+    def _read(self, keys: list[str]) -> dict[str, Row]:
+        request: Any = {self.table: {"Keys": [{"pk": {"S": key}} for key in keys]}}
+        rows: dict[str, Row] = {}
+        backoff = 0.05
+        while request:
+            answer = self.dynamodb.batch_get_item(RequestItems=request)
+            rows |= {row["pk"]: row for row in map(decode_item, answer["Responses"].get(self.table, []))}
+            if request := answer.get("UnprocessedKeys"):  # the table is busy: sending mail comes first
+                sleep(backoff)
+                backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+        return rows
 
     def _keys(
         self,
@@ -124,7 +130,6 @@ class LedgerQueries:
         *,
         since: float = 0,
         until: float = 0,
-        prefix: str = "message#",
         before: str = "",
     ) -> Iterator[str]:
         """Yield the keys of one partition of an index, newest first."""
@@ -135,11 +140,11 @@ class LedgerQueries:
             "ExpressionAttributeNames": {"#name": name},
             "ExpressionAttributeValues": {":value": {"S": value}},
             "ScanIndexForward": False,
-            "Limit": PAGE,
+            "Limit": PAGE_SIZE,
         }
         if until:
             query["KeyConditionExpression"] += " AND pk BETWEEN :since AND :until"
-            bounds = {":since": {"S": f"{prefix}{_hex(since)}"}, ":until": {"S": f"{prefix}{_hex(until)}g"}}
+            bounds = {":since": {"S": f"{MESSAGE_ROW}{_hex(since)}"}, ":until": {"S": f"{MESSAGE_ROW}{_hex(until)}g"}}
             query["ExpressionAttributeValues"] |= bounds
         if before:
             query["KeyConditionExpression"] += " AND pk < :before"
@@ -153,25 +158,20 @@ class LedgerQueries:
 
 
 def _hex(moment: float) -> str:
-    """Write a time as message ids begin with it."""
+    """Return a time in the form that message ids begin with."""
     return f"{max(0, int(moment * 1000)):012x}"
 
 
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
     keys = iter(keys)
-    while chunk := list(islice(keys, PAGE)):
+    while chunk := list(islice(keys, PAGE_SIZE)):
         yield chunk
 
 
-def _started(walks: list[Iterator[str]]) -> list[Iterator[str]]:
-    """Take the first step of each walk at the same time: each is a request of its own."""
-    if len(walks) == 1:
-        return walks
-    with ThreadPoolExecutor(len(walks)) as pool:
-        firsts = list(pool.map(lambda walk: list(islice(walk, 1)), walks))
-    return [_after(first, walk) for first, walk in zip(firsts, walks, strict=True)]
-
-
-def _after(first: list[str], rest: Iterator[str]) -> Iterator[str]:
-    yield from first
-    yield from rest
+def _started(partitions: list[Iterator[str]]) -> list[Iterator[str]]:
+    """Send the first request of each partition concurrently."""
+    if len(partitions) == 1:
+        return partitions
+    with ThreadPoolExecutor(len(partitions)) as pool:
+        firsts = list(pool.map(lambda keys: list(islice(keys, 1)), partitions))
+    return [chain(first, keys) for first, keys in zip(firsts, partitions, strict=True)]

@@ -1,4 +1,4 @@
-"""How much was sent and what became of it, by hour, from the tallies."""
+"""Statistics by hour, from the tallies: how much mail was sent, and how it ended."""
 
 import threading
 from collections import Counter
@@ -9,26 +9,26 @@ from datetime import UTC, datetime, timedelta
 from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom_ops.ledger.queries import LedgerQueries
 
-__all__ = ["LIMITS", "REPORTED", "STAYED", "Counts", "Hours", "Limit", "stats", "total"]
+__all__ = ["LIMITS", "NOT_SENT", "REPORTED", "Counts", "HourCache", "Limit", "stats", "total"]
 
-REPORTED = ("delivered", "deferred", "bounced", "complained")  # of what was sent, by its provider
-STAYED = ("skipped", "failed", "unknown")  # what was not sent, or not surely
+REPORTED = ("delivered", "deferred", "bounced", "complained")  # of sent mail, by its provider
+NOT_SENT = ("skipped", "failed", "unknown")  # or not certainly
 HOUR = timedelta(hours=1)
-# An hour is counted in while it lasts; a process that was about to write when it ended needs a moment more.
-SETTLED = timedelta(minutes=5)
-MOST_HOURS = 200_000  # held in memory: some 60 MB
+# A process that counted at the end of an hour may write some time after it.
+WRITE_DELAY = timedelta(minutes=5)
+MAX_CACHED_HOURS = 200_000  # about 60 MB
 
 Scope = tuple[str, datetime]  # a tenant, or "" for all, and an hour
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """From which share on providers look closer, and our alarm rings: over so many hours, of no fewer than `least`."""
+    """The share at which providers review an account, and that of our alarm, over some hours with enough sent mail."""
 
     share: float
     alarm: float
     hours: int
-    least: int
+    min_sent: int
 
 
 # https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-messages.html; the alarms are those of template.yaml.
@@ -37,18 +37,18 @@ LIMITS: Mapping[str, Limit] = {"bounced": Limit(0.05, 0.04, 6, 100), "complained
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted in an hour, or in several: by provider for what went out, by reason for what did not."""
+    """The counters of one or several hours: of sent mail by provider, of other mail by reason."""
 
     hour: datetime
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def of(self, what: str, which: str = "") -> int:
-        """Return how many were, say, `sent`: through one provider, or through any."""
-        return sum(n for (name, by), n in self.counts.items() if name == what and which in ("", by))
+    def of(self, status: str, label: str = "") -> int:
+        """Return the number of mails that were, say, `sent`: with one label (provider or reason), or with any."""
+        return sum(number for (name, by), number in self.counts.items() if name == status and label in ("", by))
 
-    def split(self, what: str) -> dict[str, int]:
-        """Return how many, by provider or reason."""
-        return {by: number for (name, by), number in self.counts.most_common() if name == what}
+    def split(self, status: str) -> dict[str, int]:
+        """Return the number of mails by label."""
+        return {by: number for (name, by), number in self.counts.most_common() if name == status}
 
     @property
     def providers(self) -> list[str]:
@@ -56,38 +56,42 @@ class Counts:
 
     @property
     def reporting(self) -> list[str]:
-        """Those that told of any mail what became of it: some, such as a mail server, never do."""
+        """The providers that reported events at all; some, such as a mail server, never do."""
         return sorted({by for (name, by), number in self.counts.items() if name in REPORTED and number})
 
-    def rate(self, what: str, *providers: str) -> float | None:
-        """Return what share of the mails sent through these, or any, has, say, `bounced`; None where none was sent."""
+    def rate(self, status: str, *providers: str) -> float | None:
+        """Return the share of sent mail that, say, `bounced`, of these providers or of all; None without sent mail."""
         among = providers or self.providers
         sent = sum(self.of("sent", provider) for provider in among)
-        return sum(self.of(what, provider) for provider in among) / sent if sent else None
+        return sum(self.of(status, provider) for provider in among) / sent if sent else None
 
-    def is_over(self, what: str) -> bool:
-        """Tell whether more than providers put up with has, say, `bounced`, of enough mails to say so."""
-        share, limit = self.rate(what, *self.reporting), LIMITS.get(what)
+    def is_over(self, status: str) -> bool:
+        """Return whether the share that, say, `bounced` exceeds the limit of providers, with enough mail to tell."""
+        share, limit = self.rate(status, *self.reporting), LIMITS.get(status)
         if limit is None or share is None:
             return False
-        return share >= limit.share and sum(self.of("sent", by) for by in self.reporting) >= limit.least
+        return share >= limit.share and self._reportable >= limit.min_sent
 
     @property
     def risk(self) -> float:
-        """Return how near this comes to what providers put up with: 1 is there. A few mails do not count as many."""
-        among = [(what, limit, self.reporting) for what, limit in LIMITS.items()]
-        sent = {what: max(sum(self.of("sent", by) for by in names), limit.least) for what, limit, names in among}
-        return max(self.of(what) / (sent[what] * limit.share) for what, limit, _ in among)
+        """The highest share in units of its limit: 1 is at the limit. A little mail counts as `min_sent`."""
+        return max(
+            self.of(status) / (max(self._reportable, limit.min_sent) * limit.share) for status, limit in LIMITS.items()
+        )
+
+    @property
+    def _reportable(self) -> int:
+        return sum(self.of("sent", provider) for provider in self.reporting)
 
 
 def stats(queries: LedgerQueries, since: float, until: float, tenant: str = "") -> Iterator[Counts]:
-    """Yield each hour of a time, of a tenant or of all."""
+    """Yield the counters of each hour of a period, of one tenant or of all."""
     hours = _hours(datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC))
     yield from _read(queries, [(tenant, hour) for hour in hours]).values()
 
 
 def total(hours: Sequence[Counts]) -> Counts:
-    """Add hours up."""
+    """Return the sum of some hours."""
     counts: Counter[tuple[str, str]] = Counter()
     for hour in hours:
         counts.update(hour.counts)
@@ -95,30 +99,30 @@ def total(hours: Sequence[Counts]) -> Counts:
 
 
 @dataclass
-class Hours:
-    """Remembers the hours that are over, which nobody counts in any more; only the newest are read again."""
+class HourCache:
+    """Reads hours, and caches those that are over and no longer change."""
 
-    _known: dict[Scope, Counts] = field(default_factory=dict, repr=False)
+    _cached: dict[Scope, Counts] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def read(self, queries: LedgerQueries, since: datetime, until: datetime, tenant: str = "") -> list[Counts]:
-        """Return each hour of a time, of a tenant or of all."""
+        """Return each hour of a period, of one tenant or of all."""
         return self.read_each(queries, since, until, [tenant])[tenant]
 
     def read_each(
         self, queries: LedgerQueries, since: datetime, until: datetime, tenants: Sequence[str]
     ) -> dict[str, list[Counts]]:
-        """Return each hour of a time, of several tenants: what is not known yet is read in one go."""
+        """Return each hour of a period, of several tenants; those that are not cached are read concurrently."""
         hours = _hours(since, until)
-        wanted = [(tenant, hour) for tenant in tenants for hour in hours]
+        scopes = [(tenant, hour) for tenant in tenants for hour in hours]
         with self._lock:
-            found = {one: known for one in wanted if (known := self._known.get(one))}
-        found |= _read(queries, [one for one in wanted if one not in found])
+            counts = {scope: cached for scope in scopes if (cached := self._cached.get(scope))}
+        counts |= _read(queries, [scope for scope in scopes if scope not in counts])
         with self._lock:
-            if len(self._known) > MOST_HOURS:
-                self._known.clear()
-            self._known |= {one: found[one] for one in wanted if one[1] + HOUR + SETTLED <= until}
-        return {tenant: [found[tenant, hour] for hour in hours] for tenant in tenants}
+            if len(self._cached) > MAX_CACHED_HOURS:
+                self._cached.clear()
+            self._cached |= {scope: counts[scope] for scope in scopes if scope[1] + HOUR + WRITE_DELAY <= until}
+        return {tenant: [counts[tenant, hour] for hour in hours] for tenant in tenants}
 
 
 def _hours(since: datetime, until: datetime) -> list[datetime]:
@@ -126,11 +130,11 @@ def _hours(since: datetime, until: datetime) -> list[datetime]:
     return [first + number * HOUR for number in range(int((until - first) / HOUR) + 1)]
 
 
-def _read(queries: LedgerQueries, wanted: Sequence[Scope]) -> dict[Scope, Counts]:
-    names = {one: (one[0] or EVERYONE, hour_of(one[1].timestamp())) for one in wanted}
-    counted = queries.tallies(names.values())
-    return {one: Counts(one[1], _counter(counted[name])) for one, name in names.items()}
+def _read(queries: LedgerQueries, scopes: Sequence[Scope]) -> dict[Scope, Counts]:
+    keys = {(tenant, hour): (tenant or EVERYONE, hour_of(hour.timestamp())) for tenant, hour in scopes}
+    tallies = queries.tallies(keys.values())
+    return {scope: Counts(scope[1], _counter(tallies[key])) for scope, key in keys.items()}
 
 
-def _counter(counted: Mapping[str, float]) -> Counter[tuple[str, str]]:
-    return Counter({(name.partition("/")[0], name.partition("/")[2]): int(n) for name, n in counted.items()})
+def _counter(tally: Mapping[str, float]) -> Counter[tuple[str, str]]:
+    return Counter({(name.partition("/")[0], name.partition("/")[2]): int(number) for name, number in tally.items()})

@@ -1,4 +1,4 @@
-"""The list of who gets no more mail, by hand: look, add, remove, take over from elsewhere, take along."""
+"""The suppression list for operators: find, add, remove, import and export."""
 
 import csv
 import re
@@ -30,29 +30,29 @@ __all__ = [
     "KEY",
     "MAX_DAYS",
     "Entry",
-    "Portion",
+    "Page",
     "add",
-    "apply",
-    "checked",
-    "days_for",
+    "add_all",
+    "check_entry",
     "entries",
     "find",
-    "portion",
+    "period_days",
     "read_csv",
+    "read_page",
     "remove",
     "write_csv",
 ]
 
 KEY = re.compile(rf"suppressed#{TENANT}#[0-9a-f]{{32}}")
-MANUAL_DAYS = 365.0
+DEFAULT_MANUAL_DAYS = 365.0
 COLUMNS = ("tenant", "address", "cause", "codes_until", "notices_until")
-FOREVER = timedelta(days=5 * 365)
-OPERATOR = "operator"
+DEFAULT_IMPORT_PERIOD = timedelta(days=5 * 365)
+SOURCE = "operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One address and why it gets nothing from a tenant, and until when on each lane; None is: it does get it."""
+    """A suppressed address of a tenant, its cause, and the end on each lane; None where mail is still sent."""
 
     tenant: str
     address: str
@@ -69,86 +69,88 @@ class Entry:
         return cls(row["tenant"], row["address"], row["cause"], codes, notices, _moment(row["since"]), row["source"])
 
     @property
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         return self.codes_until is self.notices_until is None
 
 
 def entries(queries: LedgerQueries, tenant: str = "") -> Iterator[Entry]:
-    """Yield the list: a tenant's, or everybody's."""
-    found = map(Entry.of, queries.suppressions(tenant))
-    return (one for one in found if not one.is_over)
+    """Yield the entries of one tenant or of all, without those that have ended."""
+    return _current(queries.suppressions(tenant))
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
-    """Some of the list, newest first among themselves, and the key to go on from; empty when there is no more."""
+class Page:
+    """A page of the list, the newest of its entries first; `after` is the key of the next page, empty at the end."""
 
     entries: list[Entry]
     after: str
 
 
-def portion(queries: LedgerQueries, tenant: str = "", after: str = "", most: int = 1000) -> Portion:
-    """Look at some rows of the list. It is kept in no order of time, so only what was read can be put into one."""
-    rows = list(islice(queries.suppressions(tenant, before=after), most + 1))
-    found = sorted(map(Entry.of, rows[:most]), key=lambda one: one.since or datetime.min, reverse=True)
-    return Portion([one for one in found if not one.is_over], rows[most - 1]["pk"] if len(rows) > most else "")
+def read_page(queries: LedgerQueries, tenant: str = "", after: str = "", size: int = 1000) -> Page:
+    """Return a page of the list. The list is not sorted by time, so only the entries of a page can be."""
+    rows = list(islice(queries.suppressions(tenant, before=after), size + 1))
+    newest_first = sorted(_current(rows[:size]), key=lambda entry: entry.since or datetime.min, reverse=True)
+    return Page(newest_first, rows[size - 1]["pk"] if len(rows) > size else "")
 
 
 def find(queries: LedgerQueries, address: str) -> Iterator[Entry]:
-    """Yield each tenant from which an address gets no more mail."""
+    """Yield the entries of an address, one for each tenant that suppresses it."""
     _recipient(queries, address)
-    found = map(Entry.of, queries.suppressions(address=address))
-    return (one for one in found if not one.is_over)
+    return _current(queries.suppressions(address=address))
 
 
-def checked(tenant: str, address: str, cause: str = Cause.MANUAL) -> Cause:
-    """Refuse what cannot be an entry."""
+def _current(rows: Iterable[Row]) -> Iterator[Entry]:
+    return (entry for entry in map(Entry.of, rows) if not entry.has_ended)
+
+
+def check_entry(tenant: str, address: str, cause: str = Cause.MANUAL) -> Cause:
+    """Return the cause of an entry, or raise InvalidInput if a part of it is invalid."""
     if not is_address(address):
         raise InvalidInput("That is not one address.", "Write it as name@example.com.")
     if not re.fullmatch(TENANT, tenant):
-        raise InvalidInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
+        raise InvalidInput("That is not the name of a tenant.", "A name is lower-case letters, digits and hyphens.")
     if cause not in list(Cause):
-        raise InvalidInput(f"There is no cause {cause!r}.", f"There are {', '.join(Cause)}.")
+        raise InvalidInput(f"There is no cause {cause!r}.", f"Use one of {', '.join(Cause)}.")
     return Cause(cause)
 
 
-def days_for(environment: "Environment", tenant: str, cause: Cause) -> Mapping[Lane, float]:
-    """Return for how long a cause keeps mail back, by the tenant's policy."""
+def period_days(environment: "Environment", tenant: str, cause: Cause) -> Mapping[Lane, float]:
+    """Return the suppression period of a cause by lane, in days, from the tenant's policy."""
     if cause is Cause.MANUAL:
-        return dict.fromkeys(Lane, MANUAL_DAYS)
+        return dict.fromkeys(Lane, DEFAULT_MANUAL_DAYS)
     try:
-        return policy_of(_Read(Parameters(environment).values("suppression"), environment), tenant)[cause]
+        return policy_of(_StoredSettings(Parameters(environment).values("suppression"), environment), tenant)[cause]
     except ConfigurationError as error:
         raise ServiceError(str(error)) from error
 
 
-class _Read(Settings):
-    """Settings that the operator's own credentials have read."""
+class _StoredSettings(Settings):
+    """The settings of the functions, from values that were read with the operator's credentials."""
 
-    def __init__(self, found: Mapping[str, str], environment: "Environment") -> None:
+    def __init__(self, stored: Mapping[str, str], environment: "Environment") -> None:
         super().__init__(Aws(environment.region), environment.name)
-        self._found = found
+        self._stored = stored
 
     def values(self, *names: str) -> dict[str, str]:
-        return {name: self._found[name] for name in names if name in self._found}
+        return {name: self._stored[name] for name in names if name in self._stored}
 
 
 def add(
     queries: LedgerQueries, tenant: str, address: str, days: Mapping[Lane, float], cause: Cause = Cause.MANUAL
 ) -> None:
-    """Suppress an address, no shorter than it is already."""
+    """Suppress an address; never shorten the period of an existing entry."""
     recipient = _recipient(queries, address)
     pk = suppression_of(tenant, recipient)
-    found = queries.dynamodb.get_item(TableName=queries.table, Key={"pk": {"S": pk}}, ConsistentRead=True).get("Item")
-    wanted = entry(decode_item(found or {}), tenant, address, cause, days, OPERATOR, time.time())
-    item = {name: encode(value) for name, value in {"pk": pk, **wanted}.items()}
+    row = queries.dynamodb.get_item(TableName=queries.table, Key={"pk": {"S": pk}}, ConsistentRead=True).get("Item")
+    attributes = entry(decode_item(row or {}), tenant, address, cause, days, SOURCE, time.time())
+    item = {name: encode(value) for name, value in {"pk": pk, **attributes}.items()}
     queries.dynamodb.put_item(TableName=queries.table, Item=item)
 
 
 def remove(queries: LedgerQueries, tenant: str, address: str) -> bool:
-    """Let an address have mail again; False if it was not suppressed. The provider may keep a list of its own.
+    """Remove an address; False if it was not suppressed. The provider may keep a list of its own.
 
-    The row is not deleted: it keeps the time of the removal, so that no event from before suppresses the address again.
+    The row is not deleted: it keeps the time of the removal, so that no earlier event suppresses the address again.
     """
     item = {"pk": suppression_of(tenant, _recipient(queries, address)), **removal(time.time())}
     try:
@@ -163,46 +165,46 @@ def remove(queries: LedgerQueries, tenant: str, address: str) -> bool:
 
 
 def read_csv(file: TextIO, tenant: str = "") -> list[Entry]:
-    """Read a CSV file with a column `address` or `email`; InvalidInput names each bad line."""
+    """Return the entries of a CSV file with a column `address` or `email`; InvalidInput lists each invalid line."""
     reader = csv.DictReader(file)
     names = {name.strip().lower(): name for name in reader.fieldnames or ()}
     address = names.get("address") or names.get("email")
     if not address:
-        raise InvalidInput("There is no column `address`.", f"Begin the file with a line such as {','.join(COLUMNS)}.")
-    found, faults = [], []
+        raise InvalidInput("There is no column `address`.", f"Start the file with a line such as {','.join(COLUMNS)}.")
+    read, faults = [], []
     for number, line in enumerate(reader, 2):
         values = {name: (line.get(raw) or "").strip() for name, raw in names.items()}
         try:
-            found.append(_entry(values, (line[address] or "").strip(), tenant))
+            read.append(_entry(values, (line[address] or "").strip(), tenant))
         except ValueError as error:
             faults.append(f"line {number}: {error}")
     if faults:
         raise InvalidInput(
-            f"{len(faults)} of {len(faults) + len(found)} lines cannot be read; nothing was changed.", "", faults
+            f"{len(faults)} of {len(faults) + len(read)} lines are invalid; nothing was changed.", "", faults
         )
-    return found
+    return read
 
 
-def apply(queries: LedgerQueries, wanted: Iterable[Entry]) -> Iterator[Entry]:
-    """Add each that is not over, and yield it when that is done."""
+def add_all(queries: LedgerQueries, imported: Iterable[Entry]) -> Iterator[Entry]:
+    """Add each entry that has not ended, and yield it once it is stored."""
     now = time.time()
-    for one in wanted:
-        ends = {Lane.CODES: one.codes_until, Lane.NOTICES: one.notices_until}
+    for item in imported:
+        ends = {Lane.CODES: item.codes_until, Lane.NOTICES: item.notices_until}
         seconds = {lane: end.timestamp() - now for lane, end in ends.items() if end}
         days = {lane: left / DAY_SECONDS for lane, left in seconds.items() if left > 0}
         if days:
-            add(queries, one.tenant, one.address, days, Cause(one.cause))
-        yield one
+            add(queries, item.tenant, item.address, days, Cause(item.cause))
+        yield item
 
 
-def write_csv(found: Iterable[Entry], file: TextIO) -> int:
-    """Write a list with its addresses in the clear, which is what it is for; return how many."""
+def write_csv(exported: Iterable[Entry], file: TextIO) -> int:
+    """Write entries with their addresses in the clear; return their number."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     written = 0
-    for one in found:
-        ends = (end.date().isoformat() if end else "" for end in (one.codes_until, one.notices_until))
-        writer.writerow([one.tenant, one.address, one.cause, *ends])
+    for item in exported:
+        ends = (end.date().isoformat() if end else "" for end in (item.codes_until, item.notices_until))
+        writer.writerow([item.tenant, item.address, item.cause, *ends])
         written += 1
     return written
 
@@ -210,15 +212,15 @@ def write_csv(found: Iterable[Entry], file: TextIO) -> int:
 def _entry(values: Mapping[str, str], address: str, tenant: str) -> Entry:
     tenant = values.get("tenant") or tenant
     if not re.fullmatch(TENANT, tenant):
-        raise ValueError("it names no tenant")
+        raise ValueError("the tenant is missing or invalid")
     if not is_address(address):
-        raise ValueError("its address is none")
+        raise ValueError("the address is invalid")
     cause = values.get("cause") or Cause.MANUAL
     if cause not in list(Cause):
-        raise ValueError(f"its cause is none of {', '.join(Cause)}")
+        raise ValueError(f"the cause is not one of {', '.join(Cause)}")
     codes, notices = (_end(values.get(f"{lane}_until", "")) for lane in Lane)
     if not codes and not notices:
-        codes = notices = datetime.now(UTC) + FOREVER
+        codes = notices = datetime.now(UTC) + DEFAULT_IMPORT_PERIOD
     return Entry(tenant, address, cause, codes, notices)
 
 
@@ -226,15 +228,15 @@ def _end(text: str) -> datetime | None:
     try:
         day = date.fromisoformat(text) if text else None
     except ValueError as error:
-        raise ValueError("a date in it is not of the form 2027-01-31") from error
+        raise ValueError("a date is not of the form 2027-01-31") from error
     return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
 
 
 def _recipient(queries: LedgerQueries, address: str) -> str:
-    checked("default", address)
+    check_entry("default", address)
     if not queries.address_key:
         raise InvalidInput(
-            "This environment has not sent a mail yet.", "Send one first: it makes the key of its ledger."
+            "This environment has not sent a mail yet.", "Send one first: that creates the ledger's key."
         )
     return keyed_hash(queries.address_key, canonical(address))
 

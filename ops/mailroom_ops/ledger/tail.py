@@ -1,4 +1,4 @@
-"""What happens, as it happens: each mail whenever it comes to something new."""
+"""The newest messages, and each change of their status as it happens."""
 
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -9,16 +9,16 @@ from mailroom_ops.ledger.trace import Trace
 
 __all__ = ["follow", "latest"]
 
-WINDOW = 900.0  # seconds: how long after it was handed over a mail is still watched
-MOST = 1000  # of them at a time
+FOLLOWED_SECONDS = 900.0  # after its acceptance, a message is no longer followed
+MAX_FOLLOWED = 1000  # messages at a time
 
 
 def latest(
     queries: LedgerQueries, number: int, *, tenant: str = "", statuses: Collection[str] = (), since: float = 0
 ) -> list[Trace]:
-    """Return the newest mails, newest last; of a tenant, or of all; with one of the statuses, or with any."""
-    rows = (row for row in queries.find(since, tenant=tenant) if not statuses or row["status"] in statuses)
-    return list(map(Trace.of, islice(rows, number)))[::-1]
+    """Return the newest messages, the newest last: of one tenant or of all, with one of the statuses or with any."""
+    records = (record for record in queries.find(since, tenant=tenant) if not statuses or record.status in statuses)
+    return list(map(Trace.of, islice(records, number)))[::-1]
 
 
 def follow(
@@ -29,14 +29,15 @@ def follow(
     pause: Callable[[], bool],
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Trace]:
-    """Yield each mail when it is new, and again when its status has changed, until `pause` says to stop."""
+    """Yield each new message, and again at each change of its status, until `pause` returns True."""
     started = clock()
-    seen: dict[str, str] = {}
+    known: dict[str, str] = {}
     while True:
-        rows = list(islice(queries.find(max(started - 1, clock() - WINDOW), tenant=tenant), MOST))
-        for row in reversed(rows):
-            if seen.get(row["pk"]) != row["status"] and (not statuses or row["status"] in statuses):
-                yield Trace.of(row)
-        seen = {row["pk"]: row["status"] for row in rows}
+        since = max(started - 1, clock() - FOLLOWED_SECONDS)
+        records = list(islice(queries.find(since, tenant=tenant), MAX_FOLLOWED))
+        for record in reversed(records):
+            if known.get(record.message_id) != record.status and (not statuses or record.status in statuses):
+                yield Trace.of(record)
+        known = {record.message_id: record.status for record in records}
         if pause():
             return

@@ -1,29 +1,35 @@
-"""What became of a mail: its row, put in order."""
+"""The trace of a message: its record, with the timeline in order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailroom.model.mailbox import is_address
+from mailroom.model.record import Record, TimelineEntry
 from mailroom_ops.errors import InvalidInput
-from mailroom_ops.ledger.queries import MESSAGE, LedgerQueries, Row
+from mailroom_ops.ledger.queries import MESSAGE_ID, LedgerQueries
 
-__all__ = ["Step", "Trace", "trace"]
+__all__ = ["Step", "Trace", "find_traces"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened: a try at a provider, our own outcome, or what a provider reported later."""
+    """One entry of a timeline: an attempt at a provider, a status of ours, or a provider's event."""
 
     at: datetime
-    what: str
-    by: str = ""
-    why: str = ""
+    event: str
+    provider: str = ""
+    detail: str = ""
+
+    @classmethod
+    def of(cls, entry: TimelineEntry) -> "Step":
+        detail = " ".join(filter(None, (entry.how, entry.reason, entry.detail, entry.error)))
+        return cls(_time(entry.at), entry.event or entry.answer or entry.status, entry.provider, detail)
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One mail, as much as the ledger knows; the address is masked there already."""
+    """One message as the ledger records it, its address masked."""
 
     id: str
     tenant: str
@@ -38,43 +44,60 @@ class Trace:
     steps: tuple[Step, ...]
 
     @classmethod
-    def of(cls, row: Row) -> "Trace":
+    def of(cls, record: Record) -> "Trace":
         return cls(
-            id=row["pk"].removeprefix("message#"),
-            tenant=row["tenant"],
-            kind=row["kind"],
-            to=row["to"],
-            source=row["source"],
-            status=row["status"],
-            reason=row.get("reason", ""),
-            provider=row.get("provider", ""),
-            provider_id=row.get("provider_id", ""),
-            created=_time(row["created"]),
-            steps=tuple(sorted(map(_step, row["timeline"]), key=lambda step: step.at)),
+            id=record.message_id,
+            tenant=record.tenant,
+            kind=record.kind,
+            to=record.to,
+            source=record.source,
+            status=record.status,
+            reason=record.reason,
+            provider=record.provider,
+            provider_id=record.provider_id,
+            created=_time(record.created_at),
+            steps=tuple(sorted(map(Step.of, record.timeline), key=lambda step: step.at)),
         )
 
+    def to_json(self) -> dict[str, object]:
+        """Return the trace as `mailroom trace --json` prints it."""
+        return {
+            "id": self.id,
+            "tenant": self.tenant,
+            "kind": self.kind,
+            "to": self.to,
+            "source": self.source,
+            "status": self.status,
+            "reason": self.reason,
+            "provider": self.provider,
+            "provider_id": self.provider_id,
+            "created": self.created.isoformat(timespec="milliseconds"),
+            "steps": [
+                {
+                    "at": step.at.isoformat(timespec="milliseconds"),
+                    "what": step.event,
+                    "by": step.provider,
+                    "why": step.detail,
+                }
+                for step in self.steps
+            ],
+        }
 
-def trace(queries: LedgerQueries, what: str) -> Iterator[Trace]:
-    """Yield the mails that a message id, a provider's id or an address stands for, newest first."""
-    what = what.strip()
-    if MESSAGE.fullmatch(what):
-        row = queries.get(what)
-        rows: Iterator[Row] = iter([row] if row else [])
-    elif is_address(what):
-        rows = queries.find_by_address(what)
-    elif what and " " not in what:
-        rows = queries.find_by_provider_id(what.strip("<>"))
+
+def find_traces(queries: LedgerQueries, name: str) -> Iterator[Trace]:
+    """Yield the messages with a message id, an address, or a provider's id, newest first."""
+    name = name.strip()
+    if MESSAGE_ID.fullmatch(name):
+        record = queries.get(name)
+        records = iter([record] if record else [])
+    elif is_address(name):
+        records = queries.find_by_address(name)
+    elif name and " " not in name:
+        records = queries.find_by_provider_id(name.strip("<>"))
     else:
         raise InvalidInput("That is neither a message id nor an address.", "Give one of them, or a provider's own id.")
-    return map(Trace.of, rows)
+    return map(Trace.of, records)
 
 
-def _step(entry: Row) -> Step:
-    """Our own tries have an `answer`, our own end a `status`, and what a provider reports an `event`."""
-    what = entry.get("event") or entry.get("answer") or entry.get("status", "")
-    why = " ".join(filter(None, (entry.get(name, "") for name in ("how", "reason", "detail", "error"))))
-    return Step(_time(entry["at"]), what, entry.get("provider", ""), why)
-
-
-def _time(moment: float) -> datetime:
-    return datetime.fromtimestamp(moment, UTC)
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mailroom_ops.ledger.stats import LIMITS, STAYED, Counts
+from mailroom_ops.ledger.stats import LIMITS, NOT_SENT, Counts
 
 __all__ = ["Figure", "figures", "percent"]
 
@@ -37,7 +37,7 @@ def figures(whole: Counts, before: Counts) -> Iterator[Figure]:
         matters = LIMITS.get(what, LIMITS["bounced"]).share * 100 * WORTH_SAYING
         tone = _tone(points, good=what == "delivered") if abs(points) >= matters else ""
         yield Figure(what, percent(now), change, tone, is_over)
-    for what in STAYED:
+    for what in NOT_SENT:
         yield _number(what, whole.of(what), before.of(what), good=False)
 
 

@@ -9,7 +9,7 @@ from mailroom_ops.console.context import PageContext
 from mailroom_ops.console.deliverability.figures import percent
 from mailroom_ops.console.deliverability.period import Period
 from mailroom_ops.errors import OperatorError
-from mailroom_ops.ledger.stats import STAYED, Counts, total
+from mailroom_ops.ledger.stats import NOT_SENT, Counts, total
 from mailroom_ops.settings import tenants
 from mailroom_ops.settings.parameters import Parameters
 
@@ -95,7 +95,7 @@ def _row(name: str, counts: Counts, href: str = "") -> Row:
     for what in ("delivered", "deferred", "bounced", "complained") if counts.reporting else ():
         share = counts.rate(what, *counts.reporting)
         cells.append(Cell(f"{counts.of(what):,}", "" if share is None else percent(share), counts.is_over(what)))
-    return Row(name, f"{counts.of('sent'):,}", cells, f"{sum(map(counts.of, (*STAYED, *LATER))):,}", href)
+    return Row(name, f"{counts.of('sent'):,}", cells, f"{sum(map(counts.of, (*NOT_SENT, *LATER))):,}", href)
 
 
 def _only(counts: Counts, provider: str) -> Counts:

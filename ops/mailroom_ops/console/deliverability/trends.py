@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailroom_ops.console.charts import Chart, Mark, Name, Scale, Tick, lines, slots, stack
 from mailroom_ops.console.deliverability.figures import percent
 from mailroom_ops.console.deliverability.period import Period
-from mailroom_ops.ledger.stats import LIMITS, STAYED, Counts, Limit
+from mailroom_ops.ledger.stats import LIMITS, NOT_SENT, Counts, Limit
 
 __all__ = ["trends"]
 
@@ -47,7 +47,7 @@ def _series(whole: Counts) -> Iterator[Series]:
 
 def _volume(period: Period, series: Sequence[Series]) -> Chart:
     steps, labels = period.steps, period.labels
-    values = [[*(one.sent(step) for one in series), sum(map(step.of, STAYED))] for step in steps]
+    values = [[*(one.sent(step) for one in series), sum(map(step.of, NOT_SENT))] for step in steps]
     has_stayed = any(parts[-1] for parts in values)
     names = [Name(one.name, one.look) for one in series] + [Name("not sent", STAYED_LOOK)] * has_stayed
     values = values if has_stayed else [parts[:-1] for parts in values]
@@ -73,7 +73,7 @@ def _shares(period: Period, series: Sequence[Series], what: str, window: Limit, 
     """Draw what share was `what`, over as many hours as the alarm looks at, or more; too few mails tell nothing."""
     hours = max(window.hours, period.span.rare if what == "complained" else period.span.shares)
     trailing = period.trailing(hours)
-    values = [[_share(counts, one, what, window.least) for counts in trailing] for one in series]
+    values = [[_share(counts, one, what, window.min_sent) for counts in trailing] for one in series]
     found = [share for shares in values for share in shares if share is not None]
     scale = Scale.over(max([*found, limit.share * 1.1])) if limit else Scale.over(1, least=min([*found, 0.95]), end=1)
     names = lines([one.name for one in series], [one.look for one in series], values, scale)
@@ -86,7 +86,7 @@ def _shares(period: Period, series: Sequence[Series], what: str, window: Limit, 
     ends = "; ".join(_extremes(name, shares, best=limit is None) for name, shares in zip(names, columns, strict=True))
     line = f" Providers look closer at {percent(limit.share)}." if limit else ""
     missing = ", ".join(one.name for one in series if one.name not in drawn)
-    few = f"{missing}: under {window.least:,} mails in {hours} hours, too few for a share." if missing else ""
+    few = f"{missing}: under {window.min_sent:,} mails in {hours} hours, too few for a share." if missing else ""
     return Chart(
         what,
         f"{what.title()}, of what was sent in {_time(hours)}",

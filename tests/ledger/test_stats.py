@@ -1,0 +1,71 @@
+"""Statistics by hour, from the tallies that the functions write."""
+
+import time
+
+import pytest
+
+from mailroom.aws.client import Aws
+from mailroom.ledger.table import Ledger
+from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.ledger.stats import Counts, stats, total
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def counted(ledger: Ledger) -> None:
+    for tenant, status, label, number in (
+        ("default", "sent", "resend", 90),
+        ("acme", "sent", "ses", 10),
+        ("default", "bounced", "resend", 9),
+        ("acme", "skipped", "suppressed", 2),
+    ):
+        ledger.tally.count(tenant, status, label, number)
+    ledger.tally.flush()
+
+
+def last_hours(queries: LedgerQueries, number: int, tenant: str = "") -> list[Counts]:
+    now = time.time()
+    return list(stats(queries, now - number * HOUR, now, tenant))
+
+
+@pytest.mark.usefixtures("counted")
+def test_each_hour_has_its_counts(queries: LedgerQueries) -> None:
+    hours = last_hours(queries, 5)
+    assert len(hours) == 6
+    assert [hour.of("sent") for hour in hours[:-2]] == [0, 0, 0, 0]
+
+
+@pytest.mark.usefixtures("counted")
+def test_the_total_is_split_by_provider_and_reason(queries: LedgerQueries) -> None:
+    whole = total(last_hours(queries, 5))
+    assert whole.providers == ["resend", "ses"]
+    assert whole.of("sent") == 100
+    assert whole.of("sent", "ses") == 10
+    assert whole.split("skipped") == {"suppressed": 2}
+
+
+@pytest.mark.usefixtures("counted")
+def test_a_rate_is_a_share_of_the_sent_mail(queries: LedgerQueries) -> None:
+    whole = total(last_hours(queries, 5))
+    assert (whole.rate("bounced"), whole.rate("bounced", "resend"), whole.rate("bounced", "ses")) == (0.09, 0.1, 0)
+
+
+@pytest.mark.usefixtures("counted")
+def test_the_counts_of_one_tenant_are_its_own(queries: LedgerQueries) -> None:
+    whole = total(last_hours(queries, 1, "acme"))
+    assert (whole.of("sent"), whole.rate("bounced")) == (10, 0)
+
+
+def test_without_sent_mail_there_is_no_rate(queries: LedgerQueries) -> None:
+    assert total(last_hours(queries, 1)).rate("bounced") is None
+
+
+def test_a_tally_that_cannot_be_written_is_written_later(aws: Aws, queries: LedgerQueries) -> None:
+    ledger = Ledger(aws, "no such table", 16)
+    ledger.tally.count("default", "sent", "resend")
+    with pytest.raises(Exception, match="ResourceNotFound"):
+        ledger.tally.flush()
+    ledger.tally._table = "ledger"
+    ledger.tally.flush()
+    assert total(last_hours(queries, 1)).of("sent") == 1

@@ -1,0 +1,112 @@
+"""The suppression list as operators work on it."""
+
+import io
+import time
+
+import pytest
+
+from mailroom.aws.client import Aws
+from mailroom.feedback.suppression import Cause
+from mailroom.ledger.table import Ledger
+from mailroom.model.kinds import Lane
+from mailroom_ops.errors import InvalidInput
+from mailroom_ops.ledger import suppressions
+from mailroom_ops.ledger.queries import LedgerQueries
+from tests.factories import KEY, message, row
+
+
+def test_an_address_is_added_listed_and_removed(ledger: Ledger, queries: LedgerQueries) -> None:
+    suppressions.add(queries, "default", "Reader@example.com", {Lane.NOTICES: 30})
+    suppressions.add(queries, "acme", "reader@example.com", {Lane.NOTICES: 1, Lane.CODES: 1}, Cause.BOUNCE)
+    ours, both = list(suppressions.entries(queries, "default")), list(suppressions.entries(queries))
+    assert [(entry.tenant, entry.address, entry.cause, entry.source) for entry in ours] == [
+        ("default", "Reader@example.com", "manual", "operator")
+    ]
+    assert (ours[0].codes_until, len(both)) == (None, 2)
+    assert ledger.is_suppressed(message(), Lane.NOTICES, KEY, time.time())
+    assert not ledger.is_suppressed(message(), Lane.CODES, KEY, time.time())
+    assert suppressions.remove(queries, "default", "READER@example.com")
+    assert not suppressions.remove(queries, "default", "reader@example.com")
+    assert not ledger.is_suppressed(message(), Lane.NOTICES, KEY, time.time())
+
+
+def test_the_mark_of_a_removal_is_not_an_entry(aws: Aws, ledger: Ledger, queries: LedgerQueries) -> None:
+    suppressions.add(queries, "default", "reader@example.com", {Lane.NOTICES: 30})
+    (pk,) = (entry["pk"] for entry in queries.suppressions())
+    assert suppressions.remove(queries, "default", "reader@example.com")
+    mark = row(aws, "ledger", pk)
+    assert set(mark) == {"pk", "removed_at", "ttl"}, "no address"
+    assert mark["ttl"] > time.time() + 30 * 86400, "longer than the row of any mail that the removal can be about"
+    assert list(suppressions.entries(queries)) == list(suppressions.entries(queries, "default")) == []
+    assert list(suppressions.find(queries, "reader@example.com")) == []
+    assert suppressions.read_page(queries) == suppressions.Page([], "")
+    assert suppressions.write_csv(suppressions.entries(queries), io.StringIO()) == 0
+    assert not suppressions.remove(queries, "default", "reader@example.com")
+    suppressions.add(queries, "default", "reader@example.com", {Lane.NOTICES: 1})
+    assert [entry.address for entry in suppressions.entries(queries)] == ["reader@example.com"]
+
+
+def test_an_index_that_still_has_a_removed_entry_does_not_list_it(
+    aws: Aws, queries: LedgerQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        suppressions.add(queries, "default", f"r{number}@example.com", {Lane.NOTICES: 30})
+    outdated = list(queries._keys("by_time", "shard", "suppressed"))
+    suppressions.remove(queries, "default", "r1@example.com")
+    monkeypatch.setattr(LedgerQueries, "_keys", lambda *_, **__: iter(outdated))
+    assert len(list(suppressions.entries(queries))) == len(suppressions.read_page(queries).entries) == 2
+
+
+def test_an_export_can_be_imported_again(ledger: Ledger, queries: LedgerQueries) -> None:
+    for number in range(5):
+        suppressions.add(queries, "default", f"r{number}@example.com", {Lane.CODES: 3, Lane.NOTICES: 200}, Cause.BOUNCE)
+    before = io.StringIO()
+    assert suppressions.write_csv(suppressions.entries(queries), before) == 5
+    for number in range(5):
+        suppressions.remove(queries, "default", f"r{number}@example.com")
+    imported = suppressions.read_csv(io.StringIO(before.getvalue()))
+    assert len(list(suppressions.add_all(queries, imported))) == 5
+    after = io.StringIO()
+    suppressions.write_csv(suppressions.entries(queries), after)
+    assert sorted(after.getvalue().splitlines()) == sorted(before.getvalue().splitlines())
+
+
+def test_a_list_of_addresses_alone_is_imported_for_the_named_tenant(queries: LedgerQueries) -> None:
+    (entry,) = suppressions.read_csv(io.StringIO("Email,Created\nada@example.com,2020\n"), "acme")
+    assert (entry.tenant, entry.address, entry.cause) == ("acme", "ada@example.com", "manual")
+    assert entry.codes_until == entry.notices_until
+    assert list(suppressions.add_all(queries, [entry])) == [entry]
+    assert [entry.tenant for entry in suppressions.entries(queries, "acme")] == ["acme"]
+
+
+def test_an_entry_that_has_ended_is_not_imported(queries: LedgerQueries) -> None:
+    lines = "address,cause,notices_until\nada@example.com,bounce,2020-01-01\n"
+    list(suppressions.add_all(queries, suppressions.read_csv(io.StringIO(lines), "default")))
+    assert list(suppressions.entries(queries)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "details"),
+    [
+        ("name\nada\n", []),
+        ("", []),
+        ("address,tenant\nada@example.com,default\nno address,default\n", ["line 3: the address is invalid"]),
+        ("address,tenant\nada@example.com,Not A Tenant\n", ["line 2: the tenant is missing or invalid"]),
+        ("address,cause\nada@example.com,boredom\n", ["line 2: the cause is not one of bounce"]),
+        ("address,codes_until\nada@example.com,tomorrow\n", ["line 2: a date is not"]),
+        ("address,tenant\n,\n,\n", ["line 2", "line 3"]),
+    ],
+)
+def test_each_invalid_line_is_named_without_its_address(text: str, details: list[str]) -> None:
+    with pytest.raises(InvalidInput) as error:
+        suppressions.read_csv(io.StringIO(text), "default")
+    assert len(error.value.details) == len(details)
+    for detail, expected in zip(error.value.details, details, strict=True):
+        assert detail.startswith(expected)
+        assert "@" not in detail
+
+
+@pytest.mark.parametrize("address", ["", "ada", "a@b.c, d@e.f", "Ada <ada@example.com>"])
+def test_an_invalid_address_is_an_error(queries: LedgerQueries, address: str) -> None:
+    with pytest.raises(InvalidInput):
+        suppressions.add(queries, "default", address, {Lane.NOTICES: 1})
