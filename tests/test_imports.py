@@ -4,7 +4,9 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,43 @@ def imports(folder: Path) -> Iterator[tuple[Path, str]]:
             elif isinstance(node, ast.ImportFrom):
                 assert not node.level, f"{path}: Lambda knows no package around app.py; import by full name"
                 yield path, node.module or ""
+
+
+def module_name(path: Path) -> str:
+    """Return the name of a module of the layer, such as `mailroom.api.keys`."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+LOADED_BY_NAME = {"NEEDS", "PROVIDER", "read"}  # of the providers' modules, which are imported when they are needed
+
+
+@cache
+def names_used() -> Mapping[str, set[str]]:
+    """Return the names of each module of the layer that other files of the repository use."""
+    names: defaultdict[str, set[str]] = defaultdict(set)
+    for folder in ("bench", "functions", "layers/mailroom/mailroom", "ops", "tests"):
+        for path in (path for path in (ROOT / folder).rglob("*.py") if "node_modules" not in path.parts):
+            nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+            aliases: dict[str, str] = {}
+            for node in nodes:
+                if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+                    for alias in node.names:
+                        if f"{node.module}.{alias.name}" in MODULES:
+                            aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                        elif MODULES[node.module] != path:
+                            names[node.module].add(alias.name)
+            for node in nodes:
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
+                    names[aliases[node.value.id]].add(node.attr)
+    return names
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_exports_what_others_use_and_nothing_else(module: str) -> None:
+    exported: set[str] = set()
+    for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            exported = set(ast.literal_eval(node.value))
+    assert exported - LOADED_BY_NAME == names_used()[module] - LOADED_BY_NAME

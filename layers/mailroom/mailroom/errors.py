@@ -19,7 +19,6 @@ __all__ = [
     "ConfigurationError",
     "DeliveryError",
     "InvalidRequest",
-    "MailroomError",
     "PermanentFailure",
     "RequestError",
     "TemporaryFailure",

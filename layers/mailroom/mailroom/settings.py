@@ -13,7 +13,7 @@ from mailroom.model.mailbox import Mailbox
 from mailroom.model.sender import Sender, provider_chain, read_mailbox
 from mailroom.providers import kind_of, spec_of
 
-__all__ = ["SHARED_TEST_SENDER", "Settings"]
+__all__ = ["FRESH", "SHARED_TEST_SENDER", "Settings"]
 
 FRESH = 300.0  # seconds
 NAMES_PER_CALL = 10  # the most that GetParameters takes

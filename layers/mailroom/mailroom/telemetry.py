@@ -19,7 +19,17 @@ from mailroom.model.outcome import Outcome, Status
 if TYPE_CHECKING:
     from mailroom.api.reply import Reply
 
-__all__ = ["log_crash", "log_events", "log_failure", "log_outcome", "log_refusal", "log_reply", "tolerate"]
+__all__ = [
+    "COUNTED_AS",
+    "REPORTED_AS",
+    "log_crash",
+    "log_events",
+    "log_failure",
+    "log_outcome",
+    "log_refusal",
+    "log_reply",
+    "tolerate",
+]
 
 HEADLINES = {
     Status.ACCEPTED: "Email not sent yet, will retry",

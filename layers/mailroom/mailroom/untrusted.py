@@ -12,9 +12,14 @@ from urllib.parse import quote, urlsplit
 from mailroom.hostnames import to_ascii
 
 __all__ = [
+    "CODE_LENGTH",
+    "INVITER_LENGTH",
+    "LINE_LENGTH",
+    "LINK_LENGTH",
     "LOCALE_TAG",
     "MAX_FACTS",
     "MAX_PARAGRAPHS",
+    "NAME_LENGTH",
     "code",
     "image",
     "isolate",

@@ -9,7 +9,7 @@ from mailroom.aws.client import Aws
 from mailroom.errors import DeliveryError
 from mailroom.model.kinds import Lane
 
-__all__ = ["Queue", "Queued"]
+__all__ = ["Queue"]
 
 LONGEST_DELAY = 900  # SQS: a message can be delayed by at most 15 minutes
 MOST_AT_ONCE = 10  # SQS: messages in one call

@@ -14,7 +14,7 @@ from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load
 from mailroom.settings import Settings
 
-__all__ = ["Dispatch"]
+__all__ = ["BACKOFF", "LONGEST_TRY", "Dispatch"]
 
 BACKOFF = (1, 3, 10, 30, 60, 120, 300, 600, 900)  # seconds; someone waits, so the first ones come soon
 BACKOFF_TOLD = BACKOFF[:3]  # where each provider said when it is free again, so that nobody waits much longer

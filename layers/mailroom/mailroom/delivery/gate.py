@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Gate"]
+__all__ = ["CLOSED_FOR", "FAILURES_IN_A_ROW", "WIDEST", "Gate"]
 
 FAILURES_IN_A_ROW = 5
 CLOSED_FOR = 15.0  # then one mail tries whether it lives

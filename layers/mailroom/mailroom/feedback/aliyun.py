@@ -12,6 +12,8 @@ from mailroom.feedback._json_access import body_of, get, iso_time, text
 from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request
 
+__all__ = ["NEEDS", "read"]
+
 NEEDS = ("secret",)
 
 TYPES = {

@@ -10,6 +10,8 @@ from mailroom.feedback._json_access import body_of, get, text, unix_time
 from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request
 
+__all__ = ["NEEDS", "read"]
+
 # Mailgun signs a timestamp and a token, but not the event: whoever has seen one signature could put it on any event.
 # So the address that it posts to ends with a secret of ours, too, and a token is valid for one body.
 NEEDS = ("secret", "signing_key")

@@ -9,6 +9,8 @@ from mailroom.feedback._json_access import bare_address, body_of, get, iso_time,
 from mailroom.model.event import Event, EventType, Reason, Report, reply_codes
 from mailroom.request import Request
 
+__all__ = ["NEEDS", "read"]
+
 NEEDS = ("secret",)
 
 # https://resend.com/docs/webhooks/event-types. The others (sent, scheduled, received, contact.*, domain.*) are ignored.

@@ -9,6 +9,8 @@ from mailroom.feedback._json_access import text, unix_time
 from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request, parse_json
 
+__all__ = ["NEEDS", "SIGNATURE", "TIMESTAMP", "read"]
+
 NEEDS = ("secret",)  # the verification keys that SendGrid shows when signing is turned on
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"

@@ -12,7 +12,7 @@ from mailroom.feedback._json_access import bare_address, get, iso_time, own_head
 from mailroom.model.event import Event, EventType, Reason, reply_codes
 from mailroom.request import parse_json
 
-__all__ = ["from_aws", "parse"]
+__all__ = ["from_aws"]
 
 # By eventType: the field with the particulars, and the event type. Notifications that are set up on an identity have
 # the same names under `notificationType`. Send and Subscription are ignored.

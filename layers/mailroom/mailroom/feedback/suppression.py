@@ -21,7 +21,7 @@ from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
 
-__all__ = ["DAY_SECONDS", "MAX_DAYS", "Cause", "Policy", "Suppressions", "cause_of", "entry", "policy_of", "removal"]
+__all__ = ["DAY_SECONDS", "DEFAULTS", "MAX_DAYS", "Cause", "Suppressions", "cause_of", "entry", "policy_of", "removal"]
 
 DAY_SECONDS = 24 * 3600.0
 MAX_DAYS = 36_500

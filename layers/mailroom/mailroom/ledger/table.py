@@ -39,7 +39,20 @@ from mailroom.model.record import Record
 if TYPE_CHECKING:
     from mailroom.model.event import Event
 
-__all__ = ["Admission", "Claim", "EventEffect", "Ledger", "Standing", "shards_of"]
+__all__ = [
+    "KEPT",
+    "LEASE",
+    "MAX_TIMELINE_ENTRIES",
+    "SAME_WITHIN",
+    "Admission",
+    "Claim",
+    "EventEffect",
+    "Ledger",
+    "Standing",
+    "keyed_hash",
+    "shards_of",
+    "suppression_of",
+]
 
 LEASE = 25.0  # longer than the function that holds it may run
 KEPT = 30 * 24 * 3600

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mailroom.hostnames import to_ascii
 
-__all__ = ["Mailbox", "canonical", "is_address", "mask"]
+__all__ = ["Mailbox", "canonical", "clean_name", "is_address", "mask"]
 
 ADDRESS_LENGTH_BYTES = 254  # RFC 5321, 4.5.3.1.3: a path is 256 octets with its angle brackets
 LOCAL_PART_LENGTH_BYTES = 64

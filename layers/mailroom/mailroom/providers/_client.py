@@ -15,7 +15,7 @@ import httpx
 
 from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
 
-__all__ = ["Answer", "endpoint", "hold_back", "post", "retry_after", "secret", "shared"]
+__all__ = ["TIMEOUT", "Answer", "endpoint", "hold_back", "post", "retry_after", "secret", "shared"]
 
 # Seconds. A read that times out is an unknown outcome, so reading has more time than connecting.
 TIMEOUT = {"connect": 2.0, "read": 6.0, "write": 6.0, "pool": 2.0}

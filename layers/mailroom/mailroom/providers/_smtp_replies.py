@@ -7,7 +7,7 @@ from mailroom.model.email import Email
 from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case
 from mailroom.redaction import redact, remove_quotes
 
-__all__ = ["ERRORS", "error_of_reply", "relay_id"]
+__all__ = ["error_of_reply", "relay_id"]
 
 PARTY = "smtp"
 MAX_ID_TEXT_LENGTH = 80

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.type_defs import MessageHeaderTypeDef, MessageTagTypeDef, SendEmailRequestTypeDef
 
-__all__ = ["PROVIDER", "Ses"]
+__all__ = ["CONFIG", "PROVIDER", "Ses"]
 
 # botocore repeats a request up to three times, even after a read timeout: each may send a mail (seen 2026-11).
 CONFIG = Config(connect_timeout=2, read_timeout=6, retries={"total_max_attempts": 1, "mode": "standard"})

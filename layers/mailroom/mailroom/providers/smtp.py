@@ -19,7 +19,7 @@ from mailroom.providers._smtp_relay import Relay, Tls
 from mailroom.providers._smtp_replies import error_of_reply, relay_id
 from mailroom.providers._tags import ascii_tag
 
-__all__ = ["PROVIDER", "Smtp"]
+__all__ = ["PROVIDER", "REPLY_TIMEOUT_SECONDS", "Smtp"]
 
 PARTY = "smtp"
 CONNECT_TIMEOUT_SECONDS = 3.0  # also for each reply up to the login

@@ -9,7 +9,7 @@ from typing import Any
 from mailroom import untrusted
 from mailroom.model.mailbox import is_address
 
-__all__ = ["Brand", "Palette", "contrast", "readable"]
+__all__ = ["Brand", "contrast"]
 
 READABLE = 4.5  # WCAG 2.2 AA for text, https://www.w3.org/TR/WCAG22/#contrast-minimum
 VISIBLE = 3.0  # and for what is not text

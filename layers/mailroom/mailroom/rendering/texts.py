@@ -9,7 +9,7 @@ from typing import Any
 
 from mailroom.rendering import plurals
 
-__all__ = ["Texts", "fill"]
+__all__ = ["PLACEHOLDER", "Texts", "fill"]
 
 PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 

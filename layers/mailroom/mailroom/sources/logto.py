@@ -20,7 +20,7 @@ from mailroom.request import Request
 from mailroom.settings import Settings
 from mailroom.untrusted import LOCALE_TAG
 
-__all__ = ["SOURCE", "TYPES", "authenticate", "parse"]
+__all__ = ["TYPES", "authenticate", "parse"]
 
 SOURCE = "logto"
 TYPES: Mapping[str, str] = {
