@@ -6,7 +6,7 @@ from typing import Any
 
 from mailroom.model.outcome import Status
 
-__all__ = ["Record"]
+__all__ = ["MESSAGE_ROW", "Record", "TimelineEntry"]
 
 MESSAGE_ROW = "message#"  # how the key of such a row begins
 
