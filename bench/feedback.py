@@ -153,9 +153,9 @@ def main() -> None:
         calls: Counter[str] = Counter()
         real = aws.call
 
-        def counted(service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        def counted(service: str, operation: str, payload: Mapping[str, Any], **options: Any) -> dict[str, Any]:
             calls[operation] += 1
-            return real(service, operation, payload)
+            return real(service, operation, payload, **options)
 
         aws.call = counted  # type: ignore[method-assign]
         print(f"{'':32}{'events/s':>10}{'CPU/event':>12}   ledger, an event")

@@ -77,7 +77,7 @@ class _Direct(Aws):
         super().__init__("eu-west-1")
         self._cloud = cloud
 
-    def call(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, service: str, operation: str, payload: Mapping[str, Any], *, attempts: int = 3) -> dict[str, Any]:
         status, said = self._cloud.answer(operation, dict(payload))
         if status != 200:
             raise AwsError(service, str(status), said)

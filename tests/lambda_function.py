@@ -52,9 +52,9 @@ class LambdaFunction:
         calls: list[str] = []
         call = self.aws.call
 
-        def recorded(service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        def recorded(service: str, operation: str, payload: Mapping[str, Any], **options: Any) -> dict[str, Any]:
             calls.append(f"{service} {operation}")
-            return call(service, operation, payload)
+            return call(service, operation, payload, **options)
 
         self.aws.call = recorded  # type: ignore[method-assign]
         return calls

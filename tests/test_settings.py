@@ -5,10 +5,11 @@ import json
 import pytest
 
 from mailroom.aws.client import Aws
+from mailroom.aws.parameter_store import CACHE_TTL_SECONDS
 from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
-from mailroom.settings import FRESH, Settings
+from mailroom.settings import Settings
 
 
 class Clock:
@@ -52,7 +53,7 @@ def test_a_value_is_kept_for_five_minutes_and_then_read_anew(settings: Settings,
     put(aws, "providers/resend/api_key", "re_old")
     settings.provider("resend")
     put(aws, "providers/resend/api_key", "re_new")
-    clock.now += FRESH - 1
+    clock.now += CACHE_TTL_SECONDS - 1
     assert settings.provider("resend") == {"api_key": "re_old"}
     clock.now += 2
     assert settings.provider("resend") == {"api_key": "re_new"}
@@ -66,11 +67,11 @@ def test_a_refresh_reads_at_once(settings: Settings, aws: Aws) -> None:
     assert settings.provider("resend") == {"api_key": "re_new"}
 
 
-def test_what_was_removed_is_gone_after_a_refresh(settings: Settings, aws: Aws) -> None:
+def test_what_was_removed_is_gone_once_it_is_read_anew(settings: Settings, aws: Aws) -> None:
     put(aws, "webhooks/logto/acme/authorization", "x")
     settings.tree("webhooks/logto")
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/staging/webhooks/logto/acme/authorization"})
-    settings.refresh()
+    settings.forget()
     assert settings.tree("webhooks/logto") == {}
 
 
@@ -82,7 +83,7 @@ def test_stale_beats_down(clock: Clock, aws: Aws, cloud: str) -> None:
     settings.provider("resend")
     aws.close()
     aws._endpoint = "http://127.0.0.1:9"  # the discard port: nobody listens
-    clock.now += FRESH + 1
+    clock.now += CACHE_TTL_SECONDS + 1
     assert settings.tree("webhooks/logto") == {"authorization": "secret"}
     assert settings.provider("resend") == {"api_key": "re_1"}
     with pytest.raises(TemporaryFailure):

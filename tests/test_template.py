@@ -143,8 +143,15 @@ def test_each_call_to_aws_that_the_package_makes_is_granted() -> None:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "call"
         if len(call.args) == 3 and isinstance(call.args[0], ast.Constant) and isinstance(call.args[1], ast.Constant)
     }
+    store = ast.parse((ROOT / "layers/mailroom/mailroom/aws/parameter_store.py").read_text())
+    made |= {
+        f"ssm:{call.args[0].value!s}"
+        for call in ast.walk(store)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "_call"
+        if isinstance(call.args[0], ast.Constant)
+    }
     granted = {action for function in FUNCTIONS for action in Stack().permissions(function)}
-    assert "sqs:SendMessage" in made
+    assert {"sqs:SendMessage", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:PutParameter"} <= made
     assert {action.replace("MessageBatch", "Message") for action in made} <= granted  # one right is for both
 
 

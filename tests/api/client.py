@@ -94,7 +94,7 @@ class Client:
 
     def refresh(self) -> None:
         """Make the process read its settings anew."""
-        self.service.delivery.settings.refresh()
+        self.service.delivery.settings.forget()
 
     def mails(self) -> list[Captured]:
         """Return what the provider took, newest first."""

@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    monkeypatch.setattr(module, "PAUSES", (0, 0))
+    monkeypatch.setattr(module, "PAUSES_SECONDS", (0, 0))
 
 
 def call(*script: tuple[int, bytes] | None) -> tuple[object, int]:

@@ -95,7 +95,7 @@ def test_with_the_first_provider_gone_for_good_the_second_takes_all(
     for message in sent:
         chain.delivery.queue.put(Parcel.of(message))
     put(aws, "providers/resend/endpoint", "http://127.0.0.1:9")  # the discard port: nobody listens
-    chain.delivery.settings.refresh()
+    chain.delivery.settings.forget()
     lane = Lane(aws)
     while len(lane):
         lane.work(chain)

@@ -245,7 +245,7 @@ def test_a_malformed_policy_is_named_and_the_repeated_report_suppresses(
     with pytest.raises(ConfigurationError, match="suppression/default"):
         process(intake, event(mail))
     put(aws, "suppression/default", "{}")
-    intake.settings.refresh()
+    intake.settings.forget()
     assert process(intake, event(mail)) == [EventEffect.REPEATED]
     assert suppressed_lanes(ledger, mail) == list(BOTH)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mailroom.model.json_settings import InvalidSetting, brand_names, merge, sender_names
+from mailroom.model.json_settings import InvalidSetting, merge
+from mailroom.model.parameter_names import brand_names, sender_names
 from mailroom.model.sender import provider_chain, read_mailbox
 
 VALUES = {

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from mailroom.model.json_settings import MergedSettings, brand_names, merge, sender_names
+from mailroom.model.json_settings import MergedSettings, merge
+from mailroom.model.parameter_names import brand_names, sender_names
 from mailroom.settings import SHARED_TEST_SENDER
 from mailroom_ops.console.context import PageContext, fields
 from mailroom_ops.domains import records, sending

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from mailroom.model.json_settings import brand_names, merge
+from mailroom.model.json_settings import merge
 from mailroom.model.mailbox import Mailbox
+from mailroom.model.parameter_names import brand_names
 from mailroom.settings import SHARED_TEST_SENDER
 from mailroom_ops.doctor import Context
 from mailroom_ops.finding import Finding, failed, ok, warning

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailroom.hostnames import to_ascii
-from mailroom.model.json_settings import InvalidSetting, json_object, merge, sender_names
+from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.mailbox import Mailbox
+from mailroom.model.parameter_names import sender_names
 from mailroom.model.sender import provider_chain
 from mailroom.providers import NAMES, spec_of
 from mailroom_ops.errors import InvalidInput

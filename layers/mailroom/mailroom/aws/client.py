@@ -24,9 +24,9 @@ from mailroom.redaction import redact
 __all__ = ["Aws", "AwsError", "Credentials", "sign"]
 
 TARGETS = {"sqs": ("AmazonSQS", "1.0"), "ssm": ("AmazonSSM", "1.1"), "dynamodb": ("DynamoDB_20120810", "1.0")}
-ATTEMPTS = 3
-TIMEOUT = 1.5  # seconds for one attempt: three of them fit into the time a sign-in page waits
-PAUSES = (0.05, 0.2)
+MAX_ATTEMPTS = 3
+TIMEOUT_SECONDS = 1.5  # of one attempt: three of them fit into the time a sign-in page waits
+PAUSES_SECONDS = (0.05, 0.2)
 TRANSIENT = frozenset(
     {
         "ThrottlingException",
@@ -83,13 +83,18 @@ class Aws:
     def from_env(cls) -> "Aws":
         return cls(os.environ["AWS_REGION"], os.environ.get("AWS_ENDPOINT_URL", ""))
 
-    def call(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Call `operation` of `service`; raise AwsError, TemporaryFailure or ConfigurationError where that fails."""
+    def call(
+        self, service: str, operation: str, payload: Mapping[str, Any], *, attempts: int = MAX_ATTEMPTS
+    ) -> dict[str, Any]:
+        """Call `operation` of `service`; raise AwsError, TemporaryFailure or ConfigurationError where that fails.
+
+        Up to `attempts` are made where SSM, SQS or DynamoDB is slow, throttled or away.
+        """
         body = json.dumps(payload).encode()
         failure: DeliveryError = TemporaryFailure(service, "not_tried")
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             if attempt:
-                time.sleep(PAUSES[attempt - 1])
+                time.sleep(PAUSES_SECONDS[attempt - 1])
             try:
                 status, answer = self._post(service, operation, body)
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -125,9 +130,9 @@ class Aws:
     def _connect(self, service: str) -> http.client.HTTPConnection:
         url = urlsplit(self._endpoint or f"https://{service}.{self._region}.{_suffix(self._region)}")
         if url.scheme == "http":
-            connection = http.client.HTTPConnection(url.netloc, timeout=TIMEOUT)
+            connection = http.client.HTTPConnection(url.netloc, timeout=TIMEOUT_SECONDS)
         else:
-            connection = http.client.HTTPSConnection(url.netloc, timeout=TIMEOUT, context=self._tls)
+            connection = http.client.HTTPSConnection(url.netloc, timeout=TIMEOUT_SECONDS, context=self._tls)
         return self._connections.setdefault((service, get_ident()), connection)
 
     def _drop(self, service: str) -> None:
@@ -152,7 +157,7 @@ def _load_credentials() -> Credentials:
     # With SnapStart there are no keys in the environment: a local endpoint hands out ones that expire.
     # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-best-practices.html (2026-11)
     url = urlsplit(env["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
-    connection = http.client.HTTPConnection(url.netloc, timeout=TIMEOUT)
+    connection = http.client.HTTPConnection(url.netloc, timeout=TIMEOUT_SECONDS)
     connection.request("GET", url.path, headers={"Authorization": env["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
     with closing(connection):
         values = json.loads(connection.getresponse().read())

@@ -39,8 +39,7 @@ def read(request: Request, settings: Settings) -> Report:
     if len(request.body) > MAX_BODY_BYTES:
         raise RequestError(413, "The report is too large.")
     reporter: Reporter = import_module(f"{__name__}.{kind_of(account)}")
-    values = settings.tree("feedback")  # one cached read for all accounts: a stranger chooses no parameter's name
-    secrets = {name: _lines(values.get(f"{account}/{name}", "")) for name in reporter.NEEDS}
+    secrets = {name: _lines(settings.lookup("feedback", f"feedback/{account}/{name}")) for name in reporter.NEEDS}
     if all(secrets.values()):
         return reporter.read(request, account, secrets)
     if account == kind_of(account):

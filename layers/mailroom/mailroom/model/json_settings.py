@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["InvalidSetting", "MergedSettings", "brand_names", "json_object", "merge", "sender_names"]
+__all__ = ["InvalidSetting", "MergedSettings", "json_object", "merge"]
 
 
 class InvalidSetting(ValueError):
@@ -61,13 +61,3 @@ def merge(names: Iterable[str], values: Mapping[str, str]) -> MergedSettings:
         merged |= setting
         origins |= dict.fromkeys(setting, name)
     return MergedSettings(merged, origins, tuple(malformed))
-
-
-def sender_names(tenant: str, purpose: str) -> list[str]:
-    """Name the settings that a sender is merged from: the default's auth sender first, the tenant's own last."""
-    return list(dict.fromkeys(f"senders/{owner}/{use}" for owner in ("default", tenant) for use in ("auth", purpose)))
-
-
-def brand_names(tenant: str) -> list[str]:
-    """Name the settings that a brand is merged from, the tenant's own last."""
-    return list(dict.fromkeys(("brands/default", f"brands/{tenant}")))

@@ -16,6 +16,7 @@ from mailroom.errors import RequestError
 from mailroom.model.kinds import NAME, NOTICE_LIFETIME, Lane, lane_of
 from mailroom.model.mailbox import is_address
 from mailroom.model.message import Message, content_identity, new_id
+from mailroom.model.parameter_names import DEFAULT_TENANT, webhook_secret
 from mailroom.request import Request
 from mailroom.settings import Settings
 from mailroom.untrusted import LOCALE_TAG
@@ -54,13 +55,12 @@ def authenticate(request: Request, settings: Settings) -> str:
 
     An unknown tenant is answered like a wrong secret, after the same work, so that nobody can list tenants.
     """
-    tenant = request.path.get("tenant", "default")
-    name = "authorization" if tenant == "default" else f"{tenant}/authorization"
-    values = settings.tree("webhooks/logto")  # one cached read for all tenants: a stranger chooses no parameter's name
-    lines = values.get(name, "").splitlines() if NAME.fullmatch(tenant) else []
+    tenant = request.path.get("tenant", DEFAULT_TENANT)
+    name = webhook_secret(tenant)
+    lines = settings.lookup("webhooks/logto", name).splitlines() if NAME.fullmatch(tenant) else []
     accepted = [line.strip().encode() for line in lines if line.strip()]
-    if not accepted and tenant == "default":
-        raise settings.missing("webhooks/logto/authorization")
+    if not accepted and tenant == DEFAULT_TENANT:
+        raise settings.missing(name)
     presented = request.headers.get("authorization", "").encode("utf-8", "surrogatepass")
     # Compare with every value, always: the time taken must not show which one was close.
     if not sum([hmac.compare_digest(presented, secret) for secret in accepted or [UNGUESSABLE]]):

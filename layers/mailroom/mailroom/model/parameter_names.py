@@ -1,0 +1,24 @@
+"""Names in the parameter store, relative to `/mailroom/{environment}/`."""
+
+__all__ = ["ADDRESS_KEY", "DEFAULT_TENANT", "brand_names", "sender_names", "webhook_secret"]
+
+DEFAULT_TENANT = "default"
+ADDRESS_KEY = "ledger/address_key"
+
+
+def sender_names(tenant: str, purpose: str) -> list[str]:
+    """Name the settings that a sender is merged from: the default's auth sender first, the tenant's own last."""
+    owners = (DEFAULT_TENANT, tenant)
+    return list(dict.fromkeys(f"senders/{owner}/{use}" for owner in owners for use in ("auth", purpose)))
+
+
+def brand_names(tenant: str) -> list[str]:
+    """Name the settings that a brand is merged from, the tenant's own last."""
+    return list(dict.fromkeys(f"brands/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+
+
+def webhook_secret(tenant: str, source: str = "logto") -> str:
+    """Name the secret that a tenant's auth server presents to its webhook."""
+    return (
+        f"webhooks/{source}/authorization" if tenant == DEFAULT_TENANT else f"webhooks/{source}/{tenant}/authorization"
+    )
