@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from mailroom.errors import ConfigurationError, DeliveryError, TemporaryFailure
 from mailroom.redaction import redact
 
-__all__ = ["Aws", "AwsError", "Credentials", "sign"]
+__all__ = ["TIMEOUT_SECONDS", "Aws", "AwsError", "Credentials", "sign"]
 
 TARGETS = {"sqs": ("AmazonSQS", "1.0"), "ssm": ("AmazonSSM", "1.1"), "dynamodb": ("DynamoDB_20120810", "1.0")}
 MAX_ATTEMPTS = 3
