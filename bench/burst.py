@@ -29,7 +29,7 @@ from mailroom_ops.local.functions import Function
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.poller import Poller
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.provider import Pace, Reply
+from mailroom_ops.sandbox.provider import RateLimit, Reply
 from mailroom_ops.sandbox.resend import Resend
 from mailroom_ops.sandbox.server import Sandbox
 
@@ -46,9 +46,9 @@ class Desk(Resend):
 
     refused = 0
 
-    def throttled(self, pace: Pace) -> Reply:
+    def throttled(self, rate: RateLimit) -> Reply:
         self.refused += 1
-        return super().throttled(pace)
+        return super().throttled(rate)
 
 
 @dataclass(frozen=True, slots=True)

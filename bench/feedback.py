@@ -29,6 +29,7 @@ from mailroom.model.message import new_id
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.reports import Posting
+from mailroom_ops.sandbox.reports.sendgrid import sign_sendgrid
 
 ROUNDS = 15
 EVENTS = 500  # a round: also what one post of SendGrid holds
@@ -127,7 +128,7 @@ def together() -> list[dict[str, Any]]:
         | {"tenant": "default", "kind": "notification", "sg_event_id": str(next(number)), "sg_message_id": "a.b.c"}
         for _ in range(EVENTS)
     ]
-    return [event(reports.sign_sendgrid(json.dumps(items).encode() + b"\r\n", time.time()))]
+    return [event(sign_sendgrid(json.dumps(items).encode() + b"\r\n", time.time()))]
 
 
 def main() -> None:

@@ -462,7 +462,7 @@ def test_a_relay_has_to_accept_the_certificate_and_the_login(
 def test_a_relay_without_tls_or_without_an_answer_is_a_finding(
     examine: Examine, deployed: dict[str, Any], staging: Stored
 ) -> None:
-    with SmtpSandbox(tls="none", open_to_all=True) as relay:
+    with SmtpSandbox(tls="none", allow_anonymous=True) as relay:
         through("smtp", staging, relay.settings())
         assert examine("--only", "providers")[1][0]["says"] == "answers, without TLS, and requires no login"
         through("smtp", staging, {"tls": "starttls"})

@@ -11,7 +11,9 @@ import pytest
 
 from mailroom.model.event import EventType
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.reports import Posting, report, sign_resend, sign_sendgrid
+from mailroom_ops.sandbox.reports import Posting, report
+from mailroom_ops.sandbox.reports.resend import sign_resend
+from mailroom_ops.sandbox.reports.sendgrid import sign_sendgrid
 from tests.reports import FeedbackEndpoint
 
 SIGNED = ("resend", "sendgrid", "mailgun")

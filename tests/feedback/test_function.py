@@ -16,6 +16,8 @@ from mailroom.model.event import EventType
 from mailroom.model.message import Message
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.inbox import Captured
+from mailroom_ops.sandbox.reports.resend import sign_resend
+from mailroom_ops.sandbox.reports.sendgrid import sign_sendgrid
 from tests.cloud import put
 from tests.factories import KEY, message, sent
 from tests.lambda_function import LambdaFunction
@@ -257,9 +259,9 @@ def test_an_authenticated_report_of_any_shape_is_processed(
         text, now = json.dumps(body).encode(), time.time()
         match path.rpartition("/")[2]:
             case "resend":
-                posting = reports.sign_resend(text, now)
+                posting = sign_resend(text, now)
             case "sendgrid":
-                posting = reports.sign_sendgrid(text, now)
+                posting = sign_sendgrid(text, now)
             case _:
                 posting = reports.Posting(f"{path}/local-feedback-secret", text)
         assert feedback(request(posting))["statusCode"] in (200, 400)

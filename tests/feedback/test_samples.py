@@ -17,7 +17,10 @@ from mailroom.feedback import resend, sendgrid
 from mailroom.feedback._authentication import require_standard_webhook
 from mailroom.request import Request
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.reports import MAILGUN_KEY, PATH_SECRET, Posting, sign_resend, sign_sendgrid
+from mailroom_ops.sandbox.reports import PATH_SECRET, Posting
+from mailroom_ops.sandbox.reports.mailgun import MAILGUN_KEY
+from mailroom_ops.sandbox.reports.resend import sign_resend
+from mailroom_ops.sandbox.reports.sendgrid import sign_sendgrid
 from tests.reports import FeedbackEndpoint
 
 NOTHING = ()

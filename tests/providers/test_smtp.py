@@ -73,7 +73,7 @@ def test_mails_share_one_connection_and_one_login(relay: SmtpSandbox, provider: 
 
 def test_a_connection_dropped_between_two_mails_costs_no_mail(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
     provider.send(email, "key-1")
-    relay.hang_up()
+    relay.drop_connections()
 
     provider.send(email, "key-2")
 
@@ -189,7 +189,7 @@ def test_opportunistic_takes_what_it_finds(authority: trustme.CA, email: Email, 
     offer: dict[str, Any] = (
         {"tls": "starttls", "certificate": certificate(authority, "other.example")} if offered else {}
     )
-    with SmtpSandbox(open_to_all=True, **offer) as relay:
+    with SmtpSandbox(allow_anonymous=True, **offer) as relay:
         for provider in adapter(relay, tls="opportunistic"):
             provider.send(email, "key-1")
 
@@ -295,7 +295,7 @@ def test_a_connection_lost_before_the_last_byte_has_sent_nothing(
     with pytest.raises(TemporaryFailure):
         provider.send(replace(email, text="so long\n" * 800_000), "key-1")
 
-    assert relay.letters == []
+    assert relay.contents == []
 
 
 @pytest.mark.parametrize("kind", [Kind.RESET_AFTER_ACCEPT, Kind.HANG_AFTER_ACCEPT, Kind.GARBAGE, Kind.FLOOD])
@@ -310,7 +310,7 @@ def test_silence_after_the_last_byte_is_ambiguous_and_the_next_try_sends_the_sam
     provider.timeout = smtp.REPLY_TIMEOUT_SECONDS
     provider.send(email, OUR_ID)
 
-    first, second = relay.letters
+    first, second = relay.contents
     assert first == second
 
 
@@ -387,7 +387,7 @@ def test_a_name_beyond_ascii_before_the_at_needs_a_relay_that_can(email: Email) 
 
         second, first = relay.inbox.all()
         assert (first.to, second.to) == ("jürgen@example.org", email.to)
-        assert "To: jürgen@example.org".encode() in relay.letters[0]
+        assert "To: jürgen@example.org".encode() in relay.contents[0]
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Local sandboxes: every provider, spoken to as the real one, ending in one inbox."""
+"""Local sandboxes of all providers: they answer as the real ones do, and collect all mail in one inbox."""

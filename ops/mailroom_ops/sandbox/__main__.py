@@ -1,4 +1,4 @@
-"""Run the HTTP sandbox by itself: `python -m mailroom_ops.sandbox --port 4000`; it ends with its standard input."""
+"""Run the HTTP sandbox alone: `python -m mailroom_ops.sandbox --port 4000`. It ends when standard input is closed."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from mailroom_ops.sandbox.server import Sandbox
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mailroom_ops.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="default: any free port")
     with Sandbox(port=parser.parse_args().port) as sandbox:
         print(f"ready {sandbox.url}", flush=True)
         for name in sandbox.stubs:

@@ -1,4 +1,4 @@
-"""Faults on demand: how the next requests to a provider go wrong."""
+"""Fault injection: errors for the next requests to a provider."""
 
 import threading
 from collections import defaultdict, deque
@@ -11,37 +11,37 @@ __all__ = ["Fault", "Faults", "Kind"]
 
 
 class Kind(StrEnum):
-    """What happens to one request. All but the last group: the mail is not taken."""
+    """The effect on one request. The first group refuses the mail, the second accepts it."""
 
-    STATUS = "status"  # `status`, in the provider's own words
-    REPLY = "reply"  # exactly `status`, `headers` and `body`
-    RATE_LIMIT = "rate-limit"  # refused for `seconds`, in the provider's own way
-    RESET_BEFORE_BODY = "reset-before-body"  # the connection is cut before the body is read
-    HANG = "hang"  # no answer, ever
+    STATUS = "status"  # an error with `status`, in the provider's format
+    REPLY = "reply"  # an answer with exactly `status`, `headers` and `body`
+    RATE_LIMIT = "rate-limit"  # refused by a rate limit for `seconds`, in the provider's format
+    RESET_BEFORE_BODY = "reset-before-body"  # the connection is reset before the body is read
+    HANG = "hang"  # no answer
 
-    DELAY = "delay"  # taken, answered after `seconds`
-    HOLD = "hold"  # taken and answered once `release` is called
-    RESET_AFTER_ACCEPT = "reset-after-accept"  # taken, then the connection is cut
-    HANG_AFTER_ACCEPT = "hang-after-accept"  # taken, then no answer, ever
-    GARBAGE = "garbage"  # taken, answered with a 200 that says nothing
-    FLOOD = "flood"  # taken, answered without end
-    DRIP = "drip"  # taken, answered a byte at a time, without end
+    DELAY = "delay"  # answered after `seconds`
+    HOLD = "hold"  # answered when `release` is called
+    RESET_AFTER_ACCEPT = "reset-after-accept"  # the connection is reset after the mail is accepted
+    HANG_AFTER_ACCEPT = "hang-after-accept"  # no answer after the mail is accepted
+    GARBAGE = "garbage"  # answered with a 200 that is not the provider's
+    FLOOD = "flood"  # an endless answer
+    DRIP = "drip"  # an endless answer, a byte at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong, once."""
+    """An error for one request."""
 
     kind: Kind
     status: int = 500
     seconds: float = 1.0
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    stage: str = ""  # over SMTP, at which command: connect, ehlo, auth, mail, rcpt, data; else when the mail is there
+    stage: str = ""  # SMTP only: connect, ehlo, auth, mail, rcpt, data; empty: the reply to the content
 
     @classmethod
     def from_json(cls, values: Any) -> "Fault":
-        """Read one from outside; raise ValueError with a sentence if it is none."""
+        """Parse a fault; raise ValueError with a sentence if it is malformed."""
         try:
             return cls(
                 kind=Kind(values["kind"]),
@@ -56,10 +56,10 @@ class Fault:
 
 
 class Faults:
-    """What waits to go wrong, by provider, in the order it was asked for; safe to use from any thread."""
+    """The pending faults of each provider, in the order in which they were added; thread-safe."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[Fault]] = defaultdict(deque)
+        self._pending: dict[str, deque[Fault]] = defaultdict(deque)
         self._changed = threading.Condition()
         self._held = 0
         self._releases = 0
@@ -67,40 +67,41 @@ class Faults:
     def add(self, provider: str, fault: Fault | Kind, count: int = 1) -> None:
         fault = fault if isinstance(fault, Fault) else Fault(fault)
         with self._changed:
-            self._waiting[provider].extend([fault] * count)
+            self._pending[provider].extend([fault] * count)
 
     def take(self, provider: str, stage: str = "") -> Fault | None:
+        """Remove and return the provider's next fault, if it is one for this stage."""
         with self._changed:
-            waiting = self._waiting[provider]
-            return waiting.popleft() if waiting and waiting[0].stage == stage else None
+            pending = self._pending[provider]
+            return pending.popleft() if pending and pending[0].stage == stage else None
 
     def pending(self) -> dict[str, list[str]]:
         with self._changed:
-            return {provider: [fault.kind for fault in faults] for provider, faults in self._waiting.items() if faults}
+            return {provider: [fault.kind for fault in faults] for provider, faults in self._pending.items() if faults}
 
     def clear(self) -> None:
-        """Let everything go right again, held requests included."""
+        """Remove all faults and release held requests."""
         with self._changed:
-            self._waiting.clear()
+            self._pending.clear()
         self.release()
 
     def hold(self) -> None:
-        """Wait, as a request, until `release`."""
+        """Hold the calling request until `release`."""
         with self._changed:
-            turn = self._releases
+            release = self._releases
             self._held += 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._releases > turn)
+            self._changed.wait_for(lambda: self._releases > release)
             self._held -= 1
 
     def wait_held(self, count: int = 1, timeout: float = 10.0) -> None:
-        """Wait until so many requests are held; raise TimeoutError if they do not come."""
+        """Wait until `count` requests are held; raise TimeoutError if they do not arrive."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._held >= count, timeout):
                 raise TimeoutError(f"{self._held} of {count} requests are held")
 
     def release(self) -> None:
-        """Let every held request go on."""
+        """Release all held requests."""
         with self._changed:
             self._releases += 1
             self._changed.notify_all()

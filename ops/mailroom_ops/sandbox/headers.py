@@ -1,10 +1,10 @@
-"""Headers as a reader sees them: encoded words (RFC 2047) read back."""
+"""Mail headers as a recipient sees them: with encoded words (RFC 2047) decoded."""
 
 import re
 from email.header import decode_header, make_header
 from email.utils import parseaddr
 
-from mailroom_ops.sandbox.provider import written
+from mailroom_ops.sandbox.provider import format_mailbox
 
 __all__ = ["decoded", "mailbox"]
 
@@ -14,9 +14,9 @@ def decoded(value: str) -> str:
 
 
 def mailbox(value: str) -> str:
-    """Read one mailbox. The name is decoded last, so that what it holds cannot look like an address."""
+    """Return a mailbox. Its name is decoded last, so that no part of it is taken for an address."""
     name, address = parseaddr(_unfolded(value))
-    return written(decoded(name), address)
+    return format_mailbox(decoded(name), address)
 
 
 def _unfolded(value: str) -> str:

@@ -1,4 +1,4 @@
-"""The inbox every sandbox delivers to: what a reader would have got."""
+"""The inbox of all sandboxes: the mails that recipients would have received."""
 
 import threading
 import uuid
@@ -16,7 +16,7 @@ def _now() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One mail as it arrived. `id` is the provider's name for it, `message_id` ours, as its tags carried it."""
+    """A received mail. `id` is the provider's id of the mail, `message_id` is Mailroom's, from the mail's tags."""
 
     message_id: str
     to: str
@@ -39,7 +39,7 @@ class Captured:
 
 
 class Inbox:
-    """Captured mails; safe to use from any thread."""
+    """Received mails; thread-safe."""
 
     def __init__(self) -> None:
         self._mails: list[Captured] = []
@@ -55,7 +55,7 @@ class Inbox:
             callback(mail)
 
     def all(self) -> list[Captured]:
-        """Return every mail, newest first."""
+        """Return all mails, newest first."""
         with self._changed:
             return self._mails[::-1]
 
@@ -64,19 +64,19 @@ class Inbox:
             self._mails.clear()
 
     def wait(self, count: int = 1, timeout: float = 10.0) -> list[Captured]:
-        """Return every mail once there are `count` of them; raise TimeoutError if they do not come."""
+        """Wait for `count` mails and return all; raise TimeoutError if they do not arrive."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._mails) >= count, timeout):
                 raise TimeoutError(f"{len(self._mails)} of {count} mails arrived within {timeout} s")
             return self._mails[::-1]
 
     def subscribe(self, callback: Callable[[Captured], None]) -> Callable[[], None]:
-        """Call `callback` with each mail from now on; return what ends that."""
+        """Call `callback` with each new mail; return a function that ends the subscription."""
         with self._changed:
             self._callbacks.append(callback)
 
-        def leave() -> None:
+        def unsubscribe() -> None:
             with self._changed:
                 self._callbacks.remove(callback)
 
-        return leave
+        return unsubscribe

@@ -1,4 +1,4 @@
-"""Mailgun's side: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages"""
+"""A stub of Mailgun: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages"""
 
 import time
 from base64 import b64encode
@@ -8,16 +8,16 @@ from email import message_from_bytes
 from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
 
-from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
+from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply, mailboxes
 
-__all__ = ["Mailgun"]
+__all__ = ["STUB", "Mailgun"]
 
-UNKNOWN = "unknown.example"  # a domain this account does not have
+UNKNOWN = "unknown.example"  # a domain that is not in this account
 MESSAGES = {403: "Forbidden", 404: "Domain not found: example.com", 413: "Request Entity Too Large"}
 
 
 class Mailgun:
-    """Takes a form, urlencoded or multipart; knows no idempotency."""
+    """Accepts a form, urlencoded or multipart; not idempotent."""
 
     name = "mailgun"
 
@@ -40,8 +40,10 @@ class Mailgun:
         if domain == UNKNOWN:
             return _refusal(404, f"Domain not found: {domain}")
         if domain == UNVERIFIED:
-            said = "The domain is unverified and requires DNS configuration. Log in to your control panel to view them."
-            return _refusal(400, f"Domain {domain} is not allowed to send: {said}")
+            reason = (
+                "The domain is unverified and requires DNS configuration. Log in to your control panel to view them."
+            )
+            return _refusal(400, f"Domain {domain} is not allowed to send: {reason}")
         form = _form(request)
         for field in ("from", "to", "reply_to"):
             value = form.get("h:Reply-To" if field == "reply_to" else field)
@@ -55,7 +57,7 @@ class Mailgun:
             return _refusal(400, "Need at least one of 'text' or 'html' parameters specified")
         work()
         id_ = f"{datetime.now(UTC):%Y%m%d%H%M%S}.{uuid4().hex[:16]}@{domain}"
-        mail = captured(
+        mail = captured_mail(
             self.name,
             {name.removeprefix("v:"): value for name, value in form.items() if name.startswith("v:")},
             id_=id_,
@@ -81,18 +83,18 @@ class Mailgun:
     def error(self, status: int) -> Reply:
         if status == 401:
             return Reply(401, b"Forbidden", {"content-type": "text/plain"})
-        return _refusal(status, MESSAGES.get(status, "The sandbox was asked to say this."))
+        return _refusal(status, MESSAGES.get(status, "This error was requested from the sandbox."))
 
-    def throttled(self, pace: Pace) -> Reply:
-        """Say how long to wait in words: seconds for a rate, a moment for an hourly limit."""
-        if pace.reset < 3600:
-            said = f"account-requests-per-sec limit exceeded, try again after {int(pace.reset) + 1} seconds"
+    def throttled(self, rate: RateLimit) -> Reply:
+        """Put the time to wait into the message: seconds for a rate, a date for an hourly limit."""
+        if rate.reset < 3600:
+            reason = f"account-requests-per-sec limit exceeded, try again after {int(rate.reset) + 1} seconds"
         else:
-            until = datetime.fromtimestamp(time.time() + pace.reset, UTC)
-            said = f"recipient limit exceeded, try again after {until:%a, %d %b %Y %H:%M:%S} UTC"
-        return _refusal(429, f"Domain example.com is not allowed to send: {said}")
+            until = datetime.fromtimestamp(time.time() + rate.reset, UTC)
+            reason = f"recipient limit exceeded, try again after {until:%a, %d %b %Y %H:%M:%S} UTC"
+        return _refusal(429, f"Domain example.com is not allowed to send: {reason}")
 
-    def rate_headers(self, pace: Pace) -> dict[str, str]:
+    def rate_headers(self, rate: RateLimit) -> dict[str, str]:
         return {}
 
 
@@ -110,3 +112,6 @@ def _form(request: Request) -> dict[str, str]:
         if isinstance(name, str) and isinstance(value, bytes):
             form[name] = value.decode()
     return form
+
+
+STUB = Mailgun

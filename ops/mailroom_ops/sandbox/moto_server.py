@@ -1,4 +1,4 @@
-"""The moto server that stands in for AWS, taught what it does not know yet."""
+"""A moto server in place of AWS, with missing features added."""
 
 import logging
 import pickle
@@ -16,10 +16,10 @@ __all__ = ["start"]
 
 
 def start() -> str:
-    """Start it in this process, on any free port; return its address."""
+    """Start the server in this process, on any free port; return its URL."""
     moto_ses.extend()
     make_writes_atomic()
-    make_quick()
+    make_faster()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -28,10 +28,9 @@ def start() -> str:
 
 
 def make_writes_atomic() -> None:
-    """Let DynamoDB do one thing at a time.
+    """Make conditional writes to DynamoDB atomic.
 
-    moto 5.2 looks at a write's condition and then writes, and its server has threads: of two writes at once, the later
-    can go by what the earlier has changed since. DynamoDB does both in one step.
+    moto 5.2 evaluates a condition and then writes, in several threads: of two concurrent writes, both can pass.
     """
     from moto.dynamodb.responses import DynamoHandler
 
@@ -44,8 +43,8 @@ def make_writes_atomic() -> None:
     DynamoHandler.call_action = one_at_a_time  # type: ignore[method-assign]
 
 
-def make_quick() -> None:
-    """Spare moto 5.2 what it does over and over to no end: half of an update, and most of a send to a long queue."""
+def make_faster() -> None:
+    """Replace repeated work of moto 5.2: half the time of an update, and most of a send to a long queue."""
     import moto.backends
     from moto.dynamodb.parsing import ast_nodes, expressions, validators
     from moto.sqs import models as sqs
@@ -53,16 +52,16 @@ def make_quick() -> None:
     counts, paths = validators.ActionCountValidator, validators.OverlappingPathsValidator
     parser, walk = expressions.UpdateExpressionParser, ast_nodes.DepthFirstTraverser  # type: ignore[attr-defined]
     modules = frozenset(moto.backends.list_of_moto_modules())
-    quicker: tuple[tuple[object, str, object], ...] = (
+    replacements: tuple[tuple[object, str, object], ...] = (
         (counts, "traverse", counts.verify_action_counts),
         (paths, "traverse", paths.check_for_overlapping_paths),
         (validators, "deepcopy", lambda tree: pickle.loads(pickle.dumps(tree))),  # noqa: S301 (its own tree)
         (parser, "make", lru_cache(parser.make)),
         (walk, "nodes_to_be_processed", lru_cache(walk.nodes_to_be_processed)),
         (moto.backends, "list_of_moto_modules", lambda: modules),
-        (botocore.session, "create_loader", cache(create_loader)),  # else three sessions read the same descriptions
+        (botocore.session, "create_loader", cache(create_loader)),  # three sessions read the same descriptions
         (sqs, "unix_time", time.time),
         (sqs, "unix_time_millis", lambda: time.time() * 1000),
     )
-    for owner, name, value in quicker:
+    for owner, name, value in replacements:
         setattr(owner, name, value)

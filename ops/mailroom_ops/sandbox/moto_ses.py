@@ -1,6 +1,6 @@
-"""What moto does not know of SES yet (5.2): DKIM tokens, a MAIL FROM domain, and how an account stands.
+"""SES features that moto 5.2 lacks: DKIM tokens, a MAIL FROM domain, and the account's status.
 
-`extend` teaches it, before its server starts. An identity is verified as soon as it exists, but for UNVERIFIED.
+An identity is verified as soon as it exists, except UNVERIFIED.
 """
 
 import hashlib
@@ -13,28 +13,28 @@ __all__ = ["extend"]
 
 
 def extend() -> None:
-    """Teach the moto of this process; doing it twice changes nothing."""
+    """Add the features to the moto of this process, before its server starts; idempotent."""
     from moto.ses.models import EmailIdentity
     from moto.sesv2.responses import SESV2Response
     from moto.sesv2.urls import url_paths
 
-    shown = vars(EmailIdentity)["get_response_object"].fget
+    original = vars(EmailIdentity)["get_response_object"].fget
 
     def get_response_object(self: Any) -> dict[str, Any]:
-        found: dict[str, Any] = shown(self)
+        identity: dict[str, Any] = original(self)
         if self.identity_type != "DOMAIN":
-            return found
+            return identity
         verified = not self.email_identity.endswith(UNVERIFIED)
         digests = [hashlib.sha256(f"{self.email_identity} {number}".encode()).hexdigest() for number in range(3)]
         dkim = {
-            **found["DkimAttributes"],
+            **identity["DkimAttributes"],
             "SigningEnabled": True,
             "Status": "SUCCESS" if verified else "PENDING",
             "Tokens": [digest[:32] for digest in digests],
         }
         mail_from = {"MailFromDomainStatus": "SUCCESS" if verified else "PENDING", **getattr(self, "mail_from", {})}
-        more = {"MailFromAttributes": mail_from} if hasattr(self, "mail_from") else {}
-        return {**found, **more, "DkimAttributes": dkim, "VerifiedForSendingStatus": verified}
+        mail_from_attributes = {"MailFromAttributes": mail_from} if hasattr(self, "mail_from") else {}
+        return {**identity, **mail_from_attributes, "DkimAttributes": dkim, "VerifiedForSendingStatus": verified}
 
     def put_email_identity_mail_from_attributes(self: Any) -> str:
         identity = self.sesv2_backend.get_email_identity(email_identity=self._get_param("EmailIdentity"))

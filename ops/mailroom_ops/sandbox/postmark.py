@@ -1,4 +1,4 @@
-"""Postmark's side: https://postmarkapp.com/developer/api/email-api"""
+"""A stub of Postmark: https://postmarkapp.com/developer/api/email-api"""
 
 import re
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
+from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply, mailboxes
 
-__all__ = ["Postmark"]
+__all__ = ["STUB", "Postmark"]
 
 ACCEPTED = re.compile(r"application/json|\*/\*")
-INACTIVE = "suppressed@"  # a recipient like this one has bounced before
+INACTIVE = "suppressed@"  # the beginning of an address that has bounced before
 STREAMS = ("outbound", "broadcast")
-SAID = {
+ERRORS = {
     401: (10, "No Account or Server API tokens were supplied in the HTTP headers."),
     429: (429, "Rate limit exceeded."),
     503: (100, "Maintenance."),
@@ -21,7 +21,7 @@ SAID = {
 
 
 class Postmark:
-    """Takes one mail a request; says in ErrorCode, not in the status, what is wrong with it."""
+    """Accepts one mail per request; reports errors by ErrorCode more than by status."""
 
     name = "postmark"
 
@@ -33,9 +33,9 @@ class Postmark:
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
         if request.path == "/server" and request.method == "GET":
-            known = request.headers.get("X-Postmark-Server-Token") == self.server_token
+            is_authorized = request.headers.get("X-Postmark-Server-Token") == self.server_token
             server = {"ID": 1, "Name": "Sandbox", "DeliveryType": "Live", "TrackOpens": False, "TrackLinks": "None"}
-            return json_reply(200, server) if known else self.error(401)
+            return json_reply(200, server) if is_authorized else self.error(401)
         if request.path != "/email" or request.method != "POST":
             return self.error(404)
         if request.headers.get("X-Postmark-Server-Token") != self.server_token:
@@ -50,7 +50,7 @@ class Postmark:
             return problem
         work()
         id_ = str(uuid4())
-        mail = captured(
+        mail = captured_mail(
             self.name,
             body.get("Metadata") or {},
             id_=id_,
@@ -63,17 +63,17 @@ class Postmark:
             headers={header["Name"]: header["Value"] for header in body.get("Headers") or []},
         )
         submitted = datetime.now(UTC).isoformat()
-        said = {"To": body["To"], "SubmittedAt": submitted, "MessageID": id_, "ErrorCode": 0, "Message": "OK"}
-        return json_reply(200, said, mail)
+        answer = {"To": body["To"], "SubmittedAt": submitted, "MessageID": id_, "ErrorCode": 0, "Message": "OK"}
+        return json_reply(200, answer, mail)
 
     def error(self, status: int) -> Reply:
-        code, message = SAID.get(status, (0, "The sandbox was asked to say this."))
+        code, message = ERRORS.get(status, (0, "This error was requested from the sandbox."))
         return json_reply(status, {"ErrorCode": code, "Message": message})
 
-    def throttled(self, pace: Pace) -> Reply:
+    def throttled(self, rate: RateLimit) -> Reply:
         return self.error(429)
 
-    def rate_headers(self, pace: Pace) -> dict[str, str]:
+    def rate_headers(self, rate: RateLimit) -> dict[str, str]:
         return {}
 
 
@@ -82,13 +82,13 @@ def _refusal(code: int, message: str) -> Reply:
 
 
 def _problem(body: dict[str, Any]) -> Reply | None:
-    """Return what the real one would say against a body, or None."""
+    """Return Postmark's error for an invalid body; None for a valid one."""
     for field in ("From", "To", "ReplyTo"):
         value = body.get(field)
         if field == "ReplyTo" and not value:
             continue
-        found = mailboxes(value)
-        if found is None or not all(address.isascii() for _, address in found):
+        pairs = mailboxes(value)
+        if pairs is None or not all(address.isascii() for _, address in pairs):
             return _refusal(300, f"Invalid '{field}' address: '{value}'.")
     if body["From"].rstrip("> ").endswith(f"@{UNVERIFIED}"):
         return _refusal(
@@ -103,6 +103,9 @@ def _problem(body: dict[str, Any]) -> Reply | None:
     if stream not in STREAMS:
         return _refusal(1235, f"The 'MessageStream' provided ({stream}) does not exist on this server.")
     if body["To"].startswith(INACTIVE):
-        said = "You tried to send to a recipient that has been marked as inactive. Found inactive addresses: "
-        return _refusal(406, f"{said}{body['To']}. Inactive recipients are ones that have generated a hard bounce.")
+        reason = "You tried to send to a recipient that has been marked as inactive. Found inactive addresses: "
+        return _refusal(406, f"{reason}{body['To']}. Inactive recipients are ones that have generated a hard bounce.")
     return None
+
+
+STUB = Postmark

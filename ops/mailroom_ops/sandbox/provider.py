@@ -1,4 +1,4 @@
-"""A desk: one provider's side of its protocol, as the sandbox plays it."""
+"""The stub of a provider: it answers requests as the provider does."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,15 +9,25 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from mailroom_ops.sandbox.inbox import Captured
 
-__all__ = ["UNVERIFIED", "Pace", "ProviderStub", "Reply", "Request", "captured", "json_reply", "mailboxes", "written"]
+__all__ = [
+    "UNVERIFIED",
+    "ProviderStub",
+    "RateLimit",
+    "Reply",
+    "Request",
+    "captured_mail",
+    "format_mailbox",
+    "json_reply",
+    "mailboxes",
+]
 
 HEADERS = HeaderRegistry()
-UNVERIFIED = "unverified.example"  # a sender's domain that every desk refuses, as the real one does an unverified one
+UNVERIFIED = "unverified.example"  # a sender's domain that every stub refuses as not verified
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sent, its path without the provider's name in front."""
+    """A client's request; the path begins after the provider's name."""
 
     method: str
     path: str
@@ -25,7 +35,7 @@ class Request:
     body: bytes
 
     def json(self) -> Any:
-        """Return the body as JSON, or None."""
+        """Return the body as JSON; None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -34,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the provider answers, and the mails it took."""
+    """The provider's answer, and the mails that it accepted."""
 
     status: int
     body: bytes = b""
@@ -47,45 +57,49 @@ def json_reply(status: int, value: Any, *mails: Captured, headers: Mapping[str, 
     return Reply(status, json.dumps(value).encode(), {**content_type, **(headers or {})}, mails)
 
 
-class Pace(NamedTuple):
-    """Where a client stands within the rate it is allowed."""
+class RateLimit(NamedTuple):
+    """A client's use of its rate limit."""
 
     limit: int
     remaining: int
-    reset: float  # seconds until the window reopens
+    reset: float  # seconds until the limit is renewed
 
 
 class ProviderStub(Protocol):
-    """One provider. `answer` calls `work` where the real one would take its time."""
+    """A provider with an HTTP API. `answer` calls `work` when the real one would send the mail: faults may delay it."""
 
     name: str
 
     def settings(self, url: str) -> dict[str, str]:
-        """Return what `providers/{name}/…` must hold for mail to come here."""
+        """Return the settings below `providers/{name}/` with which Mailroom sends to this stub at `url`."""
         ...
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply: ...
 
     def error(self, status: int) -> Reply:
-        """Return this provider's own wording of a bare status."""
+        """Return an error with a status, in the provider's format."""
         ...
 
-    def throttled(self, pace: Pace) -> Reply: ...
+    def throttled(self, rate: RateLimit) -> Reply:
+        """Return the provider's error for too many requests."""
+        ...
 
-    def rate_headers(self, pace: Pace) -> dict[str, str]: ...
+    def rate_headers(self, rate: RateLimit) -> dict[str, str]:
+        """Return the headers that describe the rate limit in every answer, if the provider has any."""
+        ...
 
 
 def mailboxes(text: Any) -> list[tuple[str, str]] | None:
-    """Read a provider's address field as (name, address) pairs; None if it is not one."""
+    """Return the (name, address) pairs of an address field; None if it is invalid."""
     if not isinstance(text, str) or not text.strip() or "\n" in text or "\r" in text:
         return None
     header = cast(AddressHeader, HEADERS("to", text))
-    found = [(address.display_name, address.addr_spec) for address in header.addresses]
-    sound = all("@" in spec and "." in spec.partition("@")[2] and " " not in spec for _, spec in found)
-    return found if found and sound else None
+    pairs = [(address.display_name, address.addr_spec) for address in header.addresses]
+    are_valid = all("@" in spec and "." in spec.partition("@")[2] and " " not in spec for _, spec in pairs)
+    return pairs if pairs and are_valid else None
 
 
-def captured(
+def captured_mail(
     provider: str,
     tags: Mapping[str, str],
     *,
@@ -98,14 +112,14 @@ def captured(
     html: str = "",
     headers: Mapping[str, str],
 ) -> Captured:
-    """Make the inbox's form of a mail: addresses as a reader sees them, our ids from the tags that came along."""
+    """Return a mail for the inbox: addresses as a recipient sees them, Mailroom's ids from the tags of the request."""
     language = next((value for name, value in headers.items() if name.lower() == "content-language"), "")
     return Captured(
         id=id_,
         message_id=tags.get("message_id", ""),
-        to=_seen(to),
-        from_=_seen(from_),
-        reply_to=_seen(reply_to),
+        to=_displayed(to),
+        from_=_displayed(from_),
+        reply_to=_displayed(reply_to),
         subject=subject,
         text=text,
         html=html,
@@ -117,12 +131,12 @@ def captured(
     )
 
 
-def written(name: str, address: str) -> str:
-    """Write what an API keeps apart as one mailbox."""
+def format_mailbox(name: str, address: str) -> str:
+    """Return a name and an address as one mailbox."""
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{quoted}" <{address}>' if name else address
 
 
-def _seen(text: str) -> str:
-    found = mailboxes(text) or [("", text)]
-    return ", ".join(f"{name} <{address}>" if name else address for name, address in found)
+def _displayed(text: str) -> str:
+    pairs = mailboxes(text) or [("", text)]
+    return ", ".join(f"{name} <{address}>" if name else address for name, address in pairs)

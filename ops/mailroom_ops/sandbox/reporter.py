@@ -1,6 +1,7 @@
-"""Tells Mailroom what became of each mail, as its provider would. What becomes of it is in the address it went to.
+"""Delivery reports for each mail in the inbox, posted to Mailroom as its provider would.
 
-`bounced@…`, `complained+anything@…` and the like come to that, at any domain; every other mail is delivered.
+The local part of the recipient selects the events: `bounced@…`, `complained+anything@…` and so on, at any domain. Any
+other mail is delivered.
 """
 
 import http.client
@@ -13,9 +14,9 @@ from mailroom.model.event import EventType
 from mailroom_ops.sandbox.inbox import Captured, Inbox
 from mailroom_ops.sandbox.reports import Posting, report
 
-__all__ = ["Reporter", "fate_of"]
+__all__ = ["Reporter", "events_for"]
 
-FATES: dict[str, tuple[EventType, ...]] = {
+EVENTS: dict[str, tuple[EventType, ...]] = {
     "bounced": (EventType.BOUNCED,),
     "bounce": (EventType.BOUNCED,),
     "complained": (EventType.DELIVERED, EventType.COMPLAINED),
@@ -26,39 +27,39 @@ FATES: dict[str, tuple[EventType, ...]] = {
     "failed": (EventType.FAILED,),
     "opened": (EventType.DELIVERED, EventType.OPENED),
 }
-PAUSES = (0.2, 1.0, 3.0)  # before it says so again, to a Mailroom that could not take it in
+RETRY_PAUSES_SECONDS = (0.2, 1.0, 3.0)  # after a 5xx
 
 
-def fate_of(address: str) -> tuple[EventType, ...]:
-    """Return what becomes of a mail to this address."""
-    return FATES.get(address.partition("@")[0].partition("+")[0].lower(), (EventType.DELIVERED,))
+def events_for(address: str) -> tuple[EventType, ...]:
+    """Return the events of a mail to an address."""
+    return EVENTS.get(address.partition("@")[0].partition("+")[0].lower(), (EventType.DELIVERED,))
 
 
 class Reporter:
-    """Posts reports of every mail that arrives in the inbox, from a thread of its own, until it is stopped."""
+    """A thread that posts reports of every mail in the inbox, until it is stopped."""
 
     def __init__(self, inbox: Inbox, url: str) -> None:
         self._host = urlsplit(url).netloc
         self._waiting: queue.SimpleQueue[Captured | None] = queue.SimpleQueue()
-        self._leave: Callable[[], None] = inbox.subscribe(self._waiting.put)
+        self._unsubscribe: Callable[[], None] = inbox.subscribe(self._waiting.put)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        self._leave()
+        self._unsubscribe()
         self._stopping.set()
         self._waiting.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         while mail := self._waiting.get():
-            for what in fate_of(mail.to):
-                if posting := report(mail, what):
-                    self._say(posting)
+            for event_type in events_for(mail.to):
+                if posting := report(mail, event_type):
+                    self._post_with_retries(posting)
 
-    def _say(self, posting: Posting) -> None:
-        for pause in (*PAUSES, 0.0):
+    def _post_with_retries(self, posting: Posting) -> None:
+        for pause in (*RETRY_PAUSES_SECONDS, 0.0):
             if self._post(posting) < 500 or self._stopping.wait(pause):
                 return
 

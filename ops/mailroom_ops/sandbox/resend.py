@@ -1,4 +1,4 @@
-"""Resend's side: https://resend.com/docs/api-reference/emails/send-email"""
+"""A stub of Resend: https://resend.com/docs/api-reference/emails/send-email"""
 
 import hashlib
 import math
@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes
+from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply, mailboxes
 from mailroom_ops.sandbox.resend_domains import Domains
 
-__all__ = ["Resend"]
+__all__ = ["STUB", "Resend"]
 
-SENDING_ONLY = "_sending"  # the end of a key that may only send
+SENDING_ONLY = "_sending"  # the end of a key with sending access only
 TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 NAMES = {401: "missing_api_key", 403: "invalid_api_key", 404: "not_found", 405: "method_not_allowed",
          409: "resource_locked", 422: "validation_error", 429: "rate_limit_exceeded", 500: "application_error",
@@ -22,14 +22,14 @@ NAMES = {401: "missing_api_key", 403: "invalid_api_key", 404: "not_found", 405: 
 
 
 class Resend:
-    """Takes mails singly and in batches; one idempotency key is one request for as long as the sandbox lives."""
+    """Accepts single mails and batches; remembers idempotency keys as long as the sandbox runs."""
 
     name = "resend"
 
     def __init__(self, api_key: str = "re_sandbox") -> None:
         self.api_key = api_key
         self._domains = Domains()
-        self._seen: dict[str, tuple[str, Reply | None]] = {}
+        self._requests: dict[str, tuple[str, Reply | None]] = {}
         self._lock = threading.Lock()
 
     def settings(self, url: str) -> dict[str, str]:
@@ -37,7 +37,7 @@ class Resend:
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
         if request.path.partition("?")[0].startswith("/domains"):
-            return self._unauthorized(request) or self._not_for_sending(request) or self._domains.answer(request)
+            return self._unauthorized(request) or self._sending_only(request) or self._domains.answer(request)
         if request.path not in ("/emails", "/emails/batch"):
             return self.error(404)
         if request.method != "POST":
@@ -48,20 +48,20 @@ class Resend:
         if isinstance(mails, Reply):
             return mails
         ids = [{"id": mail.id} for mail in mails]
-        taken = json_reply(200, {"data": ids} if request.path == "/emails/batch" else ids[0], *mails)
+        accepted = json_reply(200, {"data": ids} if request.path == "/emails/batch" else ids[0], *mails)
         key = request.headers.get("Idempotency-Key")
         if key is None:
             work()
-            return taken
+            return accepted
         if not 1 <= len(key) <= 256:
             return _refusal(400, "invalid_idempotency_key", "The key must be between 1-256 chars.")
-        return self._once(key, request, taken, work)
+        return self._once(key, request, accepted, work)
 
-    def _once(self, key: str, request: Request, taken: Reply, work: Callable[[], None]) -> Reply:
-        said = hashlib.sha256(request.path.encode() + request.body).hexdigest()
+    def _once(self, key: str, request: Request, accepted: Reply, work: Callable[[], None]) -> Reply:
+        digest = hashlib.sha256(request.path.encode() + request.body).hexdigest()
         with self._lock:
-            known, reply = self._seen.get(key, (said, None))
-            if key in self._seen and known != said:
+            first_digest, reply = self._requests.get(key, (digest, None))
+            if digest != first_digest:
                 return _refusal(
                     409,
                     "invalid_idempotent_request",
@@ -69,26 +69,26 @@ class Resend:
                 )
             if reply is not None:
                 return Reply(reply.status, reply.body, reply.headers)
-            if key in self._seen:
+            if key in self._requests:
                 return _refusal(
                     409,
                     "concurrent_idempotent_requests",
                     "Another request with the same idempotency key is currently in progress.",
                 )
-            self._seen[key] = (said, None)
+            self._requests[key] = (digest, None)
         work()
         with self._lock:
-            self._seen[key] = (said, taken)
-        return taken
+            self._requests[key] = (digest, accepted)
+        return accepted
 
     def _unauthorized(self, request: Request) -> Reply | None:
-        given = request.headers.get("Authorization", "")
-        if not given:
+        authorization = request.headers.get("Authorization", "")
+        if not authorization:
             return _refusal(401, "missing_api_key", "Missing API Key")
-        known = (f"Bearer {self.api_key}", f"Bearer {self.api_key}{SENDING_ONLY}")
-        return None if given in known else _refusal(403, "invalid_api_key", "API key is invalid")
+        valid = (f"Bearer {self.api_key}", f"Bearer {self.api_key}{SENDING_ONLY}")
+        return None if authorization in valid else _refusal(403, "invalid_api_key", "API key is invalid")
 
-    def _not_for_sending(self, request: Request) -> Reply | None:
+    def _sending_only(self, request: Request) -> Reply | None:
         if not request.headers.get("Authorization", "").endswith(SENDING_ONLY):
             return None
         return _refusal(401, "restricted_api_key", "This API key is restricted to only send emails")
@@ -108,18 +108,18 @@ class Resend:
         return mails
 
     def error(self, status: int) -> Reply:
-        return _refusal(status, NAMES.get(status, "application_error"), "The sandbox was asked to say this.")
+        return _refusal(status, NAMES.get(status, "application_error"), "This error was requested from the sandbox.")
 
-    def throttled(self, pace: Pace) -> Reply:
-        said = f"Too many requests. You can only make {pace.limit} requests per second."
-        headers = {**self.rate_headers(pace), "retry-after": str(math.ceil(pace.reset))}
-        return json_reply(429, {"statusCode": 429, "name": "rate_limit_exceeded", "message": said}, headers=headers)
+    def throttled(self, rate: RateLimit) -> Reply:
+        message = f"Too many requests. You can only make {rate.limit} requests per second."
+        headers = {**self.rate_headers(rate), "retry-after": str(math.ceil(rate.reset))}
+        return json_reply(429, {"statusCode": 429, "name": "rate_limit_exceeded", "message": message}, headers=headers)
 
-    def rate_headers(self, pace: Pace) -> dict[str, str]:
+    def rate_headers(self, rate: RateLimit) -> dict[str, str]:
         return {
-            "ratelimit-limit": str(pace.limit),
-            "ratelimit-remaining": str(pace.remaining),
-            "ratelimit-reset": str(math.ceil(pace.reset)),
+            "ratelimit-limit": str(rate.limit),
+            "ratelimit-remaining": str(rate.remaining),
+            "ratelimit-reset": str(math.ceil(rate.reset)),
         }
 
 
@@ -139,22 +139,22 @@ def _mail(item: Any) -> Captured | Reply:
     replies = item.get("reply_to") or []
     replies = replies if isinstance(replies, list) else [replies]
     for field, values in (("from", [item["from"]]), ("to", recipients), ("reply_to", replies)):
-        if len(values) > 50 or not all(_sound(value) for value in values):
+        if len(values) > 50 or not all(_is_mailbox(value) for value in values):
             form = "`email@example.com` or `Name <email@example.com>`"
             return _refusal(422, "validation_error", f"Invalid `{field}` field. The address needs the {form} format.")
     tags = item.get("tags", [])
     if not isinstance(tags, list) or not all(_is_tag(tag) for tag in tags):
-        said = "Tags should only contain ASCII letters, numbers, underscores, or dashes."
-        return _refusal(422, "validation_error", said)
+        message = "Tags should only contain ASCII letters, numbers, underscores, or dashes."
+        return _refusal(422, "validation_error", message)
     headers = item.get("headers") or {}
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         return _refusal(422, "validation_error", "Invalid `headers` field.")
     if str(item["from"]).rstrip("> ").endswith(f"@{UNVERIFIED}"):
-        said = (
+        message = (
             f"The {UNVERIFIED} domain is not verified. Please, add and verify your domain on https://resend.com/domains"
         )
-        return _refusal(403, "validation_error", said)
-    return captured(
+        return _refusal(403, "validation_error", message)
+    return captured_mail(
         Resend.name,
         {tag["name"]: tag["value"] for tag in tags},
         id_=str(uuid.uuid4()),
@@ -168,10 +168,13 @@ def _mail(item: Any) -> Captured | Reply:
     )
 
 
-def _sound(value: Any) -> bool:
-    found = mailboxes(value)
-    return found is not None and len(found) == 1 and found[0][1].isascii()
+def _is_mailbox(value: Any) -> bool:
+    pairs = mailboxes(value)
+    return pairs is not None and len(pairs) == 1 and pairs[0][1].isascii()
 
 
 def _is_tag(tag: Any) -> bool:
     return isinstance(tag, dict) and all(TAG.fullmatch(str(tag.get(part, ""))) for part in ("name", "value"))
+
+
+STUB = Resend

@@ -1,4 +1,4 @@
-"""Resend's domains: https://resend.com/docs/api-reference/domains"""
+"""A stub of Resend's domains: https://resend.com/docs/api-reference/domains"""
 
 import secrets
 import threading
@@ -11,22 +11,22 @@ from mailroom_ops.sandbox.provider import UNVERIFIED, Reply, Request, json_reply
 __all__ = ["Domains"]
 
 REGION = "eu-west-1"
-HERE = "mailroom.example"  # what the local stack sends from: verified from the start
-TAKEN = "taken.example"  # a domain that another account has
+OWN_DOMAIN = "mailroom.example"  # the sender's domain of the local stack, verified from the start
+TAKEN = "taken.example"  # a domain in another account
 
 
 class Domains:
-    """Registers, lists, verifies and deletes; a domain is verified when it is asked to be, but for UNVERIFIED."""
+    """Registers, lists, verifies and deletes domains; verifying succeeds for every domain but UNVERIFIED."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, Any]] = {}
+        self._domains: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        self._create({"name": HERE})
-        for domain in self._known.values():
+        self._create({"name": OWN_DOMAIN})
+        for domain in self._domains.values():
             self._verify(domain)
 
     def answer(self, request: Request) -> Reply:
-        """Answer a request for a path below `/domains`."""
+        """Return the answer to a request to `/domains` or a path below."""
         url = urlsplit(request.path)
         with self._lock:
             match request.method, url.path.strip("/").split("/")[1:]:
@@ -34,13 +34,13 @@ class Domains:
                     return self._create(request.json())
                 case "GET", []:
                     return self._list({key: values[-1] for key, values in parse_qs(url.query).items()})
-                case "GET", [id_] if id_ in self._known:
-                    return json_reply(200, {"object": "domain", **self._known[id_]})
-                case "DELETE", [id_] if id_ in self._known:
-                    del self._known[id_]
+                case "GET", [id_] if id_ in self._domains:
+                    return json_reply(200, {"object": "domain", **self._domains[id_]})
+                case "DELETE", [id_] if id_ in self._domains:
+                    del self._domains[id_]
                     return json_reply(200, {"object": "domain", "id": id_, "deleted": True})
-                case "POST", [id_, "verify"] if id_ in self._known:
-                    self._verify(self._known[id_])
+                case "POST", [id_, "verify"] if id_ in self._domains:
+                    self._verify(self._domains[id_])
                     return json_reply(200, {"object": "domain", "id": id_})
                 case "GET" | "DELETE" | "POST", _:
                     return _refusal(404, "not_found", "Domain not found")
@@ -50,7 +50,7 @@ class Domains:
         name = body.get("name") if isinstance(body, dict) else None
         if not isinstance(name, str) or "." not in name or "@" in name or " " in name:
             return _refusal(422, "validation_error", "Invalid `name` field.")
-        if name.endswith(TAKEN) or any(domain["name"] == name for domain in self._known.values()):
+        if name.endswith(TAKEN) or any(domain["name"] == name for domain in self._domains.values()):
             return _refusal(403, "validation_error", f"The {name} domain has been registered already.")
         domain = {
             "id": str(uuid.uuid4()),
@@ -62,11 +62,11 @@ class Domains:
             "click_tracking": body.get("click_tracking", False),
             "records": _records(name, body.get("custom_return_path", "send")),
         }
-        self._known[domain["id"]] = domain
+        self._domains[domain["id"]] = domain
         return json_reply(201, domain)
 
     def _list(self, query: dict[str, str]) -> Reply:
-        all_ = list(self._known.values())
+        all_ = list(self._domains.values())
         start = next((number for number, domain in enumerate(all_, 1) if domain["id"] == query.get("after")), 0)
         size = int(query.get("limit", "20"))
         page = [{key: value for key, value in item.items() if key != "records"} for item in all_[start : start + size]]
@@ -80,7 +80,7 @@ class Domains:
 
 
 def _records(name: str, return_path: str) -> list[dict[str, Any]]:
-    """Name the records as a form at a DNS host would: below the zone, which is taken to be the last two labels."""
+    """Return the records with names relative to the zone, which is assumed to be the last two labels."""
     below = "".join(f".{label}" for label in name.split(".")[:-2])
     key = f"p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQ{secrets.token_hex(90)}IDAQAB"
     shared = {"ttl": "Auto", "status": "not_started"}

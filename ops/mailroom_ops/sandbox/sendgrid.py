@@ -1,13 +1,22 @@
-"""SendGrid's side: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send"""
+"""A stub of SendGrid: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send"""
 
 import secrets
 import time
 from collections.abc import Callable
 from typing import Any
 
-from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply, mailboxes, written
+from mailroom_ops.sandbox.provider import (
+    UNVERIFIED,
+    RateLimit,
+    Reply,
+    Request,
+    captured_mail,
+    format_mailbox,
+    json_reply,
+    mailboxes,
+)
 
-__all__ = ["SendGrid"]
+__all__ = ["STUB", "SendGrid"]
 
 MESSAGES = {
     401: "The provided authorization grant is invalid, expired, or revoked",
@@ -20,7 +29,7 @@ RESERVED = {"x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type",
 
 
 class SendGrid:
-    """Takes one mail a request, with a 202 and no body; knows no idempotency."""
+    """Accepts one mail per request, with a 202 without a body; not idempotent."""
 
     name = "sendgrid"
 
@@ -32,8 +41,8 @@ class SendGrid:
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
         if request.path == "/v3/scopes" and request.method == "GET":
-            known = request.headers.get("Authorization") == f"Bearer {self.api_key}"
-            return json_reply(200, {"scopes": ["mail.send"]}) if known else self.error(401)
+            is_authorized = request.headers.get("Authorization") == f"Bearer {self.api_key}"
+            return json_reply(200, {"scopes": ["mail.send"]}) if is_authorized else self.error(401)
         if request.path != "/v3/mail/send":
             return self.error(404)
         if request.method != "POST":
@@ -48,13 +57,13 @@ class SendGrid:
         work()
         id_ = secrets.token_urlsafe(16)
         parts = {part["type"]: part["value"] for part in body["content"]}
-        mail = captured(
+        mail = captured_mail(
             self.name,
             body.get("custom_args", {}),
             id_=id_,
-            from_=_written(body["from"]),
-            to=_written(body["personalizations"][0]["to"][0]),
-            reply_to=_written(body["reply_to"]) if "reply_to" in body else "",
+            from_=_format_mailbox(body["from"]),
+            to=_format_mailbox(body["personalizations"][0]["to"][0]),
+            reply_to=_format_mailbox(body["reply_to"]) if "reply_to" in body else "",
             subject=body["subject"],
             text=parts.get("text/plain", ""),
             html=parts.get("text/html", ""),
@@ -63,17 +72,17 @@ class SendGrid:
         return Reply(202, b"", {"X-Message-Id": id_}, (mail,))
 
     def error(self, status: int) -> Reply:
-        return _refusal(status, MESSAGES.get(status, "The sandbox was asked to say this."))
+        return _refusal(status, MESSAGES.get(status, "This error was requested from the sandbox."))
 
-    def throttled(self, pace: Pace) -> Reply:
+    def throttled(self, rate: RateLimit) -> Reply:
         refusal = self.error(429)
-        return Reply(429, refusal.body, {**refusal.headers, **self.rate_headers(pace)})
+        return Reply(429, refusal.body, {**refusal.headers, **self.rate_headers(rate)})
 
-    def rate_headers(self, pace: Pace) -> dict[str, str]:
+    def rate_headers(self, rate: RateLimit) -> dict[str, str]:
         return {
-            "X-RateLimit-Limit": str(pace.limit),
-            "X-RateLimit-Remaining": str(pace.remaining),
-            "X-RateLimit-Reset": str(int(time.time() + pace.reset) + 1),
+            "X-RateLimit-Limit": str(rate.limit),
+            "X-RateLimit-Remaining": str(rate.remaining),
+            "X-RateLimit-Reset": str(int(time.time() + rate.reset) + 1),
         }
 
 
@@ -82,12 +91,14 @@ def _refusal(status: int, message: str, field: str | None = None) -> Reply:
 
 
 def _problem(body: dict[str, Any]) -> Reply | None:
-    """Return what the real one would say against a body, or None."""
+    """Return SendGrid's error for an invalid body; None for a valid one."""
     if not _is_mailbox(body.get("from")):
         return _refusal(400, "The from object must be provided for every email send.", "from")
     if body["from"]["email"].endswith(f"@{UNVERIFIED}"):
-        said = "The from address does not match a verified Sender Identity. Mail cannot be sent until this is resolved."
-        return _refusal(403, said, "from")
+        message = (
+            "The from address does not match a verified Sender Identity. Mail cannot be sent until this is resolved."
+        )
+        return _refusal(403, message, "from")
     personalizations = body.get("personalizations")
     if not isinstance(personalizations, list) or not personalizations:
         return _refusal(
@@ -116,5 +127,8 @@ def _is_mailbox(value: Any) -> bool:
     return isinstance(value, dict) and mailboxes(value.get("email")) is not None
 
 
-def _written(mailbox: dict[str, str]) -> str:
-    return written(mailbox.get("name", ""), mailbox["email"])
+def _format_mailbox(mailbox: dict[str, str]) -> str:
+    return format_mailbox(mailbox.get("name", ""), mailbox["email"])
+
+
+STUB = SendGrid

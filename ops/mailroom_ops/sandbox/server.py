@@ -1,9 +1,9 @@
-"""The HTTP sandbox: every provider under a path of its own, every mail into one inbox, faults on demand.
+"""The HTTP sandbox: all providers, each below a path of its own, with one inbox and fault injection.
 
 /{provider}/…      the provider's own API
-GET    /inbox.json the captured mails          DELETE /inbox.json
+GET    /inbox.json the received mails          DELETE /inbox.json
 POST   /faults     {provider, kind, count, …}  DELETE /faults
-GET    /faults     what waits to go wrong, and how many requests each provider got
+GET    /faults     the pending faults, and the number of requests to each provider
 """
 
 import socket
@@ -15,32 +15,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import Any, Self
 
-from mailroom_ops.sandbox.aliyun import Aliyun
+from mailroom.providers import NAMES
 from mailroom_ops.sandbox.faults import Fault, Faults, Kind
-from mailroom_ops.sandbox.http import Http
 from mailroom_ops.sandbox.inbox import Inbox
-from mailroom_ops.sandbox.mailgun import Mailgun
-from mailroom_ops.sandbox.postmark import Postmark
-from mailroom_ops.sandbox.provider import Pace, ProviderStub, Reply, Request, json_reply
-from mailroom_ops.sandbox.resend import Resend
-from mailroom_ops.sandbox.sendgrid import SendGrid
+from mailroom_ops.sandbox.provider import ProviderStub, RateLimit, Reply, Request, json_reply
 
 __all__ = ["Sandbox", "stubs"]
 
-NONSENSE = Reply(200, b"<html><body>It works!</body></html>", {"content-type": "text/html"})
+NOT_THE_PROVIDER = Reply(200, b"<html><body>It works!</body></html>", {"content-type": "text/html"})
 HANGS = (Kind.HANG, Kind.HANG_AFTER_ACCEPT)
-ENDLESS = {Kind.FLOOD: (b" " * 65536, 0.0), Kind.DRIP: (b" ", 0.02)}  # what is sent, how often
+ENDLESS = {Kind.FLOOD: (b" " * 65536, 0.0), Kind.DRIP: (b" ", 0.02)}  # chunk, seconds between chunks
 
 
 def stubs() -> list[ProviderStub]:
-    """Return a desk for each provider that is spoken to over HTTP."""
-    return [Resend(), SendGrid(), Mailgun(), Postmark(), Aliyun(), Http()]
+    """Return a stub of each provider whose module here has a `STUB`: not of SMTP and SES, which need other servers."""
+    modules = [import_module(f"mailroom_ops.sandbox.{name}") for name in NAMES]
+    return [module.STUB() for module in modules if hasattr(module, "STUB")]
 
 
 class Sandbox:
-    """All providers on one port of this machine, for the time of a `with` block."""
+    """A server of all providers on one loopback port, running within a `with` block."""
 
     def __init__(
         self,
@@ -64,7 +61,7 @@ class Sandbox:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def settings(self, provider: str) -> dict[str, str]:
-        """Return what `providers/{name}/…` must hold for the adapter to send here."""
+        """Return the settings below `providers/{name}/` with which Mailroom sends to this sandbox."""
         return self.stubs[provider].settings(f"{self.url}/{provider}")
 
     def __enter__(self) -> Self:
@@ -75,7 +72,7 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """Leave as a crashed server does: nobody listens, and every connection ends."""
+        """Stop as a crashed server does: the port is closed, and all connections are cut."""
         self.faults.clear()
         self._server.shutdown()
         self._server.server_close()
@@ -87,26 +84,26 @@ class Sandbox:
             self.requests[provider] += 1
 
     def answer(self, stub: ProviderStub, request: Request, fault: Fault | None) -> Reply:
-        """Let a provider answer, as fast as its rate allows and as badly as it was asked to."""
+        """Return a provider's answer within its rate limit, changed by a fault."""
         match fault:
             case Fault(Kind.STATUS, status=status):
                 return stub.error(status)
             case Fault(Kind.REPLY, status=status, body=body, headers=headers):
                 return Reply(status, body.encode(), headers)
             case Fault(Kind.RATE_LIMIT, seconds=seconds):
-                return stub.throttled(Pace(0, 0, seconds))
+                return stub.throttled(RateLimit(0, 0, seconds))
             case Fault(Kind.HANG):
-                return NONSENSE
-        pace = self._limits[stub.name].take() if stub.name in self._limits else None
-        if pace and pace.remaining < 0:
-            return stub.throttled(pace._replace(remaining=0))
+                return NOT_THE_PROVIDER
+        rate = self._limits[stub.name].take() if stub.name in self._limits else None
+        if rate and rate.remaining < 0:
+            return stub.throttled(rate._replace(remaining=0))
         reply = stub.answer(request, lambda: self._work(fault))
         for mail in reply.mails:
             self.inbox.add(mail)
         if fault and fault.kind is Kind.GARBAGE:
-            return NONSENSE
-        if pace:
-            return Reply(reply.status, reply.body, {**reply.headers, **stub.rate_headers(pace)})
+            return NOT_THE_PROVIDER
+        if rate:
+            return Reply(reply.status, reply.body, {**reply.headers, **stub.rate_headers(rate)})
         return reply
 
     def _work(self, fault: Fault | None) -> None:
@@ -117,7 +114,7 @@ class Sandbox:
                 self.faults.hold()
 
     def control(self, request: Request) -> Reply:
-        """Answer the sandbox's own paths."""
+        """Return the answer to a request to the sandbox's own paths."""
         match request.method, request.path:
             case "GET", "/inbox.json":
                 return json_reply(200, [mail.to_json() for mail in self.inbox.all()])
@@ -131,7 +128,7 @@ class Sandbox:
                 return Reply(204)
             case "POST", "/faults":
                 return self._add_fault(request.json())
-        return json_reply(404, {"message": f"nothing here: use /inbox.json, /faults, {self._paths()}"})
+        return json_reply(404, {"message": f"unknown path: use /inbox.json, /faults, {self._paths()}"})
 
     def _add_fault(self, values: Any) -> Reply:
         try:
@@ -139,9 +136,9 @@ class Sandbox:
             provider, count = values.get("provider"), int(values.get("count", 1))
         except ValueError as error:
             return json_reply(400, {"message": str(error)})
-        known = (*self.stubs, "smtp")  # which speaks elsewhere, and may share the faults
-        if provider not in known:
-            return json_reply(400, {"message": f"unknown provider: use {', '.join(known)}"})
+        providers = (*self.stubs, "smtp")  # the SMTP sandbox may share these faults
+        if provider not in providers:
+            return json_reply(400, {"message": f"unknown provider: use {', '.join(providers)}"})
         self.faults.add(provider, fault, count)
         return Reply(204)
 
@@ -150,7 +147,7 @@ class Sandbox:
 
 
 class _Limit:
-    """So many requests a second, counted in whole windows as most providers do."""
+    """A rate limit in requests per second, counted in fixed windows as most providers do."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -158,13 +155,13 @@ class _Limit:
         self._opened = 0.0
         self._used = 0
 
-    def take(self) -> Pace:
+    def take(self) -> RateLimit:
         with self._lock:
             now = time.monotonic()
             if now - self._opened >= 1.0:
                 self._opened, self._used = now, 0
             self._used += 1
-            return Pace(self._rate, self._rate - self._used, self._opened + 1.0 - now)
+            return RateLimit(self._rate, self._rate - self._used, self._opened + 1.0 - now)
 
 
 class _Server(ThreadingHTTPServer):
@@ -193,7 +190,7 @@ class _Server(ThreadingHTTPServer):
                 continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away: it did so on purpose."""
+        """Ignore a client that closed the connection: tests do so on purpose."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -241,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body)
 
     def _send_without_end(self, chunk: bytes, pause: float) -> None:
-        """Send until the client has had enough."""
+        """Send chunks until the client closes the connection."""
         self.close_connection = True
         self.wfile.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
         while True:
@@ -249,13 +246,13 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(pause)
 
     def _reset(self) -> None:
-        """Cut the connection so that the other side sees a reset, not an end."""
+        """Close the connection with a TCP reset."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         self.connection.close()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are counted, not printed: they carry codes."""
+        """Log nothing: requests contain codes."""
 
 
 def _phrase(status: int) -> str:

@@ -1,7 +1,6 @@
-"""Amazon SES's side, played by moto: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+"""A stub of Amazon SES in front of moto: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 
-moto keeps of a mail only its HTML. So this desk stands in front of it: it hands every request on, and remembers the
-mails that moto took.
+moto stores only the HTML of a mail. So this stub forwards every request to moto, and stores the mails that it accepts.
 """
 
 import http.client
@@ -14,13 +13,13 @@ from urllib.parse import urlsplit
 
 from mailroom_ops.sandbox.headers import decoded, mailbox
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.provider import UNVERIFIED, Pace, Reply, Request, captured, json_reply
+from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply
 
 __all__ = ["Ses"]
 
 SEND = "/v2/email/outbound-emails"
 IDENTITIES = "/v2/email/identities"
-PASSED_ON = ("Authorization", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token")
+FORWARDED_HEADERS = ("Authorization", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token")
 TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 NAMES = {
     403: "AccessDeniedException",
@@ -33,7 +32,7 @@ NAMES = {
 
 
 class Ses:
-    """Hands on to the moto server at `aws`; every sender's domain is verified there, but the one that never is."""
+    """Forwards to the moto server at `aws`, and verifies every sender's domain there but UNVERIFIED."""
 
     name = "ses"
 
@@ -49,13 +48,13 @@ class Ses:
         if not request.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256 "):
             return _refusal(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
         if (request.method, request.path) != ("POST", SEND):
-            return self._hand_on(request.method, request.path, request)
+            return self._forward(request.method, request.path, request)
         body = request.json()
         if (problem := _problem(body)) is not None:
             return _refusal(400, "BadRequestException", problem)
         self._verify(mailbox(body["FromEmailAddress"]).rpartition("@")[2].rstrip(">"), request)
         work()
-        reply = self._hand_on("POST", SEND, request)
+        reply = self._forward("POST", SEND, request)
         if reply.status != 200:
             return reply
         mail = _read(body, json.loads(reply.body)["MessageId"])
@@ -65,29 +64,29 @@ class Ses:
         identity = (domain, request.headers["Authorization"].split("/")[2])  # an identity belongs to a region
         with self._lock:
             if domain != UNVERIFIED and identity not in self._verified:
-                self._hand_on("POST", IDENTITIES, request, json.dumps({"EmailIdentity": domain}).encode())
+                self._forward("POST", IDENTITIES, request, json.dumps({"EmailIdentity": domain}).encode())
                 self._verified.add(identity)
 
-    def _hand_on(self, method: str, path: str, request: Request, body: bytes | None = None) -> Reply:
-        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    def _forward(self, method: str, path: str, request: Request, body: bytes | None = None) -> Reply:
+        headers = {name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers}
         connection = http.client.HTTPConnection(self._aws.netloc)
         try:
             connection.request(method, path, request.body if body is None else body, headers)
             answer = connection.getresponse()
-            kept = {
+            headers = {
                 name: value for name, value in answer.getheaders() if name.lower().startswith(("x-amz", "content-t"))
             }
-            return Reply(answer.status, answer.read(), kept)
+            return Reply(answer.status, answer.read(), headers)
         finally:
             connection.close()
 
     def error(self, status: int) -> Reply:
-        return _refusal(status, NAMES.get(status, "BadRequestException"), "The sandbox was asked to say this.")
+        return _refusal(status, NAMES.get(status, "BadRequestException"), "This error was requested from the sandbox.")
 
-    def throttled(self, pace: Pace) -> Reply:
+    def throttled(self, rate: RateLimit) -> Reply:
         return _refusal(429, "TooManyRequestsException", "Maximum sending rate exceeded.")
 
-    def rate_headers(self, pace: Pace) -> dict[str, str]:
+    def rate_headers(self, rate: RateLimit) -> dict[str, str]:
         return {}
 
 
@@ -96,7 +95,7 @@ def _refusal(status: int, name: str, message: str) -> Reply:
 
 
 def _problem(body: Any) -> str | None:
-    """Say what the real one refuses and moto does not look at."""
+    """Return SES's error for what moto does not check; None for a valid body."""
     if not isinstance(body, dict) or "Simple" not in body.get("Content", {}):
         return "The sandbox takes simple content only."
     recipients = body.get("Destination", {}).get("ToAddresses", [])
@@ -114,7 +113,7 @@ def _problem(body: Any) -> str | None:
 def _read(body: Any, id_: str) -> Captured:
     simple = body["Content"]["Simple"]
     replies = body.get("ReplyToAddresses", [])
-    return captured(
+    return captured_mail(
         Ses.name,
         {tag["Name"]: tag["Value"] for tag in body.get("EmailTags", [])},
         id_=id_,

@@ -1,4 +1,4 @@
-"""An SMTP relay on this machine, on aiosmtpd: every mail into the inbox, faults on demand at any command."""
+"""An SMTP relay on loopback, with aiosmtpd: it puts mail into the inbox, and injects faults at any command."""
 
 import asyncio
 import email
@@ -17,21 +17,21 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from mailroom_ops.sandbox.faults import Fault, Faults, Kind
 from mailroom_ops.sandbox.headers import decoded, mailbox
 from mailroom_ops.sandbox.inbox import Captured, Inbox
-from mailroom_ops.sandbox.provider import UNVERIFIED, captured
+from mailroom_ops.sandbox.provider import UNVERIFIED, captured_mail
 
 __all__ = ["SmtpSandbox"]
 
 NAME = "smtp"
-OURS = re.compile(r"X-Mailroom-([A-Za-z-]+)", re.IGNORECASE)
-REFUSING = (Kind.STATUS, Kind.REPLY, Kind.RATE_LIMIT, Kind.HANG)
-LATE = (Kind.DELAY, Kind.HOLD)
+TAG_HEADER = re.compile(r"X-Mailroom-([A-Za-z-]+)", re.IGNORECASE)
+REFUSALS = (Kind.STATUS, Kind.REPLY, Kind.RATE_LIMIT, Kind.HANG)
+DELAYS = (Kind.DELAY, Kind.HOLD)
 
-# It writes every command, and so every address and password, at INFO.
+# aiosmtpd logs every command at INFO, with addresses and passwords.
 logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 class SmtpSandbox:
-    """One relay, for the time of a `with` block; `requests` counts the mails that were begun."""
+    """A relay that runs within a `with` block; `requests` counts MAIL commands."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class SmtpSandbox:
         tls: str = "none",
         certificate: ssl.SSLContext | None = None,
         utf8: bool = True,
-        open_to_all: bool = False,
+        allow_anonymous: bool = False,
         size_limit: int = 30_000_000,
     ) -> None:
         self.inbox = inbox or Inbox()
@@ -50,23 +50,23 @@ class SmtpSandbox:
         self.tls = tls
         self.certificate = certificate
         self.utf8 = utf8
-        self.open_to_all = open_to_all
+        self.allow_anonymous = allow_anonymous
         self.size_limit = size_limit
         self.login = ("sandbox", secrets.token_hex(8))
         self.requests: Counter[str] = Counter()
         self.connections = 0
         self.commands: list[str] = []
-        self.letters: list[bytes] = []  # every mail that came whole, taken or not
-        self._open: set[_Conversation] = set()
+        self.contents: list[bytes] = []  # of every mail that arrived completely, accepted or not
+        self._open: set[_Connection] = set()
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port = int(self._socket.getsockname()[1])
         self._ready = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="smtp-sandbox", daemon=True)
 
     def settings(self, provider: str = NAME) -> dict[str, str]:
-        """Return what `providers/smtp/…` must hold for the adapter to send here."""
+        """Return the settings below `providers/smtp/` with which Mailroom sends to this relay."""
         username, password = self.login
-        login = {} if self.open_to_all else {"username": username, "password": password}
+        login = {} if self.allow_anonymous else {"username": username, "password": password}
         return {"host": "127.0.0.1", "port": str(self.port), "tls": self.tls, **login}
 
     def __enter__(self) -> Self:
@@ -78,19 +78,19 @@ class SmtpSandbox:
         self.close()
 
     def close(self) -> None:
-        """Leave as a crashed server does: nobody listens, and every connection ends."""
+        """Stop as a crashed server does: the port is closed, and all connections are cut."""
         self.faults.release()
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
 
-    def hang_up(self) -> None:
-        """Cut every open connection, as a relay does with those that say nothing."""
+    def drop_connections(self) -> None:
+        """Close all open connections, as a relay does with idle ones."""
         done = threading.Event()
 
         def cut() -> None:
-            for conversation in list(self._open):
-                conversation.cut()
+            for connection in list(self._open):
+                connection.cut()
             self._loop.call_soon(done.set)
 
         self._loop.call_soon_threadsafe(cut)
@@ -100,16 +100,16 @@ class SmtpSandbox:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         implicit = self.certificate if self.tls == "implicit" else None
-        server = await self._loop.create_server(lambda: _Conversation(self), sock=self._socket, ssl=implicit)
+        server = await self._loop.create_server(lambda: _Connection(self), sock=self._socket, ssl=implicit)
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for conversation in list(self._open):
-            conversation.cut()
+        for connection in list(self._open):
+            connection.cut()
 
 
-class _Conversation(SMTP):
-    """One connection."""
+class _Connection(SMTP):
+    """A connection of a client."""
 
     def __init__(self, sandbox: SmtpSandbox) -> None:
         super().__init__(
@@ -121,7 +121,7 @@ class _Conversation(SMTP):
             tls_context=sandbox.certificate if sandbox.tls == "starttls" else None,
             require_starttls=sandbox.tls == "starttls",
             auth_require_tls=False,
-            authenticator=self._knows,
+            authenticator=self._authenticate_login,
             loop=asyncio.get_running_loop(),
         )
         self._sandbox = sandbox
@@ -142,40 +142,42 @@ class _Conversation(SMTP):
         if isinstance(self.transport, asyncio.Transport):
             self.transport.abort()
 
-    def _knows(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
-        given = (data.login.decode(), data.password.decode()) if isinstance(data, LoginPassword) else None
-        return AuthResult(success=given == self._sandbox.login, handled=False)
+    def _authenticate_login(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+    ) -> AuthResult:
+        login = (data.login.decode(), data.password.decode()) if isinstance(data, LoginPassword) else None
+        return AuthResult(success=login == self._sandbox.login, handled=False)
 
     async def push(self, status: Any) -> None:
         if not self._greeted:
             self._greeted = True
-            if await self._struck("connect"):
+            if await self._fails_at("connect"):
                 return
         await super().push(status)
 
     async def smtp_EHLO(self, hostname: str) -> None:
-        if not await self._struck("ehlo"):
+        if not await self._fails_at("ehlo"):
             await super().smtp_EHLO(hostname)
 
     async def smtp_AUTH(self, arg: str) -> None:
-        if not await self._struck("auth"):
+        if not await self._fails_at("auth"):
             await super().smtp_AUTH(arg)
 
     async def smtp_MAIL(self, arg: str | None) -> None:
         self._sandbox.requests[NAME] += 1
-        if await self._struck("mail"):
+        if await self._fails_at("mail"):
             return
-        if not (self._sandbox.open_to_all or (self.session and self.session.authenticated)):
+        if not (self._sandbox.allow_anonymous or (self.session and self.session.authenticated)):
             await self.push("530 5.7.0 Authentication required")
             return
         await super().smtp_MAIL(arg)
 
     async def smtp_RCPT(self, arg: str | None) -> None:
-        if not await self._struck("rcpt"):
+        if not await self._fails_at("rcpt"):
             await super().smtp_RCPT(arg)
 
     async def smtp_DATA(self, arg: str) -> None:
-        if await self._struck("data"):
+        if await self._fails_at("data"):
             return
         self._fault = self._sandbox.faults.take(NAME)
         if self._fault and self._fault.kind is Kind.RESET_BEFORE_BODY:
@@ -185,9 +187,9 @@ class _Conversation(SMTP):
         await super().smtp_DATA(arg)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        self._sandbox.letters.append(envelope.original_content or b"")
-        if self._fault and self._fault.kind in REFUSING:
-            return await self._worded(self._fault)
+        self._sandbox.contents.append(envelope.original_content or b"")
+        if self._fault and self._fault.kind in REFUSALS:
+            return await self._fault_reply(self._fault)
         if (envelope.mail_from or "").endswith(f"@{UNVERIFIED}"):
             return f"550 The {UNVERIFIED} domain is not verified."
         match self._fault:
@@ -197,21 +199,21 @@ class _Conversation(SMTP):
                 await self.loop.run_in_executor(None, self._sandbox.faults.hold)
         mail = _read(envelope)
         self._sandbox.inbox.add(mail)
-        if self._fault and self._fault.kind not in LATE:
-            return await self._worded(self._fault)
+        if self._fault and self._fault.kind not in DELAYS:
+            return await self._fault_reply(self._fault)
         return f"250 2.0.0 Ok: queued as {mail.id}"
 
-    async def _struck(self, stage: str) -> bool:
+    async def _fails_at(self, stage: str) -> bool:
         self._sandbox.commands.append(stage)
         fault = self._sandbox.faults.take(NAME, stage)
         if fault:
-            await super().push(await self._worded(fault))
+            await super().push(await self._fault_reply(fault))
         return fault is not None
 
-    async def _worded(self, fault: Fault) -> str:
+    async def _fault_reply(self, fault: Fault) -> str:
         match fault:
             case Fault(Kind.STATUS, status=status):
-                return f"{status} The sandbox was asked to say this"
+                return f"{status} This error was requested from the sandbox"
             case Fault(Kind.REPLY, status=status, body=body):
                 return f"{status} {body}"
             case Fault(Kind.RATE_LIMIT, seconds=seconds):
@@ -236,8 +238,10 @@ def _read(envelope: Envelope) -> Captured:
     # The newer policy puts a space between two encoded words of a name (seen in Python 3.11); the older one does not.
     raw = email.message_from_bytes(content, policy=email.policy.compat32)
     headers = {name: decoded(str(value)) for name, value in raw.items()}
-    tags = {found[1].lower().replace("-", "_"): headers[name] for name in headers if (found := OURS.fullmatch(name))}
-    return captured(
+    tags = {
+        match[1].lower().replace("-", "_"): headers[name] for name in headers if (match := TAG_HEADER.fullmatch(name))
+    }
+    return captured_mail(
         NAME,
         tags,
         id_=secrets.token_hex(6).upper(),
