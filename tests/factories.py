@@ -1,14 +1,16 @@
 """Messages, and ledger rows of sent mails, for tests."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import Ledger
-from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.message import Message, Parcel, content_identity, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
 
-__all__ = ["KEY", "NOW", "message", "row", "sent"]
+__all__ = ["KEY", "NOW", "code", "message", "row", "sent"]
 
 KEY = "address key"
 NOW = 1_800_000_000.0
@@ -19,6 +21,14 @@ def message(**changes: Any) -> Message:
     fields = {"id": new_id(), "tenant": "default", "kind": "notification", "to": "reader@example.com", "data": {}}
     times = {"created_at": NOW, "expires_at": NOW + 600}
     return Message(**{**fields, **times, "source": "logto", **changes})
+
+
+def code(value: str = "424242", *, kind: str = "sign-in-code", age: float = 0, **changes: Any) -> Message:
+    """Return a message with a code, made `age` seconds ago; `changes` override its fields."""
+    data, at = {"code": value}, time.time() - age
+    identity = content_identity("default", "reader@reader.example", kind, data)
+    message = Message(new_id(), "default", kind, "reader@reader.example", data, at, at + 600, "logto", ("de",))
+    return replace(message, **({"identity": identity} | changes))
 
 
 def sent(ledger: Ledger, said: Message, provider: str = "resend", provider_id: str = "", key: str = KEY) -> Message:

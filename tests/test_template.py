@@ -89,7 +89,11 @@ DELIVERY = {
 PERMISSIONS = {
     "Webhook": own_log("Webhook") | may_read("webhooks/logto") | {"sqs:SendMessage": QUEUES},
     "Send": own_log("Send") | may_read(*DELIVERY_READS, "api/keys") | DELIVERY,
-    "Deliver": own_log("Deliver") | may_read(*DELIVERY_READS) | DELIVERY | dict.fromkeys(TAKE, QUEUES),
+    "Deliver": own_log("Deliver")
+    | may_read(*DELIVERY_READS)
+    | DELIVERY
+    | dict.fromkeys(TAKE, QUEUES)
+    | {"dynamodb:BatchGetItem": {"LedgerTable.Arn"}},
     "Feedback": own_log("Feedback")
     | may_read("feedback", "suppression", "ledger")
     | {f"dynamodb:{action}": {"LedgerTable.Arn"} for action in ("GetItem", "PutItem", "UpdateItem")}

@@ -1,7 +1,8 @@
-"""Take a batch from a queue and deliver each parcel; what could not be settled goes back or stays for later."""
+"""SQS: deliver the messages of one invocation, each with an outcome, a later attempt, or a place on its queue."""
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -9,36 +10,39 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import telemetry
 from mailroom.aws.client import Aws
-from mailroom.delivery.batches import Batcher
+from mailroom.delivery.consumer import Consumer
 from mailroom.delivery.deliver import Delivery
 from mailroom.errors import DeliveryError
 
-logger, metrics, aws = Logger(), Metrics(), Aws.from_env()
-delivery = Delivery.from_env(aws)
-packing = Batcher(delivery)
+
+def build(
+    delivery: Delivery, logger: Logger, metrics: Metrics, clock: Callable[[], float] = time.time
+) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """Return the handler of one process."""
+
+    @logger.inject_lambda_context
+    @metrics.log_metrics
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        started, failures = clock(), []
+        deadline = started + context.get_remaining_time_in_millis() / 1000
+        try:
+            for result in Consumer(delivery, deadline).consume(event["Records"]):
+                if result.kept:
+                    failures.append({"itemIdentifier": result.record_id})
+                if isinstance(result.error, DeliveryError):
+                    telemetry.log_failure(logger, metrics, result.error, "Message goes back to its queue")
+                elif result.error:
+                    telemetry.log_crash(logger, metrics, result.error, "Message stays on its queue")
+                elif result.message:
+                    telemetry.log_outcome(logger, metrics, result.message, result.outcome, started)
+            with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
+                delivery.ledger.tally.flush()
+        finally:
+            metrics.add_metric("Records", MetricUnit.Count, len(event["Records"]))
+        return {"batchItemFailures": failures}
+
+    return handler
 
 
-@metrics.log_metrics
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    deadline = time.time() + context.get_remaining_time_in_millis() / 1000
-    records = packing.pack(event["Records"])
-    failures = [{"itemIdentifier": record["messageId"]} for record in records if not settle(record, deadline)]
-    with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-        delivery.ledger.tally.flush()
-    metrics.add_metric("Packed", MetricUnit.Count, len(event["Records"]) - len(records))
-    return {"batchItemFailures": failures}
-
-
-def settle(record: Mapping[str, Any], deadline: float) -> bool:
-    started = time.time()
-    try:
-        for message, outcome in packing.deliver(record["body"], deadline):
-            telemetry.log_outcome(logger, metrics, message, outcome, started)
-    except DeliveryError as error:
-        telemetry.log_failure(logger, metrics, error, "Parcel stays on its queue")
-        delivery.queue.postpone(record["eventSourceARN"], record["receiptHandle"], error.retry_after or 1)
-        return False
-    except Exception as error:  # noqa: BLE001 - one poisonous parcel must not hold up the nine beside it
-        telemetry.log_crash(logger, metrics, error, "Parcel stays on its queue")
-        return False
-    return True
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
+    handler = build(Delivery.from_env(Aws.from_env()), Logger(), Metrics())

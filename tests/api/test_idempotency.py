@@ -253,7 +253,7 @@ def test_without_a_key_an_unconfigured_mail_is_sent_once_a_provider_is_set_up(cl
 
 
 def test_an_older_code_is_not_sent_after_a_newer_one(client: Client, clock: Clock) -> None:
-    clock.ahead = 5
+    clock.ahead = 31
     assert client.invoke(code(value="222222"))["status"] == "sent"
     clock.ahead = 0
     assert client.invoke(code(value="111111"))["reason"] == "superseded"

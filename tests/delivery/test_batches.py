@@ -1,48 +1,47 @@
 """Bursts: what arrives together leaves in few requests, and still once each."""
 
 import json
-from types import ModuleType
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.delivery import batches
+from mailroom.delivery import consumer
+from mailroom.delivery.batches import Batch, split
 from mailroom.model.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
-from tests.cloud import waiting
-from tests.delivery.conftest import Context, code, row
+from tests.cloud import put, waiting
+from tests.delivery.process import Process
+from tests.factories import code
 
-ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
+
+class Killed(BaseException):
+    """The process ends here."""
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the copy of a crate come at once, and not when who packed it must be dead."""
-    monkeypatch.setattr(batches, "LATER", 0)
+    """Let the copy of a batch arrive at once, not when its first process must be dead."""
+    monkeypatch.setattr(consumer, "COPY_DELAY_SECONDS", 0)
 
 
-def messages(number: int) -> list[Message]:
-    return [code(f"{n:06}", to=f"reader{n}@reader.example", identity=f"said {n}") for n in range(number)]
+def messages(number: int, **changes: Any) -> list[Message]:
+    return [
+        code(f"{n:06}", to=f"reader{n}@reader.example", **({"identity": f"identity {n}"} | changes))
+        for n in range(number)
+    ]
 
 
-def record(body: str) -> dict[str, Any]:
-    return {"messageId": body[:80], "receiptHandle": "handle", "body": body, "eventSourceARN": ARN}
-
-
-def put(aws: Aws, deliver: ModuleType, sent: list[Message]) -> None:
+def enqueue(deliver: Process, sent: list[Message]) -> None:
     for message in sent:
         deliver.delivery.queue.put(Parcel.of(message))
 
 
-def hand(deliver: ModuleType, bodies: list[str]) -> list[str]:
-    event = {"Records": [record(body) for body in bodies]}
-    return [item["itemIdentifier"] for item in deliver.handler(event, Context())["batchItemFailures"]]
-
-
-def burst(deliver: ModuleType, sent: list[Message]) -> list[str]:
-    return hand(deliver, [Parcel.of(message).to_json() for message in sent])
+def burst(deliver: Process, sent: list[Message]) -> list[str]:
+    return deliver.receive(*map(Parcel.of, sent))
 
 
 def take(aws: Aws) -> list[str]:
@@ -59,6 +58,44 @@ def take(aws: Aws) -> list[str]:
     return bodies
 
 
+def kill_at(monkeypatch: pytest.MonkeyPatch, deliver: Process, operation: str, number: int, *, after: bool) -> None:
+    """Let the process die before or after its `number`-th call of an operation."""
+    call, calls = deliver.aws.call, Counter[str]()
+
+    def counted(service: str, name: str, payload: Any) -> Any:
+        calls[name] += 1
+        if name == operation and calls[name] == number and not after:
+            raise Killed
+        answer = call(service, name, payload)
+        if name == operation and calls[name] == number:
+            raise Killed
+        return answer
+
+    for part in (deliver.delivery.ledger, deliver.delivery.queue, deliver.delivery.settings):
+        monkeypatch.setattr(part, "_aws", type("Calls", (), {"call": staticmethod(counted)}))
+
+
+def end_leases(aws: Aws, sent: list[Message]) -> None:
+    """Do what time does."""
+    for message in sent:
+        key = {"pk": {"S": f"message#{message.id}"}}
+        if "Item" in aws.call("dynamodb", "GetItem", {"TableName": "ledger", "Key": key}):
+            past = {"UpdateExpression": "SET lease = :past", "ExpressionAttributeValues": {":past": {"N": "0"}}}
+            aws.call("dynamodb", "UpdateItem", {"TableName": "ledger", "Key": key, **past})
+
+
+def deliver_all(aws: Aws, sent: list[Message], bodies: list[str]) -> None:
+    """Let other processes receive these, and all that follows from them."""
+    for _ in range(10):
+        if not bodies:
+            return
+        end_leases(aws, sent)
+        for body in bodies:
+            Process(aws).receive(body)
+        bodies = take(aws)
+    raise AssertionError("it never ends")
+
+
 def arrived(sandbox: Sandbox) -> list[str]:
     return sorted(mail.message_id for mail in sandbox.inbox.all())
 
@@ -67,40 +104,43 @@ def ids(sent: list[Message]) -> list[str]:
     return sorted(message.id for message in sent)
 
 
-def test_a_full_batch_and_what_waits_behind_it_leave_at_once_in_one_request(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+def test_a_full_batch_and_those_waiting_behind_it_leave_in_one_request(
+    deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
     sent = messages(35)
-    put(aws, deliver, sent[10:])
+    enqueue(deliver, sent[10:])
     assert burst(deliver, sent[:10]) == []
     assert arrived(sandbox) == ids(sent)
     assert sandbox.requests["resend"] == 1
-    assert {row(aws, message)["status"] for message in sent} == {"sent"}
-    assert len({row(aws, message)["provider_id"] for message in sent}) == 35
+    assert {deliver.row(message)["status"] for message in sent} == {"sent"}
+    assert len({deliver.row(message)["provider_id"] for message in sent}) == 35
 
 
-def test_the_copy_of_a_crate_that_has_gone_sends_nothing(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
-    burst(deliver, [code(f"{n:06}", to=f"reader{n}@reader.example") for n in range(10)])
+def test_the_copy_of_a_batch_that_was_sent_sends_nothing(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    burst(deliver, messages(10))
     (copy,) = take(aws)
-    assert hand(deliver, [copy]) == []
+    assert deliver.receive(copy) == []
     assert sandbox.requests["resend"] == 1
     assert take(aws) == []
 
 
-def test_few_mails_go_each_at_once(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+def test_a_few_mails_are_sent_one_by_one(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     sent = messages(9)
     burst(deliver, sent)
     assert arrived(sandbox) == ids(sent)
+    assert sandbox.requests["resend"] == 9
     assert take(aws) == []
 
 
-def test_more_than_a_crate_holds_goes_into_several(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
-    sent = [code(f"{n:06}", identity=f"said {n}", data={"code": "1", "note": "x" * 30_000}) for n in range(10)]
+def test_more_than_one_batch_holds_goes_into_several(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent = [code(f"{n:06}", identity=f"identity {n}", data={"code": "1", "note": "x" * 30_000}) for n in range(10)]
     assert burst(deliver, sent) == []
+    bodies = take(aws)
+    assert len(bodies) == 2
+    assert all(len(body) < 256 * 1024 for body in bodies)
+    deliver_all(aws, sent, bodies)
+    assert arrived(sandbox) == ids(sent)
     assert sandbox.requests["resend"] == 2
-    batches = take(aws)
-    assert len(batches) == 2
-    assert all(len(batches) < 256 * 1024 for batches in batches)
 
 
 @pytest.mark.parametrize(
@@ -114,75 +154,169 @@ def test_more_than_a_crate_holds_goes_into_several(deliver: ModuleType, aws: Aws
     ],
     ids=lambda fault: fault.kind,
 )
-def test_a_crate_that_met_trouble_goes_again_as_a_whole(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox, fault: Fault
+def test_a_batch_that_met_trouble_is_sent_again_as_a_whole(
+    deliver: Process, aws: Aws, sandbox: Sandbox, fault: Fault
 ) -> None:
     sent = messages(12)
-    put(aws, deliver, sent[10:])
+    enqueue(deliver, sent[10:])
     sandbox.faults.add("resend", fault)
     burst(deliver, sent[:10])
-    assert {row(aws, message)["status"] for message in sent} == {"accepted"}
-    assert hand(deliver, take(aws)) == []
+    assert {deliver.row(message)["status"] for message in sent} == {"accepted"}
+    deliver_all(aws, sent, take(aws))
     assert arrived(sandbox) == ids(sent)
-    assert {row(aws, message)["status"] for message in sent} == {"sent"}
+    assert {deliver.row(message)["status"] for message in sent} == {"sent"}
 
 
-def test_one_bad_address_does_not_hold_up_the_others(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+def test_one_bad_address_does_not_hold_up_the_others(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     sent = messages(10)
     body = {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field"}
-    refusal = Fault(Kind.REPLY, 422, body=json.dumps(body))
-    sandbox.faults.add("resend", refusal, 2)  # the crate, and the first mail of it
+    sandbox.faults.add("resend", Fault(Kind.REPLY, 422, body=json.dumps(body)), 2)  # the batch, and its first mail
     burst(deliver, sent)
-    assert [row(aws, message)["status"] for message in sent] == ["failed"] + ["sent"] * 9
+    copy, *alone = take(aws)
+    deliver_all(aws, sent, [copy, *alone])
+    assert sorted(deliver.row(message)["status"] for message in sent) == ["failed"] + ["sent"] * 9
     assert len(arrived(sandbox)) == 9
 
 
-def test_a_crash_after_packing_sends_no_mail_twice(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
-    sent = messages(10)
-    deliver.packing.pack([record(Parcel.of(message).to_json()) for message in sent])
-    (copy,) = take(aws)
-    sandbox.faults.add("resend", Fault(Kind.RESET_AFTER_ACCEPT))
-    hand(deliver, [copy])
-    for message in sent:  # their own copies come back, as they do when the acknowledgement was lost
-        hand(deliver, [Parcel.of(message).to_json()])
-    hand(deliver, [copy])
-    hand(deliver, take(aws))
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("operation", "number"),
+    [
+        ("SendMessage", 1),  # the copy of the batch
+        ("DeleteMessageBatch", 1),  # its records leave the queue
+        ("UpdateItem", 1),  # claims
+        ("UpdateItem", 7),
+        ("UpdateItem", 20),  # standings
+        ("UpdateItem", 25),  # outcomes
+        ("UpdateItem", 36),
+    ],
+)
+def test_a_batch_survives_a_crash_at_each_step_without_a_copy(
+    deliver: Process,
+    aws: Aws,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    number: int,
+    after: bool,
+) -> None:
+    sent = messages(12)
+    enqueue(deliver, sent[10:])
+    kill_at(monkeypatch, deliver, operation, number, after=after)
+    with pytest.raises(Killed):
+        burst(deliver, sent[:10])
+    bodies = [Parcel.of(message).to_json() for message in sent[:10]] + take(aws)
+    deliver_all(aws, sent, [*bodies, *[Parcel.of(message).to_json() for message in sent[10:]]])
     assert arrived(sandbox) == ids(sent)
-    assert {row(aws, message)["status"] for message in sent} == {"sent"}
+    assert {deliver.row(message)["status"] for message in sent} == {"sent"}
 
 
-def test_expired_and_superseded_mails_are_left_out(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
-    sent = [code("000001", age=700), code("000003"), code("000002", age=3)]
-    sent += messages(7)
+def test_records_that_come_back_are_not_packed_into_a_second_request(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    sent = messages(10)
+    sandbox.faults.add("resend", Fault(Kind.RESET_AFTER_ACCEPT))
+    burst(deliver, sent)  # in doubt, and its acknowledgment is lost
+    copies = take(aws)
+    Process(aws).receive(*map(Parcel.of, sent))
+    deliver_all(aws, sent, copies + take(aws))
+    assert arrived(sandbox) == ids(sent)
+
+
+def test_a_mail_sent_alone_whose_record_was_lost_is_not_sent_in_a_batch(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = messages(10)
+    with monkeypatch.context() as patch:
+        kill_at(patch, deliver, "UpdateItem", 3, after=False)  # its outcome
+        with pytest.raises(Killed):
+            deliver.receive(Parcel.of(sent[0]))
+    end_leases(aws, sent[:1])
+    Process(aws).receive(*map(Parcel.of, sent))
+    deliver_all(aws, sent, take(aws))
+    assert arrived(sandbox) == ids(sent)
+    assert {deliver.row(message)["status"] for message in sent} == {"sent"}
+
+
+def test_a_message_that_sqs_delivers_twice_is_in_its_batch_once(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent = messages(9)
+    burst(deliver, [*sent, sent[0]])
+    deliver_all(aws, sent, take(aws))
+    assert arrived(sandbox) == ids(sent)
+
+
+def test_two_copies_of_a_batch_send_each_mail_and_record_none_that_never_left(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = messages(10)
+    batch = next(split(map(Parcel.of, sent)))
+    kill_at(monkeypatch, deliver, "UpdateItem", 6, after=False)  # half of its mails are claimed
+    with pytest.raises(Killed):
+        deliver.receive(batch.to_json())
+    deliver_all(aws, sent, [batch.to_json(), batch.to_json()])
+    assert arrived(sandbox) == ids(sent)
+    assert {deliver.row(message)["status"] for message in sent} == {"sent"}
+
+
+def test_expired_and_superseded_mails_are_left_out(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent = [code("000001", age=700), code("000003"), code("000002", age=31)]
+    sent += messages(8)
     burst(deliver, sent)
-    assert [row(aws, message).get("reason") for message in sent[:3]] == ["expired", None, "superseded"]
+    assert [deliver.row(message).get("reason") for message in sent[:3]] == ["expired", None, "superseded"]
     assert arrived(sandbox) == ids([sent[1], *sent[3:]])
 
 
-def test_a_crate_that_others_meet_while_they_pack_never_comes_to_the_dead_letters(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+def test_two_live_codes_of_one_recipient_leave_in_the_order_of_their_creation(
+    deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
-    limit_receipts(aws, 2)
-    sent = messages(40)
-    deliver.packing.pack([record(Parcel.of(message).to_json()) for message in sent[:10]])
-    for start in (10, 20, 30):
-        burst(deliver, sent[start : start + 10])
-    assert waiting(aws, "codes_dead_letter") == []
-    hand(deliver, take(aws))
-    assert arrived(sandbox) == ids(sent)
+    newer, older = code("222222"), code("111111", age=20)
+    burst(deliver, [newer, older, *messages(8)])
+    mails = [mail for mail in reversed(sandbox.inbox.all()) if mail.to == newer.to]
+    assert [mail.message_id for mail in mails] == [older.id, newer.id]
 
 
-def test_a_crate_for_which_no_time_is_left_goes_back_as_new(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+def test_a_mail_that_fails_to_render_takes_no_other_along(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent = messages(10)
-    deliver.packing.pack([record(Parcel.of(message).to_json()) for message in sent])
-    (batches,) = take(aws)
-    assert deliver.handler({"Records": [record(batches)]}, AlmostOver()) == {"batchItemFailures": []}
-    assert take(aws) == [batches]
+    compose = deliver.delivery.renderer.compose
+
+    def fail(message: Message, *rest: Any) -> Any:
+        if message.id == sent[4].id:
+            raise KeyError("payload.")
+        return compose(message, *rest)
+
+    monkeypatch.setattr(deliver.delivery.renderer, "compose", fail)
+    assert burst(deliver, sent) == []
+    assert arrived(sandbox) == ids([message for message in sent if message is not sent[4]])
+    (alone,) = [body for body in take(aws) if '"batch"' not in body]
+    assert deliver.receive(alone) == ["0"]
+
+
+def test_a_burst_for_a_provider_without_a_batch_call_is_sent_one_by_one(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    put(aws, "senders/acme/auth", '{"providers": ["sendgrid"]}')
+    for name, value in sandbox.settings("sendgrid").items():
+        put(aws, f"providers/sendgrid/{name}", value)
+    sent = [*messages(5), *messages(15, tenant="acme", identity="")]
+    enqueue(deliver, sent[10:])
+    burst(deliver, sent[:10])
+    deliver_all(aws, sent, take(aws))
+    assert arrived(sandbox) == ids(sent)
+    assert {deliver.row(message)["status"] for message in sent} == {"sent"}
+
+
+def test_a_batch_for_which_no_time_is_left_goes_back_as_new(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    batch = next(split(map(Parcel.of, messages(10))))
+    deliver.seconds = 5
+    assert deliver.receive(batch.to_json()) == []
+    assert [Batch.from_json(body) for body in take(aws)] == [batch]
     assert arrived(sandbox) == []
 
 
-def test_what_nobody_can_read_is_not_taken_off_the_queue_by_those_who_pack(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+def test_an_unreadable_record_stays_on_the_queue_when_a_burst_pulls_it(
+    deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
     url = aws.call("sqs", "GetQueueUrl", {"QueueName": "codes"})["QueueUrl"]
     aws.call("sqs", "SendMessage", {"QueueUrl": url, "MessageBody": "{}"})
@@ -192,13 +326,31 @@ def test_what_nobody_can_read_is_not_taken_off_the_queue_by_those_who_pack(
     assert arrived(sandbox) == ids(sent)
 
 
-class AlmostOver(Context):
-    def get_remaining_time_in_millis(self) -> int:
-        return 5_000
+def test_a_batch_of_the_form_before_this_one_is_taken_apart(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent = messages(3)
+    parcels = [json.loads(Parcel.of(message).to_json()) | {"attempt": 1} for message in sent]
+    for parcel in parcels:
+        for name in ("requests", "postponed", "alone", "settled", "seal"):
+            del parcel[name]
+    deliver.receive(json.dumps({"crate": "id", "lane": "codes", "attempt": 0, "doubted": True, "parcels": parcels}))
+    deliver_all(aws, sent, take(aws))
+    assert arrived(sandbox) == ids(sent)
 
 
-def limit_receipts(aws: Aws, most: int) -> None:
-    """Let the queue move to the dead letters what was handed over so often."""
-    url = aws.call("sqs", "GetQueueUrl", {"QueueName": "codes"})["QueueUrl"]
-    policy = {"deadLetterTargetArn": f"{ARN}_dead_letter", "maxReceiveCount": most}
-    aws.call("sqs", "SetQueueAttributes", {"QueueUrl": url, "Attributes": {"RedrivePolicy": json.dumps(policy)}})
+def test_a_batch_in_doubt_whose_mails_expire_ends_as_unknown_not_as_skipped(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = messages(10)
+    sandbox.faults.add("resend", Fault(Kind.RESET_AFTER_ACCEPT))
+    burst(deliver, sent)
+    later = Process(aws)
+    clock: Callable[[], float] = lambda: sent[0].expires_at + 1  # noqa: E731
+    later.delivery.clock = later.delivery.dispatch.clock = clock
+    later.seconds = 900
+    for body in take(aws):
+        later.receive(body)
+    assert {(deliver.row(message)["status"], deliver.row(message)["reason"]) for message in sent} == {
+        ("unknown", "expired")
+    }
+    assert len(waiting(aws, "codes_dead_letter")) == 10
+    assert arrived(sandbox) == ids(sent)

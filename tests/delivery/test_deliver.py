@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -13,72 +12,72 @@ from mailroom.rendering.renderer import Renderer
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
-from tests.delivery.conftest import Context, code, hand, logged, row
+from tests.delivery.process import Process
+from tests.factories import code
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_code_reaches_the_reader_in_their_language_and_the_row_says_so(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+    deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
     message = code()
-    assert hand(deliver, Parcel.of(message)) == []
+    assert deliver.receive(Parcel.of(message)) == []
     (mail,) = sandbox.inbox.all()
     assert (mail.to, mail.message_id, mail.locale) == ("reader@reader.example", message.id, "de")
     assert "424242" in mail.text
     assert "424242" in mail.html
-    found = row(aws, message)
+    found = deliver.row(message)
     assert (found["status"], found["provider"], found["provider_id"]) == ("sent", "resend", mail.id)
-    (line,) = logged(deliver, "Email sent successfully")
+    (line,) = deliver.logged("Email sent successfully")
     told = {"message_id": message.id, "provider": "resend", "provider_id": mail.id, "kind": "sign-in-code"}
     assert line.items() >= (told | {"tenant": "default"}).items()
     assert line["duration_ms"] >= 0
 
 
-def test_a_parcel_that_comes_twice_is_sent_once(deliver: ModuleType, sandbox: Sandbox) -> None:
+def test_a_parcel_that_comes_twice_is_sent_once(deliver: Process, sandbox: Sandbox) -> None:
     parcel = Parcel.of(code())
-    assert hand(deliver, parcel, parcel) == []
-    assert hand(deliver, parcel) == []
+    assert deliver.receive(parcel, parcel) == []
+    assert deliver.receive(parcel) == []
     assert len(sandbox.inbox.all()) == 1
 
 
-def test_an_expired_code_is_not_sent(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+def test_an_expired_code_is_not_sent(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     message = code(age=601)
-    assert hand(deliver, Parcel.of(message)) == []
-    assert (row(aws, message)["status"], row(aws, message)["reason"]) == ("skipped", "expired")
+    assert deliver.receive(Parcel.of(message)) == []
+    assert (deliver.row(message)["status"], deliver.row(message)["reason"]) == ("skipped", "expired")
     assert sandbox.inbox.all() == []
 
 
-def test_an_older_code_is_not_sent_after_a_newer_one(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
-    older, newer = code("111111", age=5), code("222222")
-    hand(deliver, Parcel.of(newer), Parcel.of(older))
+def test_an_older_code_is_not_sent_after_a_newer_one(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    older, newer = code("111111", age=40), code("222222")
+    deliver.receive(Parcel.of(newer))
+    deliver.receive(Parcel.of(older))
     assert [mail.message_id for mail in sandbox.inbox.all()] == [newer.id]
-    assert (row(aws, older)["status"], row(aws, older)["reason"]) == ("skipped", "superseded")
+    assert (deliver.row(older)["status"], deliver.row(older)["reason"]) == ("skipped", "superseded")
 
 
-def test_the_same_said_twice_within_a_minute_is_one_mail(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+def test_the_same_said_twice_within_a_minute_is_one_mail(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     first, second = code(age=5), code()
-    hand(deliver, Parcel.of(first), Parcel.of(second))
+    deliver.receive(Parcel.of(first), Parcel.of(second))
     assert [mail.message_id for mail in sandbox.inbox.all()] == [first.id]
-    assert row(aws, second)["reason"] == "duplicate"
+    assert deliver.row(second)["reason"] == "duplicate"
 
 
-def test_without_a_provider_nothing_is_sent_and_the_log_says_why(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox
-) -> None:
+def test_without_a_provider_nothing_is_sent_and_the_log_says_why(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/providers/resend/api_key"})
     message = code()
-    assert hand(deliver, Parcel.of(message)) == []
-    assert row(aws, message)["reason"] == "email_not_configured"
-    (line,) = logged(deliver, "Email skipped")
+    assert deliver.receive(Parcel.of(message)) == []
+    assert deliver.row(message)["reason"] == "email_not_configured"
+    (line,) = deliver.logged("Email skipped")
     assert (line["level"], line["reason"]) == ("WARNING", "email_not_configured")
 
 
 def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_warns(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+    deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/senders/default/auth"})
-    hand(deliver, Parcel.of(code()))
+    deliver.receive(Parcel.of(code()))
     assert "onboarding@resend.dev" in sandbox.inbox.all()[0].from_
     assert "looks like spam" in deliver.log.getvalue()
 
@@ -96,52 +95,60 @@ def test_without_a_from_address_resend_sends_from_its_test_sender_and_the_log_wa
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )
 def test_what_went_wrong_at_the_provider_is_tried_again_with_the_same_mail(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox, fault: Fault
+    deliver: Process, aws: Aws, sandbox: Sandbox, fault: Fault
 ) -> None:
     sandbox.faults.add("resend", fault)
     message = code()
-    assert hand(deliver, Parcel.of(message)) == []
-    assert row(aws, message)["status"] == "accepted"
+    assert deliver.receive(Parcel.of(message)) == []
+    assert deliver.row(message)["status"] == "accepted"
     (again,) = waiting(aws, "codes")
     assert (again.attempt, again.message.data) == (1, {})
-    assert hand(deliver, again) == []
+    assert deliver.receive(again) == []
     (mail,) = sandbox.inbox.all()
     assert mail.message_id == message.id
-    assert row(aws, message)["status"] == "sent"
-    assert len(row(aws, message)["timeline"]) == 3
+    assert deliver.row(message)["status"] == "sent"
+    assert len(deliver.row(message)["timeline"]) == 3
 
 
-def test_a_refused_recipient_ends_at_once_and_truthfully(deliver: ModuleType, aws: Aws, sandbox: Sandbox) -> None:
+def test_a_refused_recipient_ends_at_once_and_truthfully(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     body = {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field: reader@reader.example"}
     sandbox.faults.add("resend", Fault(Kind.REPLY, 422, body=json.dumps(body)))
     message = code()
-    assert hand(deliver, Parcel.of(message)) == []
-    assert row(aws, message)["status"] == "failed"
+    assert deliver.receive(Parcel.of(message)) == []
+    assert deliver.row(message)["status"] == "failed"
     assert waiting(aws, "codes") == []
-    assert logged(deliver, "Email failed")
+    assert deliver.logged("Email failed")
 
 
-def test_what_could_not_be_sent_in_its_lifetime_is_laid_where_an_operator_finds_it(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+def test_a_mail_that_was_not_sent_in_its_lifetime_is_a_dead_letter(
+    deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
     sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=900))
-    message = code()
-    assert hand(deliver, Parcel.of(message)) == []
-    assert row(aws, message)["status"] == "failed"
+    message = code(age=598)
+    assert deliver.receive(Parcel.of(message)) == []
+    assert deliver.row(message)["status"] == "failed"
     assert [parcel.message.id for parcel in waiting(aws, "codes_dead_letter")] == [message.id]
 
 
+def test_a_stated_wait_of_an_hour_is_not_the_end_of_a_code(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=3600))
+    message = code()
+    deliver.receive(Parcel.of(message))
+    assert deliver.row(message)["status"] == "accepted"
+    assert waiting(aws, "codes_dead_letter") == []
+
+
 def test_a_malformed_setting_is_named_in_the_log_and_the_mail_waits(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox
+    deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
     put(aws, "senders/default/auth", "{")
     message = code()
-    assert hand(deliver, Parcel.of(message)) == []
-    assert row(aws, message)["status"] == "accepted"
+    assert deliver.receive(Parcel.of(message)) == []
+    assert deliver.row(message)["status"] == "accepted"
     assert "senders/default/auth is malformed" in deliver.log.getvalue()
 
 
-def test_a_parcel_nobody_can_read_stays_and_does_not_hold_up_the_next(deliver: ModuleType, sandbox: Sandbox) -> None:
+def test_a_parcel_nobody_can_read_stays_and_does_not_hold_up_the_next(deliver: Process, sandbox: Sandbox) -> None:
     good = Parcel.of(code())
     event = {
         "Records": [
@@ -149,25 +156,25 @@ def test_a_parcel_nobody_can_read_stays_and_does_not_hold_up_the_next(deliver: M
             {"messageId": "good", "receiptHandle": "h", "body": good.to_json(), "eventSourceARN": "x:codes"},
         ]
     }
-    assert deliver.handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    assert deliver.handler(event, deliver.context) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert len(sandbox.inbox.all()) == 1
     assert "KX9876" not in deliver.log.getvalue()
 
 
 def test_no_log_line_and_no_row_holds_anything_private(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    deliver: Process, aws: Aws, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for fault in (Fault(Kind.STATUS, 422), Fault(Kind.STATUS, 500)):
         sandbox.faults.add("resend", fault)
     messages = [code("KX9876"), code("KX8765", kind="mfa-code"), code("KX7654", kind="bind-mfa-code")]
-    hand(deliver, *map(Parcel.of, messages))
-    written = deliver.log.getvalue() + capsys.readouterr().out + json.dumps([row(aws, m) for m in messages])
+    deliver.receive(*map(Parcel.of, messages))
+    written = deliver.log.getvalue() + capsys.readouterr().out + json.dumps([deliver.row(m) for m in messages])
     for canary in ("KX9876", "KX8765", "KX7654", "reader@reader.example", sandbox.settings("resend")["api_key"]):
         assert canary not in written
 
 
 def test_a_broken_template_of_a_tenant_is_reported_and_the_mail_goes_out_in_ours(
-    deliver: ModuleType, aws: Aws, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    deliver: Process, aws: Aws, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     templates = tmp_path / "templates"
     shutil.copytree(ROOT / "layers/templates", templates)
@@ -176,8 +183,8 @@ def test_a_broken_template_of_a_tenant_is_reported_and_the_mail_goes_out_in_ours
     (own / "sign-in-code.html").write_text("<p>{{ code }")
     deliver.delivery.renderer = Renderer(templates)
     message = code(tenant="acme")
-    assert hand(deliver, Parcel.of(message)) == []
+    assert deliver.receive(Parcel.of(message)) == []
     assert "424242" in sandbox.inbox.all()[0].html
-    (line,) = logged(deliver, "Tenant template not usable, built-in template used instead")
+    (line,) = deliver.logged("Tenant template not usable, built-in template used instead")
     assert (line["tenant"], "sign-in-code.html" in line["why"]) == ("acme", True)
     assert '"reason":"template"' in capsys.readouterr().out

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from mailroom.delivery.dispatch import Dispatch
-from mailroom.delivery.gate import CLOSED_FOR, FAILURES_IN_A_ROW
+from mailroom.delivery.gate import CLOSED_SECONDS, FAILURES_IN_A_ROW
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
@@ -67,7 +67,7 @@ def dispatch(*speakers: Speaker, clock: Clock | None = None) -> Dispatch:
 def parcel(lane: Lane = Lane.CODES, *, attempt: int = 0, doubts: tuple[str, ...] = ()) -> Parcel:
     kind = "sign-in-code" if lane is Lane.CODES else "notification"
     message = Message("id-1", "default", kind, "ada@example.com", {}, NOW, NOW + 600, "logto")
-    return Parcel(message, EMAIL, attempt, doubts, lane)
+    return Parcel(message, EMAIL, attempt, doubts, lane, requests=attempt)
 
 
 def send(parcel: Parcel, *speakers: Speaker) -> tuple[Outcome, tuple[str, ...]]:
@@ -121,9 +121,13 @@ def test_a_notice_does_not_wait_for_a_quota_or_an_operator(error: DeliveryError)
     assert outcome.status is Status.SENT
 
 
-def test_tries_come_soon_first_and_then_more_slowly() -> None:
-    delays = [send(parcel(attempt=n), Speaker("only", down()))[0].retry_in for n in (0, 1, 2, 3, 4, 50)]
-    assert delays == [1, 3, 10, 30, 60, 900]
+@pytest.mark.parametrize(
+    ("lane", "expected"),
+    [(Lane.CODES, [1, 3, 10, 20, 20, 20]), (Lane.NOTICES, [1, 3, 10, 30, 60, 900])],
+)
+def test_retries_come_soon_first_and_then_more_slowly(lane: Lane, expected: list[float]) -> None:
+    delays = [send(parcel(lane, attempt=n), Speaker("only", down()))[0].retry_in for n in (0, 1, 2, 3, 4, 50)]
+    assert delays == expected
 
 
 def test_a_provider_that_says_when_is_asked_then() -> None:
@@ -186,7 +190,7 @@ def test_a_dead_provider_is_left_alone_for_a_while_and_then_asked_once() -> None
     for _ in range(FAILURES_IN_A_ROW + 10):
         assert post.send(parcel(), EMAIL, ["dead", "alive"], FAR)[0].provider == "alive"
     assert len(dead.asked) == FAILURES_IN_A_ROW
-    clock.now += CLOSED_FOR + 1
+    clock.now += CLOSED_SECONDS + 1
     post.send(parcel(), EMAIL, ["dead", "alive"], FAR)
     assert len(dead.asked) == FAILURES_IN_A_ROW + 1
 

@@ -2,24 +2,22 @@
 
 import os
 from collections import Counter
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.delivery import batches
+from mailroom.delivery import consumer
 from mailroom.model.message import Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put
-from tests.delivery.conftest import Context, row
+from tests.delivery.process import ARN, Process
 from tests.delivery.test_batches import ids, messages
 from tests.thorough import times
 
 MAILS = int(os.environ.get("MAILROOM_LOAD") or times(120, 300))
 AT_ONCE = 200  # moto counts the whole queue for every message it hands out
-ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
 
 
 class Lane:
@@ -34,7 +32,7 @@ class Lane:
         counts = self.aws.call("sqs", "GetQueueAttributes", query)["Attributes"]
         return sum(int(count) for name, count in counts.items() if name.startswith("ApproximateNumberOf"))
 
-    def work(self, deliver: ModuleType) -> None:
+    def work(self, deliver: Process) -> None:
         query = {"QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
         found = self.aws.call("sqs", "ReceiveMessage", query).get("Messages", [])
         if not found:
@@ -43,7 +41,7 @@ class Lane:
             {"messageId": m["MessageId"], "receiptHandle": m["ReceiptHandle"], "body": m["Body"], "eventSourceARN": ARN}
             for m in found
         ]
-        answer: dict[str, Any] = deliver.handler({"Records": records}, Context())
+        answer: dict[str, Any] = deliver.handler({"Records": records}, deliver.context)
         failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
         for record in records:
             if record["messageId"] not in failed:
@@ -52,8 +50,8 @@ class Lane:
 
 
 @pytest.fixture
-def chain(deliver: ModuleType, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(batches, "LATER", 1)
+def chain(deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Process:
+    monkeypatch.setattr(consumer, "COPY_DELAY_SECONDS", 1)
     monkeypatch.setattr(deliver.delivery.settings, "chain", ("resend", "sendgrid"))
     for name, value in sandbox.settings("sendgrid").items():
         put(aws, f"providers/sendgrid/{name}", value)
@@ -61,7 +59,7 @@ def chain(deliver: ModuleType, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.M
 
 
 def test_all_are_sent_none_is_lost_and_no_copy_is_made_that_policy_does_not_allow(
-    chain: ModuleType, aws: Aws, sandbox: Sandbox
+    chain: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
     sent = messages(MAILS)
     for fault in (
@@ -81,16 +79,14 @@ def test_all_are_sent_none_is_lost_and_no_copy_is_made_that_policy_does_not_allo
     arrived = Counter(mail.message_id for mail in sandbox.inbox.all())
     by_provider = Counter(mail.provider for mail in sandbox.inbox.all())
     assert sorted(arrived) == ids(sent)
-    assert {row(aws, message)["status"] for message in sent} == {"sent"}
+    assert {chain.row(message)["status"] for message in sent} == {"sent"}
     # The first provider knows a crate by its key, and a crate in doubt goes to nobody else: so no copies at all.
     assert {message: copies for message, copies in arrived.items() if copies > 1} == {}
     assert by_provider["resend"] > MAILS / 2
     assert sandbox.requests["resend"] < MAILS / 10
 
 
-def test_with_the_first_provider_gone_for_good_the_second_takes_all(
-    chain: ModuleType, aws: Aws, sandbox: Sandbox
-) -> None:
+def test_with_the_first_provider_gone_for_good_the_second_takes_all(chain: Process, aws: Aws, sandbox: Sandbox) -> None:
     sent = messages(40)
     for message in sent:
         chain.delivery.queue.put(Parcel.of(message))

@@ -2,14 +2,14 @@
 
 import random
 
-from mailroom.delivery.gate import CLOSED_FOR, FAILURES_IN_A_ROW, WIDEST, Gate
+from mailroom.delivery.gate import CLOSED_SECONDS, FAILURES_IN_A_ROW, MAX_SPREAD_SECONDS, Gate
 
 NOW = 1_800_000_000.0
 
 
 def test_one_process_alone_waits_no_longer_than_it_is_told() -> None:
     gate = Gate(chance=lambda: 1.0)
-    gate.took(NOW, 2.5)
+    gate.succeeded(NOW, 2.5)
     assert gate.wait(NOW) == 2.5
 
 
@@ -17,26 +17,26 @@ def test_who_was_refused_comes_back_later_by_chance_and_later_each_time() -> Non
     gate = Gate(chance=lambda: 1.0)
     waits = []
     for _ in range(6):
-        gate.refused(NOW, 1.0)
+        gate.failed(NOW, 1.0)
         waits.append(gate.wait(NOW))
     assert waits == [2.0, 3.0, 5.0, 9.0, 9.0, 9.0]
-    assert waits[-1] == 1.0 + WIDEST
+    assert waits[-1] == 1.0 + MAX_SPREAD_SECONDS
 
 
 def test_it_never_comes_back_before_it_may() -> None:
     gate = Gate(chance=lambda: 0.0)
     for _ in range(3):
-        gate.refused(NOW, 1.0)
+        gate.failed(NOW, 1.0)
         assert gate.wait(NOW) == 1.0
 
 
 def test_with_each_mail_that_goes_it_comes_back_sooner() -> None:
     gate = Gate(chance=lambda: 1.0)
     for _ in range(4):
-        gate.refused(NOW, 1.0)
+        gate.failed(NOW, 1.0)
     waits = []
     for _ in range(4):
-        gate.took(NOW, 1.0)
+        gate.succeeded(NOW, 1.0)
         waits.append(gate.wait(NOW))
     assert waits == [5.0, 3.0, 2.0, 1.5]
 
@@ -45,8 +45,8 @@ def test_twenty_processes_that_were_refused_together_do_not_come_back_together()
     chance = random.Random(20)  # noqa: S311 - a spread is no secret
     gates = [Gate(chance=chance.random) for _ in range(20)]
     for gate in gates:
-        gate.refused(NOW, 1.0)
-        gate.refused(NOW, 1.0)
+        gate.failed(NOW, 1.0)
+        gate.failed(NOW, 1.0)
     back = sorted(gate.wait(NOW) for gate in gates)
     assert max(sum(1 for other in back if at <= other < at + 0.2) for at in back) < 10
 
@@ -55,5 +55,5 @@ def test_after_some_failures_in_a_row_nobody_pays_for_the_next_one() -> None:
     gate = Gate()
     for number in range(FAILURES_IN_A_ROW):
         assert gate.wait(NOW) == 0.0, number
-        gate.refused(NOW, None)
-    assert gate.wait(NOW) == CLOSED_FOR
+        gate.failed(NOW, None)
+    assert gate.wait(NOW) == CLOSED_SECONDS

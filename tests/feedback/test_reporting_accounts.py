@@ -97,7 +97,7 @@ def test_a_provider_that_never_answered_may_report_late(intake: Intake, ledger: 
     ledger.claim(parcel, KEY, "first", NOW)
     silence = (Attempt(NOW, "smtp.acme", "no_answer", error=UnknownOutcome),)
     ledger.release(mail.id, "first", 1, Outcome(Status.ACCEPTED, "no_answer", tries=silence, retry_in=1))
-    ledger.claim(parcel.again(None), KEY, "second", NOW + 1)
+    ledger.claim(parcel.next_attempt(None), KEY, "second", NOW + 1)
     ledger.finish(mail.id, "second", Outcome(Status.SENT, "", "resend", "re-1"), NOW + 1)
     assert is_believed(intake, mail, "postmark") is False
     assert is_believed(intake, mail, "smtp.acme") is True

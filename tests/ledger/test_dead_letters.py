@@ -12,6 +12,7 @@ import pytest
 
 from mailroom.aws.dynamodb import encode
 from mailroom.delivery.batches import Batch
+from mailroom.delivery.seal import seal
 from mailroom.ledger.table import keyed_hash
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
@@ -57,7 +58,7 @@ def given_up(run: str, number: int, **changes: Any) -> Parcel:
     said = message(kind="security-notice", to=f"r{number}-{run}@example.com", **{**times, **changes})
     tags = {"message_id": said.id}
     email = Email(Mailbox("no-reply@example.com"), said.to, "Hello", "<p>Hello</p>", "Hello", tags=tags)
-    return Parcel.of(said).again(email)
+    return Parcel.of(said).next_attempt(email)
 
 
 def bury_in_ledger(endpoint: FeedbackEndpoint, parcels: list[Parcel], status: Status) -> list[Parcel]:
@@ -74,7 +75,7 @@ def bury_in_ledger(endpoint: FeedbackEndpoint, parcels: list[Parcel], status: St
     puts = [{"PutRequest": {"Item": {name: encode(value) for name, value in row.items()}}} for row in rows]
     for start in range(0, len(puts), 25):
         endpoint.aws.call("dynamodb", "BatchWriteItem", {"RequestItems": {endpoint.table: puts[start : start + 25]}})
-    return parcels
+    return [seal(parcel, key) for parcel in parcels]
 
 
 def bury(letters: DeadLetters, bodies: list[str]) -> None:

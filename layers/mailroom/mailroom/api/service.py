@@ -12,7 +12,7 @@ from mailroom.api.keys import Caller
 from mailroom.api.reply import Reply
 from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
-from mailroom.delivery.dispatch import LONGEST_TRY
+from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
 from mailroom.errors import ConfigurationError, InvalidRequest, RequestError
 from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
 from mailroom.model.message import Message, Parcel, new_id
@@ -58,7 +58,7 @@ class SendService:
             if request.mode == "queued" or self._lacks_time(deadline):
                 outcome = self._enqueue(message)
             else:
-                outcome = self.delivery.deliver(Parcel.of(message), deadline, last=inline)
+                outcome = self.delivery.deliver(Parcel.of(message), deadline, inline=inline)
             reply = self._reply(message, outcome) if outcome else self._replay(request, message)
         except Exception as error:  # noqa: BLE001 - the caller gets a reply, and the rest of a batch goes on
             reply = Reply.of_error(error, message)
@@ -87,7 +87,7 @@ class SendService:
             raise RequestError(503, "Nothing was accepted: no time was left for this message. Send it again.")
 
     def _lacks_time(self, deadline: float) -> bool:
-        return self.clock() + LONGEST_TRY + RECORD_SECONDS > deadline
+        return self.clock() + MAX_REQUEST_SECONDS + RECORD_SECONDS > deadline
 
     def _admit(self, request: SendRequest) -> Message:
         """Return the message of a request: a new one, or the one that the same request became before."""
@@ -120,7 +120,7 @@ class SendService:
         """Put a message on its queue; None if a process has received it from there before."""
         if not self.delivery.ledger.accept(message, self.delivery.settings.address_key(), self.clock()):
             return None
-        self.delivery.queue.put(Parcel.of(message))
+        self.delivery.enqueue(Parcel.of(message))
         return Outcome(Status.ACCEPTED)
 
     def _reply(self, message: Message, outcome: Outcome) -> Reply:

@@ -11,21 +11,26 @@ from mailroom.model.kinds import Lane
 
 __all__ = ["Queue"]
 
-LONGEST_DELAY = 900  # SQS: a message can be delayed by at most 15 minutes
-MOST_AT_ONCE = 10  # SQS: messages in one call
+MAX_DELAY_SECONDS = 900  # SQS: a message can be delayed by at most 15 minutes
+MAX_PER_CALL = 10  # SQS: messages in one call
 
 
 class Queued(Protocol):
-    """What travels through a queue: a parcel, or a crate of them."""
+    """A body that travels through a queue: a parcel, or a batch of them."""
 
     @property
     def lane(self) -> Lane: ...
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose share of the queue it counts to; empty for none in particular."""
+        ...
 
     def to_json(self) -> str: ...
 
 
 class Queue:
-    """Puts parcels on their lane. When a method returns, the parcel is durably ours."""
+    """Puts parcels on their lane. When a method returns, the parcel is durable."""
 
     def __init__(self, aws: Aws, lanes: Mapping[Lane, str], dead_letters: Mapping[Lane, str] = {}) -> None:
         self._aws = aws
@@ -38,35 +43,40 @@ class Queue:
         dead = {lane: os.environ.get(f"{lane.upper()}_DEAD_LETTER_QUEUE_URL", "") for lane in Lane}
         return cls(aws, lanes, dead)
 
-    def put(self, parcel: Queued, delay: float = 0) -> None:
-        """Queue a parcel or a crate, to be taken up after `delay` seconds."""
-        seconds = min(ceil(delay), LONGEST_DELAY)
-        self._send(self._lanes[parcel.lane], parcel, seconds)
+    def put(self, queued: Queued, delay: float = 0) -> None:
+        """Enqueue a parcel or a batch, to be received after `delay` seconds."""
+        self._send(self._lanes[queued.lane], queued, min(ceil(delay), MAX_DELAY_SECONDS))
 
-    def bury(self, parcel: Queued) -> None:
-        """Lay a parcel that could not be sent where an operator finds and replays it."""
-        self._send(self._dead_letters[parcel.lane], parcel, 0)
+    def dead_letter(self, queued: Queued) -> None:
+        """Put an undeliverable parcel on the dead-letter queue."""
+        self._send(self._dead_letters[queued.lane], queued, 0)
 
     def postpone(self, source_arn: str, receipt_handle: str, seconds: float) -> None:
-        """Let a parcel that is still on its queue come back after `seconds` and not after the whole timeout."""
+        """Make a received message visible again after `seconds` instead of the whole visibility timeout."""
         timeout = {"ReceiptHandle": receipt_handle, "VisibilityTimeout": ceil(seconds)}
         try:
             self._aws.call("sqs", "ChangeMessageVisibility", {"QueueUrl": self._url(source_arn), **timeout})
         except DeliveryError:
-            pass  # its handle is stale, or SQS is down: it comes back by itself, only later
+            pass  # its handle is stale, or SQS is down: the message becomes visible by itself, only later
 
     def receive(self, source_arn: str) -> list[dict[str, Any]]:
-        """Take up to ten more from a queue, without waiting, as Lambda would hand them over."""
-        query = {"QueueUrl": self._url(source_arn), "MaxNumberOfMessages": MOST_AT_ONCE, "WaitTimeSeconds": 0}
-        found = self._aws.call("sqs", "ReceiveMessage", query).get("Messages", [])
+        """Receive up to ten more messages, without waiting, as records of an event source."""
+        query = {"QueueUrl": self._url(source_arn), "MaxNumberOfMessages": MAX_PER_CALL, "WaitTimeSeconds": 0}
+        messages = self._aws.call("sqs", "ReceiveMessage", query).get("Messages", [])
         return [
-            {"body": one["Body"], "receiptHandle": one["ReceiptHandle"], "eventSourceARN": source_arn} for one in found
+            {
+                "messageId": message["MessageId"],
+                "body": message["Body"],
+                "receiptHandle": message["ReceiptHandle"],
+                "eventSourceARN": source_arn,
+            }
+            for message in messages
         ]
 
     def delete(self, source_arn: str, receipt_handles: Sequence[str]) -> None:
-        """Take off a queue what `receive` gave and what is now safe elsewhere; what stays comes back, and is known."""
-        for start in range(0, len(receipt_handles), MOST_AT_ONCE):
-            handles = receipt_handles[start : start + MOST_AT_ONCE]
+        """Delete received messages that are durable elsewhere; one that stays is received again, and recognized."""
+        for start in range(0, len(receipt_handles), MAX_PER_CALL):
+            handles = receipt_handles[start : start + MAX_PER_CALL]
             entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
             self._aws.call("sqs", "DeleteMessageBatch", {"QueueUrl": self._url(source_arn), "Entries": entries})
 
@@ -74,5 +84,9 @@ class Queue:
         name = source_arn.rpartition(":")[2]
         return next(url for url in self._lanes.values() if url.endswith(f"/{name}"))
 
-    def _send(self, url: str, parcel: Queued, delay: int) -> None:
-        self._aws.call("sqs", "SendMessage", {"QueueUrl": url, "MessageBody": parcel.to_json(), "DelaySeconds": delay})
+    def _send(self, url: str, queued: Queued, delay: int) -> None:
+        # A fair queue: SQS gives messages of a group with a backlog, or with slow receivers, less of its attention.
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html (2026-11)
+        group = {"MessageGroupId": queued.tenant} if queued.tenant else {}
+        body = {"QueueUrl": url, "MessageBody": queued.to_json(), "DelaySeconds": delay}
+        self._aws.call("sqs", "SendMessage", body | group)

@@ -1,199 +1,324 @@
-"""A burst, sent in few requests: fresh parcels of one lane packed into a crate, for a provider that takes many at once.
+"""Batches: in a burst, many fresh messages in one request to a provider that takes them and knows a request by its key.
 
-Who packs a crate sends it. Before that a copy of it goes onto the queue, for later, and only then do its parcels leave
-it; its id is the provider's idempotency key for all of it. So a crash repeats the whole crate, and the provider knows
-it; without one, the copy finds that all is done. What the provider refuses as a whole is offered mail by mail.
+A copy of the batch goes onto the queue before its messages leave it, so that a crash loses none. Then the ledger gives
+each message to one *request* of the batch, named in the row's `batch`. The request's key is made from the ids of its
+very mails; whoever receives the copy later repeats exactly that request, and the provider recognizes it:
 
-A crate that comes too early, or to somebody who packs, goes back as a new message of the queue: each time that SQS
-hands one over counts, and the tenth sends it to the dead letters, a hundred mails at once (seen in a burst, 2026-11).
+- A message belongs to a request from before the request leaves until its outcome. Its own queued copy, should it come
+  back, finds it taken and is dropped.
+- If anything about a claim is unclear, the request does not leave. So the rows that name a request are the mails that
+  were in it, or it never left.
+- A request that was refused for certain ends: its messages are free for another request, or travel alone.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mailroom.delivery.deliver import Delivery, Ready
-from mailroom.delivery.dispatch import BACKOFF
-from mailroom.errors import ClaimedElsewhere, DeliveryError, TemporaryFailure, UnknownOutcome
-from mailroom.ledger.table import LEASE
+from mailroom.delivery.dispatch import MAX_GATE_WAIT_SECONDS, MAX_REQUEST_SECONDS
+from mailroom.delivery.retry import postponement
+from mailroom.delivery.seal import is_authentic, seal
+from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure, UnknownOutcome
+from mailroom.ledger.table import LEASE, NOBODY
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
-from mailroom.providers import Receipt
 
-__all__ = ["Batch", "Batcher"]
+__all__ = ["COPY_DELAY_SECONDS", "Batch", "Batcher", "split"]
 
-FULL = 10  # as many as Lambda hands over at once: when it does, more are waiting
-MOST = 100
-HEAVIEST = 200_000  # characters of JSON; the smallest limit that SQS has had is 256 KiB
-SOON = 10.0  # seconds: a rate limit passes in this time, a used-up quota does not
-TIME_NEEDED = 12.0  # seconds to claim, render, send and record a full one
-LATER = LEASE  # seconds: when the copy of a crate comes, who packed it is done or dead
+MAX_MAILS = 100
+MAX_CHARACTERS = 200_000  # of JSON; the smallest limit that SQS has had is 256 KiB
+SOON_SECONDS = 10.0  # a rate limit passes in this time, a used-up quota does not
+SECONDS_NEEDED = 12.0  # to claim, render, send and record a full one
+MIN_LIFETIME_SECONDS = 60.0  # with less left, a message would expire while its request is in doubt
+COPY_DELAY_SECONDS = LEASE  # the copy of a batch arrives when its first process is done or dead
+
+Result = tuple[Message, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Fresh parcels that travel, and are sent, as one."""
+    """Messages that travel together, and are sent in as few requests as possible."""
 
     id: str
     parcels: tuple[Parcel, ...]
     lane: Lane
-    attempt: int = 0
-    doubted: bool = False  # its provider may have taken it and never said so
+    postponed: int = 0
+
+    @property
+    def tenant(self) -> str:
+        tenants = {parcel.tenant for parcel in self.parcels}
+        return tenants.pop() if len(tenants) == 1 else ""
 
     def to_json(self) -> str:
-        packed = [json.loads(parcel.to_json()) for parcel in self.parcels]
-        values = {"crate": self.id, "lane": self.lane, "attempt": self.attempt, "doubted": self.doubted}
-        return json.dumps({**values, "parcels": packed}, separators=(",", ":"))
+        parcels = [json.loads(parcel.to_json()) for parcel in self.parcels]
+        values = {"batch": self.id, "lane": self.lane, "postponed": self.postponed, "parcels": parcels}
+        return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, body: str) -> "Batch | None":
-        """Read a crate; None if this is none."""
+        """Read a batch; None for the body of anything else."""
         values = json.loads(body)
-        if "crate" not in values:
-            return None
-        parcels = tuple(Parcel.from_json(json.dumps(parcel)) for parcel in values["parcels"])
-        return cls(values["crate"], parcels, Lane(values["lane"]), values["attempt"], values["doubted"])
+        return cls.from_dict(values) if "parcels" in values else None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Batch":
+        parcels = tuple(Parcel.from_dict(parcel) for parcel in values["parcels"])
+        return cls(values.get("batch", ""), parcels, Lane(values["lane"]), values.get("postponed", 0))
+
+
+def split(parcels: Iterable[Parcel]) -> Iterator[Batch]:
+    """Return batches of distinct messages, the oldest first, each small enough for the queue."""
+    packed: list[Parcel] = []
+    size = 0
+    distinct = {parcel.message.id: parcel for parcel in parcels}
+    for parcel in sorted(distinct.values(), key=lambda parcel: (parcel.message.created_at, parcel.message.id)):
+        characters = len(parcel.to_json())
+        if packed and (size + characters > MAX_CHARACTERS or len(packed) == MAX_MAILS):
+            yield Batch(new_id(), tuple(packed), packed[0].lane)
+            packed, size = [], 0
+        packed.append(parcel)
+        size += characters
+    if packed:
+        yield Batch(new_id(), tuple(packed), packed[0].lane)
 
 
 @dataclass(frozen=True, slots=True)
 class Batcher:
-    """Packs crates, and delivers them."""
+    """Sends batches."""
 
     delivery: Delivery
 
-    def pack(self, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """In a burst, take more from the queue and pack what is fresh; return what is to be delivered now."""
-        queue, chain = self.delivery.queue, self.delivery.settings.chain
-        fresh = [record for record in records if _fresh(record)]
-        if len(records) < FULL or not fresh or not chain or not self.delivery.dispatch.takes_many(chain[0]):
-            return list(records)
-        source = records[0]["eventSourceARN"]
-        pulled = self._pull(source)
-        parcels = [parcel for record in (*fresh, *pulled) if (parcel := _fresh(record))]
-        batches = list(_batches(parcels))
-        for number, batch in enumerate(batches):
-            queue.put(batch, LATER if number < len(fresh) else 0)
-        queue.delete(source, [record["receiptHandle"] for record in pulled if _fresh(record) or self._renew(record)])
-        # Each crate travels on as one of the records that were packed: should it fail, that is the one that stays.
-        packed = [{**record, "body": batch.to_json()} for record, batch in zip(fresh, batches, strict=False)]
-        return packed + [record for record in records if not _fresh(record)]
-
-    def _pull(self, source_arn: str) -> list[Mapping[str, Any]]:
-        pulled: list[Mapping[str, Any]] = []
-        while len(pulled) < MOST - FULL and (more := self.delivery.queue.receive(source_arn)):
-            pulled += more
-            if not all(map(_fresh, more)):
-                break  # what is fresh comes to an end
-        return pulled
-
-    def _renew(self, record: Mapping[str, Any]) -> bool:
-        """Put what we pulled and cannot pack back as a new message of its queue; False if nobody can read it."""
-        queue = self.delivery.queue
-        try:
-            queue.put(Batch.from_json(record["body"]) or Parcel.from_json(record["body"]))
-        except (ValueError, KeyError, TypeError):
-            queue.postpone(record["eventSourceARN"], record["receiptHandle"], 0)  # let it count
+    def suits(self, parcel: Parcel) -> bool:
+        """Return whether a parcel may share a request with others."""
+        delivery, message = self.delivery, parcel.message
+        if not parcel.is_fresh or message.expires_at - delivery.clock() < MIN_LIFETIME_SECONDS:
             return False
-        return True
+        account = self.account_of(parcel)
+        gate_wait = delivery.dispatch.gate(account).wait(delivery.clock())
+        return delivery.dispatch.takes_batches(account) and gate_wait <= MAX_GATE_WAIT_SECONDS
 
-    def deliver(self, body: str, deadline: float) -> Iterator[tuple[Message, Outcome | None]]:
-        """Deliver what one record of a queue holds: a parcel, or a crate of them."""
-        batch = Batch.from_json(body)
-        if batch:
-            yield from self._unpack(batch, deadline)
-        else:
-            parcel = Parcel.from_json(body)
-            yield parcel.message, self.delivery.deliver(parcel, deadline)
-
-    def _unpack(self, batch: Batch, deadline: float) -> Iterator[tuple[Message, Outcome]]:
-        if self.delivery.clock() + TIME_NEEDED > deadline:
-            self.delivery.queue.put(batch)
-            return
-        together: dict[str, list[tuple[Parcel, Ready]]] = {}
-        for parcel in batch.parcels:
-            try:
-                taken = self.delivery.take(parcel, batch.id)
-            except ClaimedElsewhere:
-                taken = False  # its own parcel came back after a crash; who works on it now has it on the queue, too
-            if not taken:
-                continue
-            seen = self._look(batch, parcel)
-            if isinstance(seen, Ready):
-                together.setdefault(seen.chain[0], []).append((parcel, seen))
-            else:
-                yield parcel.message, self.delivery.settle(batch.id, seen, parcel.again(None))
-        for provider, mails in together.items():
-            yield from self._send(batch, provider, mails, deadline)
-
-    def _look(self, batch: Batch, parcel: Parcel) -> Outcome | Ready:
-        seen = self.delivery.look(parcel)
-        if batch.doubted and isinstance(seen, Outcome) and seen.status is Status.SKIPPED:
-            return Outcome(Status.UNKNOWN, seen.reason)  # it may have gone with an earlier try, and nobody said so
-        return seen
-
-    def _send(
-        self, batch: Batch, provider: str, mails: list[tuple[Parcel, Ready]], deadline: float
-    ) -> Iterator[tuple[Message, Outcome]]:
+    def account_of(self, parcel: Parcel) -> str:
+        """Return the first account of a parcel's chain; empty where its settings are wrong."""
+        settings = self.delivery.settings
         try:
-            emails = [ready.email for _, ready in mails]
-            receipts = self.delivery.dispatch.send_batch(provider, emails, f"{batch.id}-{provider}")
-        except DeliveryError as error:
-            if batch.doubted or isinstance(error, UnknownOutcome) or self._passes_soon(error, batch.attempt):
-                yield from self._later(batch, error, [parcel for parcel, _ in mails])
-                return
-            # Nothing was taken: each for itself, so that one bad address or a dead provider holds up no other.
-            for parcel, ready in mails:
-                outcome, again = self.delivery.offer(parcel, ready, deadline)
-                yield parcel.message, self.delivery.settle(batch.id, outcome, again)
+            chain = settings.sender(parcel.message.tenant, parcel.message.purpose).providers
+        except ConfigurationError:
+            return ""
+        return chain[0] if chain else ""
+
+    def enqueue(self, batch: Batch, delay: float) -> None:
+        self.delivery.queue.put(batch, delay)
+
+    def send_new(self, batch: Batch, deadline: float) -> Iterator[Result]:
+        """Send a batch whose messages no process has worked on yet. Its copy is on the queue."""
+        yield from self._send_free(batch, batch.parcels, deadline)
+
+    def send_copy(self, batch: Batch, deadline: float) -> Iterator[Result]:
+        """Finish a batch that came back: repeat the requests that are in doubt, send what is free."""
+        if self.delivery.clock() + SECONDS_NEEDED > deadline:
+            self.enqueue(batch, 0)
             return
-        for (parcel, ready), receipt in zip(mails, receipts, strict=True):
-            yield parcel.message, self.delivery.settle(batch.id, self._sent(provider, receipt, ready), parcel)
+        rows = self.delivery.ledger.read_many([parcel.message.id for parcel in batch.parcels])
+        requests: dict[str, list[Parcel]] = {}
+        free: list[Parcel] = []
+        for parcel in batch.parcels:
+            row = rows.get(parcel.message.id)
+            request = str(row.get("batch", "")) if row else ""
+            if row is None or (row["status"] == Status.ACCEPTED and row["attempt"] == 0 and row["claim"] == NOBODY):
+                free.append(parcel)
+            elif request == _alone(batch):
+                if row["status"] == Status.ACCEPTED:  # its own parcel may not be on the queue yet
+                    self._enqueue_alone(parcel)
+            elif request.startswith(f"{batch.id} ") and row["status"] != Status.SKIPPED:
+                requests.setdefault(request, []).append(parcel)
+        for request, parcels in requests.items():
+            unfinished = {p.message.id for p in parcels if rows[p.message.id]["status"] == Status.ACCEPTED}
+            if unfinished:
+                yield from self._repeat(batch, request, parcels, unfinished, deadline)
+        if free:
+            yield from self._send_free(batch, free, deadline)
 
-    def _passes_soon(self, error: DeliveryError, attempt: int) -> bool:
-        """Tell a rate limit, and a first failure, from what only another provider or an operator can help."""
-        if error.retry_after is not None:
-            return error.retry_after <= SOON
-        return isinstance(error, TemporaryFailure) and attempt == 0
-
-    def _sent(self, provider: str, receipt: Receipt, ready: Ready) -> Outcome:
-        tries = (Attempt(self.delivery.clock(), provider, "accepted"),)
-        return Outcome(Status.SENT, "", provider, receipt.id, tries, warnings=ready.warnings, problems=ready.problems)
-
-    def _later(self, batch: Batch, error: DeliveryError, parcels: list[Parcel]) -> Iterator[tuple[Message, Outcome]]:
-        """Put the crate on the queue once more. Where the provider may have it, it knows it by the crate's id only."""
-        delay = error.retry_after or BACKOFF[min(batch.attempt, len(BACKOFF) - 1)]
-        outcome = Outcome(
-            Status.ACCEPTED, error.code, tries=(Attempt.of(error, self.delivery.clock()),), retry_in=delay
-        )
-        doubted = batch.doubted or isinstance(error, UnknownOutcome)
-        again = replace(batch, parcels=tuple(parcels), attempt=batch.attempt + 1, doubted=doubted)
-        self.delivery.queue.put(again, delay)
+    def _send_free(self, batch: Batch, parcels: Sequence[Parcel], deadline: float) -> Iterator[Result]:
+        groups: dict[str, list[tuple[Parcel, Ready]]] = {}
+        others: list[Parcel] = []
+        key = self.delivery.settings.address_key()
         for parcel in parcels:
-            self.delivery.ledger.release(parcel.message.id, batch.id, parcel.attempt, outcome)
+            self.delivery.settings.prefetch(parcel.message.tenant, parcel.message.purpose)
+            try:
+                ready = self.delivery.prepare(parcel) if is_authentic(parcel, key) else None
+            except DeliveryError:
+                raise
+            except Exception:  # noqa: BLE001 - one message that fails to render takes no other along
+                self._enqueue_alone(parcel, attempt=0)
+                continue
+            if isinstance(ready, Ready) and self.delivery.dispatch.takes_batches(ready.chain[0]):
+                groups.setdefault(ready.chain[0], []).append((parcel, ready))
+            else:
+                others.append(parcel)
+        for account, mails in groups.items():
+            yield from self._send_group(batch, account, mails, deadline)
+        for parcel in others:
+            yield from self._send_alone(parcel, deadline)
+
+    def _send_alone(self, parcel: Parcel, deadline: float) -> Iterator[Result]:
+        """Deliver a member that cannot share a request; where that has to wait, it waits as a parcel of its own."""
+        if self.delivery.clock() + MAX_REQUEST_SECONDS > deadline:
+            return self._enqueue_alone(parcel, attempt=0)
+        try:
+            outcome = self.delivery.receive(replace(parcel, alone=True), deadline)
+        except ClaimedElsewhere as error:
+            return self._enqueue_alone(parcel, error.retry_after or LEASE, attempt=0)
+        if outcome:
             yield parcel.message, outcome
 
+    def _send_group(
+        self, batch: Batch, account: str, mails: list[tuple[Parcel, Ready]], deadline: float
+    ) -> Iterator[Result]:
+        delivery, parcels = self.delivery, [parcel for parcel, _ in mails]
+        gate_wait = delivery.dispatch.gate(account).wait(delivery.clock())
+        if gate_wait > MAX_GATE_WAIT_SECONDS:
+            return self._postpone(batch, parcels, gate_wait)
+        delivery.dispatch.sleep_briefly(gate_wait)
+        token, started, key = secrets.token_hex(8), delivery.clock(), delivery.settings.address_key()
+        request = f"{batch.id} {account} {token}"
+        ours: list[tuple[Parcel, Ready]] = []
+        for parcel, ready in mails:
+            if delivery.ledger.claim_for_batch(parcel, key, request, token, delivery.clock(), account):
+                ours.append((parcel, ready))
+            else:
+                yield from self._send_alone(parcel, deadline)
+        leaving: list[tuple[Parcel, Ready]] = []
+        for parcel, ready in reversed(ours):  # the newest first: it may replace an older one beside it
+            if reason := delivery.last_check(parcel.message):
+                outcome = Outcome(Status.SKIPPED, reason)
+                delivery.finish(parcel.message, token, outcome)
+                yield parcel.message, outcome
+            else:
+                leaving.insert(0, (parcel, ready))
+        if not leaving:
+            return
+        if delivery.clock() + MAX_REQUEST_SECONDS > min(deadline, started + LEASE):
+            self._postpone(batch, [parcel for parcel, _ in leaving], 0)
+            self._set_free(batch, leaving, token, Outcome(Status.ACCEPTED, "no_time_left"))
+            return
+        yield from self._request(batch, request, token, leaving, {parcel.message.id for parcel, _ in leaving}, False)
 
-def _fresh(record: Mapping[str, Any]) -> Parcel | None:
-    """Return the parcel in a record, if it was never tried; anything else takes its own way."""
-    try:
-        parcel = Parcel.from_json(record["body"])
-    except (ValueError, KeyError, TypeError):
-        return None
-    return parcel if parcel.attempt == 0 and parcel.email is None else None
+    def _repeat(
+        self, batch: Batch, request: str, parcels: Sequence[Parcel], unfinished: set[str], deadline: float
+    ) -> Iterator[Result]:
+        """Repeat a request that may have arrived, with the very mails that were in it."""
+        delivery, token = self.delivery, secrets.token_hex(8)
+        account = request.split(" ")[1]
+        gate_wait = delivery.dispatch.gate(account).wait(delivery.clock())
+        has_expired = any(parcel.message.expires_at <= delivery.clock() for parcel in parcels)
+        if not has_expired and gate_wait > MAX_GATE_WAIT_SECONDS:
+            return self._postpone(batch, batch.parcels, gate_wait)
+        for parcel in parcels:
+            if parcel.message.id in unfinished and not delivery.ledger.claim_again(
+                parcel.message.id, request, token, delivery.clock()
+            ):
+                raise ClaimedElsewhere(LEASE)
+        if has_expired:
+            # Without the expired mail it would be another request, and a second copy for the rest.
+            for parcel in parcels:
+                if parcel.message.id in unfinished:
+                    yield self._give_up(parcel, token, account)
+            return
+        if delivery.clock() + MAX_REQUEST_SECONDS > deadline:
+            return self._postpone(batch, batch.parcels, 0)
+        delivery.dispatch.sleep_briefly(gate_wait)
+        mails = [(parcel, delivery.render(parcel)) for parcel in parcels]
+        yield from self._request(batch, request, token, mails, unfinished, True)
+
+    def _request(
+        self,
+        batch: Batch,
+        request: str,
+        token: str,
+        mails: list[tuple[Parcel, Ready]],
+        unfinished: set[str],
+        in_doubt: bool,
+    ) -> Iterator[Result]:
+        delivery, account = self.delivery, request.split(" ")[1]
+        ids = "\n".join(parcel.message.id for parcel, _ in mails)
+        key = hashlib.sha256(f"{account}\n{ids}".encode()).hexdigest()
+        try:
+            receipts = delivery.dispatch.send_batch(account, [ready.email for _, ready in mails], key)
+        except DeliveryError as error:
+            yield from self._refused(
+                batch, request, token, [mail for mail in mails if mail[0].message.id in unfinished], in_doubt, error
+            )
+            return
+        for (parcel, ready), receipt in zip(mails, receipts, strict=True):
+            if parcel.message.id not in unfinished:
+                continue
+            tries = (Attempt(delivery.clock(), account, "accepted"),)
+            outcome = Outcome(Status.SENT, "", account, receipt.id, tries, None, ready.warnings, ready.problems)
+            delivery.finish(parcel.message, token, outcome)
+            yield parcel.message, outcome
+
+    def _refused(
+        self,
+        batch: Batch,
+        request: str,
+        token: str,
+        mails: list[tuple[Parcel, Ready]],
+        in_doubt: bool,
+        error: DeliveryError,
+    ) -> Iterator[Result]:
+        delivery, account = self.delivery, request.split(" ")[1]
+        parcels = [parcel for parcel, _ in mails]
+        wait = postponement(batch.postponed, batch.lane, error.retry_after or 0.0)
+        outcome = Outcome(Status.ACCEPTED, error.code, tries=(Attempt.of(error, delivery.clock()),), retry_in=wait)
+        if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
+            # The whole batch, since a request is repeated with all of its mails.
+            self._postpone(batch, batch.parcels, wait)
+            for parcel in parcels:
+                delivery.ledger.release(
+                    parcel.message.id, token, 0, outcome, (account,), batch=request, keep_claim=True
+                )
+        elif self._passes_soon(error, batch.postponed):
+            self._postpone(batch, parcels, wait)
+            self._set_free(batch, mails, token, outcome)
+        else:
+            # So that one bad address, or a dead account, holds up no other mail.
+            outcome = replace(outcome, retry_in=0.0)
+            for parcel in parcels:
+                delivery.ledger.release(parcel.message.id, token, 1, outcome, batch=_alone(batch))
+                self._enqueue_alone(parcel)
+        for parcel in parcels:
+            yield parcel.message, outcome
+
+    def _passes_soon(self, error: DeliveryError, postponed: int) -> bool:
+        """Return whether the same request is worth repeating: after a rate limit, and after a first failure."""
+        if error.retry_after is not None:
+            return error.retry_after <= SOON_SECONDS
+        return isinstance(error, TemporaryFailure) and postponed == 0
+
+    def _set_free(self, batch: Batch, mails: Iterable[tuple[Parcel, Ready]], token: str, outcome: Outcome) -> None:
+        for parcel, _ in mails:
+            self.delivery.ledger.release(parcel.message.id, token, 0, outcome)
+
+    def _postpone(self, batch: Batch, parcels: Sequence[Parcel], wait: float) -> None:
+        self.enqueue(replace(batch, parcels=tuple(parcels), postponed=batch.postponed + 1), wait)
+
+    def _enqueue_alone(self, parcel: Parcel, delay: float = 0, *, attempt: int = 1) -> None:
+        self.delivery.enqueue(replace(parcel, alone=True, attempt=attempt), delay)
+
+    def _give_up(self, parcel: Parcel, token: str, account: str) -> Result:
+        delivery = self.delivery
+        doubted = replace(parcel, doubts=(account,))
+        outcome = Outcome(Status.UNKNOWN, "expired", account)
+        delivery.queue.dead_letter(seal(doubted, delivery.settings.address_key()))
+        delivery.finish(parcel.message, token, outcome, doubted.doubts)
+        return parcel.message, outcome
 
 
-def _batches(parcels: Sequence[Parcel]) -> Iterator[Batch]:
-    packed: list[Parcel] = []
-    weight = 0
-    for parcel in parcels:
-        size = len(parcel.to_json())
-        if packed and (weight + size > HEAVIEST or len(packed) == MOST):
-            yield Batch(new_id(), tuple(packed), packed[0].lane)
-            packed, weight = [], 0
-        # One try ahead: should the parcel's own copy come back after a crash, the ledger knows it for the older one.
-        packed.append(replace(parcel, attempt=parcel.attempt + 1))
-        weight += size
-    if packed:
-        yield Batch(new_id(), tuple(packed), packed[0].lane)
+def _alone(batch: Batch) -> str:
+    """Name, for a row's `batch`, that its message left the batch and has a parcel of its own, or is about to."""
+    return f"alone {batch.id}"

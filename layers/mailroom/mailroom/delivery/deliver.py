@@ -1,4 +1,8 @@
-"""The way of one parcel: claim it, see whether it still has to go, render, dispatch, record."""
+"""Delivers one message: check whether it is still due, render, claim, send, record.
+
+The claim comes right before the request, and names the account that is asked: the ledger knows of each possible copy
+before a byte leaves. All that takes time comes before the claim, all that can become outdated is checked last.
+"""
 
 import os
 import secrets
@@ -9,11 +13,13 @@ from pathlib import Path
 
 from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
-from mailroom.delivery.dispatch import BACKOFF, LONGEST_TRY, Dispatch
+from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, Dispatch, dead
+from mailroom.delivery.retry import postponement, retry_delay, time_left
+from mailroom.delivery.seal import is_authentic, seal
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, TemporaryFailure, UnknownOutcome
-from mailroom.ledger.table import LEASE, Claim, Ledger, Standing
+from mailroom.ledger.table import LEASE, Holder, Ledger, Standing
 from mailroom.model.email import Email
-from mailroom.model.message import Parcel
+from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import is_configured, warm_up
 from mailroom.rendering.renderer import Renderer
@@ -21,23 +27,35 @@ from mailroom.settings import SHARED_TEST_SENDER, Settings
 
 __all__ = ["Delivery", "Ready"]
 
+RECORD_PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to record an outcome
+RECORD_SECONDS = 5.0  # one attempt, where DynamoDB does not answer
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A parcel that has to go: its Email, and the configured providers to offer it to."""
+    """A rendered mail that is due, and the configured accounts to offer it to."""
 
     email: Email
     chain: tuple[str, ...]
-    problems: tuple[str, ...] = ()  # what of the tenant's own templates could not be used
+    problems: tuple[str, ...] = ()  # parts of the tenant's own templates that could not be used
 
     @property
     def warnings(self) -> tuple[str, ...]:
         return ("shared_test_sender",) if self.email.from_.address == SHARED_TEST_SENDER.address else ()
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The state of a delivery after one attempt: its outcome so far, and the parcel of the next attempt."""
+
+    outcome: Outcome
+    following: Parcel
+    is_claimed: bool
+
+
 @dataclass(slots=True)
 class Delivery:
-    """Everything one process needs to deliver, kept warm between parcels."""
+    """Everything one process needs to deliver, kept warm between messages."""
 
     settings: Settings
     ledger: Ledger
@@ -53,81 +71,202 @@ class Delivery:
         renderer = Renderer(Path(os.environ["TEMPLATES_DIR"]))
         return cls(settings, ledger, Queue.from_env(aws), renderer, Dispatch(settings))
 
-    def deliver(self, parcel: Parcel, deadline: float, *, last: bool = False) -> Outcome | None:
-        """Take a parcel as far as it goes; None if it has its outcome already. With `last`, no later try follows."""
-        token = secrets.token_hex(8)
-        if not self.take(parcel, token):
-            return None
-        outcome, again = self._try(parcel, deadline)
-        while last and self._is_worth_waiting(outcome, deadline):
-            self.dispatch.sleep(outcome.retry_in or 0)
-            before = outcome.tries
-            outcome, again = self._try(again, deadline)
-            outcome = replace(outcome, tries=before + outcome.tries)
-        return self.settle(token, outcome, again, last=last)
+    def deliver(self, parcel: Parcel, deadline: float, *, inline: bool = False) -> Outcome | None:
+        """Deliver a parcel; None if its outcome is recorded already, or a batch owns it.
 
-    def take(self, parcel: Parcel, token: str) -> bool:
-        """Claim a parcel; False if it has its outcome already. Raise ClaimedElsewhere if another process holds it."""
+        `inline` means that a caller waits: attempts are repeated here until the deadline, and a definite failure is
+        final. Raise ClaimedElsewhere while another process works on the message.
+        """
         self.settings.prefetch(parcel.message.tenant, parcel.message.purpose)
-        claim = self.ledger.claim(parcel, self.settings.address_key(), token, self.clock())
-        if claim is Claim.BUSY:
-            raise ClaimedElsewhere(LEASE)
-        return claim is Claim.OURS
+        if parcel.settled:
+            return self._record(parcel, "", parcel.settled, deadline)
+        token = secrets.token_hex(8)
+        progress = self._attempt(parcel, token, deadline, is_claimed=False)
+        while progress and inline and self._is_worth_waiting(progress.outcome, deadline):
+            self.dispatch.sleep(progress.outcome.retry_in or 0)
+            tries = progress.outcome.tries
+            progress = self._attempt(progress.following, token, deadline, is_claimed=progress.is_claimed)
+            if progress:
+                outcome = replace(progress.outcome, tries=tries + progress.outcome.tries)
+                progress = replace(progress, outcome=outcome)
+        return self._settle(progress, token, deadline, inline=inline) if progress else None
 
-    def look(self, parcel: Parcel) -> Outcome | Ready:
-        """See whether a parcel still has to go; if so, render it unless it is."""
+    def receive(self, parcel: Parcel, deadline: float) -> Outcome | None:
+        """Deliver a parcel from a queue, which anybody may have put there who can write to it."""
+        if is_authentic(parcel, self.settings.address_key()):
+            return self.deliver(parcel, deadline)
+        return self._reject(parcel, deadline)
+
+    def enqueue(self, parcel: Parcel, delay: float = 0) -> None:
+        """Put a parcel on its queue, sealed where it carries text of its own."""
+        self.queue.put(seal(parcel, self.settings.address_key()), delay)
+
+    def prepare(self, parcel: Parcel) -> Ready | Outcome:
+        """Render a parcel that is due; else return its outcome. Nothing is written."""
         message = parcel.message
         if message.expires_at <= self.clock():
-            return Outcome(Status.SKIPPED, "expired")
+            return dead("expired", parcel.doubts)
         if self.ledger.is_suppressed(message, parcel.lane, self.settings.address_key(), self.clock()):
-            return Outcome(Status.SKIPPED, "suppressed")
-        standing = self.ledger.stand(message, self.settings.address_key(), self.clock())
-        if standing is not Standing.CURRENT:
-            return Outcome(Status.SKIPPED, standing)
+            return dead("suppressed", parcel.doubts)
         try:
-            sender = self.settings.sender(message.tenant, message.purpose)
-            brand = self.settings.brand(message.tenant)
-            chain = tuple(name for name in sender.providers if is_configured(name, self.settings.provider(name)))
+            ready = self.render(parcel)
         except ConfigurationError as error:
             self.settings.refresh()
-            return Outcome(Status.ACCEPTED, error.code, tries=(Attempt.of(error, self.clock()),), retry_in=BACKOFF[4])
-        if not chain:
-            return Outcome(Status.SKIPPED, "email_not_configured")
+            attempt = Attempt.of(error, self.clock())
+            return Outcome(Status.ACCEPTED, error.code, tries=(attempt,), retry_in=retry_delay(parcel))
+        return ready if ready.chain else dead("email_not_configured", parcel.doubts)
+
+    def render(self, parcel: Parcel) -> Ready:
+        """Return the mail of a parcel and its chain; raise ConfigurationError where the sender's settings are wrong."""
+        message = parcel.message
+        sender = self.settings.sender(message.tenant, message.purpose)
+        chain = tuple(name for name in sender.providers if is_configured(name, self.settings.provider(name)))
         if parcel.email:
             return Ready(parcel.email, chain)
-        rendered = self.renderer.compose(message, sender, brand)
+        rendered = self.renderer.compose(message, sender, self.settings.brand(message.tenant))
         return Ready(rendered.email, chain, rendered.problems)
 
-    def settle(self, token: str, outcome: Outcome, again: Parcel, *, last: bool = False) -> Outcome:
-        """Record an outcome; or, where it is none yet, put `again` on the queue as long as its message lives."""
-        message = again.message
-        if outcome.retry_in is not None:
-            if not last and self.clock() + outcome.retry_in < message.expires_at:
-                # First the queue, then the ledger, then the acknowledgement: a crash in between repeats, never loses.
-                self.queue.put(again, outcome.retry_in)
-                self.ledger.release(message.id, token, again.attempt, outcome)
-                return outcome
-            outcome = replace(outcome, status=Status.UNKNOWN if again.doubts else Status.FAILED, retry_in=None)
-            if not last:
-                self.queue.bury(again)
-        self.ledger.finish(message.id, token, outcome, self.clock())
+    def last_check(self, message: Message) -> str:
+        """Return why a message must not leave, empty if it may: it expired, or a newer one replaces it.
+
+        The message becomes the newest one of its recipient by this.
+        """
+        if message.expires_at <= self.clock():
+            return "expired"
+        standing = self.ledger.mark_latest(message, self.settings.address_key(), self.clock())
+        return "" if standing is Standing.CURRENT else standing
+
+    def finish(self, message: Message, token: str, outcome: Outcome, doubts: tuple[str, ...] = ()) -> None:
+        """Record a final outcome, and count it."""
+        self.ledger.finish(message.id, token, outcome, self.clock(), doubts)
         self.ledger.tally.count(message.tenant, outcome.status, outcome.provider or outcome.reason)
+
+    def _attempt(self, parcel: Parcel, token: str, deadline: float, *, is_claimed: bool) -> Progress | None:
+        """Make one attempt along the chain; None if the message is not ours to send."""
+        message = parcel.message
+        ready = self.prepare(parcel)
+        if isinstance(ready, Outcome):
+            return self._conclude(parcel, token, ready, is_claimed=is_claimed)
+        choice = self.dispatch.choose(parcel, ready.chain)
+        if choice.account:
+            self.dispatch.sleep_briefly(choice.wait)
+            if reason := self.last_check(message):
+                return self._conclude(parcel, token, dead(reason, parcel.doubts), is_claimed=is_claimed)
+        elif choice.wait is None:
+            return self._conclude(parcel, token, dead("no_answer", parcel.doubts), is_claimed=is_claimed)
+        else:
+            outcome = Outcome(Status.ACCEPTED, "holding_back", retry_in=choice.wait)
+            return Progress(outcome, replace(parcel, postponed=parcel.postponed + 1), is_claimed)
+        recorded = ""
+        if not is_claimed:
+            claimed = self._claim(parcel, token, choice.account)
+            if claimed is None:
+                return None
+            parcel, recorded = claimed, choice.account
+
+        def permit(account: str, offered: tuple[str, ...]) -> str:
+            nonlocal recorded
+            if account == recorded:  # the claim says so
+                recorded = ""
+                return ""
+            return self._permit(message, token, offered)
+
+        outcome, doubts = self.dispatch.send(parcel, ready.email, ready.chain, deadline, permit)
+        outcome = replace(outcome, warnings=ready.warnings, problems=ready.problems)
+        return Progress(outcome, parcel.next_attempt(ready.email, doubts, asked=bool(outcome.tries)), True)
+
+    def _permit(self, message: Message, token: str, offered: tuple[str, ...]) -> str:
+        """Record that one more account is about to be asked; return why the mail must not leave, if so."""
+        if message.expires_at <= self.clock():
+            return "expired"
+        standing = self.ledger.standing(message, self.settings.address_key())
+        if standing is not Standing.CURRENT:
+            return standing
+        if not self.ledger.renew(message.id, token, offered, self.clock()):
+            raise ClaimedElsewhere(LEASE)
+        return ""
+
+    def _conclude(self, parcel: Parcel, token: str, outcome: Outcome, *, is_claimed: bool) -> Progress | None:
+        """Take the claim for an outcome that needed no request: only then is it certain whose word counts."""
+        if not is_claimed:
+            claimed = self._claim(parcel, token)
+            if claimed is None:
+                return None
+            parcel = claimed
+        if outcome.status is Status.SKIPPED:
+            outcome = dead(outcome.reason, parcel.doubts, outcome.tries)
+        return Progress(outcome, parcel.next_attempt(parcel.email, parcel.doubts), True)
+
+    def _claim(self, parcel: Parcel, token: str, offer: str = "") -> Parcel | None:
+        """Claim a parcel; return it with the doubts that the ledger knows of. None if nothing is left to do."""
+        claim = self.ledger.claim(parcel, self.settings.address_key(), token, self.clock(), offer)
+        if claim.holder is Holder.ANOTHER:
+            raise ClaimedElsewhere(claim.lease_seconds)
+        return replace(parcel, doubts=claim.offered) if claim.holder is Holder.US else None
+
+    def _settle(self, progress: Progress, token: str, deadline: float, *, inline: bool) -> Outcome | None:
+        """Record the outcome; or, where it is not final, enqueue the next attempt as long as the message lives."""
+        outcome, following = progress.outcome, progress.following
+        message = following.message
+        if outcome.retry_in is None:
+            return self._record(following, token, outcome, deadline)
+        delay = (
+            outcome.retry_in if outcome.tries else postponement(following.postponed, following.lane, outcome.retry_in)
+        )
+        left = time_left(message.expires_at, self.clock(), delay)
+        if left is not None and not (inline and not following.doubts):
+            # First the queue, then the ledger, then the acknowledgment: a crash in between repeats, never loses.
+            self.enqueue(following, left)
+            if progress.is_claimed:
+                self.ledger.release(message.id, token, following.attempt, outcome, following.doubts)
+            return replace(outcome, retry_in=left)
+        if not progress.is_claimed:
+            claimed = self._claim(following, token)
+            if claimed is None:
+                return None
+            following = claimed
+        status = Status.UNKNOWN if following.doubts else Status.FAILED
+        outcome = replace(
+            outcome, status=status, retry_in=None, provider=following.doubts[-1] if following.doubts else ""
+        )
+        if not inline:
+            self.queue.dead_letter(seal(following, self.settings.address_key()))
+        return self._record(following, token, outcome, deadline)
+
+    def _record(self, parcel: Parcel, token: str, outcome: Outcome, deadline: float) -> Outcome:
+        """Record a final outcome, again and again if need be. That a mail was sent is not lost: else it is queued."""
+        for pause in RECORD_PAUSES:
+            try:
+                self.finish(parcel.message, token, outcome, parcel.doubts)
+            except TemporaryFailure:
+                if self.clock() + pause + RECORD_SECONDS > deadline:
+                    break
+                self.dispatch.sleep(pause)
+            else:
+                return outcome
+        if outcome.status is not Status.SENT:
+            raise TemporaryFailure("ledger", "not_recorded")
+        times = parcel.postponed if parcel.settled else 0
+        message = replace(parcel.message, data={})
+        settled = replace(parcel, message=message, email=None, settled=outcome, postponed=times + 1)
+        self.enqueue(settled, postponement(times, parcel.lane))
         return outcome
 
-    def offer(self, parcel: Parcel, ready: Ready, deadline: float) -> tuple[Outcome, Parcel]:
-        """Offer a parcel along its chain; return what came of it, and the parcel for a next try."""
-        outcome, doubts = self.dispatch.send(parcel, ready.email, ready.chain, deadline)
-        noted = replace(outcome, warnings=ready.warnings, problems=ready.problems)
-        return noted, parcel.again(ready.email, doubts)
-
-    def _try(self, parcel: Parcel, deadline: float) -> tuple[Outcome, Parcel]:
-        seen = self.look(parcel)
-        if isinstance(seen, Ready):
-            return self.offer(parcel, seen, deadline)
-        return seen, parcel.again(parcel.email, parcel.doubts)
+    def _reject(self, parcel: Parcel, deadline: float) -> Outcome | None:
+        """End a parcel that carries text without a valid seal. An operator finds it among the dead letters."""
+        token = secrets.token_hex(8)
+        claimed = self._claim(replace(parcel, email=None, settled=None), token)
+        if claimed is None:
+            return None
+        self.queue.dead_letter(parcel)
+        return self._record(claimed, token, Outcome(Status.FAILED, "not_sealed"), deadline)
 
     def _is_worth_waiting(self, outcome: Outcome, deadline: float) -> bool:
-        """Tell whether a provider may take it yet, before the caller who waits has to hear that none did."""
+        """Return whether a provider may accept the mail before the caller has to get an answer."""
         errors = [tried.error for tried in outcome.tries if tried.error]
-        passing = any(issubclass(error, TemporaryFailure | UnknownOutcome) for error in errors)
-        return passing and outcome.retry_in is not None and self.clock() + outcome.retry_in + LONGEST_TRY < deadline
+        passing = not errors or any(issubclass(error, TemporaryFailure | UnknownOutcome) for error in errors)
+        return (
+            passing
+            and outcome.retry_in is not None
+            and self.clock() + outcome.retry_in + MAX_REQUEST_SECONDS < deadline
+        )

@@ -1,11 +1,11 @@
-"""Handing an Email to the providers of a chain, and what follows when one of them does not take it."""
+"""Sends one Email through the accounts of a chain, and decides what follows when one of them does not accept it."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import inf
+from dataclasses import dataclass, field, replace
 
 from mailroom.delivery.gate import Gate
+from mailroom.delivery.retry import COPIES, NOTICE_ATTEMPTS_BEFORE_FAILOVER, copies, retry_delay
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
@@ -14,20 +14,32 @@ from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load
 from mailroom.settings import Settings
 
-__all__ = ["BACKOFF", "LONGEST_TRY", "Dispatch"]
+__all__ = ["MAX_GATE_WAIT_SECONDS", "MAX_REQUEST_SECONDS", "Dispatch", "dead"]
 
-BACKOFF = (1, 3, 10, 30, 60, 120, 300, 600, 900)  # seconds; someone waits, so the first ones come soon
-BACKOFF_TOLD = BACKOFF[:3]  # where each provider said when it is free again, so that nobody waits much longer
-HOLD_BACK = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
-LONGEST_TRY = 10.0  # connecting, shaking hands and reading, each at its slowest
-PATIENCE = 3  # so often a notice waits for its first provider before the next one is asked
-# How many copies a reader may get when providers go silent: a lost code is worse than a second copy, a notice is not.
-COPIES: Mapping[Lane, int] = {Lane.CODES: 2, Lane.NOTICES: 1}
+MAX_GATE_WAIT_SECONDS = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
+MAX_REQUEST_SECONDS = 10.0  # connecting, shaking hands and reading, each at its slowest
+MAX_PROVIDER_ID_LENGTH = 512  # DynamoDB takes no index key over 2,048 bytes
+QUOTA_SECONDS = 900.0  # who asks for a longer wait has used up a quota: a notice fails over at once
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The account to ask next, or the seconds until one may be asked; neither where none may ever be."""
+
+    account: str = ""
+    wait: float | None = None
+
+
+def dead(reason: str, doubts: Sequence[str], tries: Sequence[Attempt] = ()) -> Outcome:
+    """Return the outcome of a mail that must not leave any more. It is `skipped` only if it cannot have left before."""
+    if doubts:
+        return Outcome(Status.UNKNOWN, reason, doubts[-1], tries=tuple(tries))
+    return Outcome(Status.SKIPPED, reason, tries=tuple(tries))
 
 
 @dataclass(slots=True)
 class Dispatch:
-    """The providers of this process, each with the gate in front of it."""
+    """The providers of this process, each with the gate before it."""
 
     settings: Settings
     clock: Callable[[], float] = time.time
@@ -35,91 +47,151 @@ class Dispatch:
     gates: dict[str, Gate] = field(default_factory=dict)
     providers: dict[str, tuple[Mapping[str, str], Provider]] = field(default_factory=dict)
 
-    def send(
-        self, parcel: Parcel, email: Email, chain: Sequence[str], deadline: float
-    ) -> tuple[Outcome, tuple[str, ...]]:
-        """Offer the Email along the chain; return what came of it, and which providers may have taken it unsaid."""
-        doubts, tries, waits = list(parcel.doubts), list[Attempt](), list[float]()
-        # One that may have the mail already, and would know it by its key, is asked before any other.
-        for name in sorted(chain, key=lambda name: name not in doubts):
-            knows = name in doubts and self._provider(name).idempotent
-            if not knows and len(doubts) >= COPIES[parcel.lane]:
+    def choose(self, parcel: Parcel, chain: Sequence[str]) -> Choice:
+        """Return the account that `send` would ask first, without asking it."""
+        waits = list[float]()
+        for account in self._order(chain, parcel.doubts):
+            if not self._may_ask(account, parcel.doubts, parcel.lane):
                 continue
-            if self.clock() + LONGEST_TRY > deadline:
+            wait = self.gate(account).wait(self.clock())
+            if wait <= MAX_GATE_WAIT_SECONDS:
+                return Choice(account, wait)
+            waits.append(wait)
+            if self._is_patient(parcel, wait):
                 break
+        return Choice(wait=min(waits, default=None))
+
+    def send(
+        self,
+        parcel: Parcel,
+        email: Email,
+        chain: Sequence[str],
+        deadline: float,
+        permit: Callable[[str, tuple[str, ...]], str] = lambda account, offered: "",
+    ) -> tuple[Outcome, tuple[str, ...]]:
+        """Offer the Email along the chain; return the outcome, and the accounts that may hold the mail.
+
+        `permit` is called before each request, with the account and the accounts that may hold the mail once it has
+        been asked. It records them; where the mail must not leave any more, it returns the reason.
+        """
+        doubts, tries, waits = parcel.doubts, list[Attempt](), list[float]()
+        for account in self._order(chain, doubts):
+            knows_key = account in doubts and self._is_idempotent(account)
+            if not self._may_ask(account, doubts, parcel.lane):
+                continue
+            if self.clock() + MAX_REQUEST_SECONDS > deadline:
+                break
+            gate_wait = self.gate(account).wait(self.clock())
+            if gate_wait > MAX_GATE_WAIT_SECONDS:
+                waits.append(gate_wait)
+                if self._is_patient(parcel, gate_wait):
+                    break
+                continue
+            self.sleep_briefly(gate_wait)
+            asked = doubts if knows_key else (*doubts, account)
+            if reason := permit(account, asked):
+                return dead(reason, doubts, tries), doubts
             try:
-                (receipt,) = self._at_its_pace(name, lambda provider: [provider.send(email, parcel.message.id)])
+                (receipt,) = self._request(account, lambda provider: [provider.send(email, parcel.message.id)])
             except DeliveryError as error:
                 tries.append(Attempt.of(error, self.clock()))
                 waits.append(error.retry_after or 0.0)
+                if isinstance(error, UnknownOutcome):
+                    doubts = asked
                 if isinstance(error, PermanentFailure):
-                    return Outcome(Status.FAILED, error.code, name, tries=tuple(tries)), tuple(doubts)
-                if isinstance(error, UnknownOutcome) and not knows:
-                    doubts.append(name)
-                if not self._next_at_once(error, name, parcel):
+                    doubts = tuple(name for name in doubts if not (knows_key and name == account))
+                    if not doubts:
+                        return Outcome(Status.FAILED, error.code, account, tries=tuple(tries)), ()
+                    break
+                if not self._asks_next_at_once(error, account, parcel):
                     break
             else:
-                tries.append(Attempt(self.clock(), name, "accepted"))
-                return Outcome(Status.SENT, "", name, receipt.id, tuple(tries)), ()
-        reason = tries[-1].answer if tries else "no_time_left"
-        if not self._may_ask_again(doubts, chain, parcel.lane):
-            return Outcome(Status.UNKNOWN, reason, doubts[-1], tries=tuple(tries)), tuple(doubts)
-        ladder = BACKOFF_TOLD if waits and all(waits) else BACKOFF
-        delay = max(ladder[min(parcel.attempt, len(ladder) - 1)], min(waits, default=0.0))
-        return Outcome(Status.ACCEPTED, reason, tries=tuple(tries), retry_in=delay), tuple(doubts)
+                tries.append(Attempt(self.clock(), account, "accepted"))
+                doubts = tuple(name for name in doubts if name != account)
+                return Outcome(Status.SENT, "", account, receipt.id, tuple(tries)), doubts
+        reason = tries[-1].answer if tries else "holding_back" if waits else "no_time_left"
+        if doubts and not self._may_ask_any(chain, doubts, parcel.lane):
+            return Outcome(Status.UNKNOWN, reason, doubts[-1], tries=tuple(tries)), doubts
+        delay = retry_delay(parcel, waits) if tries else min(waits, default=0.0)
+        return Outcome(Status.ACCEPTED, reason, tries=tuple(tries), retry_in=delay), doubts
 
-    def takes_many(self, name: str) -> bool:
-        """Tell whether a provider is set up and takes many mails in one request."""
-        try:
-            configured = is_configured(name, self.settings.provider(name))
-            return configured and isinstance(self._provider(name), BatchProvider)
-        except ConfigurationError:
-            return False  # as each mail that is offered to it will say
-
-    def send_batch(self, name: str, emails: Sequence[Email], key: str) -> list[Receipt]:
-        """Hand many Emails to one provider in one request: it takes all, or a DeliveryError says that it took none."""
+    def send_batch(self, account: str, emails: Sequence[Email], key: str) -> list[Receipt]:
+        """Send many Emails in one request: the account accepts all, or a DeliveryError says that it accepted none."""
 
         def send(provider: Provider) -> list[Receipt]:
             if not isinstance(provider, BatchProvider):
-                raise TemporaryFailure(name, "takes_one_at_a_time", retry_after=inf)
+                raise ConfigurationError(account, "no_batches", "this provider takes one mail per request")
             return provider.send_batch(emails, key)
 
-        return self._at_its_pace(name, send)
+        return self._request(account, send)
 
-    def _next_at_once(self, error: DeliveryError, name: str, parcel: Parcel) -> bool:
+    def takes_batches(self, account: str) -> bool:
+        """Return whether an account is configured, takes many mails in one request, and knows a request by its key."""
+        try:
+            if not is_configured(account, self.settings.provider(account)):
+                return False
+            provider = self._provider(account)
+        except ConfigurationError:
+            return False  # as each mail that is offered to it will record
+        return isinstance(provider, BatchProvider) and provider.idempotent
+
+    def gate(self, account: str) -> Gate:
+        """Return the gate before an account."""
+        return self.gates.setdefault(account, Gate())
+
+    def _order(self, chain: Sequence[str], doubts: Sequence[str]) -> list[str]:
+        """Return the chain, first those that may have the mail already and would know it by its key."""
+        return sorted(chain, key=lambda account: account not in doubts or not self._is_idempotent(account))
+
+    def _may_ask(self, account: str, doubts: Sequence[str], lane: Lane) -> bool:
+        if account in doubts and self._is_idempotent(account):
+            return True
+        return copies(doubts, {name for name in doubts if self._is_idempotent(name)}) < COPIES[lane]
+
+    def _may_ask_any(self, chain: Sequence[str], doubts: Sequence[str], lane: Lane) -> bool:
+        return any(self._may_ask(account, doubts, lane) for account in chain)
+
+    def _is_patient(self, parcel: Parcel, wait: float) -> bool:
+        """Return whether a parcel waits for this account rather than ask the next: a notice does, for some attempts."""
+        attempts = parcel.requests + parcel.postponed
+        return parcel.lane is Lane.NOTICES and attempts < NOTICE_ATTEMPTS_BEFORE_FAILOVER and wait <= QUOTA_SECONDS
+
+    def _asks_next_at_once(self, error: DeliveryError, account: str, parcel: Parcel) -> bool:
         if isinstance(error, ConfigurationError):
             return True
-        if isinstance(error, UnknownOutcome):  # it may have it: ask the same one again, if it would know
-            return name in parcel.doubts or not self._provider(name).idempotent
-        patient = parcel.lane is Lane.NOTICES and parcel.attempt < PATIENCE
-        return not patient or (error.retry_after or 0.0) > BACKOFF[-1]
+        if isinstance(error, UnknownOutcome):  # it may have the mail: ask the same account again, if it would know
+            return account in parcel.doubts or not self._is_idempotent(account)
+        return not self._is_patient(parcel, error.retry_after or 0.0)
 
-    def _may_ask_again(self, doubts: Sequence[str], chain: Sequence[str], lane: Lane) -> bool:
-        return len(doubts) < COPIES[lane] or any(self._provider(name).idempotent for name in doubts if name in chain)
+    def sleep_briefly(self, seconds: float | None) -> None:
+        """Sit out a wait that is shorter than a trip through the queue."""
+        if seconds:
+            self.sleep(seconds)
 
-    def _at_its_pace(self, name: str, send: Callable[[Provider], list[Receipt]]) -> list[Receipt]:
-        """Send through one provider, no faster than it allows; a bad key is read anew and tried once more."""
-        gate = self.gates.setdefault(name, Gate())
-        wait = gate.wait(self.clock())
-        if wait > HOLD_BACK:
-            raise TemporaryFailure(name, "holding_back", retry_after=wait)
-        if wait:
-            self.sleep(wait)
+    def _request(self, account: str, send: Callable[[Provider], list[Receipt]]) -> list[Receipt]:
+        """Make one request; with a rejected key, read the settings again and make it once more."""
+        gate, started = self.gate(account), self.clock()
         try:
             try:
-                receipts = send(self._provider(name))
+                receipts = send(self._provider(account))
             except ConfigurationError:
                 self.settings.refresh()
-                receipts = send(self._provider(name))
+                receipts = send(self._provider(account))
         except (TemporaryFailure, UnknownOutcome) as error:
-            gate.refused(self.clock(), error.retry_after)
+            gate.failed(self.clock(), error.retry_after, self.clock() - started)
             raise
-        gate.took(self.clock(), receipts[0].wait)
-        return receipts
+        gate.succeeded(self.clock(), receipts[0].wait)
+        return [replace(receipt, id=receipt.id[:MAX_PROVIDER_ID_LENGTH]) for receipt in receipts]
 
-    def _provider(self, name: str) -> Provider:
-        values = self.settings.provider(name)
-        kept = self.providers.get(name)
+    def _is_idempotent(self, account: str) -> bool:
+        try:
+            return self._provider(account).idempotent
+        except ConfigurationError:
+            return False
+
+    def _provider(self, account: str) -> Provider:
+        values = self.settings.provider(account)
+        kept = self.providers.get(account)
         if kept is None or kept[0] != values:
-            kept = self.providers[name] = (values, load(name, values))
+            kept = self.providers[account] = (values, load(account, values))
         return kept[1]

@@ -1,45 +1,63 @@
-"""Holding back from a provider that asked us to, or that looks dead, so that no mail pays for finding out again."""
+"""The gate before one provider: its rate limit, and a circuit breaker for when it fails or hangs."""
 
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["CLOSED_FOR", "FAILURES_IN_A_ROW", "WIDEST", "Gate"]
+__all__ = ["CLOSED_SECONDS", "FAILURES_IN_A_ROW", "MAX_SPREAD_SECONDS", "Gate"]
 
 FAILURES_IN_A_ROW = 5
-CLOSED_FOR = 15.0  # then one mail tries whether it lives
-WIDEST = 8.0  # seconds
+CLOSED_SECONDS = 15.0  # then one mail probes
+# However long a provider asks for, a mail probes after this: somebody may raise a quota, and codes wait.
+MAX_STATED_SECONDS = 60.0
+MAX_HANG_SECONDS = 20.0
+MAX_SPREAD_SECONDS = 8.0
+HANG_SECONDS = 2.0  # a failure that took this long would delay every other mail of the invocation as well
 
 
 @dataclass(slots=True)
 class Gate:
-    """In front of one provider, for the life of this process.
+    """Tells how long to wait before the next request; for the life of one process.
 
-    Other processes were told the same, and would all come back in the same instant. So whoever was refused comes back
-    some time later, by chance: over a span that doubles with each refusal, until all fit in, and then narrows again.
+    Other processes receive the same rate limit, and would all come back in the same instant. So each comes back some
+    time later, by chance: over a spread that doubles with each refusal, until all fit in, and then narrows again.
     """
 
     closed_until: float = 0.0
     failures: int = 0
-    span: float = 0.0
+    hangs: int = 0
+    spread: float = 0.0
     chance: Callable[[], float] = random.random
 
     def wait(self, now: float) -> float:
-        """Return how long no mail should be handed over."""
+        """Return the seconds for which no mail should be handed over."""
         return max(0.0, self.closed_until - now)
 
-    def took(self, now: float, wait: float) -> None:
-        """Note a success, and how long the provider wants to be left alone after it."""
-        self.failures = 0
-        self.span /= 2
-        self.closed_until = now + wait + (self.chance() * self.span if wait else 0.0)
+    @property
+    def is_troubled(self) -> bool:
+        """Whether the latest request failed or hung, so that other mails had better go first."""
+        return bool(self.failures or self.hangs)
 
-    def refused(self, now: float, wait: float | None) -> None:
-        """Note that it could not take a mail: for `wait` seconds if it said so, else after some in a row."""
-        self.failures = 0 if wait else self.failures + 1
+    def succeeded(self, now: float, wait: float) -> None:
+        """Record an accepted request, and the seconds that the provider wants to be left alone after it."""
+        self.failures = self.hangs = 0
+        self.spread /= 2
+        self._close(now, wait, self.chance() * self.spread if wait else 0.0)
+
+    def failed(self, now: float, wait: float | None, took: float = 0.0) -> None:
+        """Record a failed request: close for `wait` seconds if stated, at once if it hung, else after some in a row."""
         if wait:
-            self.span = min(WIDEST, max(wait, 2 * self.span))
-            self.closed_until = now + wait + self.chance() * self.span
-        elif self.failures >= FAILURES_IN_A_ROW:
             self.failures = 0
-            self.closed_until = now + CLOSED_FOR
+            self.spread = min(MAX_SPREAD_SECONDS, max(wait, 2 * self.spread))
+            self._close(now, wait, self.chance() * self.spread)
+        elif took >= HANG_SECONDS:
+            self.hangs += 1
+            self._close(now, min(took * self.hangs, MAX_HANG_SECONDS))
+        else:
+            self.failures += 1
+            if self.failures >= FAILURES_IN_A_ROW:
+                self.failures = 0
+                self._close(now, CLOSED_SECONDS)
+
+    def _close(self, now: float, seconds: float, by_chance: float = 0.0) -> None:
+        self.closed_until = now + min(seconds, MAX_STATED_SECONDS) + by_chance

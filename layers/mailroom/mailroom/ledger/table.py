@@ -1,17 +1,18 @@
-"""The table of what happened: who works on a message now, what became of it, and what was newer.
+"""The DynamoDB table of message state: current lease, outcome, timeline, and the newest message per recipient.
 
-Never a code, a link, a subject or a body; an address only hashed and masked. Two rows a mail. On the way out it costs
-three writes, four in the indexes by which operators look it up, half a read for the list of suppressed addresses, and
-two for each invocation's tally; then one for each thing its provider reports.
+Never a code, a link, a subject or a body; an address only hashed and masked. Two rows per mail. An outbound mail costs
+three writes, four in the indexes by which operators look it up, half a read for the suppression list, and two for each
+invocation's counters; then one for each event that its provider reports.
 
-message#{id}   one a message: status, reason, provider, timeline; `lease` and `claim` while someone works on it
-reader#{hash}  one a reader and kind: the newest message, so that an older code is not sent after it
-asked#{hash}   one a request to `send`, by the name its caller gave it: the message it became
-once#{hash}    one a thing said, for kinds of which an older one stays true: the message that says it
+message#{id}   one per message: status, reason, provider, timeline; `lease` and `claim` while a process works on it;
+               `offered`: the accounts that may hold the mail, because they were asked and have not refused it;
+               `batch`: the request that it shares with other messages, while that request owns it
+reader#{hash}  one per recipient and kind: the newest message, which supersedes older codes
+asked#{hash}   one per request to `send`, by its idempotency key or content: the message it became
+once#{hash}    one per distinct notice: deduplication of kinds that do not supersede each other
+token#{hash}   one per token that a provider signs with: the body it was for
 
-token#{hash}   one a token that a provider signs with: the body it was for
-
-suppressed#…   see suppression.py
+suppressed#…   see feedback/suppression.py
 tally#…        see tally.py
 """
 
@@ -21,7 +22,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -43,10 +44,12 @@ __all__ = [
     "KEPT",
     "LEASE",
     "MAX_TIMELINE_ENTRIES",
+    "NOBODY",
     "SAME_WITHIN",
+    "SUPERSEDED_AFTER",
     "Admission",
-    "Claim",
     "EventEffect",
+    "Holder",
     "Ledger",
     "Standing",
     "keyed_hash",
@@ -54,11 +57,16 @@ __all__ = [
     "suppression_of",
 ]
 
-LEASE = 25.0  # longer than the function that holds it may run
+LEASE = 25.0  # seconds; longer than any function that holds it may run
 KEPT = 30 * 24 * 3600
 MAX_TIMELINE_ENTRIES = 60  # a provider that retries for days reports each time, and each write pays for the whole row
 MAX_WRITES = 10  # of one event, where other processes change its row in between
-SAME_WITHIN = 60.0  # two messages that say the same within a minute are one
+SAME_WITHIN = 60.0  # seconds; two messages of the same content within them are one
+# A code replaces one that is older by at least this. Logto keeps a live code per sign-in session, and its page allows
+# the next request of a session after 59 s: codes closer together belong to different sessions (seen in 1.42, 2026-11).
+SUPERSEDED_AFTER = 30.0  # seconds
+NOBODY = ""  # `claim` and `batch` of a message that no process works on
+KEYS_PER_READ = 100  # the most that BatchGetItem takes
 
 
 # An event moves a message's status forward, never back. A skipped message stays skipped.
@@ -68,12 +76,22 @@ STATUS_ORDER = (
 )
 
 
-class Claim(StrEnum):
-    """Whether a parcel is ours to work on."""
+class Holder(StrEnum):
+    """Which process may work on a message."""
 
-    OURS = "ours"
-    BUSY = "busy"  # another process holds it, or died holding it: come back when its lease has ended
-    DONE = "done"  # it has its outcome, or a later try of it is on its way
+    US = "us"
+    ANOTHER = "another"  # or one that died: its lease has not ended
+    BATCH = "batch"  # a batch on the queue will send it, or has
+    NONE = "none"  # the message has its final status, or a later attempt of it is queued
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim. `offered` are the accounts that may hold the mail from earlier attempts."""
+
+    holder: Holder
+    offered: tuple[str, ...] = ()
+    lease_seconds: float = 0.0  # until another process's lease ends
 
 
 class Standing(StrEnum):
@@ -115,24 +133,94 @@ class Ledger:
     def from_env(cls, aws: Aws) -> "Ledger":
         return cls(aws, os.environ["TABLE_NAME"], shards_of(os.environ["ENVIRONMENT"]))
 
-    def claim(self, parcel: Parcel, address_key: str, token: str, now: float) -> Claim:
-        """Take a parcel for this process until the lease ends; saying it twice with one `token` is saying it once."""
-        message = parcel.message
-        held = {"claim": token, "lease": now + LEASE, "attempt": parcel.attempt}
+    def claim(self, parcel: Parcel, address_key: str, token: str, now: float, offer: str = "") -> Claim:
+        """Take the lease of a message; idempotent for the same `token`.
+
+        `offer` is the account that is asked next: the row knows of it before a byte leaves, so that a crash after the
+        request still counts as a possible copy. A parcel of a later attempt knows more than the row: who queued it
+        had finished the attempt before, and may have crashed only before writing so.
+        """
+        message, offers = parcel.message, [offer] if offer else []
+        lease = {"claim": token, "lease": now + LEASE, "attempt": parcel.attempt, "batch": NOBODY}
         try:
             self._update(
                 f"message#{message.id}",
-                held,
+                lease | {"offered": [*parcel.doubts, *offers]},
                 once=self._first(message, address_key, now),
-                condition="attribute_not_exists(pk) OR "
-                "(#status = :accepted AND #attempt <= :attempt AND (#claim = :claim OR #lease < :now))",
-                values={":accepted": Status.ACCEPTED, ":now": now},
+                condition="attribute_not_exists(pk) OR (#status = :accepted AND "
+                "(#claim = :claim OR #attempt < :attempt OR (#attempt = :attempt AND #claim = :nobody)))",
+                values={":accepted": Status.ACCEPTED, ":nobody": NOBODY},
             )
-        except AwsError as refusal:
-            row = _old_item(refusal)
-            over = row["status"] != Status.ACCEPTED or row["attempt"] > parcel.attempt
-            return Claim.DONE if over else Claim.BUSY
-        return Claim.OURS
+        except AwsError as error:
+            row = _old_item(error)
+        else:
+            return Claim(Holder.US, parcel.doubts)
+        if row["status"] != Status.ACCEPTED or row["attempt"] > parcel.attempt:
+            return Claim(Holder.NONE)
+        if row.get("batch"):
+            return Claim(Holder.BATCH)
+        if row["lease"] >= now:
+            return Claim(Holder.ANOTHER, lease_seconds=row["lease"] - now)
+        # Its process died: each account that it may have asked counts.
+        offered = tuple(row.get("offered", ()))
+        try:
+            self._update(
+                f"message#{message.id}",
+                lease | {"offered": [*offered, *offers]},
+                condition="#status = :accepted AND (#claim = :claim OR (#claim = :dead AND #lease = :ended))",
+                values={":accepted": Status.ACCEPTED, ":dead": row["claim"], ":ended": row["lease"]},
+            )
+        except AwsError as error:
+            _old_item(error)
+            return Claim(Holder.ANOTHER, lease_seconds=LEASE)
+        return Claim(Holder.US, offered)
+
+    def claim_for_batch(
+        self, parcel: Parcel, address_key: str, batch: str, token: str, now: float, account: str
+    ) -> bool:
+        """Give a message that no process has worked on to a batch; False if it is not free, or is no longer."""
+        message = parcel.message
+        try:
+            self._update(
+                f"message#{message.id}",
+                {"claim": token, "lease": now + LEASE, "attempt": parcel.attempt, "batch": batch, "offered": [account]},
+                once=self._first(message, address_key, now),
+                condition="attribute_not_exists(pk) OR (#status = :accepted AND #attempt = :attempt AND "
+                "(#claim = :nobody OR (#claim = :claim AND #batch = :batch)))",
+                values={":accepted": Status.ACCEPTED, ":nobody": NOBODY},
+            )
+        except AwsError as error:
+            _old_item(error)
+            return False
+        return True
+
+    def claim_again(self, message_id: str, batch: str, token: str, now: float) -> bool:
+        """Take the lease of a message that its batch owns; False while another process has it."""
+        try:
+            self._update(
+                f"message#{message_id}",
+                {"claim": token, "lease": now + LEASE},
+                condition="#status = :accepted AND #batch = :batch AND (#claim = :claim OR #lease < :now)",
+                values={":accepted": Status.ACCEPTED, ":batch": batch, ":now": now},
+            )
+        except AwsError as error:
+            _old_item(error)
+            return False
+        return True
+
+    def renew(self, message_id: str, token: str, offered: Sequence[str], now: float) -> bool:
+        """Renew our lease, and record who may hold the mail once the next account is asked; False if it is not ours."""
+        try:
+            self._update(
+                f"message#{message_id}",
+                {"lease": now + LEASE, "offered": list(offered)},
+                condition="#claim = :claim AND #status = :accepted",
+                values={":claim": token, ":accepted": Status.ACCEPTED},
+            )
+        except AwsError as error:
+            _old_item(error)
+            return False
+        return True
 
     def admit(self, name: str, wanted: Admission, until: float, now: float, *, instead_of: str = "") -> Admission:
         """Let a request become the wanted message; return what it became, which is another if it was made before."""
@@ -155,7 +243,7 @@ class Ledger:
 
     def accept(self, message: Message, address_key: str, now: float) -> bool:
         """Write down a message before it is queued; False if some process has taken it up from its queue already."""
-        first = self._first(message, address_key, now) | {"claim": "", "lease": 0, "attempt": 0}
+        first = self._first(message, address_key, now) | {"claim": NOBODY, "lease": 0, "attempt": 0}
         try:
             self._update(f"message#{message.id}", first, condition="attribute_not_exists(pk)", values={})
         except AwsError as refusal:
@@ -168,31 +256,56 @@ class Ledger:
         answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
         return Record.from_row(decode_item(answer["Item"])) if "Item" in answer else None
 
-    def stand(self, message: Message, address_key: str, now: float) -> Standing:
-        """Put a message in its place among those for the same reader, and tell which place that is."""
+    def read_many(self, message_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the rows of up to a hundred messages by id; one that does not exist is left out."""
+        keys = [{"pk": {"S": f"message#{message_id}"}} for message_id in message_ids[:KEYS_PER_READ]]
+        rows: dict[str, dict[str, Any]] = {}
+        while keys:
+            query = {"RequestItems": {self._table: {"Keys": keys, "ConsistentRead": True}}}
+            answer = self._aws.call("dynamodb", "BatchGetItem", query)
+            for item in answer["Responses"].get(self._table, ()):
+                rows[item["pk"]["S"].removeprefix("message#")] = decode_item(item)
+            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            if len(left) == len(keys):
+                raise TemporaryFailure("dynamodb", "throttled")
+            keys = left
+        return rows
+
+    def mark_latest(self, message: Message, address_key: str, now: float) -> Standing:
+        """Record a message as the newest for its recipient and kind, unless a newer one is known; return its standing.
+
+        Only a message that is younger by SUPERSEDED_AFTER replaces it: closer together, both codes are live.
+        """
         if not message.identity:
             return Standing.CURRENT
-        # Keyed, because who knows the reader needs only a million guesses for a code of six digits.
+        # Keyed: without a key, a code of six digits is found by a million guesses.
         identity = keyed_hash(address_key, message.identity)
-        scope = [message.tenant, message.to.lower(), message.kind] if message.supersedes else [message.identity]
-        row = "reader" if message.supersedes else "once"
         try:
             self._update(
-                f"{row}#{keyed_hash(address_key, json.dumps(scope))}",
-                {
-                    "message": message.id,
-                    "identity": identity,
-                    "created": message.created_at,
-                    "ttl": int(now + KEPT),
-                },
+                self._latest_key(message, address_key),
+                {"message": message.id, "identity": identity, "created": message.created_at, "ttl": int(now + KEPT)},
                 condition="attribute_not_exists(pk) OR #message = :message OR "
-                "(#created < :created AND (#identity <> :identity OR #created < :earlier))",
+                "(#created <= :created AND (#identity <> :identity OR #created < :earlier))",
                 values={":earlier": message.created_at - SAME_WITHIN},
             )
-        except AwsError as refusal:
-            old = _old_item(refusal)
-            return Standing.DUPLICATE if old["identity"] == identity else Standing.SUPERSEDED
+        except AwsError as error:
+            row = _old_item(error)
+            if row["identity"] == identity and abs(row["created"] - message.created_at) < SAME_WITHIN:
+                return Standing.DUPLICATE
+            return _standing_by(row, message)
         return Standing.CURRENT
+
+    def standing(self, message: Message, address_key: str) -> Standing:
+        """Return whether a newer code has replaced a message since `mark_latest`."""
+        if not message.identity or not message.supersedes:
+            return Standing.CURRENT
+        key = {"pk": {"S": self._latest_key(message, address_key)}}
+        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
+        return _standing_by(decode_item(answer["Item"]), message) if "Item" in answer else Standing.CURRENT
+
+    def _latest_key(self, message: Message, address_key: str) -> str:
+        scope = [message.tenant, message.to.lower(), message.kind] if message.supersedes else [message.identity]
+        return f"{'reader' if message.supersedes else 'once'}#{keyed_hash(address_key, json.dumps(scope))}"
 
     def is_suppressed(self, message: Message, lane: Lane, address_key: str, now: float) -> bool:
         """Tell whether the reader gets nothing from this tenant on this lane: see suppression.py."""
@@ -200,39 +313,70 @@ class Ledger:
         answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": {"pk": {"S": pk}}})
         return float(decode_item(answer.get("Item", {})).get(f"{lane}_until", 0)) > now
 
-    def finish(self, message_id: str, token: str, outcome: Outcome, now: float) -> None:
-        """Record the end of a message; what a provider reported in the meantime stays."""
+    def finish(self, message_id: str, token: str, outcome: Outcome, now: float, offered: Sequence[str] = ()) -> None:
+        """Record the final outcome of a message; an event that its provider reported in the meantime stays.
+
+        That a mail was sent is recorded even where another process has taken the lease since: it is a fact.
+        """
         end = {"at": now, "status": outcome.status} | _without_empty(
             {"reason": outcome.reason, "id": outcome.provider_id}
         )
         pk, append = f"message#{message_id}", [*map(_entry, outcome.tries), end]
-        facts = {"lease": 0, "ended": now} | _without_empty(
+        facts = {"lease": 0, "ended": now, "offered": list(offered)} | _without_empty(
             {"provider": outcome.provider, "provider_id": outcome.provider_id}
         )
+        result = facts | {"status": outcome.status} | _without_empty({"reason": outcome.reason})
+        accepted = {":accepted": Status.ACCEPTED}
+        holds = "#claim = :claim AND #status = :accepted"
         try:
-            self._update(
-                pk,
-                facts | {"status": outcome.status} | _without_empty({"reason": outcome.reason}),
-                append=append,
-                condition="#claim = :claim AND #status = :accepted",
-                values={":claim": token, ":accepted": Status.ACCEPTED},
+            self._update(pk, result, append=append, condition=holds, values={":claim": token, **accepted})
+        except AwsError as error:
+            row = _old_item(error)
+        else:
+            return
+        if row and row["status"] == Status.ACCEPTED and outcome.status is Status.SENT:
+            self._write_unless_changed(pk, result, append, "#status = :accepted", accepted)
+        elif row and row.get("claim") == token and "ended" not in row:
+            # The provider's report was quicker than this write, and knows more.
+            self._write_unless_changed(
+                pk, facts, append, "#claim = :claim AND attribute_not_exists(#ended)", {":claim": token}
             )
-        except AwsError as refusal:
-            row = _old_item(refusal)
-            if row.get("claim") != token:
-                raise
-            if "ended" not in row:  # the provider's report was quicker than we are, and tells more than we know
-                self._update(pk, facts, append=append, condition="#claim = :claim", values={":claim": token})
 
-    def release(self, message_id: str, token: str, attempt: int, outcome: Outcome) -> None:
-        """Record tries that settled nothing; the parcel of `attempt` may be claimed from now on, no older one."""
-        self._update(
-            f"message#{message_id}",
-            {"lease": 0, "attempt": attempt},
-            append=list(map(_entry, outcome.tries)),
-            condition="#claim = :claim",
-            values={":claim": token},
-        )
+    def release(
+        self,
+        message_id: str,
+        token: str,
+        attempt: int,
+        outcome: Outcome,
+        offered: Sequence[str] = (),
+        *,
+        batch: str = NOBODY,
+        keep_claim: bool = False,
+    ) -> None:
+        """Record attempts that brought no outcome, and end the lease: from now on a parcel of `attempt` may be claimed.
+
+        With `keep_claim`, the message stays with its batch, whose request may have arrived. Where another process has
+        taken the lease since, nothing is written: that process decides.
+        """
+        state: dict[str, Any] = {"lease": 0, "attempt": attempt, "offered": list(offered), "batch": batch}
+        if not keep_claim:
+            state["claim"] = NOBODY
+        held = "#claim = :held AND #status = :accepted"
+        values = {":held": token, ":accepted": Status.ACCEPTED}
+        self._write_unless_changed(f"message#{message_id}", state, list(map(_entry, outcome.tries)), held, values)
+
+    def _write_unless_changed(
+        self,
+        pk: str,
+        attributes: Mapping[str, Any],
+        append: Sequence[Mapping[str, Any]],
+        condition: str,
+        values: Mapping[str, Any],
+    ) -> None:
+        try:
+            self._update(pk, attributes, append=append, condition=condition, values=values)
+        except AwsError as error:
+            _old_item(error)
 
     def record(self, message_id: str, event: "Event") -> tuple[EventEffect, dict[str, Any]]:
         """Record a provider's event on the row of its message, once; return the effect and the row.
@@ -395,6 +539,11 @@ def _may_report(event: "Event", row: Mapping[str, Any]) -> bool:
     if any(event.can_be_about_mail_of(carrier) for carrier in carriers):
         return True
     return "provider" not in row and event.account_owner in ("", row["tenant"])
+
+
+def _standing_by(latest: Mapping[str, Any], message: Message) -> Standing:
+    replaced = latest["message"] != message.id and latest["created"] - message.created_at >= SUPERSEDED_AFTER
+    return Standing.SUPERSEDED if replaced else Standing.CURRENT
 
 
 def _entry(done: Attempt) -> dict[str, Any]:

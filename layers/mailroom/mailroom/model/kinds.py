@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["KINDS", "NAME", "NOTICE_LIFETIME", "Lane", "lane_of"]
+__all__ = ["CALLER_TEXT", "KINDS", "NAME", "NOTICE_LIFETIME", "Lane", "has_caller_text", "lane_of"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # what a kind may be called, and a tenant
 NOTICE_LIFETIME = 24 * 3600.0  # seconds for which a notice is worth sending, where nobody says
@@ -32,6 +32,14 @@ KINDS: Mapping[str, Lane] = {
     "security-notice": Lane.NOTICES,
     "notification": Lane.NOTICES,
 }
+
+
+CALLER_TEXT = ("security-notice", "notification")  # the caller supplies title and paragraphs
+
+
+def has_caller_text(kind: str) -> bool:
+    """Return whether a mail of this kind shows text of its caller; a tenant's own kinds do."""
+    return kind in CALLER_TEXT or kind not in KINDS
 
 
 def lane_of(kind: str, data: Mapping[str, Any]) -> Lane:

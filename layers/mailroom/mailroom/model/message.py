@@ -10,6 +10,7 @@ from typing import Any
 
 from mailroom.model.email import Email
 from mailroom.model.kinds import KINDS, Lane, lane_of
+from mailroom.model.outcome import Outcome
 
 __all__ = ["Message", "Parcel", "content_identity", "new_id"]
 
@@ -64,34 +65,68 @@ def content_identity(tenant: str, to: str, kind: str, data: Mapping[str, Any]) -
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A Message as it travels through a queue: how often it was tried, and its Email once it is rendered."""
+    """A Message as it travels through a queue, with the state of its delivery."""
 
     message: Message
-    email: Email | None = None
-    attempt: int = 0
-    doubts: tuple[str, ...] = ()  # providers that may have taken it and never said so
+    email: Email | None = None  # once rendered: a retry does not change a byte
+    attempt: int = 0  # fences older copies: the ledger takes no attempt before the latest
+    doubts: tuple[str, ...] = ()  # accounts that may hold the mail: they were asked and never answered
     lane: Lane = Lane.CODES
+    requests: int = 0  # attempts in which a provider was asked: the step of the retry schedule
+    postponed: int = 0  # times in a row it went back to the queue without a request
+    alone: bool = False  # never part of a batch again: its batch was refused, or it failed to render
+    settled: Outcome | None = None  # the outcome that could not be recorded yet; nothing is left to send
+    seal: str = ""  # see delivery/seal.py
 
     @classmethod
     def of(cls, message: Message) -> "Parcel":
         return cls(message, lane=message.lane)
 
-    def again(self, email: Email | None, doubts: tuple[str, ...] = ()) -> "Parcel":
-        """Return the parcel for the next try. Once rendered, what it was rendered from stays behind."""
+    @property
+    def tenant(self) -> str:
+        return self.message.tenant
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no attempt was made yet, so that it may share a request with others."""
+        return not (self.attempt or self.email or self.alone or self.settled)
+
+    def next_attempt(self, email: Email | None, doubts: tuple[str, ...] = (), *, asked: bool = True) -> "Parcel":
+        """Return the parcel of the next attempt. Once rendered, what it was rendered from stays behind."""
         message = replace(self.message, data={}) if email else self.message
-        return replace(self, message=message, email=email, attempt=self.attempt + 1, doubts=doubts)
+        return replace(
+            self,
+            message=message,
+            email=email,
+            attempt=self.attempt + 1,
+            doubts=doubts,
+            requests=self.requests + asked,
+            postponed=0 if asked else self.postponed + 1,
+        )
 
     def to_json(self) -> str:
         # ASCII only: SQS refuses some characters that JSON and a person's name may hold.
         email = self.email.to_dict() if self.email else None
-        return json.dumps(
-            {**asdict(replace(self, email=None)), "email": email},
-            separators=(",", ":"),
-        )
+        settled = self.settled.to_dict() if self.settled else None
+        values = {**asdict(replace(self, email=None, settled=None)), "email": email, "settled": settled}
+        return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, body: str) -> "Parcel":
-        values = json.loads(body)
+        return cls.from_dict(json.loads(body))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Parcel":
         message = Message(**{**values["message"], "locales": tuple(values["message"]["locales"])})
-        email = Email.from_dict(values["email"]) if values["email"] else None
-        return cls(message, email, values["attempt"], tuple(values["doubts"]), Lane(values["lane"]))
+        return cls(
+            message,
+            Email.from_dict(values["email"]) if values["email"] else None,
+            values["attempt"],
+            tuple(values["doubts"]),
+            Lane(values["lane"]),
+            values.get("requests", values["attempt"]),
+            values.get("postponed", 0),
+            values.get("alone", False),
+            Outcome.from_dict(values["settled"]) if values.get("settled") else None,
+            values.get("seal", ""),
+        )

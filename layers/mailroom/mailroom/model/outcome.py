@@ -1,5 +1,6 @@
 """The outcome of a delivery: its status, and the attempts that led to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,7 +10,7 @@ __all__ = ["Attempt", "Outcome", "Status"]
 
 
 class Status(StrEnum):
-    """What a message has come to. `accepted` is the only one that is not final."""
+    """The delivery status of a message. `accepted` is the only one that is not final."""
 
     ACCEPTED = "accepted"
     SENT = "sent"
@@ -38,13 +39,26 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one delivery. With `retry_in`, it is not over."""
+    """The result of one delivery. With `retry_in`, it is not final: no provider has the mail for certain."""
 
     status: Status
     reason: str = ""
     provider: str = ""
     provider_id: str = ""
     tries: tuple[Attempt, ...] = ()
-    retry_in: float | None = None
-    warnings: tuple[str, ...] = ()  # it went, but an operator should know
-    problems: tuple[str, ...] = ()  # it went, but not with the tenant's own templates
+    retry_in: float | None = None  # seconds
+    warnings: tuple[str, ...] = ()  # it was sent, but an operator should know
+    problems: tuple[str, ...] = ()  # it was sent, but not with the tenant's own templates
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the final facts as JSON values; attempts and warnings have been logged."""
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "provider": self.provider,
+            "provider_id": self.provider_id,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, str]) -> "Outcome":
+        return cls(Status(values["status"]), values["reason"], values["provider"], values["provider_id"])

@@ -8,14 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from mailroom import untrusted
-from mailroom.model.kinds import KINDS, Lane
+from mailroom.model.kinds import CALLER_TEXT, KINDS, Lane
 from mailroom.model.message import Message
 from mailroom.rendering.brand import Brand
 from mailroom.rendering.texts import Texts, fill
 
 __all__ = ["base_kind", "build_context"]
 
-FREE = ("security-notice", "notification")  # the caller brings the words
 SUBJECT_LENGTH = 300
 TITLE_LENGTH = 200
 FACT_LENGTH = 500
@@ -55,7 +54,7 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
             return untrusted.isolate(str(value), rtl=rtl)
         return caller_text(value, FACT_LENGTH)
 
-    is_free = base in FREE or kind not in KINDS
+    is_free = base in CALLER_TEXT or kind not in KINDS
     title = caller_text(data.get("title"), TITLE_LENGTH) if is_free else ""
     paragraphs = list(filter(None, map(caller_text, _paragraphs(data.get("paragraphs"))))) if is_free else []
     if not paragraphs:

@@ -1,0 +1,207 @@
+"""Consumes the records of a queue: parcels and batches, each on its own, so that no message takes another along.
+
+A message that cannot be worked on now (the ledger or the parameter store is away, another process has it, no time is
+left) goes back as a *new* message with a growing delay. The receive count of a queue is for poison only: ten receives
+are used up in seconds, and an outage lasts minutes.
+"""
+
+import json
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mailroom.delivery.batches import COPY_DELAY_SECONDS, Batch, Batcher, split
+from mailroom.delivery.deliver import Delivery
+from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
+from mailroom.delivery.retry import postponement
+from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure
+from mailroom.ledger.table import SUPERSEDED_AFTER
+from mailroom.model.message import Message, Parcel
+from mailroom.model.outcome import Outcome
+
+__all__ = ["Consumer"]
+
+FULL = 10  # records; when Lambda delivers as many as it may, more are waiting
+MAX_PULLED = 90  # more records that a burst takes from the queue
+OVERDUE_SECONDS = 3600.0  # this long after its lifetime, a message whose end cannot be recorded is a dead letter
+POISON_DELAY_SECONDS = 5.0
+MAX_POISON_DELAY_SECONDS = 60.0
+OUR_SERVICES = ("dynamodb", "ssm", "sqs", "ledger")
+
+Sent = tuple[Message, Outcome | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line for the log: an outcome (None: it was recorded before), or an error. A `kept` record comes again."""
+
+    record_id: str
+    message: Message | None = None
+    outcome: Outcome | None = None
+    error: Exception | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A record of a queue and its content, parsed once."""
+
+    record: Mapping[str, Any]
+    content: Parcel | Batch
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Item":
+        values = json.loads(record["body"])
+        return cls(record, Batch.from_dict(values) if "parcels" in values else Parcel.from_dict(values))
+
+    @property
+    def parcels(self) -> tuple[Parcel, ...]:
+        return self.content.parcels if isinstance(self.content, Batch) else (self.content,)
+
+
+class Consumer:
+    """Works through the records of one invocation. An outage of our own services is met once, not once per record."""
+
+    def __init__(self, delivery: Delivery, deadline: float) -> None:
+        self._delivery = delivery
+        self._batcher = Batcher(delivery)
+        self._deadline = deadline
+        self._is_outage = False
+
+    def consume(self, records: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
+        """Deliver the content of each record; yield a result for each message."""
+        items: list[Item] = []
+        for record in records:
+            try:
+                items.append(Item.of(record))
+            except (ValueError, KeyError, TypeError) as error:
+                yield self._keep(record, error)
+        for item in items:
+            if isinstance(item.content, Batch):
+                yield from self._guard(item, self._send_batch(item.content))
+        singles = [item for item in items if isinstance(item.content, Parcel)]
+        if len(records) >= FULL:
+            singles = yield from self._send_burst(singles)
+        self._mark_newest(singles)
+        for item in sorted(singles, key=self._order):
+            (parcel,) = item.parcels
+            yield from self._guard(item, self._send_parcel(parcel))
+
+    def _send_parcel(self, parcel: Parcel) -> Iterator[Sent]:
+        if self._delivery.clock() + MAX_REQUEST_SECONDS > self._deadline:
+            self._delivery.enqueue(parcel)
+        else:
+            yield parcel.message, self._delivery.receive(parcel, self._deadline)
+
+    def _send_batch(self, batch: Batch) -> Iterator[Sent]:
+        if batch.id:
+            yield from self._batcher.send_copy(batch, self._deadline)
+        else:  # the form before 2026-12, of which the ledger knows no requests
+            for parcel in batch.parcels:
+                self._delivery.enqueue(replace(parcel, alone=True))
+
+    def _send_burst(self, singles: list[Item]) -> Generator[Result, None, list[Item]]:
+        """Send what may share requests, and more of it from the queue, in batches; return the other items."""
+        queue = self._delivery.queue
+        try:
+            suited = [item for item in singles if self._suits(item)]
+            if len(suited) < 2:
+                return singles
+            source = suited[0].record["eventSourceARN"]
+            pulled = self._pull(source)
+            first, *others = split(parcel for item in (*suited, *pulled) for parcel in item.parcels)
+            self._batcher.enqueue(first, COPY_DELAY_SECONDS)
+            for batch in others:
+                self._batcher.enqueue(batch, 0)
+        except DeliveryError as error:
+            yield Result("", error=error)
+            return singles
+        # From here on the copies hold each of these messages: their records may go.
+        try:
+            queue.delete(source, [item.record["receiptHandle"] for item in pulled])
+            for message, outcome in self._batcher.send_new(first, self._deadline):
+                yield Result("", message, outcome)
+        except DeliveryError as error:
+            yield Result("", error=error)
+        packed = {item.record["messageId"] for item in suited}
+        return [item for item in singles if item.record["messageId"] not in packed]
+
+    def _pull(self, source: str) -> list[Item]:
+        """Receive more records while they suit a batch. What does not goes back as a new message."""
+        queue, pulled = self._delivery.queue, list[Item]()
+        while len(pulled) < MAX_PULLED and (records := queue.receive(source)):
+            before = len(pulled)
+            for record in records:
+                try:
+                    item = Item.of(record)
+                except (ValueError, KeyError, TypeError):
+                    queue.postpone(source, record["receiptHandle"], 0)  # nobody can read it: let its receives count
+                    continue
+                if self._suits(item):
+                    pulled.append(item)
+                else:
+                    queue.put(item.content)
+                    queue.delete(source, [record["receiptHandle"]])
+            if len(pulled) - before < len(records):
+                break
+        return pulled
+
+    def _suits(self, item: Item) -> bool:
+        return isinstance(item.content, Parcel) and self._batcher.suits(item.content)
+
+    def _mark_newest(self, items: Sequence[Item]) -> None:
+        """Record the newest of the codes of one recipient before the first is sent: it may replace an older one."""
+        codes: dict[tuple[str, str, str], list[Message]] = {}
+        for message in (parcel.message for item in items for parcel in item.parcels):
+            if message.supersedes:
+                codes.setdefault((message.tenant, message.to.lower(), message.kind), []).append(message)
+        for messages in codes.values():
+            newest = max(messages, key=lambda message: message.created_at)
+            if newest.created_at - min(message.created_at for message in messages) >= SUPERSEDED_AFTER:
+                try:
+                    self._delivery.last_check(newest)
+                except DeliveryError:
+                    return  # each message meets it again, and is put back
+
+    def _order(self, item: Item) -> tuple[bool, float]:
+        """Sort an account that fails or hangs behind the others, and codes of one recipient by their age."""
+        (parcel,) = item.parcels
+        gate = self._delivery.dispatch.gate(self._batcher.account_of(parcel))
+        return gate.is_troubled, parcel.message.created_at
+
+    def _guard(self, item: Item, work: Iterator[Sent]) -> Iterator[Result]:
+        record_id = item.record["messageId"]
+        try:
+            if self._is_outage:
+                yield self._put_back(item)
+                return
+            for message, outcome in work:
+                yield Result(record_id, message, outcome)
+        except (TemporaryFailure, ConfigurationError) as error:
+            self._is_outage = error.party in OUR_SERVICES and not isinstance(error, ClaimedElsewhere)
+            yield self._put_back(item, error)
+        except Exception as error:  # noqa: BLE001 - one poisonous message takes no other along
+            yield self._keep(item.record, error)
+
+    def _put_back(self, item: Item, error: DeliveryError | None = None) -> Result:
+        """Enqueue the content of a record again, later each time, and let the record go."""
+        record_id, content = item.record["messageId"], item.content
+        wait = (error.retry_after or 0.0) if isinstance(error, ClaimedElsewhere) else 0.0
+        delay = postponement(content.postponed, content.lane, wait)
+        overdue = max(parcel.message.expires_at for parcel in item.parcels) + OVERDUE_SECONDS
+        try:
+            if self._delivery.clock() > overdue:
+                self._delivery.queue.dead_letter(content)
+            else:
+                self._delivery.queue.put(replace(content, postponed=content.postponed + 1), delay)
+        except DeliveryError as failure:
+            self._delivery.queue.postpone(item.record["eventSourceARN"], item.record["receiptHandle"], delay)
+            return Result(record_id, error=error or failure, kept=True)
+        return Result(record_id, error=error)
+
+    def _keep(self, record: Mapping[str, Any], error: Exception) -> Result:
+        """Leave a record on its queue, which moves it to the dead letters after some receives."""
+        receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+        delay = min(POISON_DELAY_SECONDS * receives, MAX_POISON_DELAY_SECONDS)
+        self._delivery.queue.postpone(record["eventSourceARN"], record["receiptHandle"], delay)
+        return Result(record["messageId"], error=error, kept=True)
