@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, expect
 
-from mailroom_ops.console.console import PAGES
+from mailroom_ops.console.console import PAGES, TEMPLATES
 from mailroom_ops.console.context import Confirmation, PageContext, SharedEnvironment
-from mailroom_ops.console.frame import Frame
+from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.server import Response
 from tests.cli.conftest import Run, run
 from tests.cli.test_command import environment
@@ -130,7 +130,7 @@ def test_production_is_marked_by_word_and_colour(serve: Serve, look: Look) -> No
 
 @pytest.mark.parametrize("label", ["staging", "production"])
 def test_before_something_is_changed_a_page_says_what_and_how_many_and_where(cloud: str, label: str) -> None:
-    desk = PageContext(Frame(label, []), SharedEnvironment(label))
+    desk = PageContext(Frame(label, [], [TEMPLATES]), SharedEnvironment(label))
     asked = Confirmation(
         title="Drop 12 dead letters?",
         what="They are deleted, and nobody gets them.",

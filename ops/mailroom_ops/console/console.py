@@ -12,17 +12,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mailroom_ops.console import deliveries, queues, senders, suppressions
 from mailroom_ops.console.context import PageContext, SharedEnvironment, fields
 from mailroom_ops.console.deliverability import page as deliverability
-from mailroom_ops.console.frame import Frame, Link
 from mailroom_ops.console.gallery import GalleryPage
 from mailroom_ops.console.key import Key
-from mailroom_ops.console.pages import asset, last_values
 from mailroom_ops.environment import Environment, aws_says
 from mailroom_ops.errors import InvalidInput, OperatorError
+from mailroom_ops.web.frame import Frame, Link
 from mailroom_ops.web.guard import refused
+from mailroom_ops.web.pages import asset, last_values
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["PAGES", "Console", "Door", "Page"]
 
+HERE = Path(__file__).parent
+TEMPLATES, STATIC = HERE / "templates", HERE / "static"
 HOME = "/console/deliveries"
 STALE = "This page is from before the console was started again."
 
@@ -63,7 +65,7 @@ class Console:
         complain: Callable[[str], object] = sys.stderr.write,
     ) -> None:
         links = (*before, *(Link(page.name, f"/console/{page.path}") for page in PAGES), Link("Gallery", "/gallery"))
-        self.frame = Frame(environment.label, links, folders)
+        self.frame = Frame(environment.label, links, (TEMPLATES, *folders))
         self._desk = PageContext(self.frame, SharedEnvironment.like(environment))
         self._gallery = GalleryPage(templates, self.frame)
         self._complain = complain
@@ -73,7 +75,7 @@ class Console:
         if (found := self._gallery.answer(request)) is not None:
             return found
         match request.path.split("/"):
-            case ["", "console", name] if request.method in ("GET", "HEAD") and (found := asset(name)):
+            case ["", "console", name] if request.method in ("GET", "HEAD") and (found := asset(name, STATIC)):
                 return found
             case ["", "console", *below]:
                 return self._page(request, below)
@@ -133,7 +135,8 @@ class Door:
                 return Response(200, welcome.body, (*welcome.headers, ("set-cookie", cookie)))
         if not self.key.is_held(request, self.port()):
             # The look of this very page gives nothing away.
-            public = asset(request.path.removeprefix("/console/")) if request.path.endswith((".css", ".svg")) else None
+            name = request.path.removeprefix("/console/")
+            public = asset(name, STATIC) if name.endswith((".css", ".svg")) else None
             return public or self.console.frame.page("locked", status=401)
         if request.path == "/":
             return Response(303, headers=(("location", HOME), ("cache-control", "no-store")))

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from mailroom_ops.console.frame import Frame
 from mailroom_ops.console.jobs import Jobs
 from mailroom_ops.environment import Environment
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.stats import HourCache
+from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["Confirmation", "PageContext", "SharedEnvironment", "away", "fields"]

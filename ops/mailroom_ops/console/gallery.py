@@ -13,11 +13,11 @@ from typing import Any
 from minijinja import TemplateError
 
 from mailroom.model.email import Email
-from mailroom_ops.console.frame import Frame
-from mailroom_ops.console.pages import headers, json_answer, last_values, mail_page
 from mailroom_ops.errors import ServiceError
 from mailroom_ops.templates.checks import FALLBACKS, LIMIT, crafts, spam, tool_for_crafts, tool_for_spam
 from mailroom_ops.templates.preview import Gallery
+from mailroom_ops.web.frame import Frame
+from mailroom_ops.web.pages import headers, json_answer, last_values, mail_page
 from mailroom_ops.web.server import Request, Response, refusal
 from mailroom_ops.web.watch import Watcher
 

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import NAME, Lane
 from mailroom_ops.console.context import Confirmation, PageContext, away, fields
-from mailroom_ops.console.pages import headers
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.suppressions import Entry
+from mailroom_ops.web.pages import headers
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]

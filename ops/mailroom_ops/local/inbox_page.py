@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailroom_ops.console.frame import Frame
-from mailroom_ops.console.pages import asset, headers, json_answer, last_values, mail_page
 from mailroom_ops.local.samples import Samples
 from mailroom_ops.sandbox.inbox import Captured, Inbox
+from mailroom_ops.web.frame import Frame
+from mailroom_ops.web.pages import asset, headers, json_answer, last_values, mail_page
 from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["FOLDER", "InboxPage"]

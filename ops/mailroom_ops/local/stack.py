@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from mailroom_ops.cloudformation.intrinsics import TemplateError
 from mailroom_ops.console.console import Console
-from mailroom_ops.console.frame import Link
 from mailroom_ops.environment import Environment
 from mailroom_ops.local.aws_server import Aws
 from mailroom_ops.local.blueprint import Blueprint
@@ -31,6 +30,7 @@ from mailroom_ops.sandbox.reporter import Reporter
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses
 from mailroom_ops.sandbox.smtp import SmtpSandbox
+from mailroom_ops.web.frame import Link
 from mailroom_ops.web.server import Server
 from mailroom_ops.web.watch import Watcher
 

@@ -9,12 +9,10 @@ from typing import Any
 
 import minijinja
 
-from mailroom_ops.console.pages import headers
+from mailroom_ops.web.pages import headers
 from mailroom_ops.web.server import Response
 
 __all__ = ["Frame", "Link"]
-
-TEMPLATES = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +25,16 @@ class Link:
 
 @dataclass(frozen=True)
 class Frame:
-    """Renders a template as a page about one environment; `folders` are where it may be, besides ours."""
+    """Renders templates as pages about one environment; `folders` hold the templates, in order of precedence."""
 
     label: str
     links: Sequence[Link]
-    folders: Sequence[Path] = ()
+    folders: Sequence[Path]
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     _templates: minijinja.Environment = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        load = minijinja.load_from_path([str(folder) for folder in (TEMPLATES, *self.folders)])
+        load = minijinja.load_from_path([str(folder) for folder in self.folders])
         everywhere = {"label": self.label, "links": list(self.links), "csrf": self.token}
         filters = {"iso": _iso, "clock": _clock, "day": _day, "ago": _ago}
         made = minijinja.Environment(

@@ -10,7 +10,6 @@ from mailroom_ops.web.server import Response
 
 __all__ = ["asset", "headers", "json_answer", "last_values", "mail_page"]
 
-STATIC = Path(__file__).with_name("static")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
@@ -25,8 +24,8 @@ PREFERENCE = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re
 HEAD = re.compile(r"<head[^>]*>", re.IGNORECASE)
 
 
-def asset(name: str, folder: Path = STATIC) -> Response | None:
-    """Return a file of the pages, if there is one of this name."""
+def asset(name: str, folder: Path) -> Response | None:
+    """Return a style sheet, script or picture of a folder; None where there is none of this name."""
     path = folder / name
     if path.suffix not in TYPES or path.parent != folder or not path.is_file():
         return None
