@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from bench import artifact
-from mailroom_ops.local.runtime_api import Invocation, Outcome, RuntimeApi
+from mailroom_ops.local.runtime_api import Invocation, InvocationResult, RuntimeApi
 
 __all__ = ["InitFailed", "Process"]
 
@@ -41,7 +41,7 @@ class Process:
         threading.Thread(target=self._watch, daemon=True).start()
         self.init = (self._wait() - started) * 1e3
 
-    def invoke(self, event: bytes) -> tuple[Outcome, float]:
+    def invoke(self, event: bytes) -> tuple[InvocationResult, float]:
         """Run one event; return what came of it and how many milliseconds it took."""
         invocation = Invocation(event, "arn:aws:lambda:eu-west-1:123456789012:function:bench", 30)
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What was sent and what became of it, as the page tells it, from tallies in a real table."""
+"""The deliverability page, with tallies in a real table."""
 
 import re
 import time
@@ -17,7 +17,7 @@ from mailroom_ops.ledger.stats import LIMITS, HourCache
 from mailroom_ops.settings.parameters import Parameters
 from tests.browser import accessible
 from tests.cloud import REGION
-from tests.console.conftest import Look, Served, aws
+from tests.console.client import Client, OpenPage, aws, page_text
 
 PATH = "/console/deliverability"
 Count = Callable[..., None]
@@ -25,9 +25,9 @@ Count = Callable[..., None]
 
 @pytest.fixture
 def count(cloud: str) -> Count:
-    """Write what was counted in the hour that was so many hours ago."""
+    """Write the counts of an hour, which began so many hours ago."""
     dynamodb = aws("dynamodb", cloud)
-    while time.time() % 3600 > 3590:  # no test may begin in one hour and end in the next
+    while time.time() % 3600 > 3590:  # a test must not begin in one hour and end in the next
         time.sleep(0.1)
 
     def write(hours: float = 0, tenant: str = "default", shard: int = 0, **counts: int) -> None:
@@ -47,135 +47,126 @@ def count(cloud: str) -> Count:
 
 
 @pytest.fixture
-def served(served: Served) -> Served:
-    """A console that has read nothing yet."""
-    served.console._desk.hours = HourCache()
-    return served
+def client(client: Client) -> Client:
+    """A client of a console without cached hours."""
+    client.console._context.hours = HourCache()
+    return client
 
 
-def text(served: Served, query: str = "") -> str:
-    """Return what the page says, without its markup."""
-    answer = served.get(f"{PATH}{query}")
-    assert answer.status == 200, answer.text
-    return plain(answer.text)
+def text(client: Client, query: str = "") -> str:
+    return client.text(f"{PATH}{query}")
 
 
-def plain(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]*>", " ", html).split())
+def test_a_period_without_emails_is_stated(client: Client) -> None:
+    assert "No emails in the last 24 hours" in text(client)
+    assert "No emails for acme in the last 7 days" in text(client, "?tenant=acme&since=week")
 
 
-def test_where_nothing_was_sent_the_page_says_so(served: Served) -> None:
-    assert "Nothing was sent in the last 24 hours" in text(served)
-    assert "Nothing was sent for acme in the last 7 days" in text(served, "?tenant=acme&since=week")
-
-
-def test_what_the_functions_counted_is_shown(cloud: str, served: Served) -> None:
+def test_the_counts_of_the_functions_are_shown(cloud: str, client: Client) -> None:
     tally = Tally(Aws(REGION, cloud), "ledger", 16)
     tally.count("acme", "sent", "resend", 200)
     tally.count("acme", "delivered", "resend", 190)
     tally.count("acme", "skipped", "suppressed", 3)
     tally.flush()
-    said = text(served)
-    assert "sent 200" in said
-    assert "delivered 95.0 %" in said
-    assert "skipped 3" in said
-    assert "suppressed skipped not sent, on purpose 3" in said
+    shown = text(client)
+    assert "sent 200" in shown
+    assert "delivered 95.0 %" in shown
+    assert "skipped 3" in shown
+    assert "suppressed skipped deliberately not sent 3" in shown
 
 
-def test_figures_are_held_against_as_long_a_time_before(count: Count, served: Served) -> None:
+def test_figures_are_compared_with_the_period_before(count: Count, client: Client) -> None:
     count(1, sent__resend=150, delivered__resend=147, bounced__resend=3)
     count(30, sent__resend=100, delivered__resend=99, bounced__resend=1)
-    said = text(served)
-    assert "sent 150 +50 %" in said
-    assert "delivered 98.0 % −1.00 points" in said
-    assert "bounced 2.0 % +1.00 points" in said
+    shown = text(client)
+    assert "sent 150 +50 %" in shown
+    assert "delivered 98.0 % −1.00 points" in shown
+    assert "bounced 2.0 % +1.00 points" in shown
 
 
-def test_all_shards_of_an_hour_are_one(count: Count, served: Served) -> None:
+def test_all_shards_of_an_hour_are_added_up(count: Count, client: Client) -> None:
     count(1, shard=3, sent__resend=100)
     count(1, shard=15, sent__resend=20)
-    assert "sent 120" in text(served)
+    assert "sent 120" in text(client)
 
 
-def test_the_table_below_a_chart_says_the_same_as_its_bars(count: Count, served: Served) -> None:
+def test_the_table_below_a_chart_has_the_same_figures_as_its_bars(count: Count, client: Client) -> None:
     count(0, sent__resend=7, sent__ses=5, skipped__expired=2)
-    html = served.get(PATH).text
+    html = client.get(PATH).text
     (table,) = re.findall(r'id="chart-volume".*?<table.*?</table>', html, re.DOTALL)
-    assert plain(table.partition("<thead>")[2]).startswith("UTC resend ses not sent")
-    assert ", so far 7 5 2" in plain(table)
+    assert page_text(table.partition("<thead>")[2]).startswith("UTC resend ses not sent")
+    assert ", so far 7 5 2" in page_text(table)
     (drawing,) = re.findall(r'id="chart-volume".*?</svg>\s*</div>', html, re.DOTALL)
     assert "resend 7\nses 5\nnot sent 2" in drawing
     assert drawing.count('class="s1"') == 2  # in the key, and once drawn
 
 
-def test_the_share_that_a_provider_puts_up_with_is_drawn_and_who_is_over_it_comes_first(
-    count: Count, served: Served
-) -> None:
+def test_limits_are_drawn_and_providers_above_them_come_first(count: Count, client: Client) -> None:
     count(1, sent__resend=1000, delivered__resend=990, bounced__resend=10)
     count(1, sent__ses=200, delivered__ses=180, bounced__ses=20)
-    html = served.get(PATH).text
-    said = plain(html)
-    assert "limit 5 %" in said
-    assert "limit 0.1 %" in said
-    assert "ses: 10.0 % at last, 10.0 % at most" in said
-    assert "ses: under 1,000 mails in 24 hours, too few for a share" in said
-    providers = said.partition("Providers, worst first")[2]
+    html = client.get(PATH).text
+    shown = page_text(html)
+    assert "limit 5 %" in shown
+    assert "limit 0.1 %" in shown
+    assert "ses: 10.0 % now, 10.0 % at most" in shown
+    assert "ses: under 1,000 emails in 24 hours, too few for a share" in shown
+    providers = shown.partition("Providers, worst first")[2]
     assert providers.index("ses 200") < providers.index("resend 1,000")
     assert "20 10.0 % , over the limit" in providers
 
 
-def test_one_bounce_of_a_few_mails_is_no_reason_to_worry(count: Count, served: Served) -> None:
+def test_one_bounce_among_few_emails_is_not_over_the_limit(count: Count, client: Client) -> None:
     count(1, sent__resend=4, delivered__resend=3, bounced__resend=1)
-    said = text(served)
-    assert "bounced 25.0 %" in said
-    assert "over the limit" not in said
+    shown = text(client)
+    assert "bounced 25.0 %" in shown
+    assert "over the limit" not in shown
 
 
-def test_who_reports_nothing_does_not_spoil_the_share_of_those_who_do(count: Count, served: Served) -> None:
+def test_providers_without_reports_are_left_out_of_shares(count: Count, client: Client) -> None:
     count(1, sent__smtp=900, sent__resend=100, delivered__resend=99)
-    said = text(served)
-    assert "delivered 99.0 %" in said
-    assert "smtp tells nothing" in said
-    assert "smtp 900 no reports" in said
+    shown = text(client)
+    assert "delivered 99.0 %" in shown
+    assert "smtp sends no delivery reports" in shown
+    assert "smtp 900 no reports" in shown
 
 
-def test_tenants_come_worst_first_and_lead_to_their_own_figures(count: Count, served: Served) -> None:
+def test_tenants_come_worst_first_and_link_to_their_own_figures(count: Count, client: Client) -> None:
     store = Parameters(Environment("staging"))
     store.write({"senders/acme/auth": '{"from": "a@acme.example"}', "brands/globex": '{"name": "Globex"}'})
     count(1, "acme", sent__resend=300, bounced__resend=30, delivered__resend=270)
     count(1, "globex", sent__resend=900, delivered__resend=900)
     count(1, "default", sent__resend=50, delivered__resend=50)
-    html = served.get(PATH).text
-    tenants = plain(html).partition("Tenants, worst first")[2]
+    html = client.get(PATH).text
+    tenants = page_text(html).partition("Tenants, worst first")[2]
     assert tenants.index("acme 300") < tenants.index("globex 900") < tenants.index("default 50")
     assert 'href="/console/deliverability?tenant=acme&since=day"' in unescape(html)
-    assert "sent 300" in text(served, "?tenant=acme")
+    assert "sent 300" in text(client, "?tenant=acme")
 
 
-def test_many_tenants_are_looked_at_for_a_shorter_time_and_the_page_says_so(
-    count: Count, served: Served, monkeypatch: pytest.MonkeyPatch
+def test_a_table_of_many_tenants_covers_fewer_hours_and_states_it(
+    count: Count, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailroom_ops.console.deliverability.tables.ROWS", 3 * 16 * 2)
+    monkeypatch.setattr("mailroom_ops.console.deliverability.tables.MAX_ROWS_READ", 3 * 16 * 2)
     Parameters(Environment("staging")).write({f"senders/{name}/auth": '{"from": "a@b.example"}' for name in "ab"})
     count(0, "a", sent__resend=1)
     count(1, "a", sent__resend=10)
     count(4, "a", sent__resend=100)
-    said = text(served).partition("Tenants, worst first")[2]
-    assert said.startswith(" of the last 2 hours")
-    assert "a 11 " in said
-    assert "choose one for its 24 hours" in said
+    shown = text(client).partition("Tenants, worst first")[2]
+    assert shown.startswith(" in the last 2 hours")
+    assert "a 11 " in shown
+    assert "Choose one tenant to see all 24 hours" in shown
 
 
-def test_an_hour_that_is_over_is_read_once_and_the_newest_each_time(count: Count, served: Served) -> None:
+def test_past_hours_are_read_once_and_the_newest_each_time(count: Count, client: Client) -> None:
     count(2, sent__resend=10)
-    assert "sent 10" in text(served)
+    assert "sent 10" in text(client)
     count(0, sent__resend=5)
-    count(2, sent__resend=100)  # nobody does: it shows that the hour was not read again
-    assert "sent 15" in text(served)
+    count(2, sent__resend=100)  # never happens; shows that the hour was not read again
+    assert "sent 15" in text(client)
 
 
-def test_what_may_not_be_read_leaves_the_rest_of_the_page(
-    count: Count, served: Served, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_permission_leaves_the_rest_of_the_page(
+    count: Count, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mailroom_ops.errors import ServiceError
 
@@ -184,41 +175,41 @@ def test_what_may_not_be_read_leaves_the_rest_of_the_page(
 
     monkeypatch.setattr(Parameters, "values", refuse)
     count(1, sent__resend=10)
-    said = text(served)
-    assert "sent 10" in said
-    assert "AWS does not let you call GetParametersByPath here." in said
+    shown = text(client)
+    assert "sent 10" in shown
+    assert "AWS does not let you call GetParametersByPath here." in shown
 
 
-def test_a_month_is_told_day_by_day(count: Count, served: Served) -> None:
+def test_a_month_is_shown_day_by_day(count: Count, client: Client) -> None:
     count(24 * 20, sent__resend=70)
     count(24 * 20 + 24, sent__resend=30)
     count(24 * 40, sent__resend=50)
-    said = text(served, "?since=month")
-    assert "sent 100 +100 %" in said
-    assert "The most were 70: " in said
+    shown = text(client, "?since=month")
+    assert "sent 100 +100 %" in shown
+    assert "Peak: 70, " in shown
 
 
 @pytest.mark.parametrize("query", ["?since=year", "?tenant=A+B", "?tenant=%3Cb%3E"])
-def test_what_there_is_not_is_a_sentence(served: Served, query: str) -> None:
-    answer = served.get(PATH + query)
+def test_unknown_parameters_are_an_error_in_one_sentence(client: Client, query: str) -> None:
+    answer = client.get(PATH + query)
     assert answer.status == 400
-    assert "There are" in answer.text or "no name of a tenant" in answer.text
+    assert "Choose from" in answer.text or "not a tenant name" in answer.text
 
 
-def test_a_provider_with_a_strange_name_is_text(count: Count, served: Served) -> None:
+def test_a_provider_name_cannot_be_markup(count: Count, client: Client) -> None:
     count(1, **{"sent__<b>&": 9, "skipped__<i>": 1})
-    html = served.get(f"{PATH}?since=week").text
+    html = client.get(f"{PATH}?since=week").text
     assert "<b>" not in html
     assert "<i>" not in html
 
 
-def test_many_providers_share_a_look(count: Count, served: Served) -> None:
+def test_many_providers_share_a_style(count: Count, client: Client) -> None:
     count(1, **{f"sent__resend.t{number}": 100 + number for number in range(9)})
-    key = plain(served.get(PATH).text.partition('class="key"')[2].partition("</ul>")[0])
+    key = page_text(client.get(PATH).text.partition('class="key"')[2].partition("</ul>")[0])
     assert key.endswith("resend.t4 4 others")
 
 
-def test_the_limits_are_those_of_the_alarms_and_of_the_manual(root: Path) -> None:
+def test_the_limits_are_those_of_the_alarms_and_the_manual(root: Path) -> None:
     resources = loader.load(root / "template.yaml")["Resources"]
     manual = (root / "docs" / "operations.md").read_text()
     for what, alarm in (("bounced", "BounceRateAlarm"), ("complained", "ComplaintRateAlarm")):
@@ -229,12 +220,12 @@ def test_the_limits_are_those_of_the_alarms_and_of_the_manual(root: Path) -> Non
         assert f"SES looks closer at {limit.share * 100:g} %" in manual
 
 
-def test_every_reader_can_use_it(count: Count, served: Served, look: Look) -> None:
+def test_it_is_accessible(count: Count, client: Client, open_page: OpenPage) -> None:
     for hour in range(1, 24, 3):
         count(hour, sent__resend=60, delivered__resend=59, bounced__resend=1, sent__ses=40, delivered__ses=36)
-    page = look(served, bypass_csp=True)
-    page.goto(f"{served.url}{PATH}")
-    expect(page.get_by_role("img", name="Mails an hour")).to_be_visible()
+    page = open_page(client, bypass_csp=True)
+    page.goto(f"{client.url}{PATH}")
+    expect(page.get_by_role("img", name="Emails per hour")).to_be_visible()
     page.locator("#chart-volume summary").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("row", name="UTC resend ses")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Who each tenant's mail is from, and whether its domain is set up: real DNS, a provider's API over HTTP."""
+"""The senders pages: effective senders, and domain checks against a real name server and a provider's HTTP API."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.settings.parameters import Parameters
 from mailroom_ops.settings.tenants import account_values
 from tests.browser import accessible
-from tests.console.conftest import Look, Served
+from tests.console.client import Client, OpenPage
 from tests.nameserver import Zones, nameserver
 
 __all__ = ["nameserver"]
@@ -36,15 +36,8 @@ def settings_of(account: str) -> dict[str, str]:
     return account_values(Parameters(Environment("staging")).values(), account)
 
 
-def text(served: Served, below: str = "") -> str:
-    """Return what the page says, without its markup."""
-    answer = served.get(f"{PATH}{below}")
-    assert answer.status == 200, answer.text
-    return plain(answer.text)
-
-
-def plain(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html.partition("<main")[2])).split())
+def text(client: Client, below: str = "") -> str:
+    return client.text(f"{PATH}{below}")
 
 
 @pytest.fixture
@@ -61,17 +54,17 @@ def resend(cloud: str) -> Iterator[Domain]:
 
 @pytest.fixture
 def silence() -> Iterator[str]:
-    """A port that takes questions and never answers."""
+    """A port that never answers."""
     with socket.socket(type=socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{deaf.getsockname()[1]}"
 
 
-def test_without_a_tenant_the_page_says_how_to_add_one(cloud: str, served: Served) -> None:
-    assert "mailroom tenant add default --from … --env staging" in text(served)
+def test_without_a_tenant_the_page_shows_how_to_add_one(cloud: str, client: Client) -> None:
+    assert "mailroom tenant add default --from … --env staging" in text(client)
 
 
-def test_each_tenant_is_told_with_what_it_borrows(cloud: str, served: Served) -> None:
+def test_each_tenant_is_shown_with_its_inherited_settings(cloud: str, client: Client) -> None:
     put(
         senders__default__auth={"from": "Main <hi@main.example>", "reply_to": "help@main.example"},
         senders__acme__auth={"from": f"Acme <login@{DOMAIN}>"},
@@ -79,140 +72,142 @@ def test_each_tenant_is_told_with_what_it_borrows(cloud: str, served: Served) ->
         brands__acme={"name": "Acme Ltd", "color": "0f766e"},
         webhooks__logto__globex__authorization="Bearer nobody-may-see-this",
     )
-    said = text(served)
-    acme = said.partition("acme Acme Ltd")[2]
+    shown = text(client)
+    acme = shown.partition("acme Acme Ltd")[2]
     assert acme.startswith(
-        " Acme <login@auth.acme.example> replies to help@main.example (as default) through resend (as the stack)"
+        " Acme <login@auth.acme.example> reply to help@main.example (from default) via resend (stack default)"
     )
-    assert "News <news@acme.example> replies to help@main.example (as default) through ses send" in acme
-    assert "globex Main <hi@main.example> (as default)" in said
-    assert "as auth mail Logto, send" in said
-    html = served.get(PATH).text
+    assert "News <news@acme.example> reply to help@main.example (from default) via ses send" in acme
+    assert "globex Main <hi@main.example> (from default)" in shown
+    assert "same as auth mail Logto, send" in shown
+    html = client.get(PATH).text
     assert 'fill="#0f766e"' in html
     assert "nobody-may-see-this" not in html
 
 
-def test_what_is_malformed_is_a_sentence_without_the_value(cloud: str, served: Served) -> None:
+def test_a_malformed_setting_is_explained_without_its_value(cloud: str, client: Client) -> None:
     put(
         senders__acme__auth='{"from": "acme", "replyto": "s3cret"}',
         brands__acme='{"name": "Acme", "color": "<b>"}',
         senders__globex__auth={"from": "a@globex.example", "providers": ["smtp.globex"]},
         **{"providers__smtp.globex__username": "globex"},
     )
-    said = text(served)
-    assert "senders/acme/auth is malformed: it does not know replyto" in said
-    assert "mailroom secrets set senders/acme/auth --env staging" in said
-    assert "brands/acme is malformed: color is not well formed" in said
-    assert "The account smtp.globex is not complete: providers/smtp.globex/host is not set" in said
-    assert "s3cret" not in said
-    assert "<b>" not in served.get(PATH).text
-    assert "not one, so there is no domain" in text(served, "/acme")
+    shown = text(client)
+    assert "senders/acme/auth is malformed: it does not know replyto" in shown
+    assert "mailroom secrets set senders/acme/auth --env staging" in shown
+    assert "brands/acme is malformed: color is not well formed" in shown
+    assert "The account smtp.globex is incomplete: providers/smtp.globex/host is not set" in shown
+    assert "s3cret" not in shown
+    assert "<b>" not in client.get(PATH).text
+    assert "The from-address is malformed, so there is no domain to check." in text(client, "/acme")
 
 
-def test_a_tenant_that_cannot_send_is_told(cloud: str, served: Served) -> None:
+def test_a_tenant_without_a_from_address_is_marked(cloud: str, client: Client) -> None:
     put(brands__acme={"name": "Acme"}, senders__acme__auth={"providers": ["ses"]})
-    assert "It has no from-address, so nothing is sent." in text(served)
+    assert "There is no from-address, so nothing is sent." in text(client)
 
 
-def test_who_is_set_aside_is_named_with_the_way_back(cloud: str, served: Served) -> None:
+def test_a_removed_tenant_is_listed_with_the_command_that_restores_it(cloud: str, client: Client) -> None:
     put(removed__hooli__senders__hooli__auth={"from": "a@hooli.example"})
-    assert "mailroom tenant restore hooli --env staging" in text(served)
-    assert "It is set aside." in text(served, "/hooli")
+    assert "mailroom tenant restore hooli --env staging" in text(client)
+    assert "This tenant is removed." in text(client, "/hooli")
 
 
-def test_nothing_is_asked_before_it_is_wanted(resend: Domain, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dns_and_providers_are_not_asked_before_the_button_is_pressed(
+    resend: Domain, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MAILROOM_RESOLVER", "nowhere")
-    said = text(served, "/acme")
-    assert "resend tells when asked which records it wants" in said
-    assert "not asked DMARC" in said
-    assert f"_dmarc.{DOMAIN} v=DMARC1; p=none" in said
-    assert "mailroom tenant verify acme --env staging" in said
+    shown = text(client, "/acme")
+    assert "resend lists its records when it is checked" in shown
+    assert "not checked DMARC" in shown
+    assert f"_dmarc.{DOMAIN} v=DMARC1; p=none" in shown
+    assert "mailroom tenant verify acme --env staging" in shown
 
 
-def test_records_that_are_live_missing_and_wrong_are_told_apart(
-    resend: Domain, served: Served, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
+def test_live_missing_and_wrong_records_are_distinguished(
+    resend: Domain, client: Client, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mx = next(record for record in resend.records if record.type == "MX")
     spf = next(record for record in resend.records if record.purpose is records.Purpose.SPF)
     zone = f'{records.zone([mx])}\n{spf.name}. 300 IN TXT "v=spf1 -all"\n'
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": zone, **AMAZON}))
-    said = text(served, "/acme?check=1")
-    assert "3 of 4 records are not live" in said
-    assert f"live return path for resend MX {mx.name} 10 {mx.value}" in said
-    assert f"wrong SPF for resend TXT {spf.name} {spf.value} contains v=spf1 -all" in said
-    assert "missing DKIM for resend TXT" in said
-    assert "is missing: add it" in said
-    assert "resend is not verified: not_started" in said
+    shown = text(client, "/acme?check=1")
+    assert "3 of 4 records are not live" in shown
+    assert f"live return path for resend MX {mx.name} 10 {mx.value}" in shown
+    assert f"wrong SPF for resend TXT {spf.name} {spf.value} contains v=spf1 -all" in shown
+    assert "missing DKIM for resend TXT" in shown
+    assert "is missing: add it" in shown
+    assert "resend is not verified: not_started" in shown
 
 
-def test_once_its_lines_are_in_the_zone_all_is_live(
-    resend: Domain, served: Served, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
+def test_the_zone_file_makes_all_records_live(
+    resend: Domain, client: Client, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": "", **AMAZON}))
-    html = served.get(f"{PATH}/acme?check=1").text
+    html = client.get(f"{PATH}/acme?check=1").text
     zone = unescape(re.findall(r"<pre[^>]*>(.*?)</pre>", html, re.DOTALL)[0])
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": f"{zone}\n", **AMAZON}))
-    said = text(served, "/acme?check=1")
-    assert "All records are live, but it is not ready" in said
-    assert "resend is not verified yet: not_started" in said
+    shown = text(client, "/acme?check=1")
+    assert "All records are live, but the domain is not ready" in shown
+    assert "resend is not verified yet: not_started" in shown
     registrar = load("resend", Environment("staging"), settings_of("resend"))
     assert registrar
     registrar.verify(resend)
-    assert "Ready: all records are live" in text(served, "/acme?check=1")
+    assert "Ready: all records are live" in text(client, "/acme?check=1")
 
 
-def test_a_domain_that_a_provider_of_the_chain_does_not_know_is_not_ready(
-    resend: Domain, served: Served, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
+def test_a_domain_unknown_to_a_provider_of_the_chain_is_not_ready(
+    resend: Domain, client: Client, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(senders__acme__auth={"from": f"Acme <login@{DOMAIN}>", "providers": ["ses"]})
     live = records.zone([records.dmarc_record(DOMAIN)])
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": f"{live}\n"}))
-    said = text(served, "/acme?check=1")
-    assert "it is not ready" in said
-    assert "ses is not registered there." in said
+    shown = text(client, "/acme?check=1")
+    assert "not ready" in shown
+    assert "ses is not registered there." in shown
 
 
-def test_a_provider_that_refuses_is_a_sentence(
-    resend: Domain, served: Served, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
+def test_a_refusal_of_a_provider_is_shown_in_one_sentence(
+    resend: Domain, client: Client, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": "", **AMAZON}))
     put(providers__resend__api_key="re_somebody_elses")
-    said = text(served, "/acme?check=1")
-    assert "Resend does not know the key in providers/resend/api_key" in said
-    assert "re_somebody" not in said
+    shown = text(client, "/acme?check=1")
+    assert "Resend does not know the key in providers/resend/api_key" in shown
+    assert "re_somebody" not in shown
 
 
-def test_dns_that_is_silent_is_not_waited_for_forever(
-    resend: Domain, served: Served, silence: str, monkeypatch: pytest.MonkeyPatch
+def test_a_check_ends_when_dns_does_not_answer(
+    resend: Domain, client: Client, silence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAILROOM_RESOLVER", silence)
     monkeypatch.setattr("mailroom_ops.domains.dns.QUERY_TIMEOUT_SECONDS", 0.2)
-    said = text(served, "/acme?check=1")
-    assert "not known DMARC" in said
-    assert "DNS does not answer" in said
+    shown = text(client, "/acme?check=1")
+    assert "not known DMARC" in shown
+    assert "DNS does not answer" in shown
     monkeypatch.setattr("mailroom_ops.domains.dns.QUERY_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr("mailroom_ops.console.senders.PATIENCE", 0.1)
-    assert "did not answer within" in text(served, "/acme?check=1")
+    monkeypatch.setattr("mailroom_ops.console.senders.CHECK_TIMEOUT_SECONDS", 0.1)
+    assert "did not answer within" in text(client, "/acme?check=1")
 
 
-def test_a_tenant_without_a_domain_leads_to_the_default(cloud: str, served: Served) -> None:
+def test_a_tenant_without_a_domain_links_to_the_default(cloud: str, client: Client) -> None:
     put(brands__acme={"name": "Acme"})
-    assert "That of default counts." in text(served, "/acme")
+    assert "It uses that of default ." in text(client, "/acme")
 
 
 @pytest.mark.parametrize("below", ["/nobody", "/acme/more", "/%2e%2e"])
-def test_what_there_is_not_is_told_so(cloud: str, served: Served, below: str) -> None:
-    assert served.get(PATH + below).status == 404
+def test_an_unknown_tenant_is_not_found(cloud: str, client: Client, below: str) -> None:
+    assert client.get(PATH + below).status == 404
 
 
-def test_every_reader_can_use_it(
-    resend: Domain, served: Served, look: Look, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
+def test_it_is_accessible(
+    resend: Domain, client: Client, open_page: OpenPage, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(brands__acme={"name": "Acme", "color": "#0f766e"}, brands__globex="[]")
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": "", **AMAZON}))
-    page = look(served, bypass_csp=True, permissions=["clipboard-read", "clipboard-write"])
+    page = open_page(client, bypass_csp=True, permissions=["clipboard-read", "clipboard-write"])
     for path in ("", "/acme?check=1"):
-        page.goto(f"{served.url}{PATH}{path}")
+        page.goto(f"{client.url}{PATH}{path}")
         accessible(page)
     expect(page.get_by_text("4 of 4 records are not live")).to_be_visible()
     page.get_by_role("button", name="Copy the value of SPF TXT").focus()

@@ -1,4 +1,4 @@
-"""Who gets no more mail, on a page: found, added, removed, taken over and taken along."""
+"""The suppressions pages: list, search, add, remove, import and export."""
 
 import re
 import time
@@ -13,10 +13,10 @@ from mailroom.model.kinds import Lane
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import LedgerQueries
 from tests.browser import accessible
-from tests.console.conftest import KEY, Look, Served, aws
-from tests.console.test_queues_page import text
+from tests.console.client import Client, OpenPage, aws, page_text
+from tests.factories import KEY
 
-HERE = "/console/suppressions"
+PATH = "/console/suppressions"
 
 
 @pytest.fixture
@@ -28,52 +28,52 @@ def add(queries: LedgerQueries, address: str, tenant: str = "default", cause: Ca
     suppressions.add(queries, tenant, address, {Lane.CODES: 7, Lane.NOTICES: 180}, cause)
 
 
-def shown(html: str) -> list[str]:
+def addresses(html: str) -> list[str]:
     """Return the addresses in a page, in its order."""
     return [unescape(found) for found in re.findall(r'class="address">([^<]*)<', html)]
 
 
-def test_the_newest_come_first_fifty_a_page(queries: LedgerQueries, served: Served) -> None:
+def test_the_newest_come_first_fifty_a_page(queries: LedgerQueries, client: Client) -> None:
     for number in range(60):
         add(queries, f"reader{number:02}@example.com")
 
-    first = served.get(HERE).text
-    second = served.get(unescape(re.findall(r'class="more" href="([^"]+)"', first)[0])).text
+    first = client.get(PATH).text
+    second = client.get(unescape(re.findall(r'class="more" href="([^"]+)"', first)[0])).text
 
     newest = [f"reader{number:02}@example.com" for number in reversed(range(60))]
-    assert shown(first) == newest[:50]
-    assert shown(second) == newest[50:]
-    assert "That is all." in text(second)
+    assert addresses(first) == newest[:50]
+    assert addresses(second) == newest[50:]
+    assert "End of list." in page_text(second)
     in_a_week = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 7 * 86400))
-    assert f"reader59@example.com default bounce {in_a_week}" in text(first)
+    assert f"reader59@example.com default bounce {in_a_week}" in page_text(first)
     assert "operator" in first
 
 
-def test_a_longer_list_is_looked_at_in_portions_of_which_none_is_lost(
-    queries: LedgerQueries, served: Served, monkeypatch: pytest.MonkeyPatch
+def test_a_long_list_is_sorted_in_portions_and_none_is_left_out(
+    queries: LedgerQueries, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailroom_ops.console.suppressions.LOOKED_AT", 4)
-    monkeypatch.setattr("mailroom_ops.console.suppressions.SHOWN", 3)
+    monkeypatch.setattr("mailroom_ops.console.suppressions.SORT_SIZE", 4)
+    monkeypatch.setattr("mailroom_ops.console.suppressions.PAGE_SIZE", 3)
     for number in range(10):
         add(queries, f"reader{number}@example.com", cause=Cause.BOUNCE if number % 2 else Cause.COMPLAINT)
-    for path, wanted in ((HERE, range(10)), (f"{HERE}?cause=bounce", range(1, 10, 2))):
-        seen, page = [], served.get(path).text
-        assert "The list is longer" in page
-        seen += shown(page)
+    for path, numbers in ((PATH, range(10)), (f"{PATH}?cause=bounce", range(1, 10, 2))):
+        seen, page = [], client.get(path).text
+        assert "The list is long" in page
+        seen += addresses(page)
         while following := re.findall(r'class="more" href="([^"]+)"', page):
-            page = served.get(unescape(following[0])).text
-            seen += shown(page)
-        assert sorted(seen) == [f"reader{number}@example.com" for number in wanted]
+            page = client.get(unescape(following[0])).text
+            seen += addresses(page)
+        assert sorted(seen) == [f"reader{number}@example.com" for number in numbers]
 
 
-def test_it_is_filtered_by_tenant_and_cause_and_exported_so(queries: LedgerQueries, served: Served) -> None:
+def test_the_filter_by_tenant_and_cause_applies_to_list_and_export(queries: LedgerQueries, client: Client) -> None:
     add(queries, "a@example.com", "acme")
     add(queries, "b@example.com", "acme", Cause.COMPLAINT)
     add(queries, "c@example.com")
-    assert shown(served.get(f"{HERE}?tenant=acme&cause=complaint").text) == ["b@example.com"]
-    assert len(shown(served.get(f"{HERE}?tenant=acme").text)) == 2
-    assert "Nobody is, of this tenant" in served.get(f"{HERE}?tenant=nobody").text
-    file = served.get(f"{HERE}/list.csv?tenant=acme&cause=bounce")
+    assert addresses(client.get(f"{PATH}?tenant=acme&cause=complaint").text) == ["b@example.com"]
+    assert len(addresses(client.get(f"{PATH}?tenant=acme").text)) == 2
+    assert "No suppressed address matches this filter." in client.get(f"{PATH}?tenant=nobody").text
+    file = client.get(f"{PATH}/list.csv?tenant=acme&cause=bounce")
     assert file.headers["content-disposition"] == 'attachment; filename="suppressions-staging-acme-bounce.csv"'
     assert file.headers["content-type"] == "text/csv; charset=utf-8"
     lines = file.text.splitlines()
@@ -81,22 +81,22 @@ def test_it_is_filtered_by_tenant_and_cause_and_exported_so(queries: LedgerQueri
     assert [line.split(",")[:3] for line in lines[1:]] == [["acme", "a@example.com", "bounce"]]
 
 
-def test_an_address_is_found_for_every_tenant_and_is_in_no_url(queries: LedgerQueries, served: Served) -> None:
+def test_an_address_is_found_for_every_tenant_and_is_in_no_url(queries: LedgerQueries, client: Client) -> None:
     for tenant in ("acme", "default"):
         add(queries, "Ada@Example.com", tenant)
     add(queries, "other@example.com")
-    found = served.post(HERE, what="ada@example.com").text
-    assert shown(found) == ["Ada@Example.com"] * 2
+    found = client.post(PATH, what="ada@example.com").text
+    assert addresses(found) == ["Ada@Example.com"] * 2
     assert not [link for link in re.findall(r'(?:href|action)="([^"]+)"', found) if "ada" in link.lower()]
-    assert "It is not suppressed for any tenant." in served.post(HERE, what="nobody@example.com").text
-    wrong = served.post(HERE, what="no address")
+    assert "This address is not suppressed for any tenant." in client.post(PATH, what="nobody@example.com").text
+    wrong = client.post(PATH, what="no address")
     assert wrong.status == 400
-    assert "That is not one address." in text(wrong.text)
+    assert "That is not one address." in page_text(wrong.text)
     assert 'value="no address"' in wrong.text
 
 
-def test_one_is_added_for_as_long_as_its_cause_has_it_or_as_is_said(
-    queries: LedgerQueries, served: Served, cloud: str
+def test_an_address_is_added_for_the_period_of_its_cause_or_as_entered(
+    queries: LedgerQueries, client: Client, cloud: str
 ) -> None:
     policy = '{"bounce": {"codes": 3}}'
     aws("ssm", cloud).put_parameter(Name="/mailroom/staging/suppression/acme", Value=policy, Type="String")
@@ -108,72 +108,76 @@ def test_one_is_added_for_as_long_as_its_cause_has_it_or_as_is_said(
     )
     for number, (values, days) in enumerate(cases):
         values = {"address": f"reader{number}@example.com", **values}
-        asked = served.post(f"{HERE}/add", **values)
-        assert f"Suppress reader{number}@example.com?" in text(asked.text)
+        confirmation = client.post(f"{PATH}/add", **values)
+        assert f"Suppress reader{number}@example.com?" in page_text(confirmation.text)
         assert list(suppressions.find(queries, values["address"])) == []
-        again = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text))
-        added = served.ask("POST", f"{HERE}/add", urlencode({name: unescape(value) for name, value in again.items()}))
-        assert (added.status, added.headers["location"]) == (303, f"{HERE}?done=added")
-        (one,) = suppressions.find(queries, values["address"])
-        ends = [(end.timestamp() - time.time()) / 86400 if end else 0 for end in (one.codes_until, one.notices_until)]
+        again = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', confirmation.text))
+        added = client.ask("POST", f"{PATH}/add", urlencode({name: unescape(value) for name, value in again.items()}))
+        assert (added.status, added.headers["location"]) == (303, f"{PATH}?done=added")
+        (entry,) = suppressions.find(queries, values["address"])
+        ends = [
+            (end.timestamp() - time.time()) / 86400 if end else 0 for end in (entry.codes_until, entry.notices_until)
+        ]
         assert ends == pytest.approx(days, abs=0.01)
-        assert (one.tenant, one.cause) == (values["tenant"], values["cause"])
-    assert "It is on the list." in served.get(f"{HERE}?done=added").text
+        assert (entry.tenant, entry.cause) == (values["tenant"], values["cause"])
+    assert "The address is suppressed." in client.get(f"{PATH}?done=added").text
 
 
-def test_what_is_typed_wrong_is_said_beside_the_form_and_kept(served: Served) -> None:
+def test_wrong_input_is_explained_beside_the_form_and_kept(client: Client) -> None:
     good = {"address": "ada@example.com", "tenant": "acme", "cause": "bounce", "codes": "3", "notices": "0"}
     for name, value, sentence in (
         ("address", "<nobody>", "That is not one address."),
         ("tenant", "A cme", "That is not the name of a tenant."),
         ("cause", "spite", "There is no cause"),
-        ("codes", "soon", "That is no number of days."),
-        ("codes", "nan", "That is no number of days."),
-        ("notices", "99999", "That is no number of days."),
-        ("codes", "0", "That keeps nothing back."),
+        ("codes", "soon", "This is not a number of days."),
+        ("codes", "nan", "This is not a number of days."),
+        ("notices", "99999", "This is not a number of days."),
+        ("codes", "0", "This suppresses nothing."),
     ):
-        answer = served.post(f"{HERE}/add", **good | {name: value})
+        answer = client.post(f"{PATH}/add", **good | {name: value})
         assert answer.status == 400
-        assert sentence in text(answer.text)
+        assert sentence in page_text(answer.text)
         for kept in ({**good, name: value}[field] for field in ("address", "tenant", "codes", "notices")):
             assert f'value="{kept}"' in unescape(answer.text)
-    assert served.get(f"{HERE}?tenant=A%20cme").status == 400
-    assert 'value="A cme"' in served.get(f"{HERE}?tenant=A%20cme").text
+    assert client.get(f"{PATH}?tenant=A%20cme").status == 400
+    assert 'value="A cme"' in client.get(f"{PATH}?tenant=A%20cme").text
     for path in ("?cause=spite", "?after=x", "?start=-1", "?start=x", "/list.csv?tenant=A", "/remove", "/nowhere"):
-        assert served.get(f"{HERE}{path}").status in (400, 404), path
-    assert served.post(f"{HERE}/remove", address="nobody").status == 400
+        assert client.get(f"{PATH}{path}").status in (400, 404), path
+    assert client.post(f"{PATH}/remove", address="nobody").status == 400
 
 
-def test_one_is_removed_after_a_yes(queries: LedgerQueries, served: Served) -> None:
+def test_a_suppression_is_removed_after_confirmation(queries: LedgerQueries, client: Client) -> None:
     add(queries, "ada@example.com", "acme")
     values = {"address": "ada@example.com", "tenant": "acme"}
-    asked = served.post(f"{HERE}/remove", **values)
-    assert "Let ada@example.com have mail again?" in text(asked.text)
+    confirmation = client.post(f"{PATH}/remove", **values)
+    assert "Remove the suppression of ada@example.com?" in page_text(confirmation.text)
     assert len(list(suppressions.find(queries, "ada@example.com"))) == 1
-    assert served.post(f"{HERE}/remove", **values, confirmed="production").status == 200
-    assert served.post(f"{HERE}/remove", **values, confirmed="staging").status == 303
+    assert client.post(f"{PATH}/remove", **values, confirmed="production").status == 200
+    assert client.post(f"{PATH}/remove", **values, confirmed="staging").status == 303
     assert list(suppressions.find(queries, "ada@example.com")) == []
 
 
-def test_a_list_is_pasted_and_a_fault_in_it_is_named_by_line(queries: LedgerQueries, served: Served) -> None:
+def test_a_list_is_imported_and_its_errors_are_named_by_line(queries: LedgerQueries, client: Client) -> None:
     bad = "email\na@example.com\nnobody\n"
-    refused = served.post(f"{HERE}/import", tenant="acme", csv=bad)
+    refused = client.post(f"{PATH}/import", tenant="acme", csv=bad)
     assert refused.status == 400
-    assert "line 3: the address is invalid" in text(refused.text)
+    assert "line 3: the address is invalid" in page_text(refused.text)
     assert "a@example.com\nnobody" in refused.text
     good = "address,cause\na@example.com,complaint\nb@example.com,\n"
-    asked = served.post(f"{HERE}/import", tenant="acme", csv=good)
-    assert "Suppress 2 addresses? They get no more mail of acme." in text(asked.text)
-    assert served.post(f"{HERE}/import", tenant="acme", csv=good, confirmed="staging").status == 303
-    assert {one.address for one in suppressions.entries(queries, "acme")} == {"a@example.com", "b@example.com"}
-    long = served.post(f"{HERE}/import", tenant="acme", csv="email\n" + "a@example.com\n" * 1001)
-    assert "mailroom suppressions import" in text(long.text)
-    assert served.post(f"{HERE}/import", tenant="acme", csv="").status == 400
+    confirmation = client.post(f"{PATH}/import", tenant="acme", csv=good)
+    assert "Suppress 2 addresses? Tenant acme sends no more email to them." in page_text(confirmation.text)
+    assert client.post(f"{PATH}/import", tenant="acme", csv=good, confirmed="staging").status == 303
+    assert {entry.address for entry in suppressions.entries(queries, "acme")} == {"a@example.com", "b@example.com"}
+    long = client.post(f"{PATH}/import", tenant="acme", csv="email\n" + "a@example.com\n" * 1001)
+    assert "mailroom suppressions import" in page_text(long.text)
+    assert client.post(f"{PATH}/import", tenant="acme", csv="").status == 400
 
 
-def test_an_operator_adds_and_removes_one_in_the_browser(queries: LedgerQueries, served: Served, look: Look) -> None:
+def test_an_operator_adds_and_removes_an_address_in_the_browser(
+    queries: LedgerQueries, client: Client, open_page: OpenPage
+) -> None:
     add(queries, f"{'a' * 60}@{'long-' * 10}domain.example.com", "northwind-traders")
-    page = look(served, 360, bypass_csp=True)
+    page = open_page(client, 360, bypass_csp=True)
     page.get_by_role("link", name="Suppressions").click()
     page.get_by_role("link", name="Add an address").click()
     page.get_by_label("Address").fill("nobody")
@@ -182,10 +186,10 @@ def test_an_operator_adds_and_removes_one_in_the_browser(queries: LedgerQueries,
     accessible(page)
     page.get_by_label("Address").fill("ada@example.com")
     page.get_by_role("button", name="Suppress …").click()
-    page.get_by_role("button", name="Suppress it").click()
-    expect(page.get_by_role("status")).to_have_text("It is on the list.")
+    page.get_by_role("button", name="Suppress", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text("The address is suppressed.")
     expect(page.locator(".address")).to_have_count(2)
     accessible(page)
     page.get_by_role("button", name="Remove ada@example.com").click()
-    page.get_by_role("button", name="Take it off the list").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator(".address")).to_have_count(1)

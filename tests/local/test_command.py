@@ -1,4 +1,4 @@
-"""`python -m mailroom_ops.local`, which is what `make run` runs: how it starts, what it says, how it ends."""
+"""The command of `make run`, `python -m mailroom_ops.local`: its start, output, errors and end."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def run(root: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess
 
 
 class Command:
-    """The command while it runs; `lines` are those up to the one that says it is ready."""
+    """The running command; `lines` is its output up to the line `ready`."""
 
     def __init__(self, root: Path, **more: str) -> None:
         self.process = subprocess.Popen(
@@ -64,12 +64,12 @@ class Command:
 
 
 def family_of(process: int) -> set[int]:
-    """Return a process and all below it."""
-    found = {process}
+    """Return a process and its descendants."""
+    family = {process}
     parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family
 
 
 def _parent(path: Path) -> int:
@@ -105,7 +105,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc 
 
 @needs_proc
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_starts_says_ready_and_stops_leaving_no_process(root: Path, how: signal.Signals) -> None:
+def test_it_starts_prints_ready_and_stops_without_leaving_processes(root: Path, how: signal.Signals) -> None:
     with started(root) as command:
         assert command.lines[-1].startswith("ready http://127.0.0.1:")
         assert any("AWS" in line and "http://127.0.0.1:" in line for line in command.lines)
@@ -136,7 +136,7 @@ def test_it_can_be_stopped_while_it_starts(root: Path) -> None:
 
 
 @needs_proc
-def test_nothing_is_left_even_when_it_is_killed(root: Path) -> None:
+def test_a_killed_stack_leaves_no_process(root: Path) -> None:
     with started(root) as command:
         family = command.family()
 
@@ -148,26 +148,28 @@ def test_nothing_is_left_even_when_it_is_killed(root: Path) -> None:
             time.sleep(0.02)
 
 
-def test_a_taken_port_is_named_with_what_to_do(root: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+def test_a_port_in_use_is_an_error_with_the_next_step(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
 
         done = run(root, PORT=port)
 
     assert done.returncode == 1
-    assert done.stderr == f"port {port} is taken: stop what listens there, or choose another: PORT=3001 make run\n"
+    assert (
+        done.stderr == f"port {port} is in use: stop the process that uses it, or choose another: PORT=3001 make run\n"
+    )
 
 
 @pytest.mark.parametrize("port", ["three", "-1", "65536", "3000.5", "٣"])
-def test_a_port_that_is_none_is_refused_with_what_to_do(root: Path, port: str) -> None:
+def test_a_malformed_port_is_an_error_with_the_next_step(root: Path, port: str) -> None:
     done = run(root, PORT=port)
 
     assert done.returncode == 2
-    assert "give a number from 1 to 65535" in done.stderr
+    assert "use a number from 1 to 65535" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_provider_is_refused_with_the_known_ones(root: Path) -> None:
+def test_an_unknown_provider_is_an_error_with_the_known_ones(root: Path) -> None:
     done = run(root, MAILROOM_PROVIDER="pigeon")
 
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""One function, run as Lambda runs it, under AWS's runtime client and under our own."""
+"""One function, run as by Lambda, under AWS's runtime client and under ours."""
 
 import json
 import os
@@ -10,38 +10,38 @@ from typing import Any
 import pytest
 
 from mailroom_ops.local.functions import Function
-from mailroom_ops.local.runtime_api import Outcome
-from tests.local.conftest import HANDLER, Workshop
+from mailroom_ops.local.runtime_api import InvocationResult
+from tests.local.project import HANDLER, FunctionFactory
 
 
-def call(function: Function, **event: Any) -> Outcome:
+def call(function: Function, **event: Any) -> InvocationResult:
     return function.invoke(json.dumps(event).encode())
 
 
-def value(outcome: Outcome) -> Any:
-    assert not outcome.failed, outcome.payload
-    return json.loads(outcome.payload)
+def value(result: InvocationResult) -> Any:
+    assert not result.failed, result.payload
+    return json.loads(result.payload)
 
 
-def error(outcome: Outcome) -> Any:
-    assert outcome.failed, outcome.payload
-    return json.loads(outcome.payload)
+def error(result: InvocationResult) -> Any:
+    assert result.failed, result.payload
+    return json.loads(result.payload)
 
 
-def test_an_event_goes_in_and_an_answer_comes_out(workshop: Workshop) -> None:
-    function = workshop.function(timeout=10)
+def test_a_function_gets_the_event_and_context_and_returns_a_result(factory: FunctionFactory) -> None:
+    function = factory.function(timeout=10)
 
     answer = value(call(function, word="Grüße", none=None))
 
     assert answer["event"] == {"word": "Grüße", "none": None}
     context = answer["context"]
-    assert context["arn"].endswith(":function:workshop")
-    assert (context["name"], context["memory"]) == ("workshop", "512")
-    assert 0 < context["left"] <= 10_000
+    assert context["arn"].endswith(":function:sample")
+    assert (context["name"], context["memory"]) == ("sample", "512")
+    assert 0 < context["remaining"] <= 10_000
 
 
-def test_each_event_has_its_own_id_and_one_process_serves_many(workshop: Workshop) -> None:
-    function = workshop.function()
+def test_one_process_runs_many_events_each_with_an_id_of_its_own(factory: FunctionFactory) -> None:
+    function = factory.function()
 
     answers = [value(call(function)) for _ in range(5)]
 
@@ -49,8 +49,8 @@ def test_each_event_has_its_own_id_and_one_process_serves_many(workshop: Worksho
     assert len({answer["pid"] for answer in answers}) == 1
 
 
-def test_an_exception_is_described_as_lambda_does_and_the_process_lives_on(workshop: Workshop) -> None:
-    function = workshop.function()
+def test_an_exception_is_described_as_by_lambda_and_the_process_stays(factory: FunctionFactory) -> None:
+    function = factory.function()
     before = value(call(function))["pid"]
 
     failure = error(call(function, do="raise"))
@@ -60,15 +60,15 @@ def test_an_exception_is_described_as_lambda_does_and_the_process_lives_on(works
     assert value(call(function))["pid"] == before
 
 
-def test_an_answer_that_is_not_json_is_an_error_of_the_function(workshop: Workshop) -> None:
-    function = workshop.function()
+def test_a_result_that_is_not_json_is_an_error_of_the_function(factory: FunctionFactory) -> None:
+    function = factory.function()
 
     assert "errorMessage" in error(call(function, do="unserializable"))
     value(call(function))
 
 
-def test_a_process_that_exits_is_reported_and_replaced(workshop: Workshop) -> None:
-    function = workshop.function()
+def test_a_process_that_exits_is_reported_and_replaced(factory: FunctionFactory) -> None:
+    function = factory.function()
     before = value(call(function))["pid"]
 
     failure = error(call(function, do="exit"))
@@ -78,8 +78,8 @@ def test_a_process_that_exits_is_reported_and_replaced(workshop: Workshop) -> No
     assert value(call(function))["pid"] != before
 
 
-def test_a_process_that_is_killed_while_it_waits_is_replaced(workshop: Workshop) -> None:
-    function = workshop.function()
+def test_an_idle_process_that_is_killed_is_replaced(factory: FunctionFactory) -> None:
+    function = factory.function()
     before = value(call(function))["pid"]
 
     os.kill(before, signal.SIGKILL)
@@ -88,8 +88,8 @@ def test_a_process_that_is_killed_while_it_waits_is_replaced(workshop: Workshop)
     assert value(answers[1])["pid"] != before
 
 
-def test_a_function_that_takes_too_long_is_ended_and_the_next_event_gets_a_new_process(workshop: Workshop) -> None:
-    function = workshop.function(timeout=1)
+def test_a_timeout_kills_the_process_and_the_next_event_gets_a_new_one(factory: FunctionFactory) -> None:
+    function = factory.function(timeout=1)
     before = value(call(function))["pid"]
 
     failure = error(call(function, do="hang"))
@@ -101,8 +101,8 @@ def test_a_function_that_takes_too_long_is_ended_and_the_next_event_gets_a_new_p
         os.kill(before, 0)
 
 
-def test_two_events_at_a_time_get_two_processes(workshop: Workshop, tmp_path: Path) -> None:
-    function = workshop.function(concurrency=2)
+def test_two_concurrent_events_get_two_processes(factory: FunctionFactory, tmp_path: Path) -> None:
+    function = factory.function(concurrency=2)
     mine, theirs = str(tmp_path / "one"), str(tmp_path / "two")
     pids: list[int] = []
 
@@ -118,16 +118,16 @@ def test_two_events_at_a_time_get_two_processes(workshop: Workshop, tmp_path: Pa
     assert len(set(pids)) == 2
 
 
-def test_what_a_function_prints_is_kept_line_by_line(workshop: Workshop) -> None:
-    function = workshop.function()
+def test_the_output_of_a_function_is_kept_line_by_line(factory: FunctionFactory) -> None:
+    function = factory.function()
 
-    outcome = call(function, do="say", text='one\ntwo – drei\n{"message": "three"}')
+    result = call(function, do="say", text='one\ntwo – drei\n{"message": "three"}')
 
-    assert workshop.logs.lines() == ["loaded", "one", "two – drei", '{"message": "three"}']
-    first, *_, last = outcome.log.splitlines()
+    assert factory.logs.lines() == ["loaded", "one", "two – drei", '{"message": "three"}']
+    first, *_, last = result.log.splitlines()
     assert first.startswith("START RequestId: ")
     assert last.startswith("END RequestId: ")
-    assert "two – drei" in outcome.log
+    assert "two – drei" in result.log
 
 
 @pytest.mark.parametrize(
@@ -139,24 +139,22 @@ def test_what_a_function_prints_is_kept_line_by_line(workshop: Workshop) -> None
         pytest.param("import os; os._exit(4)", "Runtime.ExitError", id="exits"),
     ],
 )
-def test_code_that_does_not_load_is_an_error_that_says_why_until_it_is_mended(
-    workshop: Workshop, code: str, kind: str
-) -> None:
-    function = workshop.function(code)
+def test_code_that_does_not_load_is_an_error_until_it_is_fixed(factory: FunctionFactory, code: str, kind: str) -> None:
+    function = factory.function(code)
 
     failure = error(call(function))
 
     names = {"ImportModuleError": ("ModuleNotFoundError",), "HandlerNotFound": ("AttributeError",)}.get(kind, ())
     assert failure["errorType"].endswith((kind, *names))
 
-    (workshop.folder / "app.py").write_text(HANDLER)
+    (factory.folder / "app.py").write_text(HANDLER)
     function.restart()
 
     assert value(call(function))["version"] == 1
 
 
-def test_a_restart_lets_the_current_event_end_and_runs_the_next_on_new_code(workshop: Workshop, tmp_path: Path) -> None:
-    function = workshop.function(concurrency=1)
+def test_a_restart_finishes_the_current_event_and_loads_new_code(factory: FunctionFactory, tmp_path: Path) -> None:
+    function = factory.function(concurrency=1)
     value(call(function))
     mine, theirs = tmp_path / "one", tmp_path / "two"
     ended: list[Any] = []
@@ -167,7 +165,7 @@ def test_a_restart_lets_the_current_event_end_and_runs_the_next_on_new_code(work
     while not mine.exists():
         threading.Event().wait(0.01)
 
-    (workshop.folder / "app.py").write_text(HANDLER.replace('"version": 1', '"version": 2'))
+    (factory.folder / "app.py").write_text(HANDLER.replace('"version": 1', '"version": 2'))
     function.restart()
     assert value(call(function))["version"] == 2
     theirs.touch()
@@ -177,8 +175,8 @@ def test_a_restart_lets_the_current_event_end_and_runs_the_next_on_new_code(work
     assert value(call(function))["version"] == 2
 
 
-def test_stopping_leaves_no_process(workshop: Workshop) -> None:
-    function = workshop.function()
+def test_stopping_leaves_no_process(factory: FunctionFactory) -> None:
+    function = factory.function()
     pid = value(call(function))["pid"]
 
     function.stop()

@@ -11,7 +11,7 @@ import pytest
 from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.gateway import Gateway, Route, Throttle, to_response
 from mailroom_ops.local.logs import Logs
-from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.local.runtime_api import InvocationResult
 from tests.running import Answer
 from tests.serving import ask, send_raw, serving
 
@@ -26,9 +26,9 @@ ROUTES = [
 
 @dataclass
 class Endpoint:
-    """An HTTP API in front of functions that return `outcome`; keeps their events and the gateway's reports."""
+    """An HTTP API in front of functions that return `result`; keeps their events and the gateway's reports."""
 
-    outcome: Outcome = field(default_factory=lambda: Outcome(b'{"statusCode": 204}'))
+    result: InvocationResult = field(default_factory=lambda: InvocationResult(b'{"statusCode": 204}'))
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     reports: list[Mapping[str, str]] = field(default_factory=list)
     port: int = 0
@@ -36,9 +36,9 @@ class Endpoint:
     def gateway(self, throttle: tuple[float, float] = (0, 0)) -> Gateway:
         return Gateway(ROUTES, throttle, self.invoke, self.reports.append)
 
-    def invoke(self, name: str, event: bytes) -> Outcome:
+    def invoke(self, name: str, event: bytes) -> InvocationResult:
         self.calls.append((name, json.loads(event)))
-        return self.outcome
+        return self.result
 
     @property
     def event(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def test_a_repeated_header_arrives_joined(endpoint: Endpoint) -> None:
 
 def test_the_functions_result_becomes_the_response(endpoint: Endpoint) -> None:
     headers = {"content-type": "text/plain", "x-number": 3}
-    endpoint.outcome = Outcome(
+    endpoint.result = InvocationResult(
         json.dumps({"statusCode": 422, "headers": headers, "body": "Grüße", "cookies": ["a=1", "b=2"]}).encode()
     )
 
@@ -184,7 +184,7 @@ def test_a_functions_result_is_read_as_api_gateway_reads_it(payload: Any, status
 
 
 def test_a_failed_function_is_a_500_without_its_message(endpoint: Endpoint) -> None:
-    endpoint.outcome = Outcome.failure("ValueError", "a secret")
+    endpoint.result = InvocationResult.failure("ValueError", "a secret")
 
     answer = endpoint.ask("POST", "/only")
 
@@ -210,7 +210,7 @@ def test_event_response_and_report_have_the_same_request_id(endpoint: Endpoint) 
 
 
 def test_head_reaches_the_function_and_gets_no_body(endpoint: Endpoint) -> None:
-    endpoint.outcome = Outcome(b'{"statusCode": 405, "body": "Use POST."}')
+    endpoint.result = InvocationResult(b'{"statusCode": 405, "body": "Use POST."}')
 
     answer = endpoint.ask("HEAD", "/things/one")
 

@@ -1,4 +1,4 @@
-"""Lambda's Invoke API, spoken to by boto3 as an auth service would."""
+"""Lambda's Invoke API, called with boto3 as by an auth service."""
 
 import base64
 import json
@@ -35,8 +35,8 @@ RECORD = {
 }
 
 
-def records(**said: Any) -> bytes:
-    return json.dumps({"Records": [{**RECORD, "body": json.dumps({"id": "direct", **said})}]}).encode()
+def records(**body: Any) -> bytes:
+    return json.dumps({"Records": [{**RECORD, "body": json.dumps({"id": "direct", **body})}]}).encode()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def records(**said: Any) -> bytes:
         "chores:$LATEST",
     ],
 )
-def test_a_function_answers_to_each_of_its_names(functions: Any, name: str) -> None:
+def test_a_function_is_found_by_each_of_its_names(functions: Any, name: str) -> None:
     answer = functions.invoke(FunctionName=name, Payload=records())
 
     assert answer["StatusCode"] == 200
@@ -64,7 +64,7 @@ def test_an_error_of_the_function_is_marked_as_such(functions: Any) -> None:
     assert json.loads(answer["Payload"].read())["errorType"] == "ValueError"
 
 
-def test_the_tail_of_the_log_comes_along_when_asked_for(functions: Any) -> None:
+def test_the_tail_of_the_log_is_returned_on_request(functions: Any) -> None:
     answer = functions.invoke(FunctionName="chores", Payload=records(), LogType="Tail")
 
     log = base64.b64decode(answer["LogResult"]).decode()
@@ -89,7 +89,7 @@ def test_a_dry_run_runs_nothing(functions: Any, small: Running) -> None:
     assert len(small.logs("chores")) == before + 1
 
 
-def test_an_asynchronous_event_is_taken_at_once_and_run(functions: Any, small: Running) -> None:
+def test_an_asynchronous_event_is_accepted_at_once_and_run_later(functions: Any, small: Running) -> None:
     payload = json.dumps({"Records": [{**RECORD, "body": '{"id": "later"}'}]}).encode()
 
     assert functions.invoke(FunctionName="chores", InvocationType="Event", Payload=payload)["StatusCode"] == 202
@@ -104,7 +104,7 @@ def test_a_payload_that_is_not_json_is_refused(functions: Any) -> None:
     assert caught.value.response["Error"]["Code"] == "InvalidRequestContentException"
 
 
-def test_an_event_may_have_six_megabytes(functions: Any) -> None:
+def test_an_event_above_six_megabytes_is_refused(functions: Any) -> None:
     with pytest.raises(ClientError) as caught:
         functions.invoke(FunctionName="chores", Payload=b'"' + b"x" * 6 * 1024 * 1024 + b'"')
 

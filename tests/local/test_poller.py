@@ -1,4 +1,4 @@
-"""Queues that feed a function, on a running stack of the small project: what SQS and Lambda do with what failed."""
+"""Event source mappings on a running stack of the small project: deletion, retries and dead letters."""
 
 import json
 import uuid
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailroom_ops.local.poller import failed_items
-from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.local.runtime_api import InvocationResult
 from tests.running import Running
 
 
@@ -19,53 +19,53 @@ def put(small: Running, queue: str, *bodies: dict[str, Any]) -> list[str]:
     return ids
 
 
-def tries(small: Running, id_: str, count: int = 1) -> list[dict[str, Any]]:
-    """Return how the function was given a message, once that happened so often."""
+def receipts(small: Running, id_: str, count: int = 1) -> list[dict[str, Any]]:
+    """Return what the function has logged of a message, once it has received it so often."""
     small.until(lambda: len([line for line in small.logs("chores") if id_ in line]) >= count)
     return [json.loads(line) for line in small.logs("chores") if id_ in line]
 
 
-def buried(small: Running, id_: str) -> bool:
-    """Wait until a message lies in the dead-letter queue."""
+def is_dead_letter(small: Running, id_: str) -> bool:
+    """Wait until a message is in the dead-letter queue."""
     sqs, url = small.aws("sqs"), small.stack.blueprint.queue_url("CodesDeadLetterQueue")
 
-    def look() -> bool:
-        found = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-        return any(id_ in message["Body"] for message in found.get("Messages", []))
+    def has_arrived() -> bool:
+        answer = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        return any(id_ in message["Body"] for message in answer.get("Messages", []))
 
-    small.until(look)
+    small.until(has_arrived)
     return True
 
 
-def test_what_succeeded_is_deleted_and_what_failed_comes_back_until_it_is_buried(small: Running) -> None:
+def test_failed_messages_are_retried_until_they_are_dead_letters(small: Running) -> None:
     good, bad = put(small, "CodesQueue", {"do": "succeed"}, {"do": "fail"})
 
-    assert buried(small, bad)
+    assert is_dead_letter(small, bad)
 
-    assert [entry["times"] for entry in tries(small, bad)] == ["1", "2"]
-    assert len(tries(small, good)) == 1
+    assert [entry["times"] for entry in receipts(small, bad)] == ["1", "2"]
+    assert len(receipts(small, good)) == 1
 
 
-def test_a_function_that_raises_leaves_its_whole_batch_on_the_queue(small: Running) -> None:
+def test_an_exception_leaves_the_whole_batch_in_the_queue(small: Running) -> None:
     (bad,) = put(small, "CodesQueue", {"do": "raise"})
 
-    assert len(tries(small, bad, 2)) == 2
-    assert buried(small, bad)
+    assert len(receipts(small, bad, 2)) == 2
+    assert is_dead_letter(small, bad)
 
 
-def test_each_lane_reaches_the_function_under_its_own_name(small: Running) -> None:
+def test_each_record_names_the_queue_it_comes_from(small: Running) -> None:
     (code,), (notice,) = put(small, "CodesQueue", {}), put(small, "NoticesQueue", {})
 
-    assert tries(small, code)[0]["lane"].endswith("-codes")
-    assert tries(small, notice)[0]["lane"].endswith("NoticesQueue")
+    assert receipts(small, code)[0]["lane"].endswith("-codes")
+    assert receipts(small, notice)[0]["lane"].endswith("NoticesQueue")
 
 
-def test_a_big_burst_is_worked_off_once_each(small: Running) -> None:
+def test_each_message_of_a_large_burst_is_processed_once(small: Running) -> None:
     ids = [id_ for _ in range(5) for id_ in put(small, "NoticesQueue", *[{} for _ in range(10)])]
 
-    found = [entry for id_ in ids for entry in tries(small, id_)]
+    processed = [entry for id_ in ids for entry in receipts(small, id_)]
 
-    assert len(found) == 50
+    assert len(processed) == 50
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_a_big_burst_is_worked_off_once_each(small: Running) -> None:
         ("nonsense", {"a", "b"}),
     ],
 )
-def test_an_answer_is_read_as_lambda_reads_it(payload: Any, failed: set[str]) -> None:
-    assert failed_items(Outcome(json.dumps(payload).encode()), {"a", "b"}) == failed
+def test_a_result_is_interpreted_as_by_lambda(payload: Any, failed: set[str]) -> None:
+    assert failed_items(InvocationResult(json.dumps(payload).encode()), {"a", "b"}) == failed
 
 
-def test_a_failed_function_fails_everything() -> None:
-    assert failed_items(Outcome.failure("E", "e"), {"a", "b"}) == {"a", "b"}
+def test_a_failed_function_fails_all_messages() -> None:
+    assert failed_items(InvocationResult.failure("E", "e"), {"a", "b"}) == {"a", "b"}

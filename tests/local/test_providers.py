@@ -12,7 +12,7 @@ from tests.running import TOKENS, Running, running
 
 @pytest.fixture(scope="module")
 def each(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A stack with one tenant for each provider: a stack for each would tell no more and take a minute."""
+    """A stack with one tenant for each provider: a stack for each provider would take a minute."""
     file: Path = tmp_path_factory.mktemp("secrets") / "secrets.yaml"
     lines = [
         f"webhooks/logto/{name}/authorization: {TOKENS['default']}\n"
@@ -25,7 +25,7 @@ def each(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.mark.parametrize("provider", NAMES)
-def test_whatever_provider_a_mail_leaves_through_it_ends_in_the_inbox(each: Running, provider: str) -> None:
+def test_mail_through_each_provider_ends_in_the_inbox(each: Running, provider: str) -> None:
     to = each.address()
 
     answer = each.logto({"to": to, "type": "SignIn", "payload": {"code": "482913", "locale": "de"}}, provider)
@@ -38,7 +38,7 @@ def test_whatever_provider_a_mail_leaves_through_it_ends_in_the_inbox(each: Runn
     assert "482913" in mail.html
 
 
-def test_the_chosen_provider_is_everybodys() -> None:
+def test_the_chosen_provider_applies_to_all_tenants() -> None:
     with running(provider="smtp") as own:
         to = own.address()
 
@@ -47,7 +47,7 @@ def test_the_chosen_provider_is_everybodys() -> None:
         assert own.mail_to(to).provider == "smtp"
 
 
-def test_with_no_provider_nothing_is_sent_and_logto_hears_no_error() -> None:
+def test_without_a_provider_nothing_is_sent_and_logto_gets_no_error() -> None:
     with running(provider="none") as own:
         answer = own.logto({"to": own.address(), "type": "SignIn", "payload": {"code": "482913"}})
 

@@ -1,4 +1,4 @@
-"""The local stack as a whole: what can be relied on at http://127.0.0.1:PORT."""
+"""The local stack as a whole: what users can rely on at http://127.0.0.1:PORT."""
 
 import http.client
 import json
@@ -81,7 +81,7 @@ def test_each_route_of_the_template_reaches_its_function(stack: Running) -> None
         assert answer.status != 500, f"{path}: {function} failed"
 
 
-def test_what_is_nobodys_is_not_found(stack: Running) -> None:
+def test_unknown_paths_are_not_found(stack: Running) -> None:
     for path in ("/webhooks", "/webhooks/logto/", "/v1", "/favicon.ico", "/../etc/passwd"):
         answer = stack.request("GET", path)
         assert (answer.status, answer.json()) == (404, {"message": "Not Found"}), path
@@ -98,18 +98,18 @@ def test_lanes_have_queues_of_their_own_with_dead_letter_queues(stack: Running) 
         assert int(queue["VisibilityTimeout"]) >= 6 * timeout
 
 
-def test_a_parcel_that_cannot_be_read_ends_in_the_dead_letter_queue_of_its_lane() -> None:
+def test_an_unreadable_message_ends_in_the_dead_letter_queue_of_its_lane() -> None:
     with running(overrides={"NoticesQueue": {"VisibilityTimeout": 0}}) as own:
         sqs, blueprint = own.aws("sqs"), own.stack.blueprint
 
         sqs.send_message(QueueUrl=blueprint.queue_url("NoticesQueue"), MessageBody="not a parcel")
 
         dead = blueprint.queue_url("NoticesDeadLetterQueue")
-        buried = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=20)["Messages"]
-        assert [message["Body"] for message in buried] == ["not a parcel"]
+        dead_letters = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=20)["Messages"]
+        assert [message["Body"] for message in dead_letters] == ["not a parcel"]
 
 
-def test_it_runs_as_well_where_lambdas_own_runtime_client_cannot_be_installed() -> None:
+def test_it_runs_without_awslambdaric_too() -> None:
     with running(client="python") as own:
         to = own.address()
 
@@ -119,13 +119,13 @@ def test_it_runs_as_well_where_lambdas_own_runtime_client_cannot_be_installed() 
 
 
 @pytest.mark.parametrize("path", ["/", "/inbox.json", "/console/events", "/2015-03-31/functions/webhook/invocations"])
-def test_what_is_for_this_machine_does_not_answer_to_a_strangers_name(stack: Running, path: str) -> None:
+def test_local_pages_refuse_foreign_host_names(stack: Running, path: str) -> None:
     for host in ("evil.example", "127.0.0.1.evil.example", "", "[::1"):
         assert stack.request("GET", path, headers={"host": host}).status == 403
 
 
 @pytest.mark.parametrize("host", ["localhost:3000", "127.0.0.1", "[::1]:3000"])
-def test_what_is_for_this_machine_answers_to_its_own_names(stack: Running, host: str) -> None:
+def test_local_pages_accept_the_names_of_this_machine(stack: Running, host: str) -> None:
     assert stack.request("GET", "/inbox.json", headers={"host": host}).status == 200
 
 
@@ -142,13 +142,13 @@ def test_what_is_for_this_machine_answers_to_its_own_names(stack: Running, host:
         {"sec-fetch-site": "same-site"},
     ],
 )
-def test_another_site_cannot_make_a_browser_do_anything(
+def test_another_site_cannot_change_anything_through_a_browser(
     stack: Running, method: str, path: str, headers: dict[str, str]
 ) -> None:
     assert stack.request(method, path, b"{}", {"content-type": "text/plain", **headers}).status == 403
 
 
-def test_a_tunnel_may_lead_to_the_webhook_under_any_name(stack: Running) -> None:
+def test_the_webhook_accepts_any_host_name_such_as_a_tunnels(stack: Running) -> None:
     answer = stack.logto(sign_in(stack.address()), host="something.tunnel.example", origin="https://auth.example")
 
     assert answer.status == 200
@@ -165,7 +165,7 @@ def test_an_idle_connection_is_kept_for_a_minute(stack: Running) -> None:
     connection.close()
 
 
-def test_logs_hold_the_lines_that_are_promised(stack: Running) -> None:
+def test_the_log_has_the_promised_line_for_a_sent_email(stack: Running) -> None:
     to = stack.address()
     message_id = stack.logto(sign_in(to)).json()["message_id"]
     stack.mail_to(to)
@@ -177,19 +177,19 @@ def test_logs_hold_the_lines_that_are_promised(stack: Running) -> None:
 
 
 def next_line(stack: Running, function: str, word: str) -> dict[str, Any]:
-    """Return the line of a function's log that names `word`, once it is there."""
-    found: dict[str, Any] = json.loads(stack.line_with(word, function))
-    return found
+    """Wait for a line of a function's log that contains `word`; return its fields."""
+    fields: dict[str, Any] = json.loads(stack.line_with(word, function))
+    return fields
 
 
-def test_the_token_of_the_readme_is_the_one_in_the_secrets(root: Path) -> None:
+def test_the_documented_tokens_are_in_the_secrets(root: Path) -> None:
     text = (root / "ops" / "mailroom_ops" / "local" / "secrets.yaml").read_text()
 
     assert f"webhooks/logto/authorization: {TOKENS['default']}\n" in text
     assert f"webhooks/logto/acme/authorization: {TOKENS['acme']}\n" in text
 
 
-def test_the_events_in_the_repository_are_understood(stack: Running, root: Path) -> None:
+def test_the_sample_events_are_accepted(stack: Running, root: Path) -> None:
     for file in sorted((root / "events").glob("*.json")):
         name = file.name.partition("-")[0]
         if name == "logto":

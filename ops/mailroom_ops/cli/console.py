@@ -37,20 +37,20 @@ def command(environment: Environment, port: int, opens: bool | None) -> None:
     Ctrl-C ends it.
     """
     from mailroom_ops.cli import screen
-    from mailroom_ops.console.console import Console, Door
-    from mailroom_ops.console.key import Key
+    from mailroom_ops.console.access import Access
+    from mailroom_ops.console.console import Console, LockedConsole
     from mailroom_ops.web.server import Server
 
-    console, key = Console(environment, TEMPLATES), Key()
-    door = Door(console, key, lambda: server.server_port)
+    access = Access()
+    console = LockedConsole(Console(environment, TEMPLATES), access, lambda: server.server_port)
     try:
-        server = Server(port, door.answer)
+        server = Server(port, console.answer)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         why = "is taken" if error.errno == errno.EADDRINUSE else "may not be used"
         raise InvalidInput(f"Port {port} {why}.", "Stop what listens there, or choose another with --port.") from error
-    address = f"http://127.0.0.1:{server.server_port}/?key={key.once}"
+    address = f"http://127.0.0.1:{server.server_port}/?key={access.one_time_key}"
     wanted = sys.stdout.isatty() if opens is None else opens
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server:

@@ -1,1 +1,1 @@
-"""The operator's console: pages on the loopback about one environment, with the operator's own credentials."""
+"""The operator's console: pages about one environment, on loopback, with the operator's own AWS credentials."""

@@ -1,6 +1,7 @@
-"""The geometry of charts: what stands where, for templates/charts.html to draw.
+"""The geometry of charts, which templates/charts.html draws.
 
-Across, everything is a percentage, so that a chart is as wide as its place and its text never shrinks; down, pixels.
+Horizontal positions are percentages, so that a chart is as wide as its container and its text keeps its size; vertical
+ones are pixels.
 """
 
 import math
@@ -8,19 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["Bar", "Chart", "Mark", "Name", "Scale", "Tick", "lines", "slots", "stack"]
+__all__ = ["Bar", "Chart", "HoverArea", "Limit", "Scale", "Series", "Tick", "hover_areas", "lines", "stack"]
 
-TOP = 14  # room for what stands on the highest line
+TOP = 14  # pixels above the highest grid line, for what is drawn on it
 HEIGHT = 170
 STEPS = (1, 2, 5, 10)
-MOST_TICKS = 5
-LETTERS = 12  # of a name at the end of its line
-LINE = 15  # from one such name to the next
+MAX_TICKS = 5
+MAX_LABEL_LENGTH = 12
+LABEL_HEIGHT = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From `least` to `most`, with a line at each step."""
+    """An axis from `least` to `most`, with a grid line at each step."""
 
     least: float
     most: float
@@ -28,11 +29,11 @@ class Scale:
 
     @classmethod
     def over(cls, most: float, *, least: float = 0, whole: bool = False, end: float = math.inf) -> "Scale":
-        """Return a scale with sensible steps that holds these values; `whole` for what is counted."""
+        """Return a scale with round steps that holds these values; `whole` for counts, `end` for a fixed maximum."""
         width = max(most - least, 1 if whole else 1e-9)
-        size = 10.0 ** math.floor(math.log10(width / MOST_TICKS))
-        fitting = (size * by for by in (*STEPS, *(10 * step for step in STEPS)))
-        step = next(one for one in fitting if width / one <= MOST_TICKS + 1e-9 and (not whole or one == int(one)))
+        size = 10.0 ** math.floor(math.log10(width / MAX_TICKS))
+        steps = (size * factor for factor in (*STEPS, *(10 * step for step in STEPS)))
+        step = next(step for step in steps if width / step <= MAX_TICKS + 1e-9 and (not whole or step == int(step)))
         bottom = math.floor(least / step + 1e-9) * step
         return cls(bottom, min(bottom + math.ceil((max(most, bottom + step) - bottom) / step - 1e-9) * step, end), step)
 
@@ -42,14 +43,14 @@ class Scale:
         return [round(self.least + index * self.step, 12) for index in range(number + 1)]
 
     def y(self, value: float) -> float:
-        """Return how far down a value stands."""
-        part = (min(max(value, self.least), self.most) - self.least) / (self.most - self.least)
-        return round(TOP + HEIGHT * (1 - part), 2)
+        """Return the vertical position of a value."""
+        share = (min(max(value, self.least), self.most) - self.least) / (self.most - self.least)
+        return round(TOP + HEIGHT * (1 - share), 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark on an axis; a phone has no room for a minor one."""
+    """A label on an axis; minor ones are hidden where there is little room."""
 
     at: float
     text: str
@@ -58,21 +59,21 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a stack, of the series with this look."""
+    """One segment of a stacked bar, in the style of its series."""
 
     x: float
     width: float
     y: float
     height: float
-    look: str
+    style: str
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """A series, how it looks, and where its line ends."""
+class Series:
+    """A series with its style; for a line also its path, its end and the position of its label."""
 
     text: str
-    look: str
+    style: str
     x: float = 0
     y: float = 0
     label_y: float = 0
@@ -80,14 +81,23 @@ class Name:
 
     @property
     def short(self) -> str:
-        return self.text if len(self.text) <= LETTERS else f"{self.text[: LETTERS - 1]}…"
+        return self.text if len(self.text) <= MAX_LABEL_LENGTH else f"{self.text[: MAX_LABEL_LENGTH - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A line that should not be reached."""
+class Limit:
+    """A horizontal line that values should stay below."""
 
     y: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoverArea:
+    """The area of one moment, with its tooltip."""
+
+    x: float
+    width: float
     text: str
 
 
@@ -97,15 +107,15 @@ class Chart:
 
     id: str
     title: str
-    about: str
-    names: Sequence[Name]
+    description: str
+    series: Sequence[Series]
     ys: Sequence[Tick]
     xs: Sequence[Tick]
     rows: Sequence[tuple[str, Sequence[str]]]
-    slots: Sequence[tuple[float, float, str]] = ()  # where each moment is, and what is said of it under the pointer
+    hover_areas: Sequence[HoverArea] = ()
     bars: Sequence[Bar] = ()
-    limit: Mark | None = None
-    left_out: str = ""  # which series are not drawn, and why
+    limit: Limit | None = None
+    note: str = ""  # which series are left out, and why
 
     @property
     def top(self) -> int:
@@ -120,66 +130,68 @@ class Chart:
         return TOP + HEIGHT
 
 
-def stack(values: Sequence[Sequence[float]], looks: Sequence[str], scale: Scale) -> list[Bar]:
-    """Return the parts of a bar for each moment, the first series at the bottom."""
-    slot = 100 / len(values)
+def stack(values: Sequence[Sequence[float]], styles: Sequence[str], scale: Scale) -> list[Bar]:
+    """Return the segments of a stacked bar for each moment, the first series at the bottom."""
+    width = 100 / len(values)
     bars = []
     for index, parts in enumerate(values):
         below = 0.0
-        for value, look in zip(parts, looks, strict=True):
+        for value, style in zip(parts, styles, strict=True):
             if value:
                 top, bottom = scale.y(below + value), scale.y(below)
-                bars.append(Bar(_round((index + 0.12) * slot), _round(0.76 * slot), top, _round(bottom - top), look))
+                x, bar_width = _round((index + 0.12) * width), _round(0.76 * width)
+                bars.append(Bar(x, bar_width, top, _round(bottom - top), style))
             below += value
     return bars
 
 
-def slots(about: Sequence[str]) -> list[tuple[float, float, str]]:
-    """Return the place of each moment, from side to side."""
-    width = 100 / len(about)
-    return [(_round(index * width), _round(width), text) for index, text in enumerate(about)]
+def hover_areas(texts: Sequence[str]) -> list[HoverArea]:
+    """Divide the width among the moments; each shows its text as a tooltip."""
+    width = 100 / len(texts)
+    return [HoverArea(_round(index * width), _round(width), text) for index, text in enumerate(texts)]
 
 
 def lines(
-    names: Sequence[str], looks: Sequence[str], values: Sequence[Sequence[float | None]], scale: Scale
-) -> list[Name]:
-    """Return a line for each series that has a value; where it has none, the line has a gap."""
+    names: Sequence[str], styles: Sequence[str], values: Sequence[Sequence[float | None]], scale: Scale
+) -> list[Series]:
+    """Return a line for each series that has a value; a missing value is a gap."""
     drawn = [
-        (name, look, points)
-        for name, look, points in zip(names, looks, values, strict=True)
+        (name, style, points)
+        for name, style, points in zip(names, styles, values, strict=True)
         if any(point is not None for point in points)
     ]
-    ends = [max(at for at, point in enumerate(points) if point is not None) for _, _, points in drawn]
+    ends = [max(index for index, point in enumerate(points) if point is not None) for _, _, points in drawn]
     ys = [scale.y(points[end] or 0) for (_, _, points), end in zip(drawn, ends, strict=True)]
     return [
-        Name(name, look, _round((end + 0.5) * 100 / len(points)), y, label, _path(points, scale))
-        for (name, look, points), end, y, label in zip(drawn, ends, ys, _apart(ys), strict=True)
+        Series(name, style, _round((end + 0.5) * 100 / len(points)), y, label_y, _path(points, scale))
+        for (name, style, points), end, y, label_y in zip(drawn, ends, ys, _spread(ys), strict=True)
     ]
 
 
 def _path(points: Sequence[float | None], scale: Scale) -> str:
-    """Write a line in a box of 100 by pixels. A point between two gaps is a line of no length, which shows as a dot."""
-    slot, parts, before = 100 / len(points), [], False
+    """Return an SVG path 100 wide and in pixels high; a point between two gaps is a line of no length, a dot."""
+    width, parts, has_previous = 100 / len(points), [], False
     for index, point in enumerate(points):
         if point is not None:
-            parts.append(f"{'L' if before else 'M'}{_round((index + 0.5) * slot)} {_round(scale.y(point) - TOP)}")
-            if not before and (index + 1 == len(points) or points[index + 1] is None):
+            x, y = _round((index + 0.5) * width), _round(scale.y(point) - TOP)
+            parts.append(f"{'L' if has_previous else 'M'}{x} {y}")
+            if not has_previous and (index + 1 == len(points) or points[index + 1] is None):
                 parts.append("h0")
-        before = point is not None
+        has_previous = point is not None
     return "".join(parts)
 
 
-def _apart(places: Sequence[float]) -> list[float]:
-    """Move labels down, or up from the bottom, so that none covers another."""
-    order = sorted(range(len(places)), key=places.__getitem__)
-    found = list(places)
+def _spread(positions: Sequence[float]) -> list[float]:
+    """Move labels down, or up from the bottom, so that none overlaps another."""
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    spread = list(positions)
     for above, below in pairwise(order):
-        found[below] = max(found[below], found[above] + LINE)
+        spread[below] = max(spread[below], spread[above] + LABEL_HEIGHT)
     lowest = float(TOP + HEIGHT)
     for index in reversed(order):
-        found[index] = min(found[index], lowest)
-        lowest = found[index] - LINE
-    return found
+        spread[index] = min(spread[index], lowest)
+        lowest = spread[index] - LABEL_HEIGHT
+    return spread
 
 
 def _round(number: float) -> float:

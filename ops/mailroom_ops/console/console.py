@@ -1,4 +1,4 @@
-"""The console: which page answers what, and what stands before all of them."""
+"""The console: its pages, their navigation, and the checks before each of them."""
 
 import hmac
 import sys
@@ -10,31 +10,31 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom_ops.console import deliveries, queues, senders, suppressions
-from mailroom_ops.console.context import PageContext, SharedEnvironment, fields
+from mailroom_ops.console.access import Access
+from mailroom_ops.console.context import PageContext, SharedEnvironment, form_values
 from mailroom_ops.console.deliverability import page as deliverability
 from mailroom_ops.console.gallery import GalleryPage
-from mailroom_ops.console.key import Key
 from mailroom_ops.environment import Environment, aws_says
 from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.web.frame import Frame, Link
-from mailroom_ops.web.guard import refused
+from mailroom_ops.web.guard import reject_foreign
 from mailroom_ops.web.pages import asset, last_values
 from mailroom_ops.web.server import Request, Response
 
-__all__ = ["PAGES", "Console", "Door", "Page"]
+__all__ = ["PAGES", "TEMPLATES", "Console", "LockedConsole", "Page"]
 
-HERE = Path(__file__).parent
-TEMPLATES, STATIC = HERE / "templates", HERE / "static"
+TEMPLATES = Path(__file__).with_name("templates")
+STATIC = Path(__file__).with_name("static")
 HOME = "/console/deliveries"
-STALE = "This page is from before the console was started again."
+STALE_FORM = "This form is from an earlier run of the console."
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page and what lies below it; it answers None for what there is not.
+    """A page of the navigation, and those below it.
 
-    `answer` gets the parts of the path below its own: [] for /console/queues, ["codes"] for /console/queues/codes.
-    A POST comes to it with its token checked.
+    `answer` gets the parts of the path below the page: [] for /console/queues, ["codes"] for /console/queues/codes.
+    It returns None where there is no such page. The token of a POST has been checked.
     """
 
     name: str
@@ -53,30 +53,34 @@ PAGES = (
 
 
 class Console:
-    """Answers /console/… and /gallery; `before` are pages of one's own, that come first in the navigation."""
+    """Serves /console/… and /gallery for one environment.
+
+    `first_links` are the caller's own pages, first in the navigation; `page_folders` hold their templates.
+    """
 
     def __init__(
         self,
         environment: Environment,
-        templates: Path,
+        mail_templates: Path,
         *,
-        before: Sequence[Link] = (),
-        folders: Sequence[Path] = (),
-        complain: Callable[[str], object] = sys.stderr.write,
+        first_links: Sequence[Link] = (),
+        page_folders: Sequence[Path] = (),
+        log_error: Callable[[str], object] = sys.stderr.write,
     ) -> None:
-        links = (*before, *(Link(page.name, f"/console/{page.path}") for page in PAGES), Link("Gallery", "/gallery"))
-        self.frame = Frame(environment.label, links, (TEMPLATES, *folders))
-        self._desk = PageContext(self.frame, SharedEnvironment.like(environment))
-        self._gallery = GalleryPage(templates, self.frame)
-        self._complain = complain
+        own_links = (Link(page.name, f"/console/{page.path}") for page in PAGES)
+        links = (*first_links, *own_links, Link("Gallery", "/gallery"))
+        self.frame = Frame(environment.label, links, (TEMPLATES, *page_folders))
+        self._context = PageContext(self.frame, SharedEnvironment.of(environment))
+        self._gallery = GalleryPage(mail_templates, self.frame)
+        self._log_error = log_error
 
     def answer(self, request: Request) -> Response | None:
-        """Answer what is ours, else None."""
-        if (found := self._gallery.answer(request)) is not None:
-            return found
+        """Return the response to a request; None for a path outside the console."""
+        if (response := self._gallery.answer(request)) is not None:
+            return response
         match request.path.split("/"):
-            case ["", "console", name] if request.method in ("GET", "HEAD") and (found := asset(name, STATIC)):
-                return found
+            case ["", "console", name] if request.method in ("GET", "HEAD") and (file := asset(name, STATIC)):
+                return file
             case ["", "console", *below]:
                 return self._page(request, below)
         return None
@@ -86,55 +90,54 @@ class Console:
         if page is None:
             return self.not_found()
         if request.method not in ("GET", "HEAD", "POST"):
-            return self.frame.problem(405, "A page is read with GET, and its forms are sent with POST.")
-        if request.method == "POST" and not self._is_ours(request):
-            return self.frame.problem(403, STALE, "Nothing was changed. Go back, reload that page and try again.")
+            return self.frame.error(405, "Pages accept GET, and POST for their forms.")
+        if request.method == "POST" and not self._has_token(request):
+            return self.frame.error(403, STALE_FORM, "Nothing was changed. Go back, reload the page and try again.")
         try:
-            found = page.answer(self._desk, request, [part for part in below[1:] if part])
-        except OperatorError as problem:
-            return self._say(problem)
+            response = page.answer(self._context, request, [part for part in below[1:] if part])
+        except OperatorError as error:
+            return self._error_page(error)
         except (BotoCoreError, ClientError) as error:
-            return self._say(aws_says(error))
-        except Exception:  # noqa: BLE001 - whatever is wrong with us, the page says so and the terminal shows the trace
-            self._complain(traceback.format_exc())
-            todo = "Its terminal shows what. The other pages go on working."
-            return self.frame.problem(500, "The console itself has a fault.", todo)
-        return found or self.not_found()
+            return self._error_page(aws_says(error))
+        except Exception:  # noqa: BLE001 - a defect of ours is a page for the operator, and a traceback in the terminal
+            self._log_error(traceback.format_exc())
+            return self.frame.error(500, "The console has an internal error.", "Its terminal shows the traceback.")
+        return response or self.not_found()
 
     def not_found(self) -> Response:
-        return self.frame.problem(404, "There is no such page.", "The navigation above leads to those there are.")
+        return self.frame.error(404, "There is no such page.", "Choose one from the navigation above.")
 
-    def _is_ours(self, request: Request) -> bool:
-        given = "".join(fields(request).get("token", ()))
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self.frame.token.encode())
+    def _has_token(self, request: Request) -> bool:
+        token = "".join(form_values(request).get("token", ()))
+        return hmac.compare_digest(token.encode("utf-8", "replace"), self.frame.token.encode())
 
-    def _say(self, problem: OperatorError) -> Response:
-        status = 400 if isinstance(problem, InvalidInput) else 502
+    def _error_page(self, error: OperatorError) -> Response:
+        status = 400 if isinstance(error, InvalidInput) else 502
         if status == 502:
-            self._desk.forget()
-        return self.frame.problem(status, problem.sentence, problem.todo, problem.details)
+            self._context.reset()
+        return self.frame.error(status, error.sentence, error.todo, error.details)
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """The address of a console that runs alone: for this machine, and for who holds the key."""
+class LockedConsole:
+    """A console with a port of its own, open to one browser of this machine."""
 
     console: Console
-    key: Key
+    access: Access
     port: Callable[[], int]
 
     def answer(self, request: Request) -> Response:
-        if no := refused(request):
-            return no
+        if rejection := reject_foreign(request):
+            return rejection
         if request.path == "/" and request.method == "GET":
-            given = last_values(request.query).get("key", "")
-            if given and (cookie := self.key.turn(given, self.port())):
-                # A page that leads on, and no redirect: after one, a browser that came from elsewhere keeps a
-                # SameSite=Strict cookie to itself.
+            key = last_values(request.query).get("key", "")
+            if key and (cookie := self.access.redeem(key, self.port())):
+                # A page that leads on instead of a redirect: after a redirect, a browser that came from another site
+                # does not send a SameSite=Strict cookie.
                 welcome = self.console.frame.page("welcome", {"home": HOME})
                 return Response(200, welcome.body, (*welcome.headers, ("set-cookie", cookie)))
-        if not self.key.is_held(request, self.port()):
-            # The look of this very page gives nothing away.
+        if not self.access.is_granted(request, self.port()):
+            # The style of this very page reveals nothing.
             name = request.path.removeprefix("/console/")
             public = asset(name, STATIC) if name.endswith((".css", ".svg")) else None
             return public or self.console.frame.page("locked", status=401)

@@ -1,4 +1,4 @@
-"""What a page works with: its environment, the ledger, the frame, and a yes before something is changed."""
+"""What all pages share: the environment, the ledger, the frame, and the confirmation before a change."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from mailroom_ops.ledger.stats import HourCache
 from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.server import Request, Response
 
-__all__ = ["Confirmation", "PageContext", "SharedEnvironment", "away", "fields"]
+__all__ = ["Confirmation", "PageContext", "SharedEnvironment", "form_values", "redirect"]
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What is asked before something is changed: `what` will happen to how many, and what to post again for it."""
+    """A question before a change: its effect in `text` and `details`, and the `values` to post to `path` again."""
 
     title: str
-    what: str
+    text: str
     button: str
-    path: str  # where the answer is posted, such as /console/queues
+    path: str
     values: Mapping[str, Sequence[str]]
     back: str
     details: Sequence[str] = ()
@@ -31,23 +31,23 @@ class Confirmation:
 
 @dataclass
 class SharedEnvironment(Environment):
-    """An environment that several threads ask: boto3 makes clients for one at a time."""
+    """An environment for several threads: boto3 creates clients in one thread at a time only."""
 
-    _making: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _creating: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @classmethod
-    def like(cls, other: Environment) -> "SharedEnvironment":
-        """Return the same environment, of which nothing was asked yet."""
+    def of(cls, other: Environment) -> "SharedEnvironment":
+        """Return the same environment, without the clients and answers of `other`."""
         return cls(other.label, other.profile, other.region_name, other.stack_name, other.local_url)
 
     def client(self, service: str, region: str | None = None) -> Any:
-        with self._making:
+        with self._creating:
             return super().client(service, region)
 
 
 @dataclass
 class PageContext:
-    """Asks AWS at the first need, and anew after it has refused: credentials may have come back."""
+    """Connects to AWS when it is first needed, and again after a failure: credentials may have been renewed."""
 
     frame: Frame
     environment: SharedEnvironment
@@ -63,32 +63,31 @@ class PageContext:
                 self._queries = LedgerQueries.of(self.environment)
             return self._queries
 
-    def forget(self) -> None:
-        """Begin anew with AWS at the next request."""
+    def reset(self) -> None:
+        """Drop all AWS clients; the next request creates new ones."""
         with self._lock:
-            self.environment = SharedEnvironment.like(self.environment)
+            self.environment = SharedEnvironment.of(self.environment)
             self._queries = None
 
     def page(self, template: str, values: Mapping[str, Any] = {}, status: int = 200) -> Response:
         return self.frame.page(template, values, status)
 
     def is_confirmed(self, form: Mapping[str, Sequence[str]]) -> bool:
-        """Tell whether a form is the answer to `confirm`: in production the environment's name was typed."""
+        """Return whether a form answers `confirm`; in production, the operator types the environment's name."""
         return "".join(form.get("confirmed", ())).strip() == self.frame.label
 
-    def confirm(self, asked: Confirmation, form: Mapping[str, Sequence[str]]) -> Response:
-        """Ask by a page of its own; `form` is what was posted, for a name that was typed wrong."""
-        pairs = [(name, value) for name, values in asked.values.items() for value in values]
-        return self.page("confirm", {"asked": asked, "pairs": pairs, "wrong": "confirmed" in form})
+    def confirm(self, confirmation: Confirmation, form: Mapping[str, Sequence[str]]) -> Response:
+        """Render a confirmation; `form` is the posted form, which may contain a wrong name."""
+        pairs = [(name, value) for name, values in confirmation.values.items() for value in values]
+        values = {"confirmation": confirmation, "pairs": pairs, "is_wrong": "confirmed" in form}
+        return self.page("confirm", values)
 
 
-def fields(request: Request) -> dict[str, list[str]]:
-    """Return what a form posted, or a query asks."""
-
-    said = request.body.decode("utf-8", "replace") if request.method == "POST" else request.query
-    return parse_qs(said)
+def form_values(request: Request) -> dict[str, list[str]]:
+    """Parse a posted form, or the query of a GET."""
+    return parse_qs(request.body.decode("utf-8", "replace") if request.method == "POST" else request.query)
 
 
-def away(path: str) -> Response:
-    """Lead to another page, such as the one that shows what was done."""
+def redirect(path: str) -> Response:
+    """Redirect to a page by GET, such as to the result after a POST."""
     return Response(303, headers=(("location", path), ("cache-control", "no-store")))

@@ -1,4 +1,4 @@
-"""The deliveries: the newest mails, found again by filter or by name, and what became of one of them."""
+"""The deliveries pages: the newest messages by filter, a search, and the timeline of one message."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from mailroom.model.kinds import KINDS, NAME
 from mailroom.model.mailbox import is_address
 from mailroom.model.outcome import Status
-from mailroom_ops.console.context import PageContext, away, fields
+from mailroom_ops.console.context import PageContext, form_values, redirect
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MAX_TIME, MESSAGE_ID, LedgerQueries
 from mailroom_ops.ledger.trace import Trace, find_traces
@@ -16,28 +16,30 @@ from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
 
-SHOWN = 50
-LOOKED_AT = 1000  # rows a page: what a rare filter may cost
-FOUND = 200  # mails of one reader
-SPANS = {"hour": 3600, "day": 24 * 3600, "week": 7 * 24 * 3600, "all": 0}
-PAUSE = 2  # seconds between two looks
-LONGER_PAUSE = 10  # where a look costs many reads
+PATH = "/console/deliveries"
+PAGE_SIZE = 50
+MAX_ROWS_READ = 1000  # for one page: bounds what a filter for a rare status costs
+MAX_SEARCH_RESULTS = 200
+PERIOD_SECONDS = {"hour": 3600, "day": 24 * 3600, "week": 7 * 24 * 3600, "all": 0}
+REFRESH_SECONDS = 2
+SLOW_REFRESH_SECONDS = 10  # where a refresh reads many rows
+DEFAULT_PERIOD = ("since", "all")
 
 
 def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
     if request.method == "POST":
-        return None if below else _search(context, fields(request).get("what", [""])[-1].strip())
+        return None if below else _search(context, form_values(request).get("what", [""])[-1].strip())
     match below:
         case []:
-            return _list(context, Wanted.of(fields(request)))
+            return _list(context, Criteria.of(form_values(request)))
         case [message_id] if MESSAGE_ID.fullmatch(message_id):
-            return _mail(context, message_id)
+            return _message(context, message_id)
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which mails are asked for; `before` is the id of a mail that was shown or looked at already."""
+class Criteria:
+    """Which messages to list; `before` is the id of the last one that was read for the page before."""
 
     tenant: str = ""
     statuses: tuple[str, ...] = ()
@@ -45,103 +47,102 @@ class Wanted:
     before: str = ""
 
     @classmethod
-    def of(cls, said: dict[str, list[str]]) -> "Wanted":
-        tenant, since, before = (said.get(name, [""])[-1].strip() for name in ("tenant", "since", "before"))
-        statuses = tuple(dict.fromkeys(said.get("status", [])))
+    def of(cls, query: dict[str, list[str]]) -> "Criteria":
+        """Parse the parameters of the page."""
+        tenant, since, before = (query.get(name, [""])[-1].strip() for name in ("tenant", "since", "before"))
+        statuses = tuple(dict.fromkeys(query.get("status", [])))
         if tenant and not NAME.fullmatch(tenant):
-            raise InvalidInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
+            raise InvalidInput("This is not a tenant name.", "Use lower-case letters, digits and hyphens.")
         if unknown := set(statuses) - set(Status):
-            raise InvalidInput(f"There is no status {min(unknown)!r}.", f"There are {', '.join(Status)}.")
-        if since not in ("", *SPANS):
-            raise InvalidInput(f"There is no time {since!r}.", f"There are {', '.join(SPANS)}.")
+            raise InvalidInput(f"There is no status {min(unknown)!r}.", f"Choose from {', '.join(Status)}.")
+        if since not in ("", *PERIOD_SECONDS):
+            raise InvalidInput(f"There is no period {since!r}.", f"Choose from {', '.join(PERIOD_SECONDS)}.")
         if before and not MESSAGE_ID.fullmatch(before):
-            raise InvalidInput("That page of the list is not one there is.", "Begin with the newest.")
+            raise InvalidInput("There is no such page of the list.", "Start with the newest.")
         return cls(tenant, statuses, since or "all", before)
 
-    def query(self, before: str = "") -> str:
-        """Return the address of this list, from a mail on."""
-        known = [("tenant", self.tenant), *(("status", one) for one in self.statuses), ("since", self.since)]
-        said = [(name, value) for name, value in [*known, ("before", before)] if value and (name, value) != DEFAULT]
-        return f"/console/deliveries?{urlencode(said)}" if said else "/console/deliveries"
-
-
-DEFAULT = ("since", "all")
+    def path(self, before: str = "") -> str:
+        """Return the address of this list, or of its page after the message `before`."""
+        pairs = [("tenant", self.tenant), *(("status", status) for status in self.statuses), ("since", self.since)]
+        query = [(name, value) for name, value in [*pairs, ("before", before)] if value]
+        query = [pair for pair in query if pair != DEFAULT_PERIOD]
+        return f"{PATH}?{urlencode(query)}" if query else PATH
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The mails of one page, how many rows that took, and from which one to go on."""
+class ResultPage:
+    """The messages of one page; `after` is the id to continue from, empty at the end of the list."""
 
-    mails: list[Trace]
-    looked_at: int
-    back_to: datetime | None
-    after: str  # empty when there is no more
+    messages: list[Trace]
+    rows_read: int
+    oldest_read: datetime | None
+    after: str
 
 
-def look(queries: LedgerQueries, wanted: Wanted, now: datetime) -> Found:
-    """Find the next mails, looking at no more rows than a page may cost."""
-    span = SPANS[wanted.since]
-    since = now.timestamp() - span if span else 0
-    # An id begins with its time in milliseconds; the half keeps a float from falling short of it.
-    until = (int(wanted.before[:12], 16) + 0.5) / 1000 if wanted.before else MAX_TIME
-    mails: list[Trace] = []
-    looked_at, after, back_to = 0, "", None
-    for record in queries.find(since, until, wanted.tenant):
-        if wanted.before and record.message_id >= wanted.before:
+def find_page(queries: LedgerQueries, criteria: Criteria, now: datetime) -> ResultPage:
+    """Return the next page of a list; read at most MAX_ROWS_READ rows."""
+    period = PERIOD_SECONDS[criteria.since]
+    since = now.timestamp() - period if period else 0
+    # An id begins with its time in milliseconds; the half makes up for the rounding of a float.
+    until = (int(criteria.before[:12], 16) + 0.5) / 1000 if criteria.before else MAX_TIME
+    messages: list[Trace] = []
+    rows_read, after, oldest_read = 0, "", None
+    for record in queries.find(since, until, criteria.tenant):
+        if criteria.before and record.message_id >= criteria.before:
             continue
-        if len(mails) == SHOWN or looked_at == LOOKED_AT:
-            return Found(mails, looked_at, back_to, after)
-        one = Trace.of(record)
-        looked_at, after, back_to = looked_at + 1, one.id, one.created
-        if not wanted.statuses or one.status in wanted.statuses:
-            mails.append(one)
-    return Found(mails, looked_at, back_to, "")
+        if len(messages) == PAGE_SIZE or rows_read == MAX_ROWS_READ:
+            return ResultPage(messages, rows_read, oldest_read, after)
+        message = Trace.of(record)
+        rows_read, after, oldest_read = rows_read + 1, message.id, message.created
+        if not criteria.statuses or message.status in criteria.statuses:
+            messages.append(message)
+    return ResultPage(messages, rows_read, oldest_read, "")
 
 
-def _list(context: PageContext, wanted: Wanted) -> Response:
+def _list(context: PageContext, criteria: Criteria) -> Response:
     now = datetime.now(UTC)
-    found = look(context.queries, wanted, now)
-    pause = PAUSE if found.looked_at <= 2 * SHOWN else LONGER_PAUSE
+    page = find_page(context.queries, criteria, now)
+    refresh = REFRESH_SECONDS if page.rows_read <= 2 * PAGE_SIZE else SLOW_REFRESH_SECONDS
     values = {
-        "wanted": wanted,
-        "found": found,
+        "criteria": criteria,
+        "result": page,
         "now": now,
-        "spans": list(SPANS),
+        "periods": list(PERIOD_SECONDS),
         "statuses": list(Status),
-        "tenants": sorted({mail.tenant for mail in found.mails}),
-        "older": wanted.query(found.after) if found.after else "",
-        "newest": wanted.query(),
-        "is_filtered": bool(wanted.tenant or wanted.statuses or wanted.since != "all"),
-        "is_whole": len(found.mails) == SHOWN or not found.after,
-        "pause": 0 if wanted.before else pause,
-        "what": "",
+        "tenants": sorted({message.tenant for message in page.messages}),
+        "older": criteria.path(page.after) if page.after else "",
+        "newest": criteria.path(),
+        "is_filtered": bool(criteria.tenant or criteria.statuses or criteria.since != "all"),
+        "is_full": len(page.messages) == PAGE_SIZE or not page.after,
+        "refresh_seconds": 0 if criteria.before else refresh,
+        "term": "",
     }
     return context.page("deliveries", values)
 
 
-def _search(context: PageContext, what: str) -> Response:
-    """Show what an address or an id stands for. It is posted: an address is nothing for a URL or a history."""
-    if not what:
-        return away("/console/deliveries")
-    mails = list(islice(find_traces(context.queries, what), FOUND + 1))
-    if len(mails) == 1 and not is_address(what):
-        return away(f"/console/deliveries/{mails[0].id}")
-    values = {"what": what, "mails": mails[:FOUND], "is_cut": len(mails) > FOUND, "most": FOUND}
+def _search(context: PageContext, term: str) -> Response:
+    """Find messages by address or id. The form is posted, so that no address gets into a URL or a history."""
+    if not term:
+        return redirect(PATH)
+    messages = list(islice(find_traces(context.queries, term), MAX_SEARCH_RESULTS + 1))
+    if len(messages) == 1 and not is_address(term):
+        return redirect(f"{PATH}/{messages[0].id}")
+    is_cut = len(messages) > MAX_SEARCH_RESULTS
+    values = {"term": term, "messages": messages[:MAX_SEARCH_RESULTS], "is_cut": is_cut, "limit": MAX_SEARCH_RESULTS}
     return context.page("search", values | {"now": datetime.now(UTC)})
 
 
-def _mail(context: PageContext, message_id: str) -> Response:
-    found = next(find_traces(context.queries, message_id), None)
-    if found is None:
-        todo = "The ledger forgets a mail after 30 days."
-        return context.frame.problem(404, "The ledger knows no such mail.", todo)
-    steps = [(step, _offset((step.at - found.created).total_seconds())) for step in found.steps]
-    values = {"mail": found, "steps": steps, "has_sample": found.kind in KINDS}
-    return context.page("mail", values | {"pause": PAUSE})
+def _message(context: PageContext, message_id: str) -> Response:
+    message = next(find_traces(context.queries, message_id), None)
+    if message is None:
+        return context.frame.error(404, "The ledger has no such message.", "Messages are kept for 30 days.")
+    steps = [(step, _offset((step.at - message.created).total_seconds())) for step in message.steps]
+    values = {"message": message, "steps": steps, "has_preview": message.kind in KINDS}
+    return context.page("message", values | {"refresh_seconds": REFRESH_SECONDS})
 
 
 def _offset(seconds: float) -> str:
-    """Say how long after it was handed over something happened."""
+    """Format the time between the request and a step."""
     sign, seconds = ("−" if seconds < 0 else "+"), abs(seconds)
     if seconds < 60:
         return f"{sign}{seconds:.2f} s"

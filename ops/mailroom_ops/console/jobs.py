@@ -1,4 +1,4 @@
-"""Work that takes longer than a page: it goes on in a thread, whether somebody looks or not, and says how far it is."""
+"""Background jobs: work that takes longer than a request runs in a thread, and pages show its progress."""
 
 import threading
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 @dataclass
 class Job(Generic[T]):
-    """One piece of work on about `total` things; `done` are those that it has come to."""
+    """Work on about `total` items; `results` are those that are done."""
 
-    what: str
+    action: str
     work: Iterator[T] = field(repr=False)
     total: int
-    asked: object = None  # what it was started with
-    done: list[T] = field(default_factory=list, repr=False)
-    problem: OperatorError | None = None
+    parameters: object = None
+    results: list[T] = field(default_factory=list, repr=False)
+    error: OperatorError | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     id: str = field(default_factory=new_id)
@@ -37,14 +37,14 @@ class Job(Generic[T]):
 
     def run(self) -> None:
         try:
-            for one in self.work:
-                self.done.append(one)
-        except OperatorError as problem:
-            self.problem = problem
+            for result in self.work:
+                self.results.append(result)
+        except OperatorError as error:
+            self.error = error
         except (BotoCoreError, ClientError) as error:
-            self.problem = aws_says(error)
+            self.error = aws_says(error)
         except Exception:
-            self.problem = ServiceError("The console itself has a fault.", "Its terminal shows what.")
+            self.error = ServiceError("The console has an internal error.", "Its terminal shows the traceback.")
             raise
         finally:
             self.ended = datetime.now(UTC)
@@ -52,7 +52,7 @@ class Job(Generic[T]):
 
 @dataclass
 class Jobs:
-    """The newest job of each name, kept until the next one."""
+    """The newest job of each name, kept until the next one starts."""
 
     _jobs: dict[str, Job[Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -61,10 +61,10 @@ class Jobs:
         return self._jobs.get(name)
 
     def start(self, name: str, job: Job[Any]) -> bool:
-        """Start a job, unless one of that name is running."""
+        """Start a job in a thread; return False if one of this name is still running."""
         with self._lock:
-            if (old := self._jobs.get(name)) and old.is_running:
+            if (current := self._jobs.get(name)) and current.is_running:
                 return False
             self._jobs[name] = job
-        threading.Thread(target=job.run, name=f"{job.what} {name}", daemon=True).start()
+        threading.Thread(target=job.run, name=f"{job.action} {name}", daemon=True).start()
         return True

@@ -1,4 +1,4 @@
-"""The queues: what waits in each lane, and the dead letters, looked at, replayed and dropped by a job of their own."""
+"""The queues pages: depth and age of both lanes, and their dead letters, inspected, replayed and dropped by jobs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom.model.kinds import Lane
 from mailroom.model.outcome import Status
-from mailroom_ops.console.context import Confirmation, PageContext, SharedEnvironment, away, fields
+from mailroom_ops.console.context import Confirmation, PageContext, SharedEnvironment, form_values, redirect
 from mailroom_ops.console.jobs import Job
 from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.ledger.dead_letters import DeadLetter, DeadLetters, Verdict, count_letters, replay_effect
@@ -21,22 +21,23 @@ from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
 
-MOST = 2000  # letters of one look: a page that can still be read through
-PAUSE = 5  # seconds between two looks: each asks CloudWatch too, which costs more than SQS
-JOB_PAUSE = 1
+PATH = "/console/queues"
+MAX_LETTERS = 2000  # of one inspection: more than anybody reads through
+REFRESH_SECONDS = 5  # each refresh calls CloudWatch too, which costs more than SQS
+JOB_REFRESH_SECONDS = 1
 METRIC_MINUTES = 15
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
-MORE_TIME = {"": 0, "an hour": 3600, "6 hours": 6 * 3600, "a day": 24 * 3600, "3 days": 72 * 3600}
-ABOUT = {Lane.CODES: "somebody waits for each", Lane.NOTICES: "invitations and notices"}
+EXTENSION_SECONDS = {"": 0, "an hour": 3600, "6 hours": 6 * 3600, "a day": 24 * 3600, "3 days": 72 * 3600}
+LANE_DESCRIPTIONS = {Lane.CODES: "somebody is waiting", Lane.NOTICES: "invitations and notifications"}
 
-Do = Literal["look", "replay", "drop"]
-SAYS: Mapping[str, tuple[str, str, str]] = {
-    "look": ("Look at", "Looking at", "Looked at"),
+Action = Literal["look", "replay", "drop"]
+VERBS: Mapping[str, tuple[str, str, str]] = {
+    "look": ("Inspect", "Inspecting", "Inspected"),
     "replay": ("Replay", "Replaying", "Replayed"),
     "drop": ("Drop", "Dropping", "Dropped"),
 }
-REPLAYS = "What can still be sent goes back to its lane, and deliver decides anew."
-DROPS = "They are thrown away for good, and cannot be replayed. A mail that has no outcome yet has failed then."
+REPLAY_EFFECT = "What can still be sent goes back to its queue and is processed like any other message."
+DROP_EFFECT = "They are deleted for good and cannot be replayed. Messages without an outcome become failed."
 
 
 def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
@@ -45,18 +46,18 @@ def answer(context: PageContext, request: Request, below: list[str]) -> Response
         case [] if not is_post:
             return _overview(context)
         case [lane] if lane in list(Lane):
-            return _post(context, Lane(lane), fields(request)) if is_post else _letters(context, Lane(lane))
+            return _post(context, Lane(lane), form_values(request)) if is_post else _letters(context, Lane(lane))
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """How much is in one queue, as SQS estimates it; a look at it receives nothing."""
+class QueueDepth:
+    """How many messages a queue holds, as SQS estimates it without receiving any."""
 
     waiting: int
     in_flight: int
     delayed: int
-    oldest: datetime | None = None  # when its oldest message came; None where nobody knows
+    oldest: datetime | None = None  # when the oldest message arrived; None where CloudWatch does not know
 
     @property
     def total(self) -> int:
@@ -64,161 +65,166 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be done with which letters of a look; with all, if none is named."""
+class Selection:
+    """Letters of an inspection and what to do with them; no ids select all."""
 
-    do: Do
+    action: Action
     look: str
     ids: tuple[str, ...]
     doubtful: bool
     extend: str
 
     @classmethod
-    def of(cls, lane: Lane, do: Do, form: Mapping[str, Sequence[str]]) -> "Wanted":
+    def of(cls, lane: Lane, action: Action, form: Mapping[str, Sequence[str]]) -> "Selection":
+        """Parse a posted form."""
         extend = "".join(form.get("extend", ()))
-        if extend not in MORE_TIME or (extend and lane is Lane.CODES):
+        if extend not in EXTENSION_SECONDS or (extend and lane is Lane.CODES):
             raise InvalidInput(
-                "So much time cannot be given.", "Notices can have more, as the page offers it; codes not."
+                "That extension is not allowed.", "Only notices can be extended, by one of the offered periods."
             )
-        is_replay = do == "replay"
+        is_replay = action == "replay"
         doubtful = is_replay and "doubtful" in form
-        return cls(do, "".join(form.get("look", ())), tuple(form.get("letter", ())), doubtful, extend * is_replay)
+        return cls(action, "".join(form.get("look", ())), tuple(form.get("letter", ())), doubtful, extend * is_replay)
 
     def values(self) -> dict[str, Sequence[str]]:
-        """Return what to post for it."""
+        """Return the form that `of` parses."""
         options = {"doubtful": ["1"] if self.doubtful else [], "extend": [self.extend] if self.extend else []}
-        return {"do": [self.do], "look": [self.look], "letter": self.ids, **options}
+        return {"do": [self.action], "look": [self.look], "letter": self.ids, **options}
 
-    def work(self, queue: DeadLetters, letters: Sequence[DeadLetter]) -> Iterator[DeadLetter]:
-        if self.do == "drop":
+    def run(self, queue: DeadLetters, letters: Sequence[DeadLetter]) -> Iterator[DeadLetter]:
+        """Replay or drop letters; yield each when it is done."""
+        if self.action == "drop":
             return queue.drop(letters)
-        return queue.replay(letters, doubtful=self.doubtful, extend=MORE_TIME[self.extend])
+        return queue.replay(letters, doubtful=self.doubtful, extend=EXTENSION_SECONDS[self.extend])
 
 
 def _overview(context: PageContext) -> Response:
     environment = context.environment
-    urls = {(lane, dead): _url(environment, lane, dead) for lane in Lane for dead in (False, True)}
+    urls = {(lane, is_dead): _url(environment, lane, is_dead) for lane in Lane for is_dead in (False, True)}
     sqs = environment.client("sqs")
     with ThreadPoolExecutor(len(urls) + 1) as pool:
-        ages = pool.submit(_oldest, environment, list(urls.values()))
-        queues = list(pool.map(lambda url: _queue(sqs, url), urls.values()))
-    found = {
-        key: replace(queue, oldest=ages.result().get(url))
-        for (key, url), queue in zip(urls.items(), queues, strict=True)
+        oldest = pool.submit(_oldest, environment, list(urls.values()))
+        depths = list(pool.map(lambda url: _depth(sqs, url), urls.values()))
+    queues = {
+        key: replace(depth, oldest=oldest.result().get(url))
+        for (key, url), depth in zip(urls.items(), depths, strict=True)
     }
     lanes = [
-        (lane, ABOUT[lane], found[lane, False], found[lane, True], context.jobs.get(lane), lane.title())
+        (lane, LANE_DESCRIPTIONS[lane], queues[lane, False], queues[lane, True], context.jobs.get(lane), lane.title())
         for lane in Lane
     ]
-    return context.page("queues", {"lanes": lanes, "pause": PAUSE})
+    return context.page("queues", {"lanes": lanes, "refresh_seconds": REFRESH_SECONDS})
 
 
-def _letters(context: PageContext, lane: Lane, refused: str = "") -> Response:
-    """Show the newest job of a lane: how far it is, or what came of it."""
+def _letters(context: PageContext, lane: Lane, refusal: str = "") -> Response:
+    """Render the newest job of a lane: its progress, or its result."""
     job: Job[DeadLetter] | None = context.jobs.get(lane)
-    letters, asked = (list(job.done), job.asked) if job else ([], None)
+    letters, selection = (list(job.results), job.parameters) if job else ([], None)
     values: dict[str, Any] = {
         "lane": lane,
         "job": job,
-        "told": _told(job),
+        "verb": _verb(job),
         "letters": [] if job and job.is_running else letters,
-        "is_look": bool(job and job.what == "look"),
-        "is_cut": len(letters) == MOST,
-        "summary": _summary(letters, isinstance(asked, Wanted) and asked.doubtful),
-        "more_time": list(MORE_TIME) if lane is Lane.NOTICES else [],
-        "gone": job.total - len(letters) if job and job.what != "look" and not job.is_running else 0,
-        "refused": refused,
+        "is_look": bool(job and job.action == "look"),
+        "is_cut": len(letters) == MAX_LETTERS,
+        "summary": _summary(letters, isinstance(selection, Selection) and selection.doubtful),
+        "extensions": list(EXTENSION_SECONDS) if lane is Lane.NOTICES else [],
+        "missing": job.total - len(letters) if job and job.action != "look" and not job.is_running else 0,
+        "refusal": refusal,
         "now": datetime.now(UTC),
         "at": lambda seconds: datetime.fromtimestamp(seconds, UTC),
-        "pause": JOB_PAUSE,
+        "refresh_seconds": JOB_REFRESH_SECONDS,
     }
-    return context.page("letters", values, 409 if refused else 200)
+    return context.page("letters", values, 409 if refusal else 200)
 
 
 def _post(context: PageContext, lane: Lane, form: Mapping[str, Sequence[str]]) -> Response:
     job: Job[DeadLetter] | None = context.jobs.get(lane)
     if job and job.is_running:
-        return _letters(context, lane, "One thing at a time: this has to end first.")
-    if job and job.problem:
-        context.forget()
+        return _letters(context, lane, "A job is already running in this lane. Wait until it ends.")
+    if job and job.error:
+        context.reset()
     match "".join(form.get("do", ())):
         case "look":
             queue = DeadLetters.of(context.environment, lane)
-            total = min(MOST, _queue(queue.sqs, queue.url).total)
-            return _begin(context, lane, Job("look", _first(queue.read()), total))
-        case "replay" | "drop" as do:
-            return _carry_out(context, lane, Wanted.of(lane, do, form), form)
-    raise InvalidInput("There is no such thing to do.", "There are look, replay and drop.")
+            total = min(MAX_LETTERS, _depth(queue.sqs, queue.url).total)
+            return _start(context, lane, Job("look", _limited(queue.read()), total))
+        case "replay" | "drop" as action:
+            return _carry_out(context, lane, Selection.of(lane, action, form), form)
+    raise InvalidInput("There is no such action.", "Choose look, replay or drop.")
 
 
-def _carry_out(context: PageContext, lane: Lane, wanted: Wanted, form: Mapping[str, Sequence[str]]) -> Response:
+def _carry_out(context: PageContext, lane: Lane, selection: Selection, form: Mapping[str, Sequence[str]]) -> Response:
     job: Job[DeadLetter] | None = context.jobs.get(lane)
-    if job is None or job.what != "look" or job.id != wanted.look:
+    if job is None or job.action != "look" or job.id != selection.look:
         return _letters(
-            context, lane, "That page was of an earlier look. Nothing was done: look again, and choose anew."
+            context, lane, "Nothing was done: the page showed an earlier inspection. Inspect again and select anew."
         )
-    ids = set(wanted.ids)
-    letters = [letter for letter in job.done if not ids or letter.id in ids]
+    ids = set(selection.ids)
+    letters = [letter for letter in job.results if not ids or letter.id in ids]
     if not letters:
-        raise InvalidInput("None of these letters was there.", "Look again, and choose anew.")
+        raise InvalidInput("These dead letters no longer exist.", "Reload the list and select again.")
     if not context.is_confirmed(form):
-        return context.confirm(_plan(lane, wanted, letters), form)
-    work = wanted.work(DeadLetters.of(context.environment, lane), letters)
-    return _begin(context, lane, Job(wanted.do, work, len(letters), wanted))
+        return context.confirm(_confirmation(lane, selection, letters), form)
+    work = selection.run(DeadLetters.of(context.environment, lane), letters)
+    return _start(context, lane, Job(selection.action, work, len(letters), selection))
 
 
-def _plan(lane: Lane, wanted: Wanted, letters: Sequence[DeadLetter]) -> Confirmation:
-    said = f"{SAYS[wanted.do][0]} {count_letters(len(letters))}"
-    if wanted.do == "replay":
-        seen = [letter.with_extension(MORE_TIME[wanted.extend]) for letter in letters]
-        details = [f"{number} {verdict}: {what}" for verdict, number, what in _summary(seen, wanted.doubtful)]
-        more = [f"Notices that have expired get {wanted.extend} more."] if wanted.extend else []
-        what, details = REPLAYS, [*details, *more]
+def _confirmation(lane: Lane, selection: Selection, letters: Sequence[DeadLetter]) -> Confirmation:
+    button = f"{VERBS[selection.action][0]} {count_letters(len(letters))}"
+    if selection.action == "replay":
+        extended = [letter.with_extension(EXTENSION_SECONDS[selection.extend]) for letter in letters]
+        summary = _summary(extended, selection.doubtful)
+        effect, details = REPLAY_EFFECT, [f"{number} {verdict}: {meaning}" for verdict, number, meaning in summary]
+        if selection.extend:
+            details.append(f"Expired notices stay valid for {selection.extend} longer.")
     else:
         mails = [mail for letter in letters for mail in letter.mails]
         open_ = sum(mail.status in ("", Status.ACCEPTED) for mail in mails)
-        what, details = DROPS, [f"{len(mails)} mails are in them, {open_} of those without an outcome."]
-    path = f"/console/queues/{lane}"
-    return Confirmation(f"{said} of {lane}?", what, said, path, wanted.values(), path, details)
+        effect = DROP_EFFECT
+        details = [f"{len(mails)} {'message' if len(mails) == 1 else 'messages'}, {open_} without an outcome."]
+    path = f"{PATH}/{lane}"
+    return Confirmation(f"{button} of {lane}?", effect, button, path, selection.values(), path, details)
 
 
-def _begin(context: PageContext, lane: Lane, job: Job[DeadLetter]) -> Response:
-    """Start a job, and lead to the page that shows how far it is."""
+def _start(context: PageContext, lane: Lane, job: Job[DeadLetter]) -> Response:
+    """Start a job and redirect to its progress."""
     if not context.jobs.start(lane, job):
-        return _letters(context, lane, "Something else has begun meanwhile.")
-    return away(f"/console/queues/{lane}")
+        return _letters(context, lane, "Another job has started in this lane meanwhile.")
+    return redirect(f"{PATH}/{lane}")
 
 
-def _told(job: Job[DeadLetter] | None) -> str:
-    """Say what a job does, or did."""
+def _verb(job: Job[DeadLetter] | None) -> str:
     if job is None:
         return ""
-    _, doing, did = SAYS[job.what]
-    return doing if job.is_running else did
+    _, present, past = VERBS[job.action]
+    return present if job.is_running else past
 
 
 def _summary(letters: Sequence[DeadLetter], doubtful: bool = False) -> list[tuple[Verdict, int, str]]:
     counts = Counter(letter.verdict for letter in letters)
-    return [(one, counts[one], replay_effect(one, doubtful=doubtful)) for one in Verdict if counts[one]]
+    return [
+        (verdict, counts[verdict], replay_effect(verdict, doubtful=doubtful)) for verdict in Verdict if counts[verdict]
+    ]
 
 
-def _first(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
+def _limited(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
     with closing(letters):  # type: ignore[type-var]
-        yield from islice(letters, MOST)
+        yield from islice(letters, MAX_LETTERS)
 
 
-def _url(environment: SharedEnvironment, lane: Lane, dead: bool) -> str:
-    return environment.outputs[f"{lane.title()}{'DeadLetter' if dead else ''}QueueUrl"]
+def _url(environment: SharedEnvironment, lane: Lane, is_dead: bool) -> str:
+    return environment.outputs[f"{lane.title()}{'DeadLetter' if is_dead else ''}QueueUrl"]
 
 
-def _queue(sqs: Any, url: str) -> Queue:
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS))["Attributes"]
-    waiting, in_flight, delayed = (int(found.get(name, 0)) for name in COUNTS)
-    return Queue(waiting, in_flight, delayed)
+def _depth(sqs: Any, url: str) -> QueueDepth:
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS))["Attributes"]
+    waiting, in_flight, delayed = (int(attributes.get(name, 0)) for name in COUNTS)
+    return QueueDepth(waiting, in_flight, delayed)
 
 
 def _oldest(environment: SharedEnvironment, urls: Sequence[str]) -> dict[str, datetime]:
-    """Return since when the oldest message of each queue waits, as far as CloudWatch knows; it is a minute behind."""
+    """Return when the oldest message of each queue arrived, where CloudWatch knows; it is a minute behind."""
     now = datetime.now(UTC)
     queries = [
         {
@@ -241,7 +247,7 @@ def _oldest(environment: SharedEnvironment, urls: Sequence[str]) -> dict[str, da
             MetricDataQueries=queries, StartTime=since, EndTime=now, ScanBy="TimestampDescending"
         )
     except (BotoCoreError, ClientError, OperatorError):
-        return {}  # it is no reason to keep the rest back
+        return {}  # the other figures are worth showing without it
     results = {result["Id"]: result for result in answer["MetricDataResults"]}
     return {
         url: result["Timestamps"][0] - timedelta(seconds=result["Values"][0])

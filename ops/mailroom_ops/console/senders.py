@@ -1,4 +1,4 @@
-"""Senders: who each tenant's mail is from, and whether the domains it is sent from are set up."""
+"""The senders pages: each tenant's effective sender, and whether the domains it sends from are set up."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from mailroom.model.json_settings import MergedSettings, merge
 from mailroom.model.parameter_names import brand_names, sender_names
 from mailroom.settings import SHARED_TEST_SENDER
-from mailroom_ops.console.context import PageContext, fields
+from mailroom_ops.console.context import PageContext, form_values
 from mailroom_ops.domains import records, sending
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.domains.dns_check import RecordStatus, check_record, status_of
@@ -26,184 +26,188 @@ from mailroom_ops.web.server import Request, Response
 __all__ = ["answer"]
 
 PURPOSES = ("auth", "notification")
-PATIENCE = 20.0  # seconds for a whole look at DNS and the providers
-AT_ONCE = 8
-RESOLVER = "MAILROOM_RESOLVER"  # as the command has it
+CHECK_TIMEOUT_SECONDS = 20.0
+MAX_CONCURRENT_CHECKS = 8
+RESOLVER_VARIABLE = "MAILROOM_RESOLVER"  # the same as for the command
 
 
 def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
     if request.method == "POST" or len(below) > 1:
         return None
     values = Parameters(context.environment).values()
-    known = tenants.all_of(values)
+    all_tenants = tenants.all_of(values)
     if not below:
-        return _list(context, values, known)
-    found = next((tenant for tenant in known if tenant.name == below[0]), None)
-    return _tenant(context, values, found, wants_look="check" in fields(request)) if found else None
+        return _list(context, values, all_tenants)
+    tenant = next((tenant for tenant in all_tenants if tenant.name == below[0]), None)
+    return _tenant(context, values, tenant, with_check="check" in form_values(request)) if tenant else None
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One thing a sender says; `whose` where it is not its own."""
+class Value:
+    """A setting as it is shown; `origin` is set where a tenant inherits it."""
 
     text: str
-    whose: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Speaks:
-    """The sender of a tenant and purpose, completed as the functions do it."""
+class EffectiveSender:
+    """The sender of a tenant and purpose, merged as the functions merge it."""
 
     purpose: str
-    from_: Said
-    reply_to: Said
-    chain: Said
+    from_: Value
+    reply_to: Value
+    chain: Value
     is_own: bool
-    fault: str = ""  # no mail leaves
+    fault: str = ""  # why no email can be sent
 
 
-def _speaks(values: Mapping[str, str], tenant: str, purpose: str, fallback: Sequence[str]) -> Speaks:
-    said = merge(sender_names(tenant, purpose), values)
-    chain = tenants.chain_of(values, tenant, purpose, fallback)
-    through = Said(", ".join(chain) or "nobody", _said(said, "providers", tenant, purpose).whose or "as the stack")
-    if said.origins.get("providers") == f"senders/{tenant}/{purpose}":
-        through = Said(through.text)
-    from_, fault = _said(said, "from", tenant, purpose), ""
+def _effective_sender(
+    values: Mapping[str, str], tenant: str, purpose: str, default_chain: Sequence[str]
+) -> EffectiveSender:
+    merged = merge(sender_names(tenant, purpose), values)
+    own_name = f"senders/{tenant}/{purpose}"
+    chain = tenants.chain_of(values, tenant, purpose, default_chain)
+    origin = _value(merged, "providers", tenant, purpose).origin or "stack default"
+    has_own_chain = merged.origins.get("providers") == own_name
+    chain_value = Value(", ".join(chain) or "none", "" if has_own_chain else origin)
+    from_, fault = _value(merged, "from", tenant, purpose), ""
     if not from_.text and chain and catalog.split(chain[0])[0] == "resend":
-        from_ = Said(SHARED_TEST_SENDER.address, "Resend’s own, for tests")
+        from_ = Value(SHARED_TEST_SENDER.address, "Resend’s test sender")
     elif not from_.text:
-        from_, fault = Said("nobody"), "It has no from-address, so nothing is sent."
-    is_own = f"senders/{tenant}/{purpose}" in said.origins.values()
-    return Speaks(purpose, from_, _said(said, "reply_to", tenant, purpose), through, is_own, fault)
+        from_, fault = Value("none"), "There is no from-address, so nothing is sent."
+    is_own = own_name in merged.origins.values()
+    return EffectiveSender(purpose, from_, _value(merged, "reply_to", tenant, purpose), chain_value, is_own, fault)
 
 
-def _said(said: MergedSettings, key: str, tenant: str, purpose: str) -> Said:
-    text, where = said.values.get(key), said.origins.get(key, "")
-    others = {"": "", f"senders/{tenant}/auth": "as auth", f"senders/{tenant}/{purpose}": ""}
-    return Said(str(text or ""), others.get(where, "as default"))
+def _value(merged: MergedSettings, key: str, tenant: str, purpose: str) -> Value:
+    text, origin = merged.values.get(key), merged.origins.get(key, "")
+    descriptions = {"": "", f"senders/{tenant}/auth": "from auth", f"senders/{tenant}/{purpose}": ""}
+    return Value(str(text or ""), descriptions.get(origin, "from default"))
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A tenant as a line of the list, or on a page of its own."""
+class TenantView:
+    """A tenant as a row of the list, or as a page."""
 
     tenant: Tenant
-    brand: Said
+    brand: Value
     color: str
-    speaks: Sequence[Speaks]
+    senders: Sequence[EffectiveSender]
     faults: Sequence[str]
 
 
-def _shown(values: Mapping[str, str], tenant: Tenant, fallback: Sequence[str], label: str) -> Shown:
+def _view(values: Mapping[str, str], tenant: Tenant, default_chain: Sequence[str], label: str) -> TenantView:
     brand = merge(brand_names(tenant.name), values).values
     color = str(brand.get("color", ""))
-    speaks = [_speaks(values, tenant.name, purpose, fallback) for purpose in PURPOSES]
-    faults = [_fault(name, why, label) for name, why in tenants.faults_of(values, tenant).items()]
-    faults += sorted({one.fault for one in speaks if one.fault})
+    senders = [_effective_sender(values, tenant.name, purpose, default_chain) for purpose in PURPOSES]
+    faults = [_fault(name, reason, label) for name, reason in tenants.faults_of(values, tenant).items()]
+    faults += sorted({sender.fault for sender in senders if sender.fault})
     swatch = f"#{color.removeprefix('#')}" if catalog.COLOR.fullmatch(color) else ""
-    whose = "" if f"brands/{tenant.name}" in values else "as default"
-    return Shown(tenant, Said(str(brand.get("name", "")), whose), swatch, speaks, faults)
+    origin = "" if f"brands/{tenant.name}" in values else "from default"
+    return TenantView(tenant, Value(str(brand.get("name", "")), origin), swatch, senders, faults)
 
 
-def _fault(name: str, why: str, label: str) -> str:
+def _fault(name: str, reason: str, label: str) -> str:
     if "/" not in name:
-        return f"The account {name} is not complete: {why}. `mailroom secrets set --env {label}` sets it."
-    return f"{name} is malformed: {why}. Set it again: `mailroom secrets set {name} --env {label}`"
+        return f"The account {name} is incomplete: {reason}. Set it with `mailroom secrets set --env {label}`."
+    return f"{name} is malformed: {reason}. Set it again with `mailroom secrets set {name} --env {label}`."
 
 
-def _list(context: PageContext, values: Mapping[str, str], known: Sequence[Tenant]) -> Response:
-    chain = context.environment.chain
-    shown = [_shown(values, tenant, chain, context.frame.label) for tenant in known if not tenant.removed]
-    return context.page("senders", {"shown": shown, "aside": [tenant.name for tenant in known if tenant.removed]})
+def _list(context: PageContext, values: Mapping[str, str], all_tenants: Sequence[Tenant]) -> Response:
+    chain, label = context.environment.chain, context.frame.label
+    views = [_view(values, tenant, chain, label) for tenant in all_tenants if not tenant.removed]
+    removed = [tenant.name for tenant in all_tenants if tenant.removed]
+    return context.page("senders", {"views": views, "removed": removed})
 
 
 # ---- one tenant ----
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A record that has to be live, and how it stands."""
+class RecordRow:
+    """A DNS record that has to be live, and its state."""
 
     record: Record
-    standing: str = "not asked"
-    says: str = ""
+    state: str = "not checked"
+    detail: str = ""
     todo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
-    """A sending domain: what is known without asking anybody, or what a look has found."""
+class DomainView:
+    """A sending domain: its known records, and their states after a check."""
 
     name: str
     purposes: Sequence[str]
     accounts: Sequence[Finding]
-    lines: Sequence[Line]
+    rows: Sequence[RecordRow]
     notes: Sequence[Finding] = ()
 
     @property
     def not_live(self) -> int:
-        return sum(line.standing != RecordStatus.LIVE for line in self.lines)
+        return sum(row.state != RecordStatus.LIVE for row in self.rows)
 
     @property
     def is_ready(self) -> bool:
-        return not self.not_live and Level.FAILED not in {one.level for one in (*self.accounts, *self.notes)}
+        return not self.not_live and Level.FAILED not in {finding.level for finding in (*self.accounts, *self.notes)}
 
     @property
     def zone(self) -> str:
-        return records.zone([line.record for line in self.lines])
+        return records.zone([row.record for row in self.rows])
 
 
-def _tenant(context: PageContext, values: Mapping[str, str], tenant: Tenant, *, wants_look: bool) -> Response:
-    fallback = context.environment.chain
-    own = {} if tenant.removed else tenants.own_domains(values, tenant.name)
-    wanted = []
-    for domain, purposes in own.items():
-        chain = tenants.chain_of(values, tenant.name, purposes[0], fallback)
-        wanted.append((domain, purposes, sending.chain_accounts(context.environment, values, chain)))
-    shown = {
-        "one": _shown(values, tenant, fallback, context.frame.label),
-        "domains": list(_look(values, wanted)) if wants_look else [_unasked(*one) for one in wanted],
-        "looked_at": datetime.now(UTC) if wants_look else None,
+DomainSetup = tuple[str, Sequence[str], Sequence[ChainAccount]]  # domain, purposes, accounts
+
+
+def _tenant(context: PageContext, values: Mapping[str, str], tenant: Tenant, *, with_check: bool) -> Response:
+    default_chain = context.environment.chain
+    own_domains = {} if tenant.removed else tenants.own_domains(values, tenant.name)
+    setups = []
+    for domain, purposes in own_domains.items():
+        chain = tenants.chain_of(values, tenant.name, purposes[0], default_chain)
+        setups.append((domain, purposes, sending.chain_accounts(context.environment, values, chain)))
+    page_values = {
+        "view": _view(values, tenant, default_chain, context.frame.label),
+        "domains": list(_check(values, setups)) if with_check else [_unchecked(*setup) for setup in setups],
+        "checked_at": datetime.now(UTC) if with_check else None,
         "has_from": any(sender.get("from") for sender in tenant.senders.values()),
-        "patience": round(PATIENCE),
+        "timeout_seconds": round(CHECK_TIMEOUT_SECONDS),
     }
-    return context.page("sender", shown)
+    return context.page("sender", page_values)
 
 
-Wanted = tuple[str, Sequence[str], Sequence[ChainAccount]]
-
-
-def _unasked(domain: str, purposes: Sequence[str], places: Sequence[ChainAccount]) -> Domain:
-    accounts = [
-        warning(f"{place.account} {domain}", place.hint or "tells when asked which records it wants")
-        for place in places
+def _unchecked(domain: str, purposes: Sequence[str], chain: Sequence[ChainAccount]) -> DomainView:
+    findings = [
+        warning(f"{account.account} {domain}", account.hint or "lists its records when it is checked")
+        for account in chain
     ]
-    return Domain(domain, purposes, accounts, [Line(records.dmarc_record(domain))])
+    return DomainView(domain, purposes, findings, [RecordRow(records.dmarc_record(domain))])
 
 
-def _look(values: Mapping[str, str], wanted: Sequence[Wanted]) -> Iterator[Domain]:
-    """Ask DNS and the providers about each domain, all at the same time, and for no longer than our patience."""
-    dns = Dns(os.environ.get(RESOLVER, "").split())
-    pool = ThreadPoolExecutor(AT_ONCE)
-    looks = {
-        (domain, place.account): pool.submit(sending.check_account, dns, domain, place)
-        for domain, _, places in wanted
-        for place in places
+def _check(values: Mapping[str, str], setups: Sequence[DomainSetup]) -> Iterator[DomainView]:
+    """Check each domain in DNS and at its providers, all at the same time, within CHECK_TIMEOUT_SECONDS."""
+    dns = Dns(os.environ.get(RESOLVER_VARIABLE, "").split())
+    pool = ThreadPoolExecutor(MAX_CONCURRENT_CHECKS)
+    reports = {
+        (domain, account.account): pool.submit(sending.check_account, dns, domain, account)
+        for domain, _, chain in setups
+        for account in chain
     }
-    policies = {domain: pool.submit(check_record, dns, records.dmarc_record(domain)) for domain, _, _ in wanted}
-    apart = pool.submit(_apart, dns, values, {domain for domain, _, _ in wanted})
-    asked: list[Future[Any]] = [*looks.values(), *policies.values(), apart]
-    wait(asked, PATIENCE)
+    policies = {domain: pool.submit(check_record, dns, records.dmarc_record(domain)) for domain, _, _ in setups}
+    separation = pool.submit(_check_separation, dns, values, {domain for domain, _, _ in setups})
+    futures: list[Future[Any]] = [*reports.values(), *policies.values(), separation]
+    wait(futures, CHECK_TIMEOUT_SECONDS)
     pool.shutdown(wait=False, cancel_futures=True)
-    for domain, purposes, places in wanted:
-        late = failed(domain, f"did not answer within {PATIENCE:.0f} seconds", "Look again.")
-        found = [_result(looks[domain, place.account], AccountReport(place.account, late)) for place in places]
-        lines = [_line(record, one) for look in found for record, one in look.records]
-        lines.append(_line(records.dmarc_record(domain), _result(policies[domain], late)))
-        notes = [look.alignment for look in found if look.alignment]
-        notes += [one for one in _result(apart, []) if one.subject.partition(" ")[2] == domain]
-        accounts = [replace(look.state, subject=f"{look.account} {domain}") for look in found]
-        yield Domain(domain, purposes, accounts, lines, notes)
+    for domain, purposes, chain in setups:
+        late = failed(domain, f"did not answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds", "Check again.")
+        results = [_result(reports[domain, account.account], AccountReport(account.account, late)) for account in chain]
+        rows = [_row(record, finding) for report in results for record, finding in report.records]
+        rows.append(_row(records.dmarc_record(domain), _result(policies[domain], late)))
+        notes = [report.alignment for report in results if report.alignment]
+        notes += [finding for finding in _result(separation, []) if finding.subject.partition(" ")[2] == domain]
+        accounts = [replace(report.state, subject=f"{report.account} {domain}") for report in results]
+        yield DomainView(domain, purposes, accounts, rows, notes)
 
 
 T = TypeVar("T")
@@ -213,12 +217,12 @@ def _result(future: Future[T], late: T) -> T:
     return future.result() if future.done() and not future.cancelled() else late
 
 
-def _apart(dns: Dns, values: Mapping[str, str], domains: Set[str]) -> list[Finding]:
-    """Ask about these domains only: there may be hundreds."""
+def _check_separation(dns: Dns, values: Mapping[str, str], domains: Set[str]) -> list[Finding]:
+    """Check only the senders that use these domains: an environment may have hundreds."""
     senders = {name: value for name, value in values.items() if name.startswith("senders/")}
     using = {name: value for name, value in senders.items() if tenants.domain_of(tenants.from_of(value)) in domains}
     return list(check_separation(dns, using))
 
 
-def _line(record: Record, found: Finding) -> Line:
-    return Line(record, status_of(found), found.says, found.todo)
+def _row(record: Record, finding: Finding) -> RecordRow:
+    return RecordRow(record, status_of(finding), finding.says, finding.todo)

@@ -1,14 +1,14 @@
-"""Who gets no more mail: the list, found again by tenant, cause or address; add, remove, take over, take along."""
+"""The suppressions pages: find, add and remove suppressed addresses; import and export the list."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import NAME, Lane
-from mailroom_ops.console.context import Confirmation, PageContext, away, fields
+from mailroom_ops.console.context import Confirmation, PageContext, form_values, redirect
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.suppressions import Entry
@@ -17,34 +17,38 @@ from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
 
-HERE = "/console/suppressions"
-SHOWN = 50
-LOOKED_AT = 1000  # rows a page: the list has no order of time, so that many are put into one
-LONGEST = 1000  # lines of a list that is pasted
-DONE = {"added": "It is on the list.", "removed": "It is off the list.", "imported": "They are on the list."}
+PATH = "/console/suppressions"
+PAGE_SIZE = 50
+SORT_SIZE = 1000  # rows that are read and sorted at once: the list itself has no order of time
+MAX_IMPORT_LINES = 1000
+RESULTS = {
+    "added": "The address is suppressed.",
+    "removed": "The suppression is removed.",
+    "imported": "The addresses are suppressed.",
+}
 
 Form = Mapping[str, Sequence[str]]
 
 
 def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
-    said, is_post = fields(request), request.method == "POST"
+    form, is_post = form_values(request), request.method == "POST"
     match below:
         case []:
-            return _find(context, said) if is_post else _list(context, said)
+            return _find(context, form) if is_post else _list(context, form)
         case ["add"]:
-            return _add(context, said) if is_post else _form(context, said)
+            return _add(context, form) if is_post else _add_page(context, form)
         case ["import"]:
-            return _import(context, said) if is_post else context.page("suppressions_import", PASTED)
+            return _import(context, form) if is_post else context.page("suppressions_import", EMPTY_IMPORT)
         case ["remove"] if is_post:
-            return _remove(context, said)
+            return _remove(context, form)
         case ["list.csv"] if not is_post:
-            return _export(context, said)
+            return _export(context, form)
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which entries are asked for: of the rows after a key, some of those newest first, from a number on."""
+class Criteria:
+    """Which entries to list, and which page: of the rows after the key `after`, those from number `start` on."""
 
     tenant: str = ""
     cause: str = ""
@@ -52,170 +56,178 @@ class Wanted:
     start: int = 0
 
     @classmethod
-    def of(cls, said: Form) -> "Wanted":
-        tenant, cause, after, start = (_last(said, name) for name in ("tenant", "cause", "after", "start"))
+    def of(cls, form: Form) -> "Criteria":
+        """Parse the parameters of the page."""
+        tenant, cause, after, start = (_last(form, name) for name in ("tenant", "cause", "after", "start"))
         if tenant and not NAME.fullmatch(tenant):
-            raise InvalidInput("That is no name of a tenant.", "A name is lower-case letters, digits and hyphens.")
+            raise InvalidInput("This is not a tenant name.", "Use lower-case letters, digits and hyphens.")
         if cause and cause not in list(Cause):
-            raise InvalidInput(f"There is no cause {cause!r}.", f"There are {', '.join(Cause)}.")
+            raise InvalidInput(f"There is no cause {cause!r}.", f"Choose from {', '.join(Cause)}.")
         is_page = (not after or suppressions.KEY.fullmatch(after)) and start.isascii() and start.isdigit()
         if (after or start) and not (is_page and len(start) < 6):
-            raise InvalidInput("That page of the list is not one there is.", "Begin with the newest.")
+            raise InvalidInput("There is no such page of the list.", "Start with the newest.")
         return cls(tenant, cause, after, int(start or 0))
 
     def path(self, name: str = "") -> str:
-        known = {"tenant": self.tenant, "cause": self.cause, "after": self.after, "start": str(self.start or "")}
+        """Return the address of this list, or of what `name` makes of it."""
+        parameters = {"tenant": self.tenant, "cause": self.cause, "after": self.after, "start": str(self.start or "")}
         if self.after:
-            known["start"] = str(self.start)
-        said = {key: value for key, value in known.items() if value}
-        return f"{HERE}{name}?{urlencode(said)}" if said else f"{HERE}{name}"
+            parameters["start"] = str(self.start)
+        query = {key: value for key, value in parameters.items() if value}
+        return f"{PATH}{name}?{urlencode(query)}" if query else f"{PATH}{name}"
 
 
-def _list(context: PageContext, said: Form) -> Response:
+def _list(context: PageContext, form: Form) -> Response:
     try:
-        wanted = Wanted.of(said)
-    except InvalidInput as wrong:
-        return _page(context, Wanted(), [], typed=said, wrong=wrong)
-    rows = suppressions.read_page(context.queries, wanted.tenant, wanted.after, LOOKED_AT)
-    found = [one for one in rows.entries if not wanted.cause or one.cause == wanted.cause]
-    end = wanted.start + SHOWN
+        criteria = Criteria.of(form)
+    except InvalidInput as error:
+        return _page(context, Criteria(), [], form=form, error=error)
+    rows = suppressions.read_page(context.queries, criteria.tenant, criteria.after, SORT_SIZE)
+    entries = [entry for entry in rows.entries if not criteria.cause or entry.cause == criteria.cause]
+    end = criteria.start + PAGE_SIZE
     following = ""
-    if len(found) > end:
-        following = replace(wanted, start=end).path()
+    if len(entries) > end:
+        following = replace(criteria, start=end).path()
     elif rows.after:
-        following = replace(wanted, after=rows.after, start=0).path()
-    is_part = bool(wanted.after or rows.after)
-    return _page(
-        context, wanted, found[wanted.start : end], following=following, is_part=is_part, done=_last(said, "done")
-    )
+        following = replace(criteria, after=rows.after, start=0).path()
+    shown, is_partial = entries[criteria.start : end], bool(criteria.after or rows.after)
+    result = RESULTS.get(_last(form, "done"), "")
+    return _page(context, criteria, shown, following=following, is_partial=is_partial, result=result)
 
 
 def _page(
     context: PageContext,
-    wanted: Wanted,
-    found: Sequence[Entry],
+    criteria: Criteria,
+    entries: Sequence[Entry],
     *,
-    typed: Form | None = None,
-    wrong: InvalidInput | None = None,
-    what: str = "",
+    form: Form | None = None,
+    error: InvalidInput | None = None,
+    term: str = "",
     following: str = "",
-    is_part: bool = False,
-    done: str = "",
+    is_partial: bool = False,
+    result: str = "",
 ) -> Response:
     values = {
-        "wanted": wanted,
-        "tenant": _last(typed, "tenant") if typed else wanted.tenant,
-        "cause": _last(typed, "cause") if typed else wanted.cause,
-        "what": what,
-        "wrong": wrong,
-        "found": found,
-        "tenants": sorted({one.tenant for one in found}),
+        "criteria": criteria,
+        "tenant": _last(form, "tenant") if form else criteria.tenant,
+        "cause": _last(form, "cause") if form else criteria.cause,
+        "term": term,
+        "error": error,
+        "entries": entries,
+        "tenants": sorted({entry.tenant for entry in entries}),
         "causes": list(Cause),
         "following": following,
-        "is_part": is_part,
-        "looked_at": LOOKED_AT,
-        "done": DONE.get(done, ""),
-        "newest": Wanted(wanted.tenant, wanted.cause).path(),
-        "export": Wanted(wanted.tenant, wanted.cause).path("/list.csv"),
+        "is_partial": is_partial,
+        "sort_size": SORT_SIZE,
+        "result": result,
+        "newest": Criteria(criteria.tenant, criteria.cause).path(),
+        "export": Criteria(criteria.tenant, criteria.cause).path("/list.csv"),
         "now": datetime.now(UTC),
     }
-    return context.page("suppressions", values, 400 if wrong else 200)
+    return context.page("suppressions", values, 400 if error else 200)
 
 
-def _find(context: PageContext, said: Form) -> Response:
-    """Look for an address. It is posted: it is nothing for a URL or a history."""
-    what = _last(said, "what")
-    if not what:
-        return away(HERE)
+def _find(context: PageContext, form: Form) -> Response:
+    """Find an address. The form is posted, so that the address gets into no URL and no history."""
+    term = _last(form, "what")
+    if not term:
+        return redirect(PATH)
     try:
-        found = list(suppressions.find(context.queries, what))
-    except InvalidInput as wrong:
-        return _page(context, Wanted(), [], what=what, wrong=wrong)
-    return _page(context, Wanted(), found, what=what)
+        entries = list(suppressions.find(context.queries, term))
+    except InvalidInput as error:
+        return _page(context, Criteria(), [], term=term, error=error)
+    return _page(context, Criteria(), entries, term=term)
 
 
-def _form(context: PageContext, said: Form, wrong: InvalidInput | None = None) -> Response:
-    typed = {name: _last(said, name) for name in ("address", "cause", *Lane)}
-    typed["tenant"] = _last(said, "tenant") or "default"
-    values = {"typed": typed, "causes": list(Cause), "lanes": list(Lane), "wrong": wrong}
-    return context.page("suppressions_add", values, 400 if wrong else 200)
+def _add_page(context: PageContext, form: Form, error: InvalidInput | None = None) -> Response:
+    entered = {name: _last(form, name) for name in ("address", "cause", *Lane)}
+    entered["tenant"] = _last(form, "tenant") or "default"
+    values = {"entered": entered, "causes": list(Cause), "lanes": list(Lane), "error": error}
+    return context.page("suppressions_add", values, 400 if error else 200)
 
 
-def _add(context: PageContext, said: Form) -> Response:
-    tenant, address = _last(said, "tenant"), _last(said, "address")
+def _add(context: PageContext, form: Form) -> Response:
+    tenant, address = _last(form, "tenant"), _last(form, "address")
     try:
-        cause = suppressions.check_entry(tenant, address, _last(said, "cause") or Cause.MANUAL)
-        given = {lane: _days(text) for lane in Lane if (text := _last(said, lane))}
-        is_whole = len(given) == len(Lane)
-        days = given if is_whole else dict(suppressions.period_days(context.environment, tenant, cause)) | given
+        cause = suppressions.check_entry(tenant, address, _last(form, "cause") or Cause.MANUAL)
+        chosen = {lane: _days(text) for lane in Lane if (text := _last(form, lane))}
+        is_complete = len(chosen) == len(Lane)
+        days = chosen if is_complete else dict(suppressions.period_days(context.environment, tenant, cause)) | chosen
         if not any(days.values()):
-            raise InvalidInput("That keeps nothing back.", "Give a number of days for codes, for notices, or for both.")
-    except InvalidInput as wrong:
-        return _form(context, said, wrong)
-    if not context.is_confirmed(said):
+            raise InvalidInput(
+                "This suppresses nothing.", "Enter a number of days for codes, for notices, or for both."
+            )
+    except InvalidInput as error:
+        return _add_page(context, form, error)
+    if not context.is_confirmed(form):
         now = datetime.now(UTC)
         ends = [f"{lane}: until {now + timedelta(days=days[lane]):%Y-%m-%d}" for lane in Lane if days.get(lane)]
-        free = [f"{lane}: it does get them" for lane in Lane if not days.get(lane)]
-        chosen = {str(lane): f"{number:g}" for lane, number in days.items()}
-        values = {"tenant": tenant, "address": address, "cause": str(cause)} | chosen
-        kept = "Where it is kept back for longer already, it stays so."
-        asked = Confirmation(
+        unaffected = [f"{lane}: not suppressed" for lane in Lane if not days.get(lane)]
+        numbers = {str(lane): f"{number:g}" for lane, number in days.items()}
+        values = {"tenant": tenant, "address": address, "cause": str(cause)} | numbers
+        confirmation = Confirmation(
             f"Suppress {address}?",
-            f"It gets no more mail of {tenant}, because of: {cause}. {kept}",
-            "Suppress it",
-            f"{HERE}/add",
+            f"Tenant {tenant} sends no more email to it. Cause: {cause}. A longer suppression stays as it is.",
+            "Suppress",
+            f"{PATH}/add",
             {name: [value] for name, value in values.items()},
-            HERE,
-            [*ends, *free],
+            PATH,
+            [*ends, *unaffected],
         )
-        return context.confirm(asked, said)
+        return context.confirm(confirmation, form)
     suppressions.add(context.queries, tenant, address, days, cause)
-    return away(f"{HERE}?done=added")
+    return redirect(f"{PATH}?done=added")
 
 
-def _remove(context: PageContext, said: Form) -> Response:
-    tenant, address = _last(said, "tenant"), _last(said, "address")
+def _remove(context: PageContext, form: Form) -> Response:
+    tenant, address = _last(form, "tenant"), _last(form, "address")
     suppressions.check_entry(tenant, address)
-    if not context.is_confirmed(said):
-        what = f"It gets mail of {tenant} again. Its provider may keep a list of its own, and has to be told there."
+    if not context.is_confirmed(form):
+        text = f"Tenant {tenant} sends email to it again. A suppression list of the provider’s own is not changed."
         values = {"tenant": [tenant], "address": [address]}
-        asked = Confirmation(
-            f"Let {address} have mail again?", what, "Take it off the list", f"{HERE}/remove", values, HERE
-        )
-        return context.confirm(asked, said)
+        title, path = f"Remove the suppression of {address}?", f"{PATH}/remove"
+        return context.confirm(Confirmation(title, text, "Remove", path, values, PATH), form)
     suppressions.remove(context.queries, tenant, address)
-    return away(f"{HERE}?done=removed")
+    return redirect(f"{PATH}?done=removed")
 
 
-PASTED = {"tenant": "default", "csv": "", "wrong": None, "longest": LONGEST, "columns": ",".join(suppressions.COLUMNS)}
+EMPTY_IMPORT = {
+    "tenant": "default",
+    "csv": "",
+    "error": None,
+    "max_lines": MAX_IMPORT_LINES,
+    "columns": ",".join(suppressions.COLUMNS),
+}
 
 
-def _import(context: PageContext, said: Form) -> Response:
-    tenant, text = _last(said, "tenant") or "default", _last(said, "csv")
+def _import(context: PageContext, form: Form) -> Response:
+    tenant, text = _last(form, "tenant") or "default", _last(form, "csv")
     try:
-        wanted = suppressions.read_csv(io.StringIO(text), tenant)
-        if not 0 < len(wanted) <= LONGEST:
-            todo = f"Up to {LONGEST:,} are taken here; `mailroom suppressions import FILE` takes any number."
-            raise InvalidInput(f"It names {len(wanted):,} addresses.", todo)
-    except InvalidInput as wrong:
-        return context.page("suppressions_import", PASTED | {"tenant": tenant, "csv": text, "wrong": wrong}, 400)
-    if not context.is_confirmed(said):
-        tenants = ", ".join(sorted({one.tenant for one in wanted}))
-        what = f"They get no more mail of {tenants}. Who is kept back for longer already stays so."
-        title = f"Suppress {len(wanted):,} {'address' if len(wanted) == 1 else 'addresses'}?"
+        entries = suppressions.read_csv(io.StringIO(text), tenant)
+        if not 0 < len(entries) <= MAX_IMPORT_LINES:
+            todo = f"Up to {MAX_IMPORT_LINES:,} fit here; `mailroom suppressions import FILE` has no limit."
+            raise InvalidInput(f"The list has {len(entries):,} addresses.", todo)
+    except InvalidInput as error:
+        return context.page("suppressions_import", EMPTY_IMPORT | {"tenant": tenant, "csv": text, "error": error}, 400)
+    if not context.is_confirmed(form):
+        tenants = sorted({entry.tenant for entry in entries})
+        owners = f"{'Tenant' if len(tenants) == 1 else 'Tenants'} {', '.join(tenants)}"
+        verb = "sends" if len(tenants) == 1 else "send"
+        description = f"{owners} {verb} no more email to them. A longer suppression stays as it is."
+        title = f"Suppress {len(entries):,} {'address' if len(entries) == 1 else 'addresses'}?"
         values = {"tenant": [tenant], "csv": [text]}
-        return context.confirm(Confirmation(title, what, "Suppress them", f"{HERE}/import", values, HERE), said)
-    for _ in suppressions.add_all(context.queries, wanted):
+        return context.confirm(Confirmation(title, description, "Suppress", f"{PATH}/import", values, PATH), form)
+    for _ in suppressions.add_all(context.queries, entries):
         pass
-    return away(f"{HERE}?done=imported")
+    return redirect(f"{PATH}?done=imported")
 
 
-def _export(context: PageContext, said: Form) -> Response:
-    wanted = Wanted.of(said)
-    found: Iterator[Entry] = suppressions.entries(context.queries, wanted.tenant)
+def _export(context: PageContext, form: Form) -> Response:
+    criteria = Criteria.of(form)
+    entries = suppressions.entries(context.queries, criteria.tenant)
     file = io.StringIO()
-    suppressions.write_csv((one for one in found if not wanted.cause or one.cause == wanted.cause), file)
-    name = "-".join(filter(None, ["suppressions", context.frame.label, wanted.tenant, wanted.cause]))
+    suppressions.write_csv((entry for entry in entries if not criteria.cause or entry.cause == criteria.cause), file)
+    name = "-".join(filter(None, ["suppressions", context.frame.label, criteria.tenant, criteria.cause]))
     disposition = ("content-disposition", f'attachment; filename="{name}.csv"')
     return Response(200, file.getvalue().encode(), (*headers("text/csv; charset=utf-8"), disposition))
 
@@ -226,9 +238,9 @@ def _days(text: str) -> float:
     except ValueError:
         days = -1
     if not 0 <= days <= suppressions.MAX_DAYS:
-        raise InvalidInput("That is no number of days.", f"Give one from 0 to {suppressions.MAX_DAYS:,}.")
+        raise InvalidInput("This is not a number of days.", f"Enter one from 0 to {suppressions.MAX_DAYS:,}.")
     return days
 
 
-def _last(said: Form, name: str) -> str:
-    return said.get(name, [""])[-1].strip()
+def _last(form: Form, name: str) -> str:
+    return form.get(name, [""])[-1].strip()

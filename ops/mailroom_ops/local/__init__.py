@@ -1,1 +1,1 @@
-"""The whole of Mailroom on a laptop: real handlers, real AWS calls against moto, the routes of template.yaml."""
+"""The local stack: real handlers in Lambda runtime clients, AWS calls against moto, the routes of template.yaml."""

@@ -1,4 +1,4 @@
-"""Run Mailroom on this machine: `make run`, or `python -m mailroom_ops.local`."""
+"""Run the local stack: `make run`, or `python -m mailroom_ops.local`."""
 
 import argparse
 import errno
@@ -9,23 +9,33 @@ import threading
 import time
 from importlib.util import find_spec
 
-NEEDED = ("aiosmtpd", "boto3", "moto", "flask", "yaml", "pydantic", "httpx", "minijinja", "aws_lambda_powertools")
+REQUIRED_PACKAGES = (
+    "aiosmtpd",
+    "boto3",
+    "moto",
+    "flask",
+    "yaml",
+    "pydantic",
+    "httpx",
+    "minijinja",
+    "aws_lambda_powertools",
+)
 EPILOGUE = """\
 environment:
-  PORT=3000                 the port of the console and of every route; 0 takes any free one
-  MAILROOM_PROVIDER=resend  the provider that mail leaves through, into its sandbox: resend, ses, smtp, sendgrid,
-                            mailgun, postmark, aliyun, http, a chain such as "resend, ses", or none
+  PORT=3000                 the port of the console and all routes; 0 takes any free port
+  MAILROOM_PROVIDER=resend  the provider, each with a local sandbox: resend, ses, smtp, sendgrid, mailgun, postmark,
+                            aliyun, http, a chain such as "resend, ses", or none
 
 at http://127.0.0.1:PORT
-  /                                         the inbox, as it fills, and buttons that send samples
-  /console/deliveries                       what became of each mail, as it happens
-  /gallery                                  every kind of mail in every language and look, live from the templates
-  /webhooks/logto, /webhooks/logto/acme     what to give Logto (Authorization: Bearer local-logto-token)
-  /v1/emails, /feedback/{provider}          the template's other routes
-  /inbox.json                               GET the captured mails, DELETE to empty the inbox
+  /                                         the inbox, updated live, and buttons that send samples
+  /console/deliveries                       the delivery status of each email, updated live
+  /gallery                                  every kind of email in every language and brand, live from the templates
+  /webhooks/logto, /webhooks/logto/acme     webhooks for Logto (Authorization: Bearer local-logto-token)
+  /v1/emails, /feedback/{provider}          the other routes of template.yaml
+  /inbox.json                               GET the captured emails, DELETE to empty the inbox
   /2015-03-31/functions/{name}/invocations  Lambda's Invoke API: boto3.client("lambda", endpoint_url=...)
 
-Secrets are in ops/mailroom_ops/local/secrets.yaml. Ctrl-C stops everything.
+The secrets are in ops/mailroom_ops/local/secrets.yaml. Ctrl-C stops everything.
 """
 
 
@@ -36,21 +46,21 @@ def parse(arguments: list[str], environment: dict[str, str]) -> argparse.Namespa
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", default=environment.get("PORT") or "3000", help="instead of PORT")
+    parser.add_argument("--port", default=environment.get("PORT") or "3000", help="overrides PORT")
     provider = environment.get("MAILROOM_PROVIDER") or "resend"
-    parser.add_argument("--provider", default=provider, help="instead of MAILROOM_PROVIDER")
+    parser.add_argument("--provider", default=provider, help="overrides MAILROOM_PROVIDER")
     parser.add_argument("--no-watch", action="store_true", help="do not restart functions when their code changes")
     options = parser.parse_args(arguments)
     if not (options.port.isascii() and options.port.isdigit() and int(options.port) < 65536):
-        parser.error(f"PORT is {options.port!r}: give a number from 1 to 65535, such as PORT=3001 make run")
+        parser.error(f"PORT is {options.port!r}: use a number from 1 to 65535, such as PORT=3001 make run")
     return options
 
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments, dict(os.environ))
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
+    if missing := [name for name in REQUIRED_PACKAGES if find_spec(name) is None]:
         print(
-            f"missing Python packages: {', '.join(missing)}. `make run` installs them; start me that way.",
+            f"missing Python packages: {', '.join(missing)}. `make run` installs them.",
             file=sys.stderr,
         )
         return 2
@@ -73,12 +83,11 @@ def main(arguments: list[str]) -> int:
     try:
         with Stack(settings, Logs()) as stack:
             ready.set()
-            print(f"\n  inbox    {stack.url}/")
-            print(f"  Logto    {stack.url}/webhooks/logto   Authorization: Bearer local-logto-token")
-            print(f"  AWS      {stack.aws.endpoint}   (moto)")
-            print(
-                f"  provider {settings.provider}, through its sandbox; started in {time.monotonic() - started:.1f} s\n"
-            )
+            print(f"\n  Inbox     {stack.url}/")
+            print(f"  Webhook   {stack.url}/webhooks/logto   Authorization: Bearer local-logto-token")
+            print(f"  Provider  {settings.provider} (sandbox)")
+            print(f"  AWS       {stack.aws.endpoint} (moto)")
+            print(f"  Started in {time.monotonic() - started:.1f} s. Ctrl-C stops everything.\n")
             print(f"ready {stack.url}", flush=True)
             stopped.wait()
             print("stopping", flush=True)
@@ -86,7 +95,7 @@ def main(arguments: list[str]) -> int:
         if error.errno != errno.EADDRINUSE:
             raise
         print(
-            f"port {options.port} is taken: stop what listens there, or choose another: PORT=3001 make run",
+            f"port {options.port} is in use: stop the process that uses it, or choose another: PORT=3001 make run",
             file=sys.stderr,
         )
         return 1

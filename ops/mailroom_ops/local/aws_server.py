@@ -1,6 +1,6 @@
-"""AWS on a laptop: a moto server in a process of its own.
+"""AWS for the local stack: a moto server in a process of its own.
 
-Its own process, because moto keeps its state in module globals: a test that resets moto must not empty our queues.
+moto keeps its state in module globals, so a test that resets moto would empty the queues of a stack in its process.
 """
 
 import signal
@@ -22,37 +22,37 @@ __all__ = ["Aws"]
 
 
 class Aws:
-    """Starts the server; `endpoint` answers once `wait` has returned."""
+    """A moto server, started at once; `endpoint` is set by `wait`."""
 
     def __init__(self, children: Children, region: str, logs: Logs) -> None:
         self.region = region
         self._logs = logs
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
-        here = str(Path(__file__).parents[2])
+        ops = str(Path(__file__).parents[2])
         env = {
             "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": here,
+            "PYTHONPATH": ops,
             "AWS_DEFAULT_REGION": region,
             "MOTO_ALLOW_NONEXISTENT_REGION": "1",
             **bytecode.VARIABLE,
         }
         self._process = children.start(
-            [sys.executable, "-m", "mailroom_ops.local.aws_server"], env | CREDENTIALS, Path(here)
+            [sys.executable, "-m", "mailroom_ops.local.aws_server"], env | CREDENTIALS, Path(ops)
         )
         self.endpoint = ""
 
     def wait(self, proxy: Callable[[str], str] | None = None) -> None:
-        """Wait for its address, which is the first line it prints; raise StartError with its words if it dies."""
+        """Wait for the address, which is the first line of output; raise StartError with the output if it exits."""
         output: IO[bytes] = self._process.stdout  # type: ignore[assignment]
         line = output.readline().decode()
         if not line.startswith("http://"):
             raise StartError(f"moto did not start: {line}{output.read().decode()}".strip())
         self.endpoint = proxy(line.strip()) if proxy else line.strip()
-        threading.Thread(target=self._report, args=(output,), name="aws", daemon=True).start()
+        threading.Thread(target=self._log_output, args=(output,), name="aws", daemon=True).start()
 
     def client(self, service: str) -> Any:
-        """Return the boto3 client of a service on this server; any thread may use it."""
+        """Return the boto3 client of a service on this server, for any thread."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = boto3.client(
@@ -73,10 +73,10 @@ class Aws:
             for client in self._clients.values():
                 client.close()
 
-    def _report(self, output: IO[bytes]) -> None:
+    def _log_output(self, output: IO[bytes]) -> None:
         with output:
             for line in output:
-                self._logs.say(line.decode(errors="replace").rstrip(), "WARNING", "aws")
+                self._logs.log(line.decode(errors="replace").rstrip(), "WARNING", "aws")
 
 
 def serve() -> None:

@@ -1,4 +1,4 @@
-"""What template.yaml says of the environment `development`: what to make, what to run, what leads where."""
+"""Read template.yaml for the environment `development`: its resources, functions, routes and event sources."""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from mailroom_ops.cloudformation.intrinsics import Template
 from mailroom_ops.environment import ACCOUNT
 from mailroom_ops.local.gateway import Route
 from mailroom_ops.local.poller import Source
-from mailroom_ops.local.variables import of_the_service
+from mailroom_ops.local.variables import lambda_variables
 from mailroom_ops.local.worker import Spec
 
 __all__ = ["ENVIRONMENT", "Blueprint"]
 
 ENVIRONMENT = "development"
-PROCESSES = 4  # of one function at most
-LANE_CONCURRENCY = 2  # batches of one queue at a time: two lanes fit into one function's processes
+MAX_PROCESSES = 4  # of one function
+LANE_CONCURRENCY = 2  # batches of one queue at a time, so that both lanes fit into the processes of one function
 
 
 class Blueprint:
-    """The template with its parameters fixed and its resources named; only where the queues are is told later."""
+    """The template with its parameters set and its resources named; `locate_queues` adds the queue URLs later."""
 
     def __init__(
         self, root: Path, region: str, parameters: Mapping[str, str], overrides: Mapping[str, Mapping[str, Any]]
@@ -39,13 +39,13 @@ class Blueprint:
             "AWS::URLSuffix": "amazonaws.com",
             "AWS::StackId": f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{self.stack_name}/local",
         }
-        given = {**config["parameters"], **parameters, "Environment": ENVIRONMENT}
-        self._template = Template.deploy(template_file.load(root / "template.yaml"), given, pseudo)
+        all_parameters = {**config["parameters"], **parameters, "Environment": ENVIRONMENT}
+        self._template = Template.deploy(template_file.load(root / "template.yaml"), all_parameters, pseudo)
         self._name_everything(region)
 
     def specs(self, aws_endpoint: str, extra: Mapping[str, str]) -> dict[str, Spec]:
-        """Return the functions, by the names of their folders."""
-        found, region = {}, self._template.pseudo["AWS::Region"]
+        """Return the functions by their folder names."""
+        specs, region = {}, self._template.pseudo["AWS::Region"]
         for logical_id, properties in self._functions().items():
             folder = self.root / str(properties["CodeUri"])
             handler = properties["Handler"]
@@ -57,17 +57,17 @@ class Blueprint:
             )
             variables = {key: self._localize(value) for key, value in properties["Environment"]["Variables"].items()}
             environment = {
-                **of_the_service(region, name, str(memory), folder, handler),
+                **lambda_variables(region, name, str(memory), folder, handler),
                 "PYTHONPATH": ":".join(layers),
                 **bytecode.VARIABLE,
                 **variables,
                 "AWS_ENDPOINT_URL": aws_endpoint,
                 **extra,
             }
-            limit = min(PROCESSES, int(properties.get("ReservedConcurrentExecutions", PROCESSES)))
+            limit = min(MAX_PROCESSES, int(properties.get("ReservedConcurrentExecutions", MAX_PROCESSES)))
             arn = self._template.attribute(logical_id, "Arn")
-            found[folder.name] = Spec(folder.name, name, arn, folder, handler, environment, float(timeout), limit)
-        return found
+            specs[folder.name] = Spec(folder.name, name, arn, folder, handler, environment, float(timeout), limit)
+        return specs
 
     def routes(self) -> list[Route]:
         """Return the routes of the HTTP API."""
@@ -78,7 +78,7 @@ class Blueprint:
         ]
 
     def throttle(self) -> tuple[float, float]:
-        """Return how many requests a second, and at once, each route takes."""
+        """Return the rate (requests per second) and burst limits of each route."""
         for properties in self._template.resources("AWS::Serverless::HttpApi").values():
             limits = self._template.resolve(properties.get("DefaultRouteSettings", {}))
             return float(limits.get("ThrottlingRateLimit", 0)), float(limits.get("ThrottlingBurstLimit", 0))
@@ -91,7 +91,7 @@ class Blueprint:
         return ""
 
     def sources(self) -> list[Source]:
-        """Return the queues that feed functions."""
+        """Return the queues that trigger functions."""
         urls = {values["Arn"]: values["Ref"] for values in self._template.attributes.values() if "QueueName" in values}
         return [
             Source(
@@ -145,14 +145,14 @@ class Blueprint:
         return str(self._template.resolve(properties.get(key, f"{self.stack_name}-{logical_id}")))
 
     def locate_queues(self, endpoint: str) -> None:
-        """Say at which address the queues will be."""
+        """Set the URLs of the queues."""
         for values in self._template.attributes.values():
             if "QueueName" in values:
                 values["Ref"] = f"{endpoint}/{ACCOUNT}/{values['QueueName']}"
 
     def _functions(self) -> dict[str, dict[str, Any]]:
         shared = self._template.body.get("Globals", {}).get("Function", {})
-        wanted = (
+        keys = (
             "CodeUri",
             "Handler",
             "FunctionName",
@@ -161,15 +161,15 @@ class Blueprint:
             "Layers",
             "ReservedConcurrentExecutions",
         )
-        found = {}
+        functions = {}
         for logical_id, own in self._template.resources("AWS::Serverless::Function").items():
-            merged = {key: value for key, value in {**shared, **own}.items() if key in wanted}
+            merged = {key: value for key, value in {**shared, **own}.items() if key in keys}
             variables = [part.get("Environment", {}).get("Variables", {}) for part in (shared, own)]
             resolved = self._template.resolve(merged)
             resolved["FunctionName"] = self._template.attribute(logical_id, "Ref")
             resolved["Environment"] = {"Variables": self._template.resolve({**variables[0], **variables[1]})}
-            found[logical_id] = resolved
-        return found
+            functions[logical_id] = resolved
+        return functions
 
     def _events(self) -> list[tuple[str, str, dict[str, Any]]]:
         return [
@@ -183,7 +183,7 @@ class Blueprint:
         ]
 
     def _localize(self, value: Any) -> str:
-        # On Lambda the layers are laid over /opt.
+        # Lambda mounts layers at /opt.
         text = str(value)
         return f"{self.root}/layers/{text.removeprefix('/opt/')}" if text.startswith("/opt/") else text
 
@@ -195,8 +195,8 @@ def _samconfig(root: Path) -> dict[str, Any]:
     settings = {**commands.get("global", {}).get("parameters", {}), **commands.get("deploy", {}).get("parameters", {})}
     pairs = settings.get("parameter_overrides", [])
     pairs = pairs.split() if isinstance(pairs, str) else pairs
-    given = {name: value.strip("\"'") for name, _, value in (pair.partition("=") for pair in pairs)}
-    return {"stack_name": settings.get("stack_name"), "parameters": given}
+    overrides = {name: value.strip("\"'") for name, _, value in (pair.partition("=") for pair in pairs)}
+    return {"stack_name": settings.get("stack_name"), "parameters": overrides}
 
 
 def _without_api(event: dict[str, Any]) -> dict[str, Any]:

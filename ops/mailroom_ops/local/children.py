@@ -1,7 +1,8 @@
-"""Child processes that never outlive us, however we end.
+"""Child processes that never outlive this process, however it ends.
 
-All of them join one process group, led by a guard that reads a pipe from us. When we are gone, even by SIGKILL,
-the pipe closes and the guard ends the whole group. Ctrl-C reaches only us, so that we stop the rest in order.
+All of them join one process group, led by a guard that reads a pipe from this process. When this process ends, even
+by SIGKILL, the pipe closes and the guard kills the group. Ctrl-C reaches this process alone, which stops the others in
+order.
 """
 
 import os
@@ -17,11 +18,11 @@ GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(0, signal.SIGKILL)"
 
 
 class StartError(Exception):
-    """A part of the stack does not start; the message says which, and what it said."""
+    """A part of the stack does not start; the message contains its name and output."""
 
 
 class Children:
-    """Starts processes and, on `close`, ends every one that is left."""
+    """Starts processes; `close` kills all that are left."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-I", "-S", "-c", GUARD]
@@ -32,7 +33,7 @@ class Children:
     def start(
         self, command: Sequence[str], env: Mapping[str, str], cwd: Path, output: int = subprocess.PIPE
     ) -> "subprocess.Popen[bytes]":
-        """Start a process whose standard output and error both go to `output`."""
+        """Start a process whose standard output and error go to `output`."""
         return subprocess.Popen(
             command,
             cwd=cwd,

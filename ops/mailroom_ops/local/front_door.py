@@ -1,47 +1,50 @@
-"""The one address of the local stack: the console, the Invoke API and the template's routes."""
+"""The single origin of the local stack: the console, the Invoke API and the routes of template.yaml."""
 
 import traceback
 from collections.abc import Callable, Sequence
 
 from mailroom_ops.local.logs import Logs
-from mailroom_ops.web.guard import refused
+from mailroom_ops.web.guard import reject_foreign
 from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["FrontDoor"]
 
 
 class FrontDoor:
-    """Asks each of `own` for an answer, then `gateway`.
+    """Dispatches a request to the first of `local_handlers` that answers it, or to the gateway.
 
-    What is ours is for this machine alone. The template's routes take any caller, as they do when deployed.
+    The stack's own paths are for this machine alone. The routes of the template accept any caller, as when deployed.
     """
 
     def __init__(
-        self, own: Sequence[Callable[[Request], Response | None]], gateway: Callable[[Request], Response], logs: Logs
+        self,
+        local_handlers: Sequence[Callable[[Request], Response | None]],
+        gateway: Callable[[Request], Response],
+        logs: Logs,
     ) -> None:
-        self._own = own
+        self._local_handlers = local_handlers
         self._gateway = gateway
         self._logs = logs
 
     def answer(self, request: Request) -> Response:
         try:
-            if is_ours(request):
-                return self._answer_ours(request)
+            if is_local(request):
+                return self._answer_locally(request)
             return self._gateway(request)
-        except Exception:  # noqa: BLE001 - whatever is wrong with us, the caller gets an answer and we see the trace
-            self._logs.say(traceback.format_exc(), "ERROR")
+        except Exception:  # noqa: BLE001 - a defect of ours is a 500 for the caller, and a traceback in the log
+            self._logs.log(traceback.format_exc(), "ERROR")
             return refusal(500, "Internal Server Error")
 
-    def _answer_ours(self, request: Request) -> Response:
-        if no := refused(request):
-            return no
-        for part in self._own:
-            if (response := part(request)) is not None:
+    def _answer_locally(self, request: Request) -> Response:
+        if rejection := reject_foreign(request):
+            return rejection
+        for handler in self._local_handlers:
+            if (response := handler(request)) is not None:
                 return response
         return refusal(404, "Not Found")
 
 
-def is_ours(request: Request) -> bool:
-    """Tell whether a path belongs to the stack itself and not to the template."""
+def is_local(request: Request) -> bool:
+    """Return whether a path belongs to the local stack and not to the template."""
     path = request.path
     return path in ("/", "/gallery", "/inbox.json") or path.startswith(("/console/", "/gallery/", "/2015-03-31/"))

@@ -1,32 +1,32 @@
-"""A function: as many processes as it needs, up to a few, and always one that is warm."""
+"""A function with its processes: one always warm, more under load, up to its concurrency."""
 
 import threading
 from dataclasses import dataclass, field
 
 from mailroom_ops.local.children import Children
 from mailroom_ops.local.logs import Logs
-from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.local.runtime_api import InvocationResult
 from mailroom_ops.local.worker import Spec, Worker
 
 __all__ = ["Function"]
 
-GRACE = 0.05  # seconds: most events wait for a warm process shorter than a new one would take to start
+GRACE_SECONDS = 0.05  # a warm process is usually free sooner than a new one would start
 
 
 @dataclass
 class Function:
-    """Runs events on idle processes; starts another when all are busy; replaces what crashed or is out of date."""
+    """Runs events on idle processes, starts another when all are busy, and replaces crashed and outdated ones."""
 
     spec: Spec
     children: Children
     logs: Logs
     client: str | None = None
     _changed: threading.Condition = field(default_factory=threading.Condition)
-    _workers: dict[Worker, int] = field(default_factory=dict)  # and the generation of code each has loaded
+    _workers: dict[Worker, int] = field(default_factory=dict)  # with the code generation each has loaded
     _idle: list[Worker] = field(default_factory=list)
     _generation: int = 0
     _failures: int = 0
-    _failure: Outcome | None = None
+    _failure: InvocationResult | None = None
     _stopped: bool = False
 
     @property
@@ -35,24 +35,28 @@ class Function:
             return [worker.pid for worker in self._workers]
 
     def start(self) -> None:
-        """Start the first process, if there is none."""
+        """Start the first process."""
         with self._changed:
             if not self._workers:
                 self._spawn()
 
-    def wait(self, seconds: float) -> Outcome | None:
-        """Wait until a process is idle; return what went wrong, or None."""
+    def wait(self, seconds: float) -> InvocationResult | None:
+        """Wait until a process is idle; return the error, or None."""
         with self._changed:
             self._changed.wait_for(lambda: self._idle or self._failure or self._stopped, seconds)
-            return None if self._idle else self._failure or Outcome.failure("Sandbox.Timedout", "did not start in time")
+            return (
+                None
+                if self._idle
+                else self._failure or InvocationResult.failure("Sandbox.Timedout", "did not start in time")
+            )
 
-    def invoke(self, event: bytes) -> Outcome:
-        """Run one event, whatever it takes: wait for a process, start one, or say why there is none."""
+    def invoke(self, event: bytes) -> InvocationResult:
+        """Run one event on an idle or a new process; return its result, or why no process starts."""
         worker = self._acquire()
-        return worker if isinstance(worker, Outcome) else worker.run(event)
+        return worker if isinstance(worker, InvocationResult) else worker.run(event)
 
     def restart(self) -> None:
-        """Load the code anew: at once where nothing runs, else when the current event is done."""
+        """Reload the code: idle processes at once, busy ones after their current event."""
         with self._changed:
             self._generation += 1
             self._failure = None
@@ -72,21 +76,21 @@ class Function:
         for worker in workers:
             worker.join()
 
-    def _acquire(self) -> Worker | Outcome:
+    def _acquire(self) -> Worker | InvocationResult:
         with self._changed:
             failures = self._failures
-            grace = GRACE if self._workers else 0
+            grace = GRACE_SECONDS if self._workers else 0
             while not self._idle:
                 if self._stopped:
-                    return Outcome.failure("ServiceException", "the local stack is stopping")
+                    return InvocationResult.failure("ServiceException", "the local stack is stopping")
                 if self._failures > failures and self._failure:
                     return self._failure
-                if not self._changed.wait(grace) and self._needs_another():
+                if not self._changed.wait(grace) and self._can_start_another():
                     self._spawn()
-                grace = max(grace, GRACE)
+                grace = max(grace, GRACE_SECONDS)
             return self._idle.pop()
 
-    def _needs_another(self) -> bool:
+    def _can_start_another(self) -> bool:
         starting = any(not worker.ready.is_set() for worker in self._workers)
         return not self._idle and not starting and len(self._workers) < self.spec.concurrency
 
@@ -104,15 +108,17 @@ class Function:
             self._idle.append(worker)
             self._changed.notify_all()
 
-    def _on_end(self, worker: Worker, outcome: Outcome) -> None:
+    def _on_end(self, worker: Worker, result: InvocationResult) -> None:
         with self._changed:
             self._workers.pop(worker, None)
             if worker in self._idle:
                 self._idle.remove(worker)
-            if not worker.ready.is_set() and not worker.told_to_go:
+            if not worker.ready.is_set() and not worker.is_stopping:
                 self._failures += 1
-                self._failure = outcome
-                self.logs.say("does not start: see above; mend it and it starts again", "ERROR", self.spec.name)
+                self._failure = result
+                self.logs.log(
+                    "does not start, see above. It is started again when its code changes.", "ERROR", self.spec.name
+                )
             elif not self._workers:
                 self._spawn()
             self._changed.notify_all()

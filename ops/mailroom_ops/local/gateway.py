@@ -1,4 +1,4 @@
-"""API Gateway on a laptop: an HTTP API with the template's routes, in front of the functions.
+"""A local API Gateway: an HTTP API with the routes of template.yaml, in front of the functions.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.local.runtime_api import InvocationResult
 from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["Gateway", "Route", "Throttle", "to_event", "to_response"]
 
-# These alone arrive as text, everything else in base64: observed on a real HTTP API, the documentation does not say.
+# Only these arrive as text, everything else in base64. Seen on a real HTTP API; it is not documented.
 # https://github.com/ministackorg/ministack/pull/766 (2026-06)
 TEXT = re.compile(r"text/[^;]*|application/(?:json|xml|javascript)")
 BREAKS = re.compile(r"[\r\n\0]")
@@ -27,7 +27,7 @@ BREAKS = re.compile(r"[\r\n\0]")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route key such as `ANY /webhooks/logto/{tenant}`, and the function behind it."""
+    """A route such as `ANY /webhooks/logto/{tenant}`, and its function."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Route:
         return f"{self.method} {self.path}"
 
     def match(self, request: Request) -> dict[str, str] | None:
-        """Return the path parameters, or None where this route is not meant."""
+        """Return the path parameters, or None if the route does not match."""
         if self.method not in ("ANY", request.method):
             return None
         names, parts = self.path.split("/"), request.raw_path.split("/")
@@ -46,23 +46,23 @@ class Route:
             parts = [*parts[: len(names) - 1], "/".join(parts[len(names) - 1 :])]
         if len(names) != len(parts):
             return None
-        found = {}
+        parameters = {}
         for name, part in zip(names, parts, strict=True):
             if name.startswith("{") and part:
-                found[name.strip("{+}")] = unquote(part)
+                parameters[name.strip("{+}")] = unquote(part)
             elif name != part:
                 return None
-        return found
+        return parameters
 
     @property
     def rank(self) -> tuple[bool, int, bool]:
-        """Sort the most specific route first, as API Gateway chooses."""
+        """Return a key that sorts the most specific route first, which API Gateway selects."""
         return self.path.endswith("+}"), self.path.count("{"), self.method == "ANY"
 
 
 @dataclass
 class Throttle:
-    """A token bucket: `rate` requests a second, `burst` at once. Zero of either means no limit."""
+    """A token bucket: `rate` requests per second, bursts of `burst`; zero means no limit."""
 
     rate: float = 0
     burst: float = 0
@@ -82,9 +82,9 @@ class Throttle:
 
 
 class Gateway:
-    """Finds the route, invokes its function, maps the answer; `report` gets what the access log knows of each request.
+    """Finds the route, invokes its function and converts the result.
 
-    That is API Gateway's `$context`, as far as it has no path and no address in it.
+    `report` gets the fields of the access log, those of API Gateway's `$context` that contain no path and no address.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
     """
 
@@ -92,7 +92,7 @@ class Gateway:
         self,
         routes: list[Route],
         throttle: tuple[float, float],
-        invoke: Callable[[str, bytes], Outcome],
+        invoke: Callable[[str, bytes], InvocationResult],
         report: Callable[[Mapping[str, str]], None],
     ) -> None:
         self._routes = sorted(routes, key=lambda route: route.rank)
@@ -105,7 +105,7 @@ class Gateway:
             parameters = route.match(request)
             if parameters is not None:
                 request_id, moment, started = uuid.uuid4().hex[:15] + "=", time.time(), time.monotonic()
-                response = self._through(route, parameters, request, request_id)
+                response = self._invoke_route(route, parameters, request, request_id)
                 self._report(
                     {
                         "requestId": request_id,
@@ -119,24 +119,24 @@ class Gateway:
                 return replace(response, headers=(*response.headers, ("apigw-requestid", request_id)))
         return refusal(404, "Not Found")
 
-    def _through(self, route: Route, parameters: dict[str, str], request: Request, request_id: str) -> Response:
+    def _invoke_route(self, route: Route, parameters: dict[str, str], request: Request, request_id: str) -> Response:
         if not self._throttles[route.key].admits():
             return refusal(429, "Too Many Requests")
         event = to_event(request, route.key, parameters, request_id)
-        outcome = self._invoke(route.function, json.dumps(event).encode())
-        return refusal(500, "Internal Server Error") if outcome.failed else to_response(outcome.payload)
+        result = self._invoke(route.function, json.dumps(event).encode())
+        return refusal(500, "Internal Server Error") if result.failed else to_response(result.payload)
 
 
 def to_event(request: Request, route_key: str, path_parameters: Mapping[str, str], request_id: str) -> dict[str, Any]:
-    """Make the event, payload format 2.0, that a function gets for a request."""
-    headers = _joined(request)
+    """Convert a request to an event in payload format 2.0."""
+    headers = _headers(request)
     body, encoded = _body(request)
     host = headers.get("host", "")
     moment = time.time()
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route_key,
-        # Decoded, although it is called raw. https://github.com/fastify/aws-lambda-fastify/issues/169 (2023-08)
+        # Decoded, despite its name. https://github.com/fastify/aws-lambda-fastify/issues/169 (2023-08)
         "rawPath": request.path,
         "rawQueryString": request.query,
         "headers": headers,
@@ -173,7 +173,7 @@ def to_event(request: Request, route_key: str, path_parameters: Mapping[str, str
     return event | {name: value for name, value in optional.items() if value}
 
 
-def _joined(request: Request) -> dict[str, str]:
+def _headers(request: Request) -> dict[str, str]:
     headers = {name: request.header(name) for name, _ in request.headers if name != "cookie"}
     forwarded = {"x-forwarded-for": request.peer, "x-forwarded-proto": "https", "x-forwarded-port": "443"}
     trace = {"x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"}
@@ -192,23 +192,24 @@ def _body(request: Request) -> tuple[str, bool]:
 
 
 def to_response(payload: bytes) -> Response:
-    """Make a response of what a function returned; without a `statusCode` the whole payload is the body."""
-    answer = json.loads(payload or b"null")
-    if not isinstance(answer, dict) or "statusCode" not in answer:
-        body = answer if isinstance(answer, str) else json.dumps(answer)
+    """Convert the result of a function to a response; without a `statusCode` the whole payload is the body."""
+    result = json.loads(payload or b"null")
+    if not isinstance(result, dict) or "statusCode" not in result:
+        body = result if isinstance(result, str) else json.dumps(result)
         return Response(200, body.encode(), (("content-type", "application/json"),))
     try:
-        status = int(answer["statusCode"])
-        given = {str(name).lower(): str(value) for name, value in (answer.get("headers") or {}).items()}
-        body = answer.get("body") or ""
-        content = base64.b64decode(body, validate=True) if answer.get("isBase64Encoded") else str(body).encode()
+        status = int(result["statusCode"])
+        own_headers = {str(name).lower(): str(value) for name, value in (result.get("headers") or {}).items()}
+        body = result.get("body") or ""
+        content = base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else str(body).encode()
     except (ValueError, TypeError, AttributeError):
         return refusal(500, "Internal Server Error")
-    cookies = [("set-cookie", str(cookie)) for cookie in answer.get("cookies") or []]
-    headers = (*({"content-type": "text/plain;charset=UTF-8"} | given).items(), *cookies)
+    cookies = [("set-cookie", str(cookie)) for cookie in result.get("cookies") or []]
+    headers = (*({"content-type": "text/plain;charset=UTF-8"} | own_headers).items(), *cookies)
     if not 100 <= status <= 599 or any(BREAKS.search(name + value) for name, value in headers):
         return refusal(500, "Internal Server Error")
-    # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html renames or drops these
+    # API Gateway renames or drops these:
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
     kept = tuple(
         (name, value) for name, value in headers if name not in ("content-length", "connection", "transfer-encoding")
     )

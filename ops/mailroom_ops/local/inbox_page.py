@@ -1,4 +1,4 @@
-"""The inbox page: what a reader would get, as it arrives, and buttons that send a sample of each kind."""
+"""The inbox page: captured emails, updated live, and buttons that send samples."""
 
 import json
 import queue
@@ -15,22 +15,22 @@ from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["FOLDER", "InboxPage"]
 
-FOLDER = Path(__file__).with_name("inbox")  # its template, scripts and looks
-
+FOLDER = Path(__file__).with_name("inbox")  # template, scripts and style sheet
 HEARTBEAT_SECONDS = 15.0
 
 
 @dataclass
 class InboxPage:
-    """Answers the page, its data and its buttons; None for what is not its own."""
+    """Serves the page, its data and its buttons."""
 
     frame: Frame
     inbox: Inbox
     samples: Samples
     about: Callable[[], dict[str, str]]
-    _pages: "set[queue.SimpleQueue[Captured | None]]" = field(default_factory=set)
+    _subscribers: "set[queue.SimpleQueue[Captured | None]]" = field(default_factory=set)
 
     def answer(self, request: Request) -> Response | None:
+        """Return the response to a request; None for a path outside the inbox."""
         method = "GET" if request.method == "HEAD" else request.method
         match method, request.path.strip("/").split("/"):
             case "GET", [""]:
@@ -65,9 +65,8 @@ class InboxPage:
         return mail_page(mail.html, last_values(query))
 
     def _options(self) -> dict[str, Any]:
-        kinds = list(self.samples.kinds())
         return {
-            "types": kinds,
+            "types": list(self.samples.kinds()),
             "locales": self.samples.locales(),
             "tenants": list(self.samples.tenants()),
             **self.about(),
@@ -77,38 +76,37 @@ class InboxPage:
         if request.header("content-type").partition(";")[0] != "application/json":
             return refusal(415, "Send the request as application/json.")
         try:
-            wanted = json.loads(request.body)
-            status, text = self.samples.send(
-                str(wanted["type"]), str(wanted.get("locale", "en")), str(wanted.get("tenant", "default"))
-            )
+            sample = json.loads(request.body)
+            locale, tenant = str(sample.get("locale", "en")), str(sample.get("tenant", "default"))
+            status, text = self.samples.send(str(sample["type"]), locale, tenant)
         except (ValueError, KeyError, TypeError, AttributeError):
-            return refusal(422, "No such sample: give a type, a locale and a tenant out of /console/options.json.")
+            return refusal(422, "No such sample: use a type, locale and tenant from /console/options.json.")
         return json_answer({"status": status, "answer": text})
 
     def _empty(self) -> Response:
         self.inbox.clear()
-        for news in list(self._pages):
-            news.put(None)
+        for events in list(self._subscribers):
+            events.put(None)
         return Response(204)
 
     def _events(self) -> Generator[bytes, None, None]:
-        """Tell a page of every mail, and of an emptied inbox, for as long as it listens."""
-        news: queue.SimpleQueue[Captured | None] = queue.SimpleQueue()
-        leave = self.inbox.subscribe(news.put)
-        self._pages.add(news)
+        """Yield an event for each email and each time the inbox is emptied, until the page disconnects."""
+        events: queue.SimpleQueue[Captured | None] = queue.SimpleQueue()
+        unsubscribe = self.inbox.subscribe(events.put)
+        self._subscribers.add(events)
         try:
             yield b"retry: 500\n\n: listening\n\n"
             while True:
                 try:
-                    mail = news.get(timeout=HEARTBEAT_SECONDS)
+                    mail = events.get(timeout=HEARTBEAT_SECONDS)
                 except queue.Empty:
-                    yield b": still here\n\n"
+                    yield b": heartbeat\n\n"
                 else:
                     name, data = ("mail", _summary(mail)) if mail else ("emptied", {})
                     yield f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
         finally:
-            self._pages.discard(news)
-            leave()
+            self._subscribers.discard(events)
+            unsubscribe()
 
 
 def _summary(mail: Captured) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 
 from mailroom_ops.local.functions import Function
-from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.local.runtime_api import InvocationResult
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["InvokeApi"]
@@ -19,12 +19,12 @@ __all__ = ["InvokeApi"]
 PATH = re.compile(r"/2015-03-31/functions/(?P<name>.+)/invocations")
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 ASYNC_PAYLOAD_LIMIT = 1024 * 1024
-PAUSES = (60.0, 120.0)  # before Lambda's two further tries of an asynchronous event that failed
+RETRY_SECONDS = (60.0, 120.0)  # before the two retries of a failed asynchronous event
 TAIL_BYTES = 4096
 
 
 class InvokeApi:
-    """Invokes a function by its folder's name, its deployed name or its ARN."""
+    """Invokes a function by its folder name, its deployed name or its ARN."""
 
     def __init__(self, functions: Mapping[str, Function]) -> None:
         self._by_name: dict[str, Function] = {}
@@ -34,19 +34,19 @@ class InvokeApi:
                 self._by_name[alias] = function
 
     def find(self, name: str) -> Function | None:
-        """Find a function by any of its names, with or without a qualifier."""
+        """Return the function with a name, which may have a qualifier."""
         plain = name.removesuffix(":$LATEST").removesuffix(":live")
         return self._by_name.get(plain) or self._by_name.get(plain.rpartition(":function:")[2])
 
     def answer(self, request: Request) -> Response | None:
-        """Answer a request that is one of this API's, else None."""
-        found = PATH.fullmatch(request.path)
-        if not found:
+        """Return the response to a request; None for a path outside this API."""
+        match = PATH.fullmatch(request.path)
+        if not match:
             return None
-        function = self.find(found["name"])
+        function = self.find(match["name"])
         if function is None:
-            known = ", ".join(name for name in self._by_name if ":" not in name)
-            return _error(404, "ResourceNotFoundException", f"Function not found: {found['name']}. There are: {known}")
+            names = ", ".join(name for name in self._by_name if ":" not in name)
+            return _error(404, "ResourceNotFoundException", f"Function not found: {match['name']}. Use one of {names}")
         if request.method != "POST":
             return _error(405, "InvalidRequestContentException", "Invoke a function with POST.")
         return self._invoke(function, request)
@@ -65,35 +65,35 @@ class InvokeApi:
                 return _answer(204)
             case "Event":
                 if len(event) > ASYNC_PAYLOAD_LIMIT:
-                    return _error(413, "RequestEntityTooLargeException", "An asynchronous event has at most 1 MB.")
-                threading.Thread(target=self._run_later, args=(function, event), daemon=True).start()
+                    return _error(413, "RequestEntityTooLargeException", "The limit of an asynchronous event is 1 MB.")
+                threading.Thread(target=self._run_asynchronously, args=(function, event), daemon=True).start()
                 return _answer(202)
             case "RequestResponse":
                 if len(event) > PAYLOAD_LIMIT:
-                    return _error(413, "RequestEntityTooLargeException", "An event has at most 6 MB.")
-                outcome = function.invoke(event)
-                return _answer(200, outcome, tail=request.header("x-amz-log-type") == "Tail")
+                    return _error(413, "RequestEntityTooLargeException", "The limit of an event is 6 MB.")
+                result = function.invoke(event)
+                return _answer(200, result, tail=request.header("x-amz-log-type") == "Tail")
         return _error(
             400, "InvalidParameterValueException", "X-Amz-Invocation-Type: use RequestResponse, Event or DryRun."
         )
 
-    def _run_later(self, function: Function, event: bytes) -> None:
-        for pause in (*PAUSES, None):
+    def _run_asynchronously(self, function: Function, event: bytes) -> None:
+        for pause in (*RETRY_SECONDS, None):
             if not function.invoke(event).failed or pause is None or self._stopping.wait(pause):
                 return
 
 
-def _answer(status: int, outcome: Outcome | None = None, *, tail: bool = False) -> Response:
+def _answer(status: int, result: InvocationResult | None = None, *, tail: bool = False) -> Response:
     headers = {
         "x-amzn-requestid": str(uuid.uuid4()),
         "x-amz-executed-version": "$LATEST",
         "content-type": "application/json",
     }
-    if outcome and outcome.failed:
+    if result and result.failed:
         headers["x-amz-function-error"] = "Unhandled"
-    if outcome and tail:
-        headers["x-amz-log-result"] = base64.b64encode(outcome.log.encode()[-TAIL_BYTES:]).decode()
-    return Response(status, outcome.payload if outcome else b"", tuple(headers.items()))
+    if result and tail:
+        headers["x-amz-log-result"] = base64.b64encode(result.log.encode()[-TAIL_BYTES:]).decode()
+    return Response(status, result.payload if result else b"", tuple(headers.items()))
 
 
 def _error(status: int, kind: str, message: str) -> Response:

@@ -1,4 +1,4 @@
-"""What the functions print: every line is kept as it is, and shown as a person reads it."""
+"""The output of the functions: each line is kept unchanged, and printed in a readable form."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from typing import Any, TextIO
 
 __all__ = ["Logs"]
 
-KEPT_LINES = 20_000
-COLUMN = 9
-# What Powertools adds to each line, and what says nothing on a laptop.
-NOISE = frozenset({"level", "message", "timestamp", "location", "service", "sampling_rate", "taskName"})
-NOISE |= {
+MAX_LINES = 20_000
+SOURCE_WIDTH = 9
+# Fields that Powertools adds to each line and that are of no use on a laptop.
+HIDDEN_FIELDS = frozenset({"level", "message", "timestamp", "location", "service", "sampling_rate", "taskName"})
+HIDDEN_FIELDS |= {
     "exception",
     "exception_name",
     "stack_trace",
@@ -25,28 +25,28 @@ NOISE |= {
     "environment",
     "request_id",
 }
-LOUD = {"WARNING": "33", "ERROR": "31;1", "CRITICAL": "31;1"}
+LEVEL_COLORS = {"WARNING": "33", "ERROR": "31;1", "CRITICAL": "31;1"}
 
 
 class Logs:
-    """Collects lines from all functions and writes readable ones to `out`."""
+    """Collects the lines of all functions, and prints them to `out`."""
 
     def __init__(self, out: TextIO | None = sys.stdout) -> None:
         self._out = out
-        self._colour = out is not None and out.isatty() and not os.environ.get("NO_COLOR")
-        self._lines: deque[tuple[str, str]] = deque(maxlen=KEPT_LINES)
+        self._color = out is not None and out.isatty() and not os.environ.get("NO_COLOR")
+        self._lines: deque[tuple[str, str]] = deque(maxlen=MAX_LINES)
         self._lock = threading.Condition()
 
     def add(self, source: str, line: str, *, show: bool = True) -> None:
-        """Take one raw line of a function, or of the access log."""
+        """Add a raw line of a function, or of the access log."""
         with self._lock:
             self._lines.append((source, line))
             self._lock.notify_all()
             if show:
                 self._show(source, line)
 
-    def say(self, text: str, level: str = "INFO", source: str = "local") -> None:
-        """Say something of our own, which is no function's output."""
+    def log(self, text: str, level: str = "INFO", source: str = "local") -> None:
+        """Add a message of the stack itself."""
         with self._lock:
             self._lines.append((source, text))
             self._lock.notify_all()
@@ -57,16 +57,16 @@ class Logs:
         with self._lock:
             return [line for name, line in self._lines if source in (None, name)]
 
-    def wait(self, wanted: Callable[[str], bool], source: str | None = None, timeout: float = 30.0) -> str:
-        """Return the first raw line that is `wanted`, once there is one; raise TimeoutError if it does not come."""
+    def wait(self, matches: Callable[[str], bool], source: str | None = None, timeout: float = 30.0) -> str:
+        """Wait for a raw line that `matches` and return it; raise TimeoutError if there is none in time."""
         with self._lock:
-            found = self._lock.wait_for(
-                lambda: next((line for name, line in self._lines if source in (None, name) and wanted(line)), None),
+            match = self._lock.wait_for(
+                lambda: next((line for name, line in self._lines if source in (None, name) and matches(line)), None),
                 timeout,
             )
-        if found is None:
+        if match is None:
             raise TimeoutError(f"no such line within {timeout} s")
-        return found
+        return match
 
     def clear(self) -> None:
         with self._lock:
@@ -81,29 +81,32 @@ class Logs:
             level = "ERROR" if line.startswith(("[ERROR]", "Traceback")) else "INFO"
             return self._write(source, line.removeprefix("[ERROR] "), level)
         if "_aws" in record:
-            return None  # a metric in CloudWatch's embedded format
+            return None  # a metric in CloudWatch's embedded metric format
         return self._write(source, condense(record), str(record.get("level", "INFO")))
 
     def _write(self, source: str, text: str, level: str) -> None:
         if self._out is None:
             return
-        head = f"{time.strftime('%H:%M:%S')} {source:<{COLUMN}} "
-        word = f"{level} " if level in LOUD else ""
-        body = (word + text).replace("\n", "\n" + " " * len(head))
-        if self._colour:
-            head, body = f"\x1b[2m{head}\x1b[0m", f"\x1b[{LOUD[level]}m{body}\x1b[0m" if level in LOUD else body
+        head = f"{time.strftime('%H:%M:%S')} {source:<{SOURCE_WIDTH}} "
+        prefix = f"{level} " if level in LEVEL_COLORS else ""
+        body = (prefix + text).replace("\n", "\n" + " " * len(head))
+        if self._color:
+            head, body = (
+                f"\x1b[2m{head}\x1b[0m",
+                f"\x1b[{LEVEL_COLORS[level]}m{body}\x1b[0m" if level in LEVEL_COLORS else body,
+            )
         try:
             print(head + body, file=self._out, flush=True)
         except (BrokenPipeError, ValueError):
-            self._out = None  # nobody reads any more: go on without
+            self._out = None  # the reader is gone
 
 
 def condense(record: dict[str, Any]) -> str:
-    """Make one readable line of a structured one: its message, then what it knows, then a traceback if there is one."""
-    known = [
+    """Format a structured log line for people: message, fields, traceback."""
+    fields = [
         f"{key}={value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False)}"
         for key, value in record.items()
-        if key not in NOISE and not key.startswith("function_") and value not in (None, "")
+        if key not in HIDDEN_FIELDS and not key.startswith("function_") and value not in (None, "")
     ]
-    line = "  ".join([str(record.get("message", "")), *known])
+    line = "  ".join([str(record.get("message", "")), *fields])
     return "\n".join([line, *str(record["exception"]).splitlines()]) if record.get("exception") else line

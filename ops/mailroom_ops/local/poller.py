@@ -1,4 +1,4 @@
-"""Lambda's event source mapping on a laptop: it empties a queue into a function.
+"""A local event source mapping: receives batches from a queue and invokes a function with them.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
@@ -13,17 +13,17 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom_ops.local.logs import Logs
-from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.local.runtime_api import InvocationResult
 
 __all__ = ["Poller", "Source", "failed_items", "to_event"]
 
-LONG_POLL = 20
+LONG_POLL_SECONDS = 20
 RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A queue, the function it feeds, and how."""
+    """An event source: a queue, its function and the options of the mapping."""
 
     queue_url: str
     queue_arn: str
@@ -34,9 +34,9 @@ class Source:
 
 
 class Poller:
-    """Receives on one thread and runs up to `concurrency` batches at a time, as a mapping does."""
+    """Receives in one thread and runs up to `concurrency` batches at a time."""
 
-    def __init__(self, source: Source, sqs: Any, invoke: Callable[[str, bytes], Outcome], logs: Logs) -> None:
+    def __init__(self, source: Source, sqs: Any, invoke: Callable[[str, bytes], InvocationResult], logs: Logs) -> None:
         self._source = source
         self._sqs = sqs
         self._invoke = invoke
@@ -50,7 +50,7 @@ class Poller:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take nothing more. What is under way is left to its function; what is on the queue stays there."""
+        """Stop receiving. Batches in flight run to their end; other messages stay in the queue."""
         self._stopping.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -62,9 +62,9 @@ class Poller:
             except (BotoCoreError, ClientError) as error:
                 messages = []
                 if not self._stopping.wait(RETRY_SECONDS):
-                    self._logs.say(f"cannot receive from {self._source.queue_url}: {error}", "ERROR")
+                    self._logs.log(f"cannot receive from {self._source.queue_url}: {error}", "ERROR")
             if messages and not self._stopping.is_set():
-                self._pool.submit(self._work, messages)
+                self._pool.submit(self._process, messages)
             else:
                 self._free.release()
 
@@ -72,22 +72,22 @@ class Poller:
         answer = self._sqs.receive_message(
             QueueUrl=self._source.queue_url,
             MaxNumberOfMessages=self._source.batch_size,
-            WaitTimeSeconds=LONG_POLL,
+            WaitTimeSeconds=LONG_POLL_SECONDS,
             AttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        found: list[dict[str, Any]] = answer.get("Messages", [])
-        return found
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        return messages
 
-    def _work(self, messages: list[dict[str, Any]]) -> None:
+    def _process(self, messages: list[dict[str, Any]]) -> None:
         try:
-            outcome = self._invoke(
+            result = self._invoke(
                 self._source.function, json.dumps(to_event(messages, self._source.queue_arn)).encode()
             )
             if self._source.reports_failures:
-                failed = failed_items(outcome, {message["MessageId"] for message in messages})
+                failed = failed_items(result, {message["MessageId"] for message in messages})
             else:
-                failed = {message["MessageId"] for message in messages} if outcome.failed else set()
+                failed = {message["MessageId"] for message in messages} if result.failed else set()
             done = [
                 {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
                 for index, message in enumerate(messages)
@@ -97,13 +97,13 @@ class Poller:
                 self._sqs.delete_message_batch(QueueUrl=self._source.queue_url, Entries=done)
         except (BotoCoreError, ClientError) as error:
             if not self._stopping.is_set():
-                self._logs.say(f"messages of {self._source.queue_url} are not deleted: {error}", "ERROR")
+                self._logs.log(f"cannot delete messages from {self._source.queue_url}: {error}", "ERROR")
         finally:
             self._free.release()
 
 
 def to_event(messages: list[dict[str, Any]], queue_arn: str) -> dict[str, Any]:
-    """Make the event that a function gets for messages received from a queue."""
+    """Convert received messages to the event of a function."""
     return {
         "Records": [
             {
@@ -125,15 +125,15 @@ def to_event(messages: list[dict[str, Any]], queue_arn: str) -> dict[str, Any]:
     }
 
 
-def failed_items(outcome: Outcome, known: set[str]) -> set[str]:
-    """Return which messages stay on the queue; an answer that Lambda would not understand leaves all of them."""
-    if outcome.failed:
-        return known
-    answer = json.loads(outcome.payload or b"null")
+def failed_items(result: InvocationResult, ids: set[str]) -> set[str]:
+    """Return the ids of the messages that failed; a result that Lambda cannot interpret fails all `ids`."""
+    if result.failed:
+        return ids
+    answer = json.loads(result.payload or b"null")
     items = answer.get("batchItemFailures") if isinstance(answer, Mapping) else answer
     if items is None:
         return set()
     if not isinstance(items, list):
-        return known
+        return ids
     names = [str(item.get("itemIdentifier")) for item in items if isinstance(item, Mapping)]
-    return set(names) if len(names) == len(items) and known.issuperset(names) else known
+    return set(names) if len(names) == len(items) and ids.issuperset(names) else ids

@@ -1,4 +1,4 @@
-"""Makes in moto what the template describes, and loads the secrets."""
+"""Create the queues and tables of template.yaml in moto, and load the secrets."""
 
 import json
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ TABLE = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryInd
 
 
 def provision(blueprint: Blueprint, aws: Aws) -> None:
-    """Make the queues and the table."""
+    """Create the queues and the tables."""
     blueprint.locate_queues(aws.endpoint)
     with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(make, blueprint, aws) for make in (_create_queues, _create_tables)]:
-            done.result()
+        for future in [pool.submit(create, blueprint, aws) for create in (_create_queues, _create_tables)]:
+            future.result()
 
 
 def _create_queues(blueprint: Blueprint, aws: Aws) -> None:
@@ -53,13 +53,13 @@ def _attribute(value: Any) -> str:
 
 
 def load_secrets(path: Path, defaults: Mapping[str, str], aws: Aws) -> None:
-    """Write every line of a secrets file, and what it leaves to `defaults`, into SSM."""
+    """Write a secrets file into SSM, and those of `defaults` that it does not contain."""
     try:
         lines = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise TemplateError(f"{path.name} is not YAML: {error}") from error
     if not isinstance(lines, dict):
-        raise TemplateError(f"{path.name} must be lines of the form `name: value`")
+        raise TemplateError(f"{path.name} must consist of lines `name: value`")
     ssm = aws.client("ssm")
     for name, value in {**defaults, **lines}.items():
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value).strip()

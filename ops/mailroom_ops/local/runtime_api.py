@@ -1,4 +1,4 @@
-"""Lambda's Runtime API, for one process: it asks for the next event, and answers or fails it.
+"""Lambda's Runtime API for one process, which requests events and posts their results.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -12,46 +12,46 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-__all__ = ["Invocation", "Outcome", "RuntimeApi"]
+__all__ = ["Invocation", "InvocationResult", "RuntimeApi"]
 
 PATH = "/2018-06-01/runtime"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an invocation: the function's payload, or, with `failed`, Lambda's description of its error."""
+class InvocationResult:
+    """The result of an invocation: the payload of the function or, if it `failed`, Lambda's error description."""
 
     payload: bytes
     failed: bool = False
     log: str = ""
 
     @classmethod
-    def failure(cls, kind: str, message: str) -> "Outcome":
+    def failure(cls, kind: str, message: str) -> "InvocationResult":
         return cls(json.dumps({"errorType": kind, "errorMessage": message}).encode(), failed=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """An event on its way through a function."""
+    """An event, and the future of its result."""
 
     event: bytes
     arn: str
     timeout: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    result: "Future[Outcome]" = field(default_factory=Future)
+    result: "Future[InvocationResult]" = field(default_factory=Future)
 
-    def end(self, outcome: Outcome) -> None:
-        """Settle the result, unless a timeout or a crash was quicker."""
+    def end(self, result: InvocationResult) -> None:
+        """Set the result, unless a timeout or a crash has set it already."""
         try:
-            self.result.set_result(outcome)
+            self.result.set_result(result)
         except InvalidStateError:
             pass
 
 
 class RuntimeApi:
-    """The door at which one process waits for work; `on_next` is called each time it comes for more."""
+    """The HTTP endpoint of one process; calls `on_next` each time the process requests an event."""
 
-    def __init__(self, on_next: Callable[[], None], on_init_error: Callable[[Outcome], None]) -> None:
+    def __init__(self, on_next: Callable[[], None], on_init_error: Callable[[InvocationResult], None]) -> None:
         self.on_next = on_next
         self.on_init_error = on_init_error
         self._server = _Server(self)
@@ -68,23 +68,23 @@ class RuntimeApi:
         self._thread.start()
 
     def offer(self, invocation: Invocation) -> None:
-        """Hand an event to the process that waits at the door."""
+        """Give an event to the waiting process."""
         self._current = invocation
         self._offered.set()
 
-    def take(self) -> Invocation | None:
-        """Wait until there is an event; None when the door is closed for good."""
+    def next_invocation(self) -> Invocation | None:
+        """Wait for an event and return it; None once the endpoint is closed."""
         self.on_next()
         self._offered.wait()
         self._offered.clear()
         return None if self._closed else self._current
 
-    def settle(self, request_id: str, outcome: Outcome) -> bool:
-        """Pass on what the process answered; False if it names an invocation it was not given."""
+    def complete(self, request_id: str, result: InvocationResult) -> bool:
+        """Set the result of the current invocation; return False for any other request id."""
         current = self._current
         if current is None or current.id != request_id:
             return False
-        current.end(outcome)
+        current.end(result)
         return True
 
     def close(self) -> None:
@@ -100,15 +100,15 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(self, api: RuntimeApi) -> None:
-        super().__init__(("127.0.0.1", 0), _Door)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.api = api
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A killed process drops its connection; whoever killed it says so."""
+        """Ignore dropped connections: they belong to killed processes, which the worker reports."""
 
 
-class _Door(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # the runtime client keeps its connection
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # the runtime client reuses its connection
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body leave in one write, or Nagle and delayed ACK cost up to 40 ms
     server: _Server
@@ -116,7 +116,7 @@ class _Door(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path != f"{PATH}/invocation/next":
             return self._reply(404)
-        invocation = self.server.api.take()
+        invocation = self.server.api.next_invocation()
         if invocation is None:
             self.close_connection = True
             return None
@@ -135,15 +135,14 @@ class _Door(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == f"{PATH}/init/error":
-            self.server.api.on_init_error(Outcome(body, failed=True))
+            self.server.api.on_init_error(InvocationResult(body, failed=True))
             return self._reply(202, b'{"status":"OK"}')
-        where, _, verb = self.path.rpartition("/")
-        if where.startswith(f"{PATH}/invocation/") and verb in ("response", "error"):
-            request_id = where.rpartition("/")[2]
-            known = self.server.api.settle(request_id, Outcome(body, failed=verb == "error"))
-            return (
-                self._reply(202, b'{"status":"OK"}') if known else self._reply(400, b'{"errorType":"InvalidRequestID"}')
-            )
+        path, _, action = self.path.rpartition("/")
+        if path.startswith(f"{PATH}/invocation/") and action in ("response", "error"):
+            request_id = path.rpartition("/")[2]
+            if self.server.api.complete(request_id, InvocationResult(body, failed=action == "error")):
+                return self._reply(202, b'{"status":"OK"}')
+            return self._reply(400, b'{"errorType":"InvalidRequestID"}')
         return self._reply(404)
 
     def _reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Lambda's Python runtime client in plain Python, for systems that awslambdaric has no wheel for.
+"""A pure Python Lambda runtime client, for systems without a wheel of awslambdaric, such as macOS.
 
 usage: python -u -P -X utf8 runtime_client.py app.handler
 """
@@ -18,7 +18,7 @@ Handler = Callable[[Any, "Context"], Any]
 
 
 class Context:
-    """What a handler is told about its invocation, beside the event.
+    """The context object of an invocation.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
@@ -42,18 +42,18 @@ class Context:
 
 
 class Api:
-    """One kept connection to the Runtime API."""
+    """A connection to the Runtime API."""
 
     def __init__(self, address: str) -> None:
         self._connection = http.client.HTTPConnection(address)
 
     def next(self) -> tuple[bytes, Context]:
         self._connection.request("GET", f"{PATH}/invocation/next")
-        answer = self._connection.getresponse()
-        event = answer.read()
-        head = {name: answer.headers[f"Lambda-Runtime-{name}"] for name in ("Aws-Request-Id", "Invoked-Function-Arn")}
-        os.environ["_X_AMZN_TRACE_ID"] = answer.headers.get("Lambda-Runtime-Trace-Id", "")
-        deadline = int(answer.headers["Lambda-Runtime-Deadline-Ms"])
+        response = self._connection.getresponse()
+        event = response.read()
+        head = {name: response.headers[f"Lambda-Runtime-{name}"] for name in ("Aws-Request-Id", "Invoked-Function-Arn")}
+        os.environ["_X_AMZN_TRACE_ID"] = response.headers.get("Lambda-Runtime-Trace-Id", "")
+        deadline = int(response.headers["Lambda-Runtime-Deadline-Ms"])
         return event, Context(head["Aws-Request-Id"], head["Invoked-Function-Arn"], deadline)
 
     def post(self, path: str, value: Any) -> None:
@@ -62,7 +62,7 @@ class Api:
 
 
 def describe(error: BaseException, request_id: str = "") -> dict[str, Any]:
-    """Describe an error as Lambda does, and write it to the log as Lambda does."""
+    """Log an error and return its description, both in Lambda's format."""
     frames = traceback.format_list(traceback.extract_tb(error.__traceback__)[1:])
     module = type(error).__module__
     name = type(error).__qualname__ if module == "builtins" else f"{module}.{type(error).__qualname__}"
@@ -81,21 +81,21 @@ def main(name: str) -> None:
     api = Api(os.environ["AWS_LAMBDA_RUNTIME_API"])
     try:
         handler = find(name)
-    except BaseException as error:  # noqa: BLE001 - whatever a module raises while it is imported, Lambda has to be told
+    except BaseException as error:  # noqa: BLE001 - Lambda gets every error of an import
         api.post("/init/error", describe(error))
         raise SystemExit(1) from None
     while True:
         event, context = api.next()
         path = f"/invocation/{context.aws_request_id}"
         try:
-            answer = handler(json.loads(event), context)
-            json.dumps(answer)
+            result = handler(json.loads(event), context)
+            json.dumps(result)
         except BaseException as error:
             api.post(f"{path}/error", describe(error, context.aws_request_id))
             if not isinstance(error, Exception):
                 raise
         else:
-            api.post(f"{path}/response", answer)
+            api.post(f"{path}/response", result)
 
 
 if __name__ == "__main__":

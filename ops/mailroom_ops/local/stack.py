@@ -1,4 +1,4 @@
-"""The whole local stack, put together: moto, the sandboxes, the functions, the queues' pollers and the front door."""
+"""The local stack: moto, the provider sandboxes, the functions, the queue pollers and the front door."""
 
 import re
 import threading
@@ -23,7 +23,7 @@ from mailroom_ops.local.invoke_api import InvokeApi
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.poller import Poller
 from mailroom_ops.local.provision import load_secrets, provision
-from mailroom_ops.local.runtime_api import Outcome
+from mailroom_ops.local.runtime_api import InvocationResult
 from mailroom_ops.local.samples import Samples
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.reporter import Reporter
@@ -44,7 +44,7 @@ CONTEXT_VARIABLE = re.compile(r"\$context\.([\w.]*\w)")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run; the defaults are those of `make run`."""
+    """Options of a stack; the defaults are those of `make run`."""
 
     port: int = 3000
     provider: str = "resend"
@@ -52,16 +52,16 @@ class Options:
     secrets: Path = SECRETS
     region: str = "eu-west-1"
     watch: bool = True
-    client: str | None = None  # awslambdaric or python; None: the first that there is
+    client: str | None = None  # awslambdaric or python; None for the first that is installed
     parameters: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of queue properties, by logical id
     environment: Mapping[str, str] = field(default_factory=dict)  # of every function
-    reports: bool = True  # whether the sandboxes report what became of a mail, as their providers do
-    proxy: Callable[[str], str] | None = None  # what stands between everything and moto: an endpoint for an endpoint
+    reports: bool = True  # whether the sandboxes send delivery reports, as their providers do
+    proxy: Callable[[str], str] | None = None  # returns the endpoint of a proxy in front of moto's endpoint
 
 
 class Stack:
-    """Everything, for the time of a `with` block."""
+    """A running local stack, for the time of a `with` block."""
 
     def __init__(self, options: Options, logs: Logs) -> None:
         self.options = options
@@ -83,7 +83,7 @@ class Stack:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def invoke(self, name: str, event: bytes) -> Outcome:
+    def invoke(self, name: str, event: bytes) -> InvocationResult:
         """Run an event through a function."""
         return self.functions[name].invoke(event)
 
@@ -102,8 +102,8 @@ class Stack:
         self.aws.wait(options.proxy)
         self.sandbox.stubs["ses"] = Ses(self.aws.endpoint)
         with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(provision, self.blueprint, self.aws), pool.submit(self.load_secrets)]:
-                done.result()
+            for future in [pool.submit(provision, self.blueprint, self.aws), pool.submit(self.load_secrets)]:
+                future.result()
         self._start_functions(children, opened)
         self._start_pollers(opened)
         self._open_front_door(opened)
@@ -115,10 +115,10 @@ class Stack:
 
     def _provider_settings(self) -> dict[str, str]:
         settings = {name: self.sandbox.settings(name) for name in self.sandbox.stubs} | {"smtp": self._smtp.settings()}
-        sending = {
+        parameters = {
             f"providers/{name}/{key}": value for name, values in settings.items() for key, value in values.items()
         }
-        return sending | reports.settings()
+        return parameters | reports.settings()
 
     def _start_functions(self, children: Children, opened: ExitStack) -> None:
         for name, spec in self.blueprint.specs(self.aws.endpoint, self.options.environment).items():
@@ -141,21 +141,24 @@ class Stack:
         invoke_api = InvokeApi(self.functions)
         opened.callback(invoke_api.stop)
         samples = Samples(self.options.root, address, self.options.secrets)
-        ours = Environment("local", stack_name=self.blueprint.stack_name, local_url=self.url)
+        environment = Environment("local", stack_name=self.blueprint.stack_name, local_url=self.url)
         templates = self.options.root / "layers" / "templates"
-        console = Console(ours, templates, before=[Link("Inbox", "/")], folders=[FOLDER], complain=self._complain)
+        links = [Link("Inbox", "/")]
+        console = Console(
+            environment, templates, first_links=links, page_folders=[FOLDER], log_error=self._log_console_error
+        )
         inbox = InboxPage(console.frame, self.sandbox.inbox, samples, self._about)
         gateway = Gateway(self.blueprint.routes(), self.blueprint.throttle(), self.invoke, self._report)
-        own = [invoke_api.answer, inbox.answer, console.answer]
-        self._front_door = FrontDoor(own, gateway.answer, self.logs)
+        local_handlers = [invoke_api.answer, inbox.answer, console.answer]
+        self._front_door = FrontDoor(local_handlers, gateway.answer, self.logs)
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="front door", daemon=True)
         thread.start()
         opened.callback(self._server.shutdown)
         if self.options.reports:
             opened.callback(Reporter(self.sandbox.inbox, self.url).stop)
 
-    def _complain(self, trace: str) -> None:
-        self.logs.say(trace, "ERROR", "console")
+    def _log_console_error(self, trace: str) -> None:
+        self.logs.log(trace, "ERROR", "console")
 
     def _about(self) -> dict[str, str]:
         return {
@@ -166,12 +169,12 @@ class Stack:
         }
 
     def _report(self, context: Mapping[str, str]) -> None:
-        """Write a request to the access log, in the template's format, and show it as a person reads it."""
+        """Write a request to the access log in the format of the template, and print it in a readable form."""
         line = CONTEXT_VARIABLE.sub(lambda name: context.get(name[1], "-"), self.blueprint.access_log_format())
         self.logs.add("access", line, show=False)
         route = f"{context['httpMethod']} {context['routeKey'].partition(' ')[2]}"
         level = "ERROR" if int(context["status"]) >= 500 else "INFO"
-        self.logs.say(f"{route} → {context['status']} in {context['responseLatency']} ms", level, "http")
+        self.logs.log(f"{route} → {context['status']} in {context['responseLatency']} ms", level, "http")
 
     def _watch(self, opened: ExitStack) -> None:
         roots = [self.options.root / "functions", self.options.root / "layers", self.options.secrets]
@@ -186,20 +189,20 @@ class Stack:
         }
         everything = any(self._in("layers", path) for path in paths)
         if "template.yaml" in names:
-            self.logs.say("template.yaml has changed: stop me and start me again to run what it says now", "WARNING")
+            self.logs.log("template.yaml has changed: restart the stack to apply it", "WARNING")
         if self.options.secrets.name in names:
             everything = self._load_changed_secrets()
         for name in self.functions if everything else folders & set(self.functions):
             self.functions[name].restart()
         if everything or folders:
-            what = "every function" if everything else ", ".join(sorted(folders))
-            self.logs.say(f"restarted {what}: {', '.join(sorted(names))} changed")
+            restarted = "all functions" if everything else ", ".join(sorted(folders))
+            self.logs.log(f"restarted {restarted}: {', '.join(sorted(names))} changed")
 
     def _load_changed_secrets(self) -> bool:
         try:
             self.load_secrets()
         except TemplateError as error:
-            self.logs.say(str(error), "ERROR")
+            self.logs.log(str(error), "ERROR")
             return False
         return True
 

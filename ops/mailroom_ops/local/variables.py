@@ -1,4 +1,4 @@
-"""The environment variables that Lambda itself sets; a function inherits none of the shell we were started from.
+"""The environment variables that Lambda sets. A function inherits none from the shell of the local stack.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 """
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from mailroom_ops.environment import CREDENTIALS
 
-__all__ = ["of_the_service"]
+__all__ = ["lambda_variables"]
 
 
-def of_the_service(region: str, name: str, memory: str, folder: Path, handler: str) -> dict[str, str]:
-    """Return them for one function."""
+def lambda_variables(region: str, name: str, memory: str, folder: Path, handler: str) -> dict[str, str]:
+    """Return the variables that Lambda sets for a function."""
     return {
         **CREDENTIALS,
         "_HANDLER": handler,

@@ -1,1 +1,1 @@
-"""A small web server for pages on a developer's or operator's own machine."""
+"""Web pages on a developer's or operator's own machine: server, guard, page frame, file watcher."""

@@ -1,4 +1,4 @@
-"""The frame of every page: the templates, what they all know, and what they are sent with."""
+"""The frame of every page: loads the templates and renders them with the shared values and headers."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -35,21 +35,21 @@ class Frame:
 
     def __post_init__(self) -> None:
         load = minijinja.load_from_path([str(folder) for folder in self.folders])
-        everywhere = {"label": self.label, "links": list(self.links), "csrf": self.token}
+        shared = {"label": self.label, "links": list(self.links), "csrf": self.token}
         filters = {"iso": _iso, "clock": _clock, "day": _day, "ago": _ago}
-        made = minijinja.Environment(
-            load, globals=everywhere, filters=filters, undefined_behavior="strict", trim_blocks=True, lstrip_blocks=True
+        templates = minijinja.Environment(
+            load, globals=shared, filters=filters, undefined_behavior="strict", trim_blocks=True, lstrip_blocks=True
         )
-        object.__setattr__(self, "_templates", made)
+        object.__setattr__(self, "_templates", templates)
 
     def page(self, template: str, values: Mapping[str, Any] = {}, status: int = 200) -> Response:
-        """Return `<template>.html`, filled in."""
+        """Render `<template>.html` as a page."""
         html = self._templates.render_template(f"{template}.html", **values)
         return Response(status, html.encode(), headers("text/html; charset=utf-8"))
 
-    def problem(self, status: int, sentence: str, todo: str = "", details: Sequence[str] = ()) -> Response:
-        """Return a page that says what is wrong and what to do."""
-        return self.page("problem", {"sentence": sentence, "todo": todo, "details": list(details)}, status)
+    def error(self, status: int, sentence: str, todo: str = "", details: Sequence[str] = ()) -> Response:
+        """Render an error page: what is wrong, and the next step."""
+        return self.page("error", {"sentence": sentence, "todo": todo, "details": list(details)}, status)
 
 
 def _iso(moment: datetime) -> str:

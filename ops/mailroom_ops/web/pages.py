@@ -1,4 +1,4 @@
-"""What every page is served with: its files, its policies, and a mail in a page of its own."""
+"""Responses of pages: static files, JSON, their security headers, and a mail as a page of its own."""
 
 import json
 import re
@@ -15,7 +15,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-# The mail gets a page and a policy of its own: in a srcdoc it would inherit ours, which forbids its inline styles.
+# A mail gets its own page and policy: in a srcdoc it would inherit ours, which forbids its inline styles.
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data: {images}; font-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -38,30 +38,30 @@ def json_answer(value: Any) -> Response:
 
 
 def mail_page(html: str, options: dict[str, str]) -> Response:
-    """Return a mail as a page: `scheme` light or dark, `images` if it may fetch them."""
+    """Return a mail as a page; options are `scheme` (light or dark) and `images` (load remote images)."""
     policy = MAIL_POLICY.format(images="https: http:" if options.get("images") else "")
-    seen = as_seen(html, options.get("scheme", "light")).encode()
-    return Response(200, seen, headers("text/html; charset=utf-8", policy))
+    body = force_scheme(html, options.get("scheme", "light")).encode()
+    return Response(200, body, headers("text/html; charset=utf-8", policy))
 
 
-def as_seen(html: str, scheme: str) -> str:
-    """Return a mail as a reader with a light or a dark device sees it, its links leading out of the frame."""
+def force_scheme(html: str, scheme: str) -> str:
+    """Return a mail as it looks on a light or a dark device; its links open outside the frame."""
     other = "light" if scheme == "dark" else "dark"
-    forced = {scheme: "(min-width:0)", other: "(max-width:0)"}
-    seen = PREFERENCE.sub(lambda found: forced.get(found[1].lower(), "(max-width:0)"), html)
+    queries = {scheme: "(min-width:0)", other: "(max-width:0)"}
+    forced = PREFERENCE.sub(lambda match: queries.get(match[1].lower(), "(max-width:0)"), html)
     head = '<base target="_blank">'
     if "color-scheme" in html:
         head += f"<style>:root{{color-scheme:{'dark' if scheme == 'dark' else 'light'} !important}}</style>"
-    return HEAD.sub(lambda found: found[0] + head, seen, count=1) if HEAD.search(seen) else head + seen
+    return HEAD.sub(lambda match: match[0] + head, forced, count=1) if HEAD.search(forced) else head + forced
 
 
 def last_values(query: str) -> dict[str, str]:
-    """Return the parameters of a query, each as it was said last."""
+    """Parse a query string; of a repeated parameter, keep the last value."""
     return {key: values[-1] for key, values in parse_qs(query).items()}
 
 
 def headers(content_type: str, policy: str = PAGE_POLICY) -> tuple[tuple[str, str], ...]:
-    """Return the headers of everything that is ours."""
+    """Return the headers of our own pages and files."""
     return (
         ("content-type", content_type),
         ("content-security-policy", policy),

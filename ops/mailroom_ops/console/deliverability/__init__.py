@@ -1,1 +1,1 @@
-"""Deliverability: how much was sent over a time and what became of it, by provider and by tenant."""
+"""Deliverability: email volume and outcomes over a period, by provider and tenant."""

@@ -1,4 +1,4 @@
-"""The large numbers: what they are, how they have changed, and whether that is better or worse."""
+"""The key figures: each with its change since the period before, and whether the change is for the better."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from mailroom_ops.ledger.stats import LIMITS, NOT_SENT, Counts
 
 __all__ = ["Figure", "figures", "percent"]
 
-WORTH_SAYING = 0.1  # a change by a tenth, of what was or of what is put up with, is better or worse
+NOTABLE_CHANGE = 0.1  # relative to the figure before, or to the provider's limit; smaller changes get no color
+UNCHANGED_BELOW = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number, how it has changed, and whether that is better or worse."""
+    """One figure and its change; `tone` is better, worse or empty."""
 
     name: str
     value: str
@@ -22,43 +23,45 @@ class Figure:
 
 
 def figures(whole: Counts, before: Counts) -> Iterator[Figure]:
-    yield _number("sent", whole.of("sent"), before.of("sent"))
-    for what in ("delivered", "bounced", "complained"):
-        now, was = whole.rate(what, *whole.reporting), before.rate(what, *before.reporting)
-        if not whole.reporting or now is None:
-            yield Figure(what, "–", "nothing reported")
+    """Yield the figures of a period, compared with the period before."""
+    yield _count("sent", whole.of("sent"), before.of("sent"))
+    for name in ("delivered", "bounced", "complained"):
+        share, previous = whole.rate(name, *whole.reporting), before.rate(name, *before.reporting)
+        if not whole.reporting or share is None:
+            yield Figure(name, "–", "no reports")
             continue
-        is_over = whole.is_over(what)
-        if was is None:
-            yield Figure(what, percent(now), "nothing before", is_over=is_over)
+        is_over = whole.is_over(name)
+        if previous is None:
+            yield Figure(name, percent(share), "no earlier data", is_over=is_over)
             continue
-        points = round((now - was) * 100, 2)
-        change = f"{points:+.2f} points".replace("-", "−") if points else "as before"
-        matters = LIMITS.get(what, LIMITS["bounced"]).share * 100 * WORTH_SAYING
-        tone = _tone(points, good=what == "delivered") if abs(points) >= matters else ""
-        yield Figure(what, percent(now), change, tone, is_over)
-    for what in NOT_SENT:
-        yield _number(what, whole.of(what), before.of(what), good=False)
+        points = round((share - previous) * 100, 2)
+        change = f"{points:+.2f} points".replace("-", "−") if points else "unchanged"
+        threshold = LIMITS.get(name, LIMITS["bounced"]).share * 100 * NOTABLE_CHANGE
+        tone = _tone(points, is_good=name == "delivered") if abs(points) >= threshold else ""
+        yield Figure(name, percent(share), change, tone, is_over)
+    for name in NOT_SENT:
+        yield _count(name, whole.of(name), before.of(name), is_good=False)
 
 
-def _number(name: str, now: int, was: int, *, good: bool | None = None) -> Figure:
-    if now == was or (was and abs(now - was) / was < 0.005):
-        return Figure(name, f"{now:,}", "as before" if now else "none before either")
-    if not was:
-        return Figure(name, f"{now:,}", "none before", _tone(now, good=good))
-    change = (now - was) / was
-    said = f"{now / was:.0f} times" if change > 9 else f"{change:+.0%}".replace("-", "−").replace("%", " %")
-    return Figure(name, f"{now:,}", said, _tone(change, good=good) if abs(change) >= WORTH_SAYING else "")
+def _count(name: str, number: int, previous: int, *, is_good: bool | None = None) -> Figure:
+    """Return the figure of a count; `is_good` states whether more of it is better, None for neither."""
+    if number == previous or (previous and abs(number - previous) / previous < UNCHANGED_BELOW):
+        return Figure(name, f"{number:,}", "unchanged")
+    if not previous:
+        return Figure(name, f"{number:,}", "none before", _tone(number, is_good=is_good))
+    change = (number - previous) / previous
+    text = f"{number / previous:.0f} times" if change > 9 else f"{change:+.0%}".replace("-", "−").replace("%", " %")
+    return Figure(name, f"{number:,}", text, _tone(change, is_good=is_good) if abs(change) >= NOTABLE_CHANGE else "")
 
 
-def _tone(change: float, *, good: bool | None) -> str:
-    if good is None or not change:
+def _tone(change: float, *, is_good: bool | None) -> str:
+    if is_good is None or not change:
         return ""
-    return "better" if (change > 0) == good else "worse"
+    return "better" if (change > 0) == is_good else "worse"
 
 
 def percent(share: float) -> str:
-    """Write a share as precisely as it matters."""
+    """Format a share, with two decimals below one percent."""
     if share in (0, 1):
         return f"{share:.0%}".replace("%", " %")
     return f"{share * 100:.2f} %" if share < 0.01 else f"{share * 100:.1f} %"

@@ -1,4 +1,4 @@
-"""The time that is looked at, hour by hour, and as long a time before it."""
+"""The period of the page, hour by hour, and the equally long period before it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ __all__ = ["SPANS", "Period", "Span"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time that is looked at, in steps of so many hours."""
+    """The length of a period, as a number of steps of `hours`."""
 
     name: str
     steps: int
     hours: int
-    shares: int  # hours that a share is of, at least
-    rare: int  # and where it is of one mail in a thousand
+    share_hours: int  # the least number of hours that a share is calculated over
+    rare_share_hours: int  # the same for complaints, one in a thousand
 
     def begins(self, now: datetime) -> datetime:
-        """Return when it begins: its last step, which is not over, is that of `now`."""
+        """Return the begin of the first step; the last step contains `now`."""
         size = self.hours * 3600
         last = now.timestamp() // size * size
         return datetime.fromtimestamp(last - (self.steps - 1) * size, UTC)
@@ -53,7 +53,7 @@ SPANS = {
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A span's hours, and as many before them."""
+    """The counts of each hour of a span, and of the hours of the span before."""
 
     span: Span
     hours: Sequence[Counts]
@@ -66,15 +66,15 @@ class Period:
     @property
     def steps(self) -> list[Counts]:
         size = self.span.hours
-        return [total(self.hours[at : at + size]) for at in range(0, len(self.hours), size)]
+        return [total(self.hours[index : index + size]) for index in range(0, len(self.hours), size)]
 
     @property
     def labels(self) -> list[str]:
-        said = [self.span.label(start) for start in self.starts]
-        return [*said[:-1], f"{said[-1]}, so far"]
+        labels = [self.span.label(start) for start in self.starts]
+        return [*labels[:-1], f"{labels[-1]}, so far"]
 
     def trailing(self, hours: int) -> list[Counts]:
-        """Return, for each step, what was counted in so many hours up to its end."""
+        """Return, for each step, the total of that many hours up to the step's end."""
         every = [*self.before, *self.hours]
         ends = [min(len(every), len(self.before) + (n + 1) * self.span.hours) for n in range(len(self.starts))]
         return [total(every[max(0, end - hours) : end]) for end in ends]

@@ -1,4 +1,4 @@
-"""The tables: what became of each provider's and each tenant's mail, and why mail was not sent."""
+"""The tables: outcomes by provider and by tenant, and why emails were not sent."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,21 +13,23 @@ from mailroom_ops.ledger.stats import NOT_SENT, Counts, total
 from mailroom_ops.settings import tenants
 from mailroom_ops.settings.parameters import Parameters
 
-__all__ = ["by_provider", "by_tenant", "reasons"]
+__all__ = ["provider_rows", "reasons", "tenant_table"]
 
-ROWS = 50_000  # read at most for the table of tenants: 25,000 read units, a third of a US cent
-LATER = ("rejected", "suppressed")  # the provider took it, and then did not send it
-WHY = {
-    "skipped": "not sent, on purpose",
+MAX_ROWS_READ = 50_000  # for the table of tenants: 25,000 read units, a third of a US cent
+REJECTED_LATER = ("rejected", "suppressed")  # accepted by the provider, which then did not send it
+STATUS_DESCRIPTIONS = {
+    "skipped": "deliberately not sent",
     "failed": "could not be sent",
-    "unknown": "perhaps sent",
-    "rejected": "taken, then refused by the provider",
-    "suppressed": "on a list of the provider’s own",
+    "unknown": "the provider never confirmed",
+    "rejected": "accepted, then refused by the provider",
+    "suppressed": "on the provider’s own suppression list",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
+    """A count, and its share of what was sent."""
+
     number: str
     share: str
     is_over: bool = False
@@ -35,82 +37,88 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of the mail of one provider, or one tenant; without reports, only how much was sent is known."""
+    """The outcomes of one provider or tenant; without reports there are no cells."""
 
     name: str
     sent: str
     cells: Sequence[Cell]
-    stayed: str
+    not_sent: str
     href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    what: str
-    about: str
-    why: str
+    """How many emails were not sent for one reason."""
+
+    status: str
+    description: str
+    reason: str
     number: str
     href: str
 
 
-def by_provider(whole: Counts) -> list[Row]:
+def provider_rows(whole: Counts) -> list[Row]:
     """Return a row for each provider, worst first."""
-    counted = {name: _only(whole, name) for name in whole.providers}
-    return [_row(name, counted[name]) for name in sorted(counted, key=lambda name: _rank(counted[name]))]
+    counts = {name: _of_provider(whole, name) for name in whole.providers}
+    return [_row(name, counts[name]) for name in sorted(counts, key=lambda name: _rank(counts[name]))]
 
 
-def by_tenant(context: PageContext, period: Period, tenant: str, since: str) -> dict[str, object]:
-    """Return a row for each tenant, worst first, for as far back as may be read for all of them."""
-    nothing: dict[str, object] = {"names": [], "tenants": [], "tenants_hours": 0, "left_out": 0, "refusal": ""}
+def tenant_table(context: PageContext, period: Period, tenant: str, since: str) -> dict[str, object]:
+    """Return the template values of the table of tenants, worst first, over as many hours as MAX_ROWS_READ allows."""
+    empty: dict[str, object] = {"names": [], "tenants": [], "tenants_hours": 0, "left_out": 0, "refusal": ""}
     try:
-        names = _names(context)
-    except OperatorError as problem:
-        return nothing | {"refusal": f"{problem.sentence} {problem.todo}".strip()}
+        names = _tenant_names(context)
+    except OperatorError as error:
+        return empty | {"refusal": f"{error.sentence} {error.todo}".strip()}
     if tenant:
-        return nothing | {"names": names}
-    shown = names[: max(1, ROWS // context.queries.shards)]
-    hours = min(len(period.hours), max(1, ROWS // (len(shown) * context.queries.shards)))
-    asked = [hour.hour for hour in period.hours[-hours:]]
-    now = datetime.now(UTC)
-    read = context.hours.read_each(context.queries, asked[0], now, shown)
-    counted = {name: total(hours_of_one) for name, hours_of_one in read.items()}
-    active = sorted((name for name in shown if counted[name].counts), key=lambda name: _rank(counted[name]))
-    rows = [_row(name, counted[name], _query(name, since)) for name in active]
-    cut = 0 if hours == len(period.hours) else hours
-    return nothing | {"names": names, "tenants": rows, "tenants_hours": cut, "left_out": len(names) - len(shown)}
+        return empty | {"names": names}
+    shown = names[: max(1, MAX_ROWS_READ // context.queries.shards)]
+    hours = min(len(period.hours), max(1, MAX_ROWS_READ // (len(shown) * context.queries.shards)))
+    first = period.hours[-hours].hour
+    hours_of = context.hours.read_each(context.queries, first, datetime.now(UTC), shown)
+    counts = {name: total(tenant_hours) for name, tenant_hours in hours_of.items()}
+    active = sorted((name for name in shown if counts[name].counts), key=lambda name: _rank(counts[name]))
+    rows = [_row(name, counts[name], _path(name, since)) for name in active]
+    limited_to = 0 if hours == len(period.hours) else hours
+    return empty | {"names": names, "tenants": rows, "tenants_hours": limited_to, "left_out": len(names) - len(shown)}
 
 
 def reasons(whole: Counts, tenant: str, since: str) -> Iterator[Reason]:
-    found = [(number, what, why) for (what, why), number in whole.counts.items() if what in WHY and number]
-    for number, what, why in sorted(found, key=lambda one: (-one[0], one[1:])):
-        status = "failed" if what in LATER else what
-        query = {"since": "all" if since == "month" else since, "status": status}
+    """Yield why emails were not sent, the most frequent reason first."""
+    counts = [
+        (n, status, reason) for (status, reason), n in whole.counts.items() if status in STATUS_DESCRIPTIONS and n
+    ]
+    for number, status, reason in sorted(counts, key=lambda count: (-count[0], count[1:])):
+        query = {"since": "all" if since == "month" else since}
+        query |= {"status": "failed" if status in REJECTED_LATER else status}
         query |= {"tenant": tenant} if tenant else {}
-        said = f"through {why}" if why in whole.providers else why.replace("_", " ") or "no reason given"
-        yield Reason(what, WHY[what], said, f"{number:,}", f"/console/deliveries?{urlencode(query)}")
+        text = f"through {reason}" if reason in whole.providers else reason.replace("_", " ") or "no reason recorded"
+        href = f"/console/deliveries?{urlencode(query)}"
+        yield Reason(status, STATUS_DESCRIPTIONS[status], text, f"{number:,}", href)
 
 
 def _row(name: str, counts: Counts, href: str = "") -> Row:
     cells = []
-    for what in ("delivered", "deferred", "bounced", "complained") if counts.reporting else ():
-        share = counts.rate(what, *counts.reporting)
-        cells.append(Cell(f"{counts.of(what):,}", "" if share is None else percent(share), counts.is_over(what)))
-    return Row(name, f"{counts.of('sent'):,}", cells, f"{sum(map(counts.of, (*NOT_SENT, *LATER))):,}", href)
+    for outcome in ("delivered", "deferred", "bounced", "complained") if counts.reporting else ():
+        share = counts.rate(outcome, *counts.reporting)
+        cells.append(Cell(f"{counts.of(outcome):,}", "" if share is None else percent(share), counts.is_over(outcome)))
+    return Row(name, f"{counts.of('sent'):,}", cells, f"{sum(map(counts.of, (*NOT_SENT, *REJECTED_LATER))):,}", href)
 
 
-def _only(counts: Counts, provider: str) -> Counts:
-    return Counts(counts.hour, type(counts.counts)({key: n for key, n in counts.counts.items() if key[1] == provider}))
+def _of_provider(whole: Counts, provider: str) -> Counts:
+    counts = {key: number for key, number in whole.counts.items() if key[1] == provider}
+    return Counts(whole.hour, type(whole.counts)(counts))
 
 
-def _names(context: PageContext) -> list[str]:
+def _tenant_names(context: PageContext) -> list[str]:
     store = Parameters(context.environment)
-    known = tenants.all_of({**store.values("senders"), **store.values("brands")})
-    return sorted({tenants.DEFAULT, *(one.name for one in known)})
+    configured = tenants.all_of({**store.values("senders"), **store.values("brands")})
+    return sorted({tenants.DEFAULT, *(tenant.name for tenant in configured)})
 
 
 def _rank(counts: Counts) -> tuple[float, int]:
     return -counts.risk, -counts.of("sent")
 
 
-def _query(tenant: str, since: str) -> str:
+def _path(tenant: str, since: str) -> str:
     return f"/console/deliverability?{urlencode({'tenant': tenant, 'since': since})}"

@@ -1,25 +1,26 @@
-"""The charts: how many mails, and what share of them arrived, came back or was complained of, by provider."""
+"""The charts: how many emails were sent, and what share was delivered, bounced or complained about, by provider."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mailroom_ops.console.charts import Chart, Mark, Name, Scale, Tick, lines, slots, stack
+from mailroom_ops.console.charts import Chart, Limit, Scale, Series, Tick, hover_areas, lines, stack
 from mailroom_ops.console.deliverability.figures import percent
 from mailroom_ops.console.deliverability.period import Period
-from mailroom_ops.ledger.stats import LIMITS, NOT_SENT, Counts, Limit
+from mailroom_ops.ledger import stats
+from mailroom_ops.ledger.stats import LIMITS, NOT_SENT, Counts
 
 __all__ = ["trends"]
 
-SERIES = 5  # providers with a look of their own
-REST, STAYED_LOOK = "s6", "s0"
+MAX_SERIES = 5  # providers with a style of their own
+OTHERS_STYLE, NOT_SENT_STYLE = "s6", "s0"
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """One provider, or the rest of them together."""
+class Group:
+    """One provider with a style of its own, or all the smaller ones together."""
 
     name: str
-    look: str
+    style: str
     providers: tuple[str, ...]
 
     def sent(self, counts: Counts) -> int:
@@ -27,98 +28,102 @@ class Series:
 
 
 def trends(period: Period, whole: Counts) -> Iterator[Chart]:
-    series = list(_series(whole))
-    yield _volume(period, series)
-    heard = [one for one in series if set(one.providers) & set(whole.reporting)]
-    usual = LIMITS["bounced"]
-    for what, limit in (("delivered", None), *LIMITS.items()):
-        yield _shares(period, heard, what, limit or usual, limit)
+    """Yield the chart of the volume, and one for each share."""
+    groups = list(_groups(whole))
+    yield _volume(period, groups)
+    reporting = [group for group in groups if set(group.providers) & set(whole.reporting)]
+    for outcome, limit in (("delivered", None), *LIMITS.items()):
+        yield _shares(period, reporting, outcome, limit or LIMITS["bounced"], limit)
 
 
-def _series(whole: Counts) -> Iterator[Series]:
-    """Yield those who sent most, each with a look of its own, and the rest as one."""
+def _groups(whole: Counts) -> Iterator[Group]:
+    """Yield the providers with most emails, and the others as one group."""
     names = sorted(whole.providers, key=lambda name: -whole.of("sent", name))
-    own = names if len(names) <= SERIES + 1 else names[:SERIES]
-    for number, name in enumerate(own, 1):
-        yield Series(name, f"s{number}", (name,))
-    if rest := tuple(names[len(own) :]):
-        yield Series(f"{len(rest)} others", REST, rest)
+    largest = names if len(names) <= MAX_SERIES + 1 else names[:MAX_SERIES]
+    for number, name in enumerate(largest, 1):
+        yield Group(name, f"s{number}", (name,))
+    if others := tuple(names[len(largest) :]):
+        yield Group(f"{len(others)} others", OTHERS_STYLE, others)
 
 
-def _volume(period: Period, series: Sequence[Series]) -> Chart:
+def _volume(period: Period, groups: Sequence[Group]) -> Chart:
     steps, labels = period.steps, period.labels
-    values = [[*(one.sent(step) for one in series), sum(map(step.of, NOT_SENT))] for step in steps]
-    has_stayed = any(parts[-1] for parts in values)
-    names = [Name(one.name, one.look) for one in series] + [Name("not sent", STAYED_LOOK)] * has_stayed
-    values = values if has_stayed else [parts[:-1] for parts in values]
+    values = [[*(group.sent(step) for group in groups), sum(map(step.of, NOT_SENT))] for step in steps]
+    has_not_sent = any(parts[-1] for parts in values)
+    series = [Series(group.name, group.style) for group in groups]
+    series += [Series("not sent", NOT_SENT_STYLE)] * has_not_sent
+    values = values if has_not_sent else [parts[:-1] for parts in values]
     scale = Scale.over(max(map(sum, values)), whole=True)
     rows = [(label, [f"{number:,}" for number in parts]) for label, parts in zip(labels, values, strict=True)]
-    most = max(range(len(values)), key=lambda index: sum(values[index]))
-    each = {1: "an hour", 6: "in six hours", 24: "a day"}[period.span.hours]
-    peak = f"The most were {sum(values[most]):,}: {labels[most]} (UTC)."
+    peak = max(range(len(values)), key=lambda index: sum(values[index]))
+    unit = {1: "hour", 6: "six hours", 24: "day"}[period.span.hours]
     return Chart(
         "volume",
-        f"Mails {each}",
-        f"Mails {each}, by provider, over {period.span.name}. {peak}",
-        names,
+        f"Emails per {unit}",
+        f"Emails per {unit} by provider, over {period.span.name}. Peak: {sum(values[peak]):,}, {labels[peak]} (UTC).",
+        series,
         [Tick(scale.y(tick), f"{tick:,.0f}") for tick in scale.ticks],
         list(period.span.ticks(period.starts)),
         rows,
-        slots([_said(label, names, texts) for label, texts in rows]),
-        stack(values, [name.look for name in names], scale),
+        hover_areas([_tooltip(label, series, texts) for label, texts in rows]),
+        stack(values, [entry.style for entry in series], scale),
     )
 
 
-def _shares(period: Period, series: Sequence[Series], what: str, window: Limit, limit: Limit | None) -> Chart:
-    """Draw what share was `what`, over as many hours as the alarm looks at, or more; too few mails tell nothing."""
-    hours = max(window.hours, period.span.rare if what == "complained" else period.span.shares)
+def _shares(
+    period: Period, groups: Sequence[Group], outcome: str, window: stats.Limit, limit: stats.Limit | None
+) -> Chart:
+    """Return the chart of a share over at least the hours of the alarm; too few emails give no share."""
+    span = period.span
+    hours = max(window.hours, span.rare_share_hours if outcome == "complained" else span.share_hours)
     trailing = period.trailing(hours)
-    values = [[_share(counts, one, what, window.min_sent) for counts in trailing] for one in series]
-    found = [share for shares in values for share in shares if share is not None]
-    scale = Scale.over(max([*found, limit.share * 1.1])) if limit else Scale.over(1, least=min([*found, 0.95]), end=1)
-    names = lines([one.name for one in series], [one.look for one in series], values, scale)
-    drawn = {name.text for name in names}
-    columns = [shares for one, shares in zip(series, values, strict=True) if one.name in drawn]
+    values = [[_share(counts, group, outcome, window.min_sent) for counts in trailing] for group in groups]
+    shares = [share for group_shares in values for share in group_shares if share is not None]
+    scale = Scale.over(max([*shares, limit.share * 1.1])) if limit else Scale.over(1, least=min([*shares, 0.95]), end=1)
+    series = lines([group.name for group in groups], [group.style for group in groups], values, scale)
+    drawn = {line.text for line in series}
+    columns = [group_shares for group, group_shares in zip(groups, values, strict=True) if group.name in drawn]
     rows = [
-        (label, ["–" if shares[at] is None else percent(shares[at] or 0) for shares in columns])
-        for at, label in enumerate(period.labels)
+        (label, ["–" if column[index] is None else percent(column[index] or 0) for column in columns])
+        for index, label in enumerate(period.labels)
     ]
-    ends = "; ".join(_extremes(name, shares, best=limit is None) for name, shares in zip(names, columns, strict=True))
-    line = f" Providers look closer at {percent(limit.share)}." if limit else ""
-    missing = ", ".join(one.name for one in series if one.name not in drawn)
-    few = f"{missing}: under {window.min_sent:,} mails in {hours} hours, too few for a share." if missing else ""
+    extremes = [_extremes(line, column, lowest=limit is None) for line, column in zip(series, columns, strict=True)]
+    summary = f" {'; '.join(extremes)}." if extremes else ""
+    limit_text = f" Providers review accounts from {percent(limit.share)} on." if limit else ""
+    missing = ", ".join(group.name for group in groups if group.name not in drawn)
+    note = f"{missing}: under {window.min_sent:,} emails in {hours} hours, too few for a share." if missing else ""
     return Chart(
-        what,
-        f"{what.title()}, of what was sent in {_time(hours)}",
-        f"{what.title()} mails as a share of those sent, over the {_time(hours)} before each moment. {ends}.{line}",
-        names,
+        outcome,
+        f"{outcome.title()}, share of emails sent in {_duration(hours)}",
+        f"{outcome.title()} emails as a share of those sent in the preceding {_duration(hours)}.{summary}{limit_text}",
+        series,
         [Tick(scale.y(tick), f"{tick * 100:.12g} %") for tick in scale.ticks],
-        list(period.span.ticks(period.starts)),
+        list(span.ticks(period.starts)),
         rows,
-        slots([_said(label, names, texts) for label, texts in rows]) if names else [],
-        limit=Mark(scale.y(limit.share), f"limit {limit.share * 100:g} %") if limit else None,
-        left_out=few if series else "No provider has reported anything.",
+        hover_areas([_tooltip(label, series, texts) for label, texts in rows]) if series else [],
+        limit=Limit(scale.y(limit.share), f"limit {limit.share * 100:g} %") if limit else None,
+        note=note if groups else "No provider has sent any reports.",
     )
 
 
-def _time(hours: int) -> str:
+def _duration(hours: int) -> str:
     return f"{hours // 24} days" if hours > 24 else f"{hours} hours"
 
 
-def _share(counts: Counts, series: Series, what: str, least: int) -> float | None:
-    if series.sent(counts) < least:
+def _share(counts: Counts, group: Group, outcome: str, least: int) -> float | None:
+    if group.sent(counts) < least:
         return None
-    share = counts.rate(what, *series.providers)
-    # What is reported of an earlier hour's mails makes it more than all.
+    share = counts.rate(outcome, *group.providers)
+    # Reports on emails of earlier hours can make it more than all.
     return None if share is None else min(share, 1.0)
 
 
-def _extremes(name: Name, shares: Sequence[float | None], *, best: bool) -> str:
-    known = [share for share in shares if share is not None]
-    extreme = min(known) if best else max(known)
-    return f"{name.text}: {percent(known[-1])} at last, {percent(extreme)} at {'least' if best else 'most'}"
+def _extremes(line: Series, shares: Sequence[float | None], *, lowest: bool) -> str:
+    values = [share for share in shares if share is not None]
+    extreme = f"{percent(min(values))} at worst" if lowest else f"{percent(max(values))} at most"
+    return f"{line.text}: {percent(values[-1])} now, {extreme}"
 
 
-def _said(label: str, names: Sequence[Name], texts: Sequence[str]) -> str:
-    parts = (f"{name.text} {text}" for name, text in zip(names, texts, strict=True))
+def _tooltip(label: str, series: Sequence[Series], texts: Sequence[str]) -> str:
+    parts = (f"{entry.text} {text}" for entry, text in zip(series, texts, strict=True))
     return "\n".join((label, *parts))

@@ -1,4 +1,4 @@
-// Puts a button behind everything that is to be copied: <code data-copy="what it is">.
+// Adds a copy button to each <code data-copy="DESCRIPTION">.
 for (const code of document.querySelectorAll("[data-copy]")) {
   const button = document.createElement("button");
   button.type = "button";

@@ -1,26 +1,26 @@
-// The gallery: one mail with its text and its checks, or all kinds at once, drawn anew when a template changes.
+// The gallery: one email with its text and checks, or an overview of all kinds, redrawn when a template changes.
 import { byId, element, json } from "/console/page.js";
 
-const KNOWN = ["kind", "locale", "brand", "form"];
-const WITH = { "": "as usual", code: "a code", link: "a link", both: "code and link", neither: "neither" };
-const QUIET = 300; // ms before checks start: who leafs through kinds does not want each one judged
+const CHOICES = ["kind", "locale", "brand", "form"];
+const CONTENT_NAMES = { "": "default", code: "code", link: "link", both: "code and link", neither: "neither" };
+const CHECK_DELAY_MS = 300; // no checks while somebody skims through the kinds
 
 const frame = byId("frame");
 let options = null;
-let edition = 0; // counts what was drawn: a late answer to an earlier question is dropped
-let waiting = 0;
+let version = 0; // of the drawing: a late response to an earlier one is dropped
+let checkTimer = 0;
 
 const isOn = (name) => byId(name).getAttribute("aria-pressed") === "true";
-const turn = (name, on) => byId(name).setAttribute("aria-pressed", String(on));
+const toggle = (name, on) => byId(name).setAttribute("aria-pressed", String(on));
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
 
 function queryOf(changes = {}) {
-  const chosen = Object.fromEntries(KNOWN.map((name) => [name, byId(name).value]));
+  const chosen = Object.fromEntries(CHOICES.map((name) => [name, byId(name).value]));
   return new URLSearchParams({ ...chosen, ...changes });
 }
 
 function sourceOf(changes = {}) {
-  return `/gallery/mail.html?${queryOf({ ...changes, scheme: isOn("dark") ? "dark" : "light", edition })}`;
+  return `/gallery/mail.html?${queryOf({ ...changes, scheme: isOn("dark") ? "dark" : "light", version })}`;
 }
 
 function named(tag) {
@@ -39,20 +39,20 @@ async function loadOptions() {
   fill("kind", options.kinds);
   fill("locale", options.locales, named);
   fill("brand", options.brands);
-  fill("form", ["", ...options.forms], (form) => WITH[form] ?? form);
+  fill("form", ["", ...options.forms], (form) => CONTENT_NAMES[form] ?? form);
   byId("spam").hidden = Boolean(options.needs.spam);
 }
 
 function restore() {
-  const said = new URLSearchParams(location.hash.slice(1));
-  for (const name of KNOWN) {
-    const wanted = said.get(name);
-    if (wanted !== null && [...byId(name).options].some((option) => option.value === wanted)) byId(name).value = wanted;
+  const hash = new URLSearchParams(location.hash.slice(1));
+  for (const name of CHOICES) {
+    const value = hash.get(name);
+    if (value !== null && [...byId(name).options].some((option) => option.value === value)) byId(name).value = value;
   }
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  turn("dark", said.has("dark") ? said.get("dark") === "1" : dark);
-  turn("narrow", said.get("narrow") === "1");
-  turn("overview", said.get("overview") === "1");
+  toggle("dark", hash.has("dark") ? hash.get("dark") === "1" : dark);
+  toggle("narrow", hash.get("narrow") === "1");
+  toggle("overview", hash.get("overview") === "1");
 }
 
 function remember() {
@@ -72,7 +72,7 @@ function details(summary, pairs) {
 function plainChecks(mail) {
   const fits = mail.size.html <= options.limit;
   return [
-    check(fits ? "good" : "bad", `HTML ${kilobytes(mail.size.html)} (${mail.size.html} bytes), at most ${kilobytes(options.limit)}`),
+    check(fits ? "good" : "bad", `HTML ${kilobytes(mail.size.html)} (${mail.size.html} bytes), limit ${kilobytes(options.limit)}`),
     check(mail.size.text ? "good" : "bad", `Text ${kilobytes(mail.size.text)} (${mail.size.text} bytes)`),
     ...mail.problems.map((problem) => check("bad", problem)),
   ];
@@ -81,19 +81,19 @@ function plainChecks(mail) {
 function craftChecks(craft) {
   if (craft.error) return [check("", craft.error.message)];
   const gaps = (list) => list.map((gap) => [gap.feature, [gap.fallback, gap.clients.join(", ")].filter(Boolean).join(" – ")]);
-  const bare = craft.unsupported.filter((gap) => !gap.fallback);
+  const unsupported = craft.unsupported.filter((gap) => !gap.fallback);
   const covered = craft.unsupported.filter((gap) => gap.fallback);
   return [
     craft.invalid.length ? check("bad", details("The HTML is not valid", craft.invalid.map((line) => [line, ""]))) : check("good", "Valid HTML"),
-    bare.length
-      ? check("bad", details(`${bare.length} without support or fallback in Gmail, Outlook or Apple Mail`, gaps(bare)))
-      : check("good", "Nothing without support or fallback in Gmail, Outlook and Apple Mail"),
-    ...(covered.length ? [check("", details(`${covered.length} with a fallback`, gaps(covered)))] : []),
-    ...(craft.partial.length ? [check("", details(`${craft.partial.length} supported in part`, craft.partial.map((name) => [name, ""])))] : []),
+    unsupported.length
+      ? check("bad", details(`Without support or fallback in Gmail, Outlook or Apple Mail: ${unsupported.length}`, gaps(unsupported)))
+      : check("good", "Every feature has support or a fallback in Gmail, Outlook and Apple Mail"),
+    ...(covered.length ? [check("", details(`With a fallback: ${covered.length}`, gaps(covered)))] : []),
+    ...(craft.partial.length ? [check("", details(`Partially supported: ${craft.partial.length}`, craft.partial.map((name) => [name, ""])))] : []),
   ];
 }
 
-async function ask(name) {
+async function runCheck(name) {
   return json(`/gallery/${name}?${queryOf()}`, { method: "POST" });
 }
 
@@ -102,31 +102,31 @@ function showError(error) {
   frame.hidden = Boolean(error);
   byId("notes").hidden = Boolean(error);
   if (!error) return;
-  byId("broken-what").textContent = error.message;
+  byId("broken-message").textContent = error.message;
   byId("broken-where").textContent = error.line ? `${error.file}, line ${error.line}` : error.file;
   byId("broken-source").textContent = error.source;
   byId("broken-source").hidden = !error.source;
 }
 
-async function drawOne(mine) {
+async function drawOne(drawing) {
   const mail = await json(`/gallery/mail.json?${queryOf()}`);
-  if (mine !== edition) return;
+  if (drawing !== version) return;
   showError(mail.error);
   byId("spam").disabled = Boolean(mail.error);
   if (mail.error) return;
   frame.className = [isOn("dark") && "dark", isOn("narrow") && "narrow"].filter(Boolean).join(" ");
-  // Replaced and not set: a frame's own steps must not fill the page's history.
+  // replace(), so that the frame adds no entries to the page's history.
   frame.contentWindow.location.replace(sourceOf());
   byId("subject").textContent = mail.subject;
   byId("from").textContent = mail.from;
   byId("text").textContent = mail.text;
-  const pending = check("", options.needs.crafts ? `Validity and support: ${options.needs.crafts}` : "checking the HTML …");
+  const pending = check("", options.needs.crafts ? `Validity and support: ${options.needs.crafts}` : "Checking the HTML …");
   byId("checks").replaceChildren(...plainChecks(mail), pending);
   if (options.needs.crafts) return;
-  waiting = setTimeout(async () => {
-    const craft = await ask("crafts");
-    if (mine === edition) pending.replaceWith(...craftChecks(craft));
-  }, QUIET);
+  checkTimer = setTimeout(async () => {
+    const craft = await runCheck("crafts");
+    if (drawing === version) pending.replaceWith(...craftChecks(craft));
+  }, CHECK_DELAY_MS);
 }
 
 async function card(kind) {
@@ -134,7 +134,7 @@ async function card(kind) {
   const open = element("button", { type: "button" }, kind);
   open.addEventListener("click", () => {
     byId("kind").value = kind;
-    turn("overview", false);
+    toggle("overview", false);
     draw();
     byId("stage").focus();
   });
@@ -144,7 +144,7 @@ async function card(kind) {
     return element("article", {}, [heading, element("p", { className: "bad" }, `${where}: ${mail.error.message}`)]);
   }
   const fits = mail.size.html <= options.limit && mail.size.text && !mail.problems.length;
-  const shown = element("iframe", { title: `${kind}, as its reader sees it`, loading: "lazy", src: sourceOf({ kind }) });
+  const shown = element("iframe", { title: `${kind}, as its recipient sees it`, loading: "lazy", src: sourceOf({ kind }) });
   shown.setAttribute("sandbox", "allow-popups allow-popups-to-escape-sandbox");
   shown.classList.toggle("dark", isOn("dark"));
   shown.classList.toggle("narrow", isOn("narrow"));
@@ -156,14 +156,14 @@ async function card(kind) {
   ]);
 }
 
-async function drawAll(mine) {
+async function drawAll(drawing) {
   const cards = await Promise.all(options.kinds.map(card));
-  if (mine === edition) byId("all").replaceChildren(...cards);
+  if (drawing === version) byId("all").replaceChildren(...cards);
 }
 
 async function draw() {
-  const mine = ++edition;
-  clearTimeout(waiting);
+  const drawing = ++version;
+  clearTimeout(checkTimer);
   remember();
   const all = isOn("overview");
   byId("one").hidden = all;
@@ -171,10 +171,10 @@ async function draw() {
   byId("all").classList.toggle("wide", !isOn("narrow"));
   byId("kind").disabled = all;
   try {
-    if (!options.locales.length) throw new Error("There is no language: the templates have no locales/<tag>.toml.");
-    await (all ? drawAll(mine) : drawOne(mine));
+    if (!options.locales.length) throw new Error("No languages: the templates have no locales/<tag>.toml.");
+    await (all ? drawAll(drawing) : drawOne(drawing));
   } catch (error) {
-    if (mine !== edition) return;
+    if (drawing !== version) return;
     byId("one").hidden = false;
     byId("all").hidden = true;
     showError({ message: error.message, file: "", line: 0, source: "" });
@@ -185,18 +185,18 @@ byId("choosers").addEventListener("change", draw);
 byId("choosers").addEventListener("submit", (event) => event.preventDefault());
 for (const name of ["dark", "narrow", "overview"]) {
   byId(name).addEventListener("click", () => {
-    turn(name, !isOn(name));
+    toggle(name, !isOn(name));
     draw();
   });
 }
 
 byId("spam").addEventListener("click", async () => {
-  const mine = edition;
+  const drawing = version;
   byId("spam").disabled = true;
-  const line = check("", "SpamAssassin is reading …");
+  const line = check("", "SpamAssassin is running …");
   byId("checks").append(line);
-  const verdict = await ask("spam");
-  if (mine !== edition) return;
+  const verdict = await runCheck("spam");
+  if (drawing !== version) return;
   byId("spam").disabled = false;
   const rules = Object.entries(verdict.rules ?? {}).map(([rule, points]) => `${rule} ${points}`).join(", ");
   line.className = verdict.error ? "" : verdict.points <= 0.5 ? "good" : "bad";
@@ -208,17 +208,17 @@ if (options.brands.includes("acme")) byId("brand").value = "acme";
 restore();
 
 const state = byId("state");
-const news = new EventSource("/gallery/events");
-news.addEventListener("open", async () => {
+const events = new EventSource("/gallery/events");
+events.addEventListener("open", async () => {
   await draw();
   state.className = "state live";
   state.textContent = "live";
 });
-news.addEventListener("error", () => {
+events.addEventListener("error", () => {
   state.className = "state lost";
-  state.textContent = "stopped";
+  state.textContent = "disconnected";
 });
-news.addEventListener("changed", async (event) => {
+events.addEventListener("changed", async (event) => {
   await loadOptions();
   await draw();
   state.textContent = `live: ${JSON.parse(event.data).join(", ")} changed`;

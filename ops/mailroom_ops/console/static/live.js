@@ -1,13 +1,14 @@
-// Draws every element with data-live="SECONDS" anew from the page's own address, while somebody looks at it. What has not
-// changed stays as it is, with its focus; what is read stays where it is on the screen.
+// Refreshes every element with data-live="SECONDS" from the page's own address while the page is visible. Unchanged nodes
+// stay, with their focus; the scroll position stays too.
 const parts = () => [...document.querySelectorAll("[data-live]")];
 const [switcher, state, pause, note] = ["live", "live-state", "pause", "live-note"].map((id) => document.getElementById(id));
-const QUIET = 30000; // ms between two things said aloud about what is new
+const ANNOUNCEMENT_INTERVAL_MS = 30000;
+const REQUEST_TIMEOUT_MS = 20000;
 
 let timer = 0;
-let asking = null;
-let news = 0;
-let said = 0;
+let request = null;
+let newNodes = 0;
+let announcedAt = 0;
 
 const isPaused = () => pause.getAttribute("aria-pressed") === "true";
 
@@ -17,7 +18,7 @@ function show(name, text) {
   state.textContent = text;
 }
 
-// Makes `old` say what `fresh` says. An element with an id is the same wherever it stands; what has none, by its place.
+// Updates `old` to equal `fresh`. Nodes with an id are matched by it, others by their position.
 function patch(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   if (old.nodeType !== Node.ELEMENT_NODE) {
@@ -30,25 +31,25 @@ function patch(old, fresh) {
   }
   const named = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
   const others = [...old.childNodes].filter((child) => !child.id);
-  const wanted = [...fresh.childNodes].map((child) => {
-    const known = child.id ? named.get(child.id) : others[0]?.nodeName === child.nodeName ? others.shift() : undefined;
-    if (known) patch(known, child);
-    else if (child.id) news += 1;
-    return known ?? child;
+  const children = [...fresh.childNodes].map((child) => {
+    const match = child.id ? named.get(child.id) : others[0]?.nodeName === child.nodeName ? others.shift() : undefined;
+    if (match) patch(match, child);
+    else if (child.id) newNodes += 1;
+    return match ?? child;
   });
-  place(old, wanted);
+  arrange(old, children);
 }
 
-// A node that is moved loses its focus, so only what stands elsewhere is moved.
-function place(parent, wanted) {
-  const stay = new Set(wanted);
-  for (const child of [...parent.childNodes]) if (!stay.has(child)) child.remove();
-  wanted.forEach((child, index) => {
+// A node that is moved loses its focus, so only misplaced ones are moved.
+function arrange(parent, children) {
+  const kept = new Set(children);
+  for (const child of [...parent.childNodes]) if (!kept.has(child)) child.remove();
+  children.forEach((child, index) => {
     if (parent.childNodes[index] !== child) parent.insertBefore(child, parent.childNodes[index] ?? null);
   });
 }
 
-function inPlace(change) {
+function keepScrollPosition(change) {
   const rows = scrollY > 0 ? [...document.querySelectorAll("[data-live] tr[id]")] : [];
   const first = rows.find((row) => row.getBoundingClientRect().bottom > 0);
   const before = first?.getBoundingClientRect().top;
@@ -57,52 +58,52 @@ function inPlace(change) {
   if (same) scrollBy(0, same.getBoundingClientRect().top - before);
 }
 
-async function look() {
-  asking = new AbortController();
-  const signal = AbortSignal.any([asking.signal, AbortSignal.timeout(20000)]);
+async function refresh() {
+  request = new AbortController();
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
   try {
-    const answer = await fetch(location.href, { signal });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!answer.ok) throw new Error(page.querySelector("h1")?.textContent ?? `answered ${answer.status}`);
+    const response = await fetch(location.href, { signal });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (!response.ok) throw new Error(page.querySelector("h1")?.textContent ?? `HTTP ${response.status}`);
     if (isPaused()) return;
-    inPlace(() => {
+    keepScrollPosition(() => {
       for (const part of parts()) {
         const fresh = page.getElementById(part.id);
         if (fresh) patch(part, document.adoptNode(fresh));
       }
     });
     show("live", "live");
-    if (news && Date.now() - said > QUIET) {
-      note.textContent = `${news} new`;
-      [news, said] = [0, Date.now()];
+    if (newNodes && Date.now() - announcedAt > ANNOUNCEMENT_INTERVAL_MS) {
+      note.textContent = `${newNodes} new`;
+      [newNodes, announcedAt] = [0, Date.now()];
     }
   } catch (error) {
-    if (asking.signal.aborted) return;
-    const lost = error instanceof TypeError ? "the console has ended" : error.message;
-    note.textContent = lost;
-    show("lost", lost);
+    if (request.signal.aborted) return;
+    const message = error instanceof TypeError ? "The console is not running." : error.message;
+    note.textContent = message;
+    show("lost", message);
   }
 }
 
 const seconds = () => Math.min(...parts().map((part) => Number(part.dataset.live)));
 
-async function turn() {
+async function run() {
   clearTimeout(timer);
-  switcher.hidden = parts().length === 0; // what was waited for has ended
+  switcher.hidden = parts().length === 0; // a job that was watched has ended
   if (switcher.hidden || isPaused() || document.hidden) return;
-  await look();
+  await refresh();
   clearTimeout(timer);
-  timer = setTimeout(turn, seconds() * 1000);
+  timer = setTimeout(run, seconds() * 1000);
 }
 
 pause.addEventListener("click", () => {
   pause.setAttribute("aria-pressed", String(!isPaused()));
-  asking?.abort();
+  request?.abort();
   show(isPaused() ? "" : "live", isPaused() ? "paused" : "live");
-  turn();
+  run();
 });
-document.addEventListener("visibilitychange", turn);
+document.addEventListener("visibilitychange", run);
 
 switcher.hidden = false;
 show("live", "live");
-timer = setTimeout(turn, seconds() * 1000);
+timer = setTimeout(run, seconds() * 1000);

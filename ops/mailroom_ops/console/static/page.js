@@ -1,14 +1,14 @@
-// The few things every part of the page needs. Text is only ever set as text: a mail is a stranger's.
+// Helpers of all pages. Text is always set as text, never as HTML: emails contain untrusted input.
 export const byId = (id) => document.getElementById(id);
 
 export function element(name, properties = {}, content = []) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...(Array.isArray(content) ? content : [content]));
-  return made;
+  const node = Object.assign(document.createElement(name), properties);
+  node.append(...(Array.isArray(content) ? content : [content]));
+  return node;
 }
 
 export async function json(path, options) {
-  const answer = await fetch(path, options);
-  if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
-  return answer.json();
+  const response = await fetch(path, options);
+  if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
+  return response.json();
 }

@@ -1,12 +1,12 @@
-// The inbox: a list that fills by itself, one open mail, and buttons that send samples.
+// The inbox: a list that updates live, one open email, and buttons that send samples.
 import { byId, element, json } from "/console/page.js";
 import { closeMail, openMail } from "/console/reader.js";
 import { setUpSamples } from "/console/samples.js";
 
 const mails = new Map();
 const read = new Set();
-let openNext = false;
-let loads = 0;
+let opensNext = false;
+let loadCount = 0;
 
 const list = byId("list");
 
@@ -25,7 +25,7 @@ function rowOf(mail) {
   return row;
 }
 
-function settle() {
+function updateCounters() {
   byId("nothing").hidden = mails.size > 0;
   byId("empty").disabled = mails.size === 0;
   const unread = [...mails.keys()].filter((id) => !read.has(id)).length;
@@ -33,45 +33,45 @@ function settle() {
 }
 
 async function load() {
-  const turn = ++loads;
+  const current = ++loadCount;
   const before = new Set(mails.keys());
-  const known = await json("/console/mails.json");
-  if (turn !== loads) return;
-  // What arrived while we asked may be missing from the answer.
-  const ids = new Set(known.map((mail) => mail.id));
-  const since = [...mails.values()].filter((mail) => !before.has(mail.id) && !ids.has(mail.id)).reverse();
-  const all = [...since, ...known];
+  const loaded = await json("/console/mails.json");
+  if (current !== loadCount) return;
+  // Emails that arrived during the request may be missing from the response.
+  const ids = new Set(loaded.map((mail) => mail.id));
+  const missing = [...mails.values()].filter((mail) => !before.has(mail.id) && !ids.has(mail.id)).reverse();
+  const all = [...missing, ...loaded];
   mails.clear();
   for (const mail of all) mails.set(mail.id, mail);
   list.replaceChildren(...all.map(rowOf));
-  settle();
+  updateCounters();
   await show();
 }
 
-function arrive(mail) {
+function add(mail) {
   if (mails.has(mail.id)) return;
   mails.set(mail.id, mail);
   list.prepend(rowOf(mail));
-  byId("news").textContent = `New mail: ${mail.subject}`;
-  settle();
-  if (openNext || (!location.hash && !matchMedia("(max-width: 760px)").matches)) {
-    openNext = false;
+  byId("news").textContent = `New email: ${mail.subject}`;
+  updateCounters();
+  if (opensNext || (!location.hash && !matchMedia("(max-width: 760px)").matches)) {
+    opensNext = false;
     location.hash = mail.id;
   }
 }
 
 async function show() {
   const id = location.hash.slice(1);
-  const known = mails.has(id);
-  document.body.classList.toggle("reading", known);
+  const isOpen = mails.has(id);
+  document.body.classList.toggle("reading", isOpen);
   list.querySelector("[aria-current]")?.removeAttribute("aria-current");
-  if (!known) return closeMail();
+  if (!isOpen) return closeMail();
   read.add(id);
   const row = byId(`row-${id}`);
   row.classList.remove("unread");
   row.firstElementChild.setAttribute("aria-current", "true");
   row.scrollIntoView({ block: "nearest" });
-  settle();
+  updateCounters();
   await openMail(id);
 }
 
@@ -89,26 +89,26 @@ list.addEventListener("keydown", (event) => {
 
 byId("empty").addEventListener("click", () => fetch("/inbox.json", { method: "DELETE" }));
 window.addEventListener("hashchange", show);
-setUpSamples(() => { openNext = true; });
+setUpSamples(() => { opensNext = true; });
 
 const state = byId("state");
-const news = new EventSource("/console/events");
-news.addEventListener("open", async () => {
+const events = new EventSource("/console/events");
+events.addEventListener("open", async () => {
   await load();
   state.className = "state live";
-  state.textContent = "listening";
+  state.textContent = "live";
 });
-news.addEventListener("error", () => {
+events.addEventListener("error", () => {
   state.className = "state lost";
-  state.textContent = "stopped";
+  state.textContent = "disconnected";
 });
-news.addEventListener("mail", (event) => arrive(JSON.parse(event.data)));
-news.addEventListener("emptied", () => {
-  loads += 1;
+events.addEventListener("mail", (event) => add(JSON.parse(event.data)));
+events.addEventListener("emptied", () => {
+  loadCount += 1;
   mails.clear();
   read.clear();
   list.replaceChildren();
-  settle();
+  updateCounters();
   history.replaceState(null, "", "#");
   show();
 });

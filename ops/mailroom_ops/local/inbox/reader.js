@@ -1,4 +1,4 @@
-// The open mail: as its reader sees it, its text, its source, its headers.
+// The open email: as its recipient sees it, its text, its source, its headers.
 import { byId, element, json } from "/console/page.js";
 
 const tabs = [...document.querySelectorAll('[role="tab"]')];
@@ -26,7 +26,7 @@ function draw() {
   frame.classList.toggle("dark", isOn("dark"));
   frame.classList.toggle("narrow", isOn("narrow"));
   const source = `/console/mails/${open.id}.html?${query}`;
-  // Replaced and not set: a frame's own steps must not fill the page's history.
+  // replace(), so that the frame adds no entries to the page's history.
   if (frame.dataset.source !== source) {
     frame.dataset.source = source;
     frame.contentWindow.location.replace(source);
@@ -40,11 +40,11 @@ export async function openMail(id) {
   byId("placeholder").hidden = true;
   byId("mail").hidden = false;
   byId("subject").textContent = mail.subject;
-  const known = [
+  const facts = [
     ["From", mail.from, { dir: "auto" }], ["To", mail.to], ["Reply-To", mail.reply_to], ["Kind", mail.kind],
     ["Language", mail.locale], ["Tenant", mail.tenant], ["Provider", mail.provider], ["Size", sizeOf(mail)],
   ];
-  byId("facts").replaceChildren(...known.filter(([, value]) => value).map((parts) => fact(...parts)));
+  byId("facts").replaceChildren(...facts.filter(([, value]) => value).map((parts) => fact(...parts)));
   byId("panel-text").textContent = mail.text;
   byId("panel-source").textContent = mail.html;
   const rows = { ...mail.headers, "Message id": mail.message_id, "Provider id": mail.id, Received: mail.received_at };

@@ -1,4 +1,4 @@
-// One button for each of Logto's types, in a language and for a tenant, through the real webhook.
+// A button for each of Logto's types, sent through the real webhook in the chosen language and for the chosen tenant.
 import { byId, element, json } from "/console/page.js";
 
 const titled = (type) => type.replace(/([a-z])([A-Z])/g, (_, end, start) => `${end} ${start.toLowerCase()}`).replace(/mfa/i, "MFA");
@@ -14,8 +14,8 @@ async function send(type, onSent) {
   try {
     onSent();
     const body = JSON.stringify({ type, locale: form.get("locale"), tenant: form.get("tenant") });
-    const sent = await json("/console/samples", { method: "POST", headers: { "content-type": "application/json" }, body });
-    if (sent.status !== 200) byId("answer").textContent = `The webhook answered ${sent.status}: ${sent.answer}`;
+    const result = await json("/console/samples", { method: "POST", headers: { "content-type": "application/json" }, body });
+    if (result.status !== 200) byId("answer").textContent = `The webhook returned ${result.status}: ${result.answer}`;
   } catch (error) {
     byId("answer").textContent = String(error.message);
   }
@@ -23,7 +23,7 @@ async function send(type, onSent) {
 
 export async function setUpSamples(onSent) {
   const options = await json("/console/options.json");
-  byId("about").textContent = `Provider ${options.provider}, in its sandbox. AWS at ${options.aws}`;
+  byId("about").textContent = `Provider: ${options.provider} (sandbox). AWS: ${options.aws}`;
   byId("webhook").textContent = options.webhook;
   byId("locale").replaceChildren(...options.locales.map((tag) => element("option", { value: tag }, named(tag))));
   byId("tenant").replaceChildren(...options.tenants.map((name) => element("option", { value: name }, name)));

@@ -1,4 +1,4 @@
-"""Nothing that only a reader may see is on any page of the console, nor in what any command prints."""
+"""No page of the console and no command shows what is for the recipient alone: codes, links, text, addresses."""
 
 import json
 import re
@@ -15,19 +15,19 @@ from tests.running import Running, running
 
 CODE, LINK, BODY = "KX9044", "https://app.example.com/invite/canary-5512", "Canary of a paragraph"
 READER, COMPLAINER = "reader-canary@example.com", "complained+canary@example.com"  # the second one is suppressed
-ADDRESSED = ("/console/suppressions", "suppressions")  # the only place that knows whole addresses, to act on them
+ADDRESSED = ("/console/suppressions", "suppressions")  # the only place with complete addresses, to act on them
 HREF = re.compile(r'(?:href|action)="(/console/[^"#]+)"')
 
 
 @pytest.fixture(scope="module")
 def used() -> Iterator[Running]:
-    """A stack through which mail went, bounced, complained and died."""
+    """A stack with delivered, bounced, complained and undeliverable messages."""
     with running(reports=True) as stack:
         for to in (READER, COMPLAINER):
             stack.logto({"to": to, "type": "SignIn", "payload": {"code": CODE}})
             stack.logto({"to": to, "type": "OrganizationInvitation", "payload": {"link": LINK}})
-        said = {"kind": "notification", "to": READER, "data": {"title": BODY, "paragraphs": [BODY]}}
-        stack.request("POST", "/2015-03-31/functions/send/invocations", json.dumps(said))
+        body = {"kind": "notification", "to": READER, "data": {"title": BODY, "paragraphs": [BODY]}}
+        stack.request("POST", "/2015-03-31/functions/send/invocations", json.dumps(body))
         stack.mails_to(READER, 3)
         stack.until(lambda: COMPLAINER in stack.request("GET", "/console/suppressions").text)
         bury(stack)
@@ -35,7 +35,7 @@ def used() -> Iterator[Running]:
 
 
 def bury(stack: Running) -> None:
-    """Lay a copy of a parcel, and what nobody can read, among the dead letters."""
+    """Add a copy of a parcel, and an unreadable message, to the dead letters."""
     data = {"code": CODE, "link": LINK, "title": BODY}
     parcel = Parcel.of(Message(new_id(), "default", "sign-in-code", READER, data, 1.0, 2.0, "logto"))
     url = stack.stack.blueprint.queue_url("CodesDeadLetterQueue")
@@ -45,41 +45,41 @@ def bury(stack: Running) -> None:
 
 def secrets() -> list[str]:
     """Return the values of the local stack that are secrets."""
-    known: dict[str, str] = yaml.safe_load(SECRETS.read_text("utf-8"))
-    return [value for name, value in known.items() if re.search("authorization|key|secret|token|password", name)]
+    values: dict[str, str] = yaml.safe_load(SECRETS.read_text("utf-8"))
+    return [value for name, value in values.items() if re.search("authorization|key|secret|token|password", name)]
 
 
-def private(shown: str, place: str) -> list[str]:
-    text = unescape(shown)
+def private_data(output: str, place: str) -> list[str]:
+    text = unescape(output)
     addresses = () if place.startswith(ADDRESSED) else (READER, COMPLAINER)
     return [canary for canary in (CODE, LINK, BODY, *addresses, *secrets()) if canary in text]
 
 
-def test_no_page_shows_anything_private(used: Running) -> None:
+def test_no_page_shows_private_data(used: Running) -> None:
     page = used.request("GET", "/console/queues").text
     token = re.findall(r'name="token" value="([^"]+)"', page)[0]
     form = {"content-type": "application/x-www-form-urlencoded"}
-    looked = used.request("POST", "/console/queues/codes", f"token={token}&do=look", form)
-    assert looked.status in (200, 303)
+    started = used.request("POST", "/console/queues/codes", f"token={token}&do=look", form)
+    assert started.status in (200, 303)
     used.until(lambda: "unreadable" in used.request("GET", "/console/queues/codes").text)
-    waiting, seen = ["/console/deliveries", "/console/queues/codes"], dict[str, str]()
-    while waiting:
-        path = waiting.pop()
+    queue, seen = ["/console/deliveries", "/console/queues/codes"], dict[str, str]()
+    while queue:
+        path = queue.pop()
         answer = used.request("GET", path)
         seen[path] = answer.text
         links = [unescape(link) for link in HREF.findall(answer.text)]
-        waiting += [
-            link for link in dict.fromkeys(links) if link not in {*seen, *waiting} and not re.search(r"\.|check=", link)
+        queue += [
+            link for link in dict.fromkeys(links) if link not in {*seen, *queue} and not re.search(r"\.|check=", link)
         ]
-    found = used.request("POST", "/console/deliveries", f"token={token}&what={READER}", form).text
-    assert found.count("r•••@example.com") == 3
+    results = used.request("POST", "/console/deliveries", f"token={token}&what={READER}", form).text
+    assert results.count("r•••@example.com") == 3
     assert len([path for path in seen if re.match(r"/console/deliveries/[0-9a-f]{32}", path)]) >= 5
-    assert {path: held for path, shown in seen.items() if (held := private(shown, path))} == {}
-    # A search shows again what was searched for, and nothing else.
-    assert private(found.replace(READER, ""), "") == []
+    assert {path: leaks for path, shown in seen.items() if (leaks := private_data(shown, path))} == {}
+    # A search repeats its term, and shows nothing else.
+    assert private_data(results.replace(READER, ""), "") == []
 
 
-def test_no_command_prints_anything_private(
+def test_no_command_prints_private_data(
     used: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MAILROOM_URL", used.url)
@@ -95,4 +95,4 @@ def test_no_command_prints_anything_private(
     assert "sign-in-code" in printed[f"trace {READER}"]
     assert "unreadable" in printed["dlq list"]
     assert COMPLAINER in printed["suppressions list"]
-    assert {command: held for command, shown in printed.items() if (held := private(shown, command))} == {}
+    assert {command: leaks for command, shown in printed.items() if (leaks := private_data(shown, command))} == {}

@@ -1,7 +1,6 @@
-"""The inbox page, in a real browser: it fills by itself, shows a mail as its reader sees it, and sends samples."""
+"""The inbox page, in a real browser: live updates, emails as their recipients see them, samples."""
 
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.web.server import Request, Response, Server
+from mailroom_ops.web.server import Request, Response
 from tests.running import Running
+from tests.serving import serving
 
 
 @pytest.fixture
@@ -19,47 +19,47 @@ def page(browser: Browser, stack: Running) -> Iterator[Page]:
     stack.clear()
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
     opened = context.new_page()
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    strange: list[str] = []
-    opened.on("request", lambda request: strange.append(request.url) if not request.url.startswith(stack.url) else None)
+    errors: list[str] = []
+    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    foreign: list[str] = []
+    opened.on("request", lambda request: foreign.append(request.url) if not request.url.startswith(stack.url) else None)
     opened.goto(stack.url)
-    expect(opened.locator("#state")).to_have_text("listening")
+    expect(opened.locator("#state")).to_have_text("live")
     yield opened
-    assert complaints == []
-    assert [url for url in strange if not url.startswith(("about:", "data:"))] == []
+    assert errors == []
+    assert [url for url in foreign if not url.startswith(("about:", "data:"))] == []
     context.close()
 
 
 def captured(**changes: Any) -> Captured:
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "message_id": "m1",
         "to": "reader@example.com",
         "from_": "Acme <login@acme.example>",
         "reply_to": "",
         "subject": "Hello",
         "text": "plain words",
-        "html": "<!doctype html><html><head><title>t</title></head><body><p id=said>styled words</p></body></html>",
+        "html": "<!doctype html><html><head><title>t</title></head><body><p id=words>styled words</p></body></html>",
         "headers": {"Content-Language": "en"},
         "provider": "resend",
         "kind": "sign-in-code",
         "tenant": "default",
         "locale": "en",
     }
-    return Captured(**{**known, **changes})
+    return Captured(**{**fields, **changes})
 
 
 def rows(page: Page) -> Any:
     return page.locator("#list li")
 
 
-def test_an_empty_inbox_says_how_to_fill_it(page: Page, stack: Running) -> None:
+def test_an_empty_inbox_explains_how_to_fill_it(page: Page, stack: Running) -> None:
     expect(page.locator("#nothing")).to_contain_text(f"{stack.url}/webhooks/logto")
     expect(page.locator("#nothing")).to_contain_text("Bearer local-logto-token")
 
 
-def test_a_mail_appears_without_a_reload_and_opens(page: Page, stack: Running) -> None:
+def test_an_email_appears_without_reloading_and_opens(page: Page, stack: Running) -> None:
     to = stack.address()
 
     stack.logto({"to": to, "type": "SignIn", "payload": {"code": "048291", "locale": "de"}})
@@ -67,22 +67,22 @@ def test_a_mail_appears_without_a_reload_and_opens(page: Page, stack: Running) -
     expect(rows(page)).to_have_count(1)
     expect(page.locator("#facts")).to_contain_text(to)
     expect(page.frame_locator("#frame").locator("body")).to_contain_text("048291")
-    expect(page.locator("#news")).to_contain_text("New mail:")
+    expect(page.locator("#news")).to_contain_text("New email:")
 
 
-def test_text_source_headers_and_size_are_there(page: Page, stack: Running) -> None:
+def test_text_source_headers_and_size_are_shown(page: Page, stack: Running) -> None:
     stack.sandbox.inbox.add(captured(message_id="m-42", headers={"X-Entity-Ref-ID": "m-42"}))
     expect(page.locator("#facts")).to_contain_text("0.1 KB")
 
     page.get_by_role("tab", name="Text").click()
     expect(page.get_by_role("tabpanel")).to_have_text("plain words")
     page.get_by_role("tab", name="Source").click()
-    expect(page.get_by_role("tabpanel")).to_contain_text("<p id=said>styled words</p>")
+    expect(page.get_by_role("tabpanel")).to_contain_text("<p id=words>styled words</p>")
     page.get_by_role("tab", name="Headers").click()
     expect(page.get_by_role("row", name="X-Entity-Ref-ID m-42")).to_be_visible()
 
 
-def test_a_sample_of_each_type_goes_through_the_webhook_in_the_chosen_language(page: Page, stack: Running) -> None:
+def test_samples_go_through_the_webhook_in_the_chosen_language_and_tenant(page: Page, stack: Running) -> None:
     expect(page.locator("#types button")).to_have_count(9)
     page.get_by_label("Language").select_option("de")
     page.get_by_label("Tenant").select_option("acme")
@@ -99,7 +99,7 @@ def test_a_sample_of_each_type_goes_through_the_webhook_in_the_chosen_language(p
     assert any(line.startswith("POST /webhooks/logto/{tenant} → 200") for line in stack.logs("http"))
 
 
-def test_dark_and_narrow_show_the_mail_as_such_a_device_does(page: Page, stack: Running) -> None:
+def test_dark_and_narrow_show_the_email_as_on_such_a_device(page: Page, stack: Running) -> None:
     style = "<style>p{color:rgb(1,1,1)}@media (prefers-color-scheme: dark){p{color:rgb(2,2,2)}}</style>"
     stack.sandbox.inbox.add(captured(html=f"<html><head>{style}</head><body><p>words</p></body></html>"))
     words = page.frame_locator("#frame").locator("p")
@@ -118,27 +118,23 @@ def test_dark_and_narrow_show_the_mail_as_such_a_device_does(page: Page, stack: 
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[tuple[str, list[str]]]:
-    """A stranger's server, and what it was asked for."""
-    asked: list[str] = []
+def foreign_server() -> Iterator[tuple[str, list[str]]]:
+    """A server of somebody else, and the targets of the requests it got."""
+    targets: list[str] = []
 
     def answer(request: Request) -> Response:
-        asked.append(request.target)
-        return Response(200, b"<p>gotcha</p>", (("content-type", "text/html"),))
+        targets.append(request.target)
+        return Response(200, b"<p>elsewhere</p>", (("content-type", "text/html"),))
 
-    with Server(0, answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-        thread.join()
+    with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}", targets
 
 
-def test_a_mail_cannot_run_a_script_load_anything_or_leave_its_frame(
-    browser: Browser, stack: Running, elsewhere: tuple[str, list[str]]
+def test_an_email_cannot_run_scripts_load_files_or_leave_its_frame(
+    browser: Browser, stack: Running, foreign_server: tuple[str, list[str]]
 ) -> None:
     stack.clear()
-    url, asked = elsewhere
+    url, targets = foreign_server
     evil = f"""<html><head><script>parent.document.title='owned'</script><link rel=stylesheet href={url}/a.css>
       <meta http-equiv=refresh content="0;url={url}/refresh"><style>@import url({url}/b.css)</style></head>
       <body onload="parent.document.title='owned'"><p>harmless</p><img src={url}/p.gif onerror="alert(1)">
@@ -146,7 +142,7 @@ def test_a_mail_cannot_run_a_script_load_anything_or_leave_its_frame(
       <form action={url}/form><button>press</button></form></body></html>"""
     context = browser.new_context()
     opened = context.new_page()
-    opened.on("dialog", lambda dialog: asked.append(dialog.message))
+    opened.on("dialog", lambda dialog: targets.append(dialog.message))
     stack.sandbox.inbox.add(
         captured(html=evil, subject="<img src=x onerror=alert(1)>", from_="<b>x</b> <a@example.com>")
     )
@@ -160,12 +156,14 @@ def test_a_mail_cannot_run_a_script_load_anything_or_leave_its_frame(
     expect(opened.locator("#subject")).to_have_text("<img src=x onerror=alert(1)>")
     expect(frame.locator("p")).to_have_text("harmless")
     assert opened.title() == "Mailroom"
-    assert asked == []
+    assert targets == []
     context.close()
 
 
-def test_a_link_in_a_mail_opens_beside_the_page(page: Page, stack: Running, elsewhere: tuple[str, list[str]]) -> None:
-    url, _ = elsewhere
+def test_a_link_in_an_email_opens_in_a_new_tab(
+    page: Page, stack: Running, foreign_server: tuple[str, list[str]]
+) -> None:
+    url, _ = foreign_server
     stack.sandbox.inbox.add(
         captured(html=f"<html><head></head><body><a href='{url}/reset?t=1'>reset</a></body></html>")
     )
@@ -173,11 +171,11 @@ def test_a_link_in_a_mail_opens_beside_the_page(page: Page, stack: Running, else
     with page.expect_popup() as popup:
         page.frame_locator("#frame").get_by_role("link").click()
 
-    expect(popup.value.locator("p")).to_have_text("gotcha")
+    expect(popup.value.locator("p")).to_have_text("elsewhere")
     assert popup.value.url == f"{url}/reset?t=1"
 
 
-def test_a_right_to_left_mail_reads_from_right_to_left(page: Page, stack: Running) -> None:
+def test_a_right_to_left_email_is_shown_from_right_to_left(page: Page, stack: Running) -> None:
     stack.sandbox.inbox.add(captured(subject="رمز تسجيل الدخول", text="رمزك هو 123456", locale="ar"))
 
     expect(page.locator("#subject")).to_have_css("direction", "rtl")
@@ -199,13 +197,13 @@ def test_it_can_be_used_without_a_mouse(page: Page, stack: Running) -> None:
     page.keyboard.press("k")
     expect(page.locator("#subject")).to_have_text("Mail 1")
 
-    page.get_by_role("tab", name="Mail").focus()
+    page.get_by_role("tab", name="Email").focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Text")).to_be_focused()
     expect(page.get_by_role("tabpanel")).to_have_text("plain words")
 
 
-def test_emptying_empties_every_open_page(page: Page, stack: Running) -> None:
+def test_emptying_the_inbox_empties_every_open_page(page: Page, stack: Running) -> None:
     stack.sandbox.inbox.add(captured())
     expect(rows(page)).to_have_count(1)
     other = page.context.new_page()
@@ -220,7 +218,7 @@ def test_emptying_empties_every_open_page(page: Page, stack: Running) -> None:
     assert stack.inbox() == []
 
 
-def test_on_a_phone_the_list_and_the_mail_take_turns_and_nothing_is_cut_off(browser: Browser, stack: Running) -> None:
+def test_on_a_phone_either_the_list_or_the_email_fills_the_width(browser: Browser, stack: Running) -> None:
     stack.clear()
     context = browser.new_context(viewport={"width": 360, "height": 740})
     opened = context.new_page()
@@ -240,7 +238,7 @@ def test_on_a_phone_the_list_and_the_mail_take_turns_and_nothing_is_cut_off(brow
     context.close()
 
 
-def test_colours_can_be_read_by_day_and_by_night(browser: Browser, stack: Running) -> None:
+def test_colors_have_enough_contrast_in_light_and_dark(browser: Browser, stack: Running) -> None:
     stack.clear()
     stack.sandbox.inbox.add(captured())
     for scheme in ("light", "dark"):
@@ -259,20 +257,20 @@ def test_colours_can_be_read_by_day_and_by_night(browser: Browser, stack: Runnin
             "#facts dt",
             ".tabs button",
         ):
-            pair = opened.eval_on_selector(
+            colors = opened.eval_on_selector(
                 selector, "(e) => [getComputedStyle(e).color, getComputedStyle(document.body).backgroundColor]"
             )
-            assert contrast(*pair) >= 4.5, (scheme, selector, pair)
+            assert contrast(*colors) >= 4.5, (scheme, selector, colors)
         context.close()
 
 
-def contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+def contrast(first: str, second: str) -> float:
+    lighter, darker = sorted((luminance(first), luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+def luminance(color: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -288,7 +286,7 @@ def test_the_page_comes_with_a_strict_policy_and_no_inline_code(stack: Running) 
     assert "//" not in re.sub(r"https?://www\.w3\.org\S*", "", answer.text)
 
 
-def test_a_mails_own_page_is_sandboxed_even_when_opened_by_itself(stack: Running) -> None:
+def test_the_page_of_an_email_is_sandboxed_even_outside_its_frame(stack: Running) -> None:
     mail = captured()
     stack.sandbox.inbox.add(mail)
 
@@ -300,11 +298,11 @@ def test_a_mails_own_page_is_sandboxed_even_when_opened_by_itself(stack: Running
 
 
 @pytest.mark.parametrize("body", ["", "[]", '{"type": "Nothing"}', '{"type": "SignIn", "tenant": "nobody"}', "null"])
-def test_a_sample_that_does_not_exist_is_refused(stack: Running, body: str) -> None:
+def test_an_unknown_sample_is_refused(stack: Running, body: str) -> None:
     assert stack.request("POST", "/console/samples", body, {"content-type": "application/json"}).status == 422
 
 
-def test_a_mail_that_is_gone_is_not_found(stack: Running, root: Path) -> None:
+def test_an_unknown_email_is_not_found(stack: Running, root: Path) -> None:
     for path in (
         "/console/mails/none.json",
         "/console/mails/none.html",
