@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.errors import ConfigurationError
-from mailroom.providers import is_configured, load, spec_of
+from mailroom.providers import NAMES, BatchProvider, is_configured, load, spec_of
 from mailroom_ops import bytecode
 
 SECRET = "whsec_" + b64encode(b"x" * 24).decode()
@@ -48,6 +48,15 @@ def test_a_provider_without_what_it_needs_is_not_configured(name: str) -> None:
         assert not is_configured(name, {**SETTINGS[name], key: ""})
         with pytest.raises(ConfigurationError, match=f"providers/{name}/{key}"):
             load(name, {**SETTINGS[name], key: ""})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_declaration_is_true_of_the_adapter(name: str) -> None:
+    spec = spec_of(name)
+
+    assert spec.batch == isinstance(load(name, SETTINGS[name]), BatchProvider)
+    assert set(spec.secrets) <= set(spec.settings)
+    assert len(set(spec.settings)) == len(spec.settings)
 
 
 def test_an_unknown_provider_is_named_with_those_there_are() -> None:
