@@ -24,6 +24,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from functions.feedback.app import build
 from mailroom.aws.client import Aws
+from mailroom.feedback.intake import Intake
 from mailroom.model.event import EventType
 from mailroom.model.message import new_id
 from mailroom_ops.sandbox import reports
@@ -150,7 +151,7 @@ def main() -> None:
             "POWERTOOLS_SERVICE_NAME": "feedback",
         }
         aws = Aws.from_env()
-        handler = build(aws, Logger(), Metrics())
+        handler = build(Intake.from_env(aws), Logger(), Metrics())
         calls: Counter[str] = Counter()
         real = aws.call
 

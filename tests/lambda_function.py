@@ -33,11 +33,11 @@ class Context:
 class LambdaFunction:
     """A new process of a function, from the `build` of its app.py. Call it with an event."""
 
-    def __init__(self, build: Callable[[Aws, Logger, Metrics], Handler], aws: Aws) -> None:
+    def __init__(self, build: Callable[[Logger, Metrics], Handler], aws: Aws) -> None:
         self.aws = aws
         self.log = io.StringIO()
         self.seconds_left = 20.0
-        self._handler = build(aws, Logger(service=f"test-{uuid.uuid4()}", stream=self.log), Metrics())
+        self._handler = build(Logger(service=f"test-{uuid.uuid4()}", stream=self.log), Metrics())
 
     def __call__(self, event: Any) -> Any:
         return self._handler(event, Context(self.seconds_left))

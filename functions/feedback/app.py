@@ -1,7 +1,6 @@
 """POST /feedback/{provider}[/{secret}] from providers, and SES through SNS and EventBridge: record delivery reports."""
 
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +15,15 @@ from mailroom.model.event import Report
 from mailroom.request import Request, json_response, request_id, text_response
 
 
-def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+def build(intake: Intake, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of one process."""
-    intake = Intake.from_env(aws)
 
     @logger.inject_lambda_context
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(request_id=request_id(event))
         if "requestContext" not in event:  # IAM authenticated the caller. A failed event is retried twice, then kept
-            return {"events": record(Report(ses.from_aws(event, time.time())))}
+            return {"events": record(Report(ses.from_aws(event, intake.clock())))}
         try:
             return json_response(200, {"events": record(feedback.read(Request.from_event(event), intake.settings))})
         except RequestError as refusal:
@@ -45,4 +43,4 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
-    handler = build(Aws.from_env(), Logger(), Metrics())
+    handler = build(Intake.from_env(Aws.from_env()), Logger(), Metrics())

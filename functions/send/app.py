@@ -17,11 +17,8 @@ from mailroom.request import json_response, request_id
 OPENAPI = Path(__file__).with_name("openapi.json")  # python -m mailroom.api.openapi makes it
 
 
-def build(
-    aws: Aws, logger: Logger, metrics: Metrics, service: SendService | None = None
-) -> Callable[[Any, Any], dict[str, Any]]:
+def build(service: SendService, logger: Logger, metrics: Metrics) -> Callable[[Any, Any], dict[str, Any]]:
     """Return the handler of one process."""
-    send = service or SendService.from_env(aws)
     # The template enables it for development only; a variable can be set by hand.
     is_development = os.environ["ENVIRONMENT"] == "development"
     records_codes = is_development and os.environ.get("RECORD_CODE_ON_FAILURE") == "true"
@@ -29,21 +26,21 @@ def build(
     @logger.inject_lambda_context
     @metrics.log_metrics
     def handler(event: Any, context: Any) -> dict[str, Any]:
-        deadline = send.clock() + context.get_remaining_time_in_millis() / 1000
+        deadline = service.clock() + context.get_remaining_time_in_millis() / 1000
         is_http = routes.is_http(event)
         logger.append_keys(request_id=request_id(event) if is_http else None)
         metrics.add_metric("Asked", MetricUnit.Count, 1)
         if is_http and event["routeKey"] == "GET /openapi.json":
             return json_response(200, OPENAPI.read_text(encoding="utf-8"), {"cache-control": "public, max-age=300"})
-        reply = routes.respond(send, event, deadline)
+        reply = routes.respond(service, event, deadline)
         for part in reply.parts or (reply,):
             telemetry.log_reply(logger, metrics, part, records_codes=records_codes)
         with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-            send.delivery.ledger.tally.flush()
+            service.delivery.ledger.tally.flush()
         return json_response(reply.status, reply.body, reply.headers) if is_http else dict(reply.body)
 
     return handler
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
-    handler = build(Aws.from_env(), Logger(), Metrics())
+    handler = build(SendService.from_env(Aws.from_env()), Logger(), Metrics())

@@ -43,7 +43,7 @@ class Client:
         self.slept: list[float] = []
         self.service = SendService.from_env(aws)
         self.service.delivery.dispatch.sleep = self.slept.append
-        self.function = LambdaFunction(partial(build, service=self.service), aws)
+        self.function = LambdaFunction(partial(build, self.service), aws)
 
     def new_process(self) -> "Client":
         """Return a client of another process of the function."""

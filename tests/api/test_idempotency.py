@@ -119,13 +119,52 @@ def test_a_failed_mail_keeps_its_key_from_another_mail(client: Client) -> None:
     assert client.send(**code(value="KX5353", idempotency_key="order-1")).status == 409
 
 
+def deliver_queued(client: Client, queue: str) -> None:
+    """Deliver what is on a queue, as the deliver function does."""
+    for parcel in client.queued(queue):
+        client.service.delivery.deliver(parcel, client.service.clock() + 20)
+
+
+@pytest.mark.parametrize("request_", [code(idempotency_key="order-1"), notice(idempotency_key="order-1")])
+def test_during_an_outage_a_key_is_accepted_and_afterwards_sent(client: Client, request_: dict[str, Any]) -> None:
+    client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 50)
+    first, repeated = client.send(**request_), client.send(**request_)
+    assert (first.status, first.body["status"]) == (202, "accepted")
+    assert repeated == first
+    assert client.mails() == []
+
+    client.sandbox.faults.clear()
+    deliver_queued(client, "codes")
+    deliver_queued(client, "notices")
+    afterwards = client.send(**request_)
+
+    (mail,) = client.mails()
+    sent = {"message_id": first.body["message_id"], "status": "sent", "provider": "resend", "provider_id": mail.id}
+    assert afterwards[:2] == (200, sent)
+    assert client.queued("codes") == client.queued("notices") == []
+
+
+def test_after_an_outage_beyond_its_lifetime_a_mail_is_unknown(client: Client, clock: Clock) -> None:
+    client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 50)
+    request = code(idempotency_key="order-1", expires_in=120)
+    first = client.send(**request)
+
+    clock.ahead = 121
+    deliver_queued(client, "codes")
+    client.sandbox.faults.clear()
+    afterwards = client.send(**request)
+
+    assert (afterwards.status, afterwards.body["status"]) == (504, "unknown")
+    assert afterwards.body["message_id"] == first.body["message_id"]
+    assert client.mails() == []
+
+
 @pytest.mark.parametrize("mode", ["inline", "queued"])
 def test_a_skipped_mail_stays_skipped_when_its_request_is_repeated(client: Client, clock: Clock, mode: str) -> None:
     client.remove("providers/resend/api_key")
     request = code(idempotency_key="order-1", mode=mode)
     first = client.send(**request)
-    for parcel in client.queued("codes"):
-        client.service.delivery.deliver(parcel, time.time() + 20)
+    deliver_queued(client, "codes")
 
     repeated = client.send(**request)
 
@@ -275,8 +314,7 @@ def test_a_queued_mail_whose_request_is_repeated_is_sent_once(client: Client) ->
 
 def test_without_a_key_a_repeated_queued_request_is_a_duplicate(client: Client) -> None:
     first = client.send(**code(mode="queued"))
-    for parcel in client.queued("codes"):
-        client.service.delivery.deliver(parcel, time.time() + 20)
+    deliver_queued(client, "codes")
 
     assert client.send(**code(mode="queued")).body == {
         "message_id": first.body["message_id"],

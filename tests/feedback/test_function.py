@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from functions.feedback.app import build
 from mailroom.aws.client import Aws
+from mailroom.feedback.intake import Intake
 from mailroom.ledger.table import Ledger
 from mailroom.model.event import EventType
 from mailroom.model.message import Message
@@ -48,7 +50,7 @@ def feedback(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> LambdaFunction:
         monkeypatch.setenv(variable, value)
     for name, value in {**reports.settings(), "ledger/address_key": KEY}.items():
         put(aws, name, value, "staging")
-    return LambdaFunction(build, aws)
+    return LambdaFunction(partial(build, Intake.from_env(aws)), aws)
 
 
 def captured(mail: Message, provider: str = "resend") -> Captured:

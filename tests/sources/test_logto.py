@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ QUEUES = {"CODES_QUEUE_URL": "codes", "NOTICES_QUEUE_URL": "notices"}
 def webhook(aws: Aws, environment: pytest.MonkeyPatch) -> LambdaFunction:
     put(aws, "webhooks/logto/authorization", f"{TOKEN}\nBearer the-next-one")
     put(aws, "webhooks/logto/acme/authorization", "Bearer local-acme-token")
-    return LambdaFunction(build, aws)
+    return LambdaFunction(partial(build, aws), aws)
 
 
 def event(
@@ -245,7 +246,7 @@ def test_only_the_listed_networks_may_call_the_webhook(
     webhook: LambdaFunction, aws: Aws, environment: pytest.MonkeyPatch, networks: str, status: int
 ) -> None:
     environment.setenv("ALLOWED_SOURCE_CIDRS", networks)
-    assert ask(LambdaFunction(build, aws), event(sign_in()))[0] == status
+    assert ask(LambdaFunction(partial(build, aws), aws), event(sign_in()))[0] == status
 
 
 @pytest.mark.parametrize("entry", ["999.1.1.1/8", "203.0.113.0/99", "/99", "::/129", "example.com"])
@@ -253,7 +254,7 @@ def test_a_malformed_network_closes_the_webhook_and_is_named_in_the_log(
     webhook: LambdaFunction, aws: Aws, environment: pytest.MonkeyPatch, entry: str
 ) -> None:
     environment.setenv("ALLOWED_SOURCE_CIDRS", f"203.0.113.0/24, {entry}")
-    webhook = LambdaFunction(build, aws)
+    webhook = LambdaFunction(partial(build, aws), aws)
     for _ in range(2):
         assert ask(webhook, event(sign_in())) == (503, "Email could not be sent. Please try again.")
     assert parcels(aws, webhook) == []
