@@ -77,7 +77,7 @@ def _deployed(folder: Path) -> Template:
     body = template_file.load(folder / "template.yaml")
     given = {"Environment": "development"} if "Environment" in body.get("Parameters", {}) else {}
     deployed = Template.deploy(body, given, PSEUDO)
-    deployed.attributes = template_file.Unmade()
+    deployed.attributes = template_file.PlaceholderAttributes()
     return deployed
 
 

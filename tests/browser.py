@@ -17,9 +17,9 @@ SEEN: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1280, "light"), (360,
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if not chromium.program():
+    if not chromium.find_browser():
         pytest.skip("needs a browser: apt-get install chromium-headless-shell")
-    with chromium.running() as started:
+    with chromium.launch() as started:
         yield started
 
 

@@ -37,7 +37,7 @@ class Stack:
 
     def __init__(self, **parameters: str) -> None:
         self.template = Template.deploy(BODY, {"Environment": "production", **parameters}, PSEUDO)
-        self.template.attributes = template_file.Unmade()
+        self.template.attributes = template_file.PlaceholderAttributes()
 
     def __getitem__(self, logical_id: str) -> Any:
         return self.template.resolve(BODY["Resources"][logical_id]["Properties"])

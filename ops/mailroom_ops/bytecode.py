@@ -1,6 +1,6 @@
-"""Where bytecode goes: one folder for all that runs here.
+"""The folder of bytecode for all Python processes of a checkout.
 
-Beside the sources, it would make `sam build` believe that a layer has changed.
+Bytecode beside the sources would make `sam build` rebuild the layers.
 """
 
 from pathlib import Path

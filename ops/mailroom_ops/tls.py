@@ -1,4 +1,4 @@
-"""Whose certificates the commands believe: read once, because reading them takes 20 ms."""
+"""The TLS trust store, loaded once: loading takes 20 ms."""
 
 import ssl
 from functools import cache

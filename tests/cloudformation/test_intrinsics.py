@@ -1,4 +1,4 @@
-"""A template's values: parameters, conditions and intrinsic functions."""
+"""Parameters, conditions and intrinsic functions of a template."""
 
 from typing import Any
 
@@ -32,10 +32,10 @@ BODY = {
 }
 
 
-def template(**given: str) -> Template:
-    made = Template.deploy(BODY, {"Stage": "dev", **given}, {"AWS::Region": "eu-west-1"})
-    made.attributes["Queue"] = {"Ref": "http://q", "Arn": "arn:q"}
-    return made
+def template(**parameters: str) -> Template:
+    deployed = Template.deploy(BODY, {"Stage": "dev", **parameters}, {"AWS::Region": "eu-west-1"})
+    deployed.attributes["Queue"] = {"Ref": "http://q", "Arn": "arn:q"}
+    return deployed
 
 
 @pytest.mark.parametrize(
@@ -62,26 +62,26 @@ def template(**given: str) -> Template:
         (True, True),
     ],
 )
-def test_an_intrinsic_function_is_carried_out(value: Any, expected: Any) -> None:
+def test_an_intrinsic_function_is_evaluated(value: Any, expected: Any) -> None:
     assert template().resolve(value) == expected
 
 
-def test_only_resources_whose_condition_holds_are_there() -> None:
+def test_a_resource_exists_only_if_its_condition_is_true() -> None:
     assert set(template().resources("Q")) == {"Queue"}
     assert set(template(Stage="prod").resources("Q")) == {"Queue", "Never"}
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("parameters", "message"),
     [
         ({"Stage": "test"}, "parameter Stage is 'test': use dev, prod"),
         ({"Chain": "BIG"}, "parameter Chain is 'BIG': it must be small"),
         ({"Other": "1"}, "the template has no parameter Other"),
     ],
 )
-def test_a_wrong_parameter_is_named_with_what_is_right(given: dict[str, str], message: str) -> None:
+def test_a_wrong_parameter_is_named_with_the_allowed_values(parameters: dict[str, str], message: str) -> None:
     with pytest.raises(TemplateError) as caught:
-        template(**given)
+        template(**parameters)
 
     assert str(caught.value) == message
 
@@ -94,6 +94,6 @@ def test_a_missing_parameter_is_named() -> None:
 @pytest.mark.parametrize(
     "value", [{"Ref": "Nobody"}, {"Fn::GetAtt": ["Queue", "Color"]}, {"Fn::ImportValue": "x"}, {"Fn::Sub": "${Nobody}"}]
 )
-def test_what_is_not_known_is_an_error_and_not_a_guess(value: Any) -> None:
+def test_an_unknown_reference_is_an_error(value: Any) -> None:
     with pytest.raises(TemplateError):
         template().resolve(value)

@@ -217,7 +217,7 @@ def test_the_limits_are_those_of_the_alarms_and_the_manual(root: Path) -> None:
         assert known["Threshold"] == pytest.approx(limit.alarm * 100)
         assert {one["MetricStat"]["Period"] for one in known["Metrics"][1:]} == {limit.hours * 3600}
         assert f">= {limit.min_sent}," in known["Metrics"][0]["Expression"]
-        assert f"SES looks closer at {limit.share * 100:g} %" in manual
+        assert f"SES reviews an account at {limit.share * 100:g} %" in manual
 
 
 def test_it_is_accessible(count: Count, client: Client, open_page: OpenPage) -> None:

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mailroom.model.kinds import KINDS
-from mailroom_ops.templates.checks import tool_for_crafts, tool_for_spam
+from mailroom_ops.templates.checks import missing_html_tools, missing_spam_tools
 from mailroom_ops.templates.preview import BRANDS, FORMS
 from tests.browser import violations
 from tests.running import Answer, Running, running
@@ -191,7 +191,7 @@ def test_a_file_that_is_not_text_breaks_only_its_own_email(gallery: Gallery) -> 
 
 
 def test_the_checks_find_a_mistake_in_an_edit(gallery: Gallery) -> None:
-    if missing := tool_for_crafts():
+    if missing := missing_html_tools():
         pytest.skip(missing)
     check = "/gallery/crafts?kind=sign-in-code"
     good = gallery.stack.request("POST", check).json()
@@ -205,7 +205,7 @@ def test_the_checks_find_a_mistake_in_an_edit(gallery: Gallery) -> None:
 
 
 def test_spamassassin_runs_on_demand(gallery: Gallery) -> None:
-    if missing := tool_for_spam():
+    if missing := missing_spam_tools():
         pytest.skip(missing)
 
     assert gallery.stack.request("POST", "/gallery/spam?kind=sign-in-code").json()["points"] <= 0.5
@@ -232,7 +232,7 @@ def test_a_choice_shows_the_email_its_text_and_its_checks(page: Page) -> None:
     expect(page.locator("#text")).to_contain_text("https://app.example.com/callback")
     expect(page.locator("#text")).not_to_contain_text("048291")
     expect(page.locator("#checks")).to_contain_text(re.compile(r"HTML \d+\.\d kB"))
-    if not tool_for_crafts():
+    if not missing_html_tools():
         expect(page.locator("#checks")).to_contain_text("Valid HTML")
     page.reload()
     expect(page.get_by_label("Kind")).to_have_value("password-reset")
@@ -281,7 +281,7 @@ def test_a_new_language_can_be_chosen_at_once(page: Page, gallery: Gallery) -> N
 
 
 def test_the_verdict_of_spamassassin_is_added_to_the_checks(page: Page) -> None:
-    if missing := tool_for_spam():
+    if missing := missing_spam_tools():
         pytest.skip(missing)
     page.get_by_role("button", name="Run SpamAssassin").click()
     verdict = page.locator("#checks .good", has_text="SpamAssassin: 0 points")

@@ -8,7 +8,7 @@ import html5lib
 import pytest
 
 from mailroom.rendering.brand import Brand, contrast
-from mailroom_ops.templates.checks import FALLBACKS, Craft, crafts, tool_for_crafts
+from mailroom_ops.templates.checks import FALLBACKS, HtmlReport, check_html, missing_html_tools
 from tests.mail.conftest import Sample
 
 ADDRESS = re.compile(r"""(?:src|href|background|action)\s*=\s*["']([^"']*)|url\(([^)]*)""", re.IGNORECASE)
@@ -24,10 +24,10 @@ IN_PART = {
 
 
 @pytest.fixture(scope="module")
-def verdicts(every_shape: list[Sample], with_logo: list[Sample]) -> dict[str, Craft]:
-    if missing := tool_for_crafts():
+def verdicts(every_shape: list[Sample], with_logo: list[Sample]) -> dict[str, HtmlReport]:
+    if missing := missing_html_tools():
         pytest.skip(missing)
-    return crafts(dict(every_shape + with_logo))
+    return check_html(dict(every_shape + with_logo))
 
 
 def test_every_mail_is_valid_html(verdicts):

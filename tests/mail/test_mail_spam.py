@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from mailroom_ops.templates.checks import Spam, spam, tool_for_spam
+from mailroom_ops.templates.checks import SpamReport, check_spam, missing_spam_tools
 from tests.mail.conftest import Sample
 
 MOST = 0.5
 MOST_OF_ONE_RULE = 0.1
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 
-pytestmark = pytest.mark.skipif(tool_for_spam() != "", reason=tool_for_spam())
+pytestmark = pytest.mark.skipif(missing_spam_tools() != "", reason=missing_spam_tools())
 
 
 def test_no_mail_looks_like_spam_in_any_language(every_mail, record_property):
-    verdicts = spam(dict(every_mail))
+    verdicts = check_spam(dict(every_mail))
     assert len(verdicts) == len(every_mail)
     record_property("table", _table(every_mail, verdicts))
     assert {name: verdict for name, verdict in verdicts.items() if verdict.points > MOST} == {}
@@ -29,15 +29,15 @@ def test_no_shape_of_a_mail_looks_like_spam(every_shape, with_logo):
     left_to_right = {
         name: email for name, email in every_shape + with_logo if ".ar." not in name and ".de." not in name
     }
-    assert {name: verdict for name, verdict in spam(left_to_right).items() if verdict.points > MOST} == {}
+    assert {name: verdict for name, verdict in check_spam(left_to_right).items() if verdict.points > MOST} == {}
 
 
 def test_the_judge_knows_spam_when_it_sees_it(every_mail):
     name, email = every_mail[0]
-    assert spam({name: replace(email, text=GTUBE, html=f"<p>{GTUBE}</p>")})[name].points > 100
+    assert check_spam({name: replace(email, text=GTUBE, html=f"<p>{GTUBE}</p>")})[name].points > 100
 
 
-def _table(samples: list[Sample], verdicts: Mapping[str, Spam]) -> str:
+def _table(samples: list[Sample], verdicts: Mapping[str, SpamReport]) -> str:
     kinds = list(dict.fromkeys(name.partition(".")[0] for name, _ in samples))
     locales = list(dict.fromkeys(name.partition(".")[2] for name, _ in samples))
     rules = Counter(rule for verdict in verdicts.values() for rule in verdict.rules)

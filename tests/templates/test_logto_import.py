@@ -1,4 +1,4 @@
-"""Logto's own templates become a tenant's, mean the same, and leak nothing raw."""
+"""Logto's templates, imported as those of a tenant, render the same values, escaped."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,11 @@ p { color: {{color}}; } .a{} {%raw%} {# note #} @media (x) { .b { c: d } }
 
 
 def api(*templates: tuple[str, str, dict[str, Any]]) -> dict[str, Any]:
-    return {"templates": [{"languageTag": tag, "templateType": kind, "details": said} for kind, tag, said in templates]}
+    return {
+        "templates": [
+            {"languageTag": tag, "templateType": kind, "details": details} for kind, tag, details in templates
+        ]
+    }
 
 
 def render(imported: Imported, kind: str, locale: str, **data: Any) -> Rendered:
@@ -30,23 +34,23 @@ def render(imported: Imported, kind: str, locale: str, **data: Any) -> Rendered:
     return RENDERER.compose(message, SENDER, {}, imported.files)
 
 
-def test_variables_mean_what_they_mean_to_logto_but_are_escaped():
+def test_variables_have_the_values_of_logto_and_are_escaped():
     imported = read(api(("SignIn", "de", {"subject": "{{code}} für {{application.name}} {x}", "content": PAGE})))
     application = {"name": "<b>&\"A'", "id": "1"}
-    made = render(
+    rendered = render(
         imported, "sign-in-code", "de", code="048291", application=application, organization={}, list=[1, "2"]
     )
-    assert made.problems == ()
-    assert made.email.subject.replace("\u2060", "") == "048291 für <b>&\"A' {x}"
-    html = made.email.html
+    assert rendered.problems == ()
+    assert rendered.email.subject.replace("\u2060", "") == "048291 für <b>&\"A' {x}"
+    html = rendered.email.html
     assert "&lt;b&gt;&amp;&quot;A&#x27; says {048291} [048291]." in html
     assert '<a href="">[object Object] 1,2 1  {{a-b}} {{#if x}}{{/if}}</a>' in html
     assert "p { color: ; } .a{} {%raw%} {# note #} @media (x) { .b { c: d } }" in html
     assert "Hi , " in html
-    assert "048291" in made.email.text
+    assert "048291" in rendered.email.text
 
 
-def test_every_variable_that_cannot_be_resolved_is_reported():
+def test_every_unresolved_variable_is_reported():
     notes = read(api(("SignIn", "de", {"subject": "x", "content": PAGE}))).notes
     unresolved = [note for note in notes if "unresolved" in note]
     assert [note.split("}}")[0] for note in unresolved] == [
@@ -56,10 +60,10 @@ def test_every_variable_that_cannot_be_resolved_is_reported():
         "SignIn (de): {{list",
         "SignIn (de): {{list.0",
     ]
-    assert "SignIn (de): {{application.name}} is not always sent; empty then" in notes
+    assert "SignIn (de): {{application.name}} is not always sent, and empty then" in notes
 
 
-def test_each_language_gets_its_own_and_the_others_ours():
+def test_other_languages_keep_the_built_in_template():
     imported = read(
         api(
             ("SignIn", "de", {"subject": "Anmelden", "content": "<p>Ihr Code: {{code}}</p>"}),
@@ -82,7 +86,7 @@ def test_each_language_gets_its_own_and_the_others_ours():
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_connectors_config_serves_every_language(wrapped):
+def test_a_connectors_template_is_used_in_every_language(wrapped):
     config = {
         "fromEmail": "x@example.com",
         "templates": [
@@ -103,14 +107,14 @@ def test_a_connectors_config_serves_every_language(wrapped):
     imported = read({"id": "x", "config": config} if wrapped else config)
     assert imported.notes == ()
     for locale in ("en", "ja"):
-        made = render(imported, "sign-in-code", locale, code="048291").email
-        assert (made.subject, made.html) == ("Code 048291", "<p>048291</p>\n")
-    made = render(imported, "generic-code", "en", code="048291").email
-    assert made.text == "Your code\nis <048291>.\n\nBye\n"
-    assert "Your code<br>\nis &lt;048291&gt;.</p>" in made.html and 'lang="en"' in made.html
+        rendered = render(imported, "sign-in-code", locale, code="048291").email
+        assert (rendered.subject, rendered.html) == ("Code 048291", "<p>048291</p>\n")
+    rendered = render(imported, "generic-code", "en", code="048291").email
+    assert rendered.text == "Your code\nis <048291>.\n\nBye\n"
+    assert "Your code<br>\nis &lt;048291&gt;.</p>" in rendered.html and 'lang="en"' in rendered.html
 
 
-def test_mailguns_deliveries_are_understood():
+def test_mailgun_deliveries_are_imported():
     imported = read(
         {
             "deliveries": {
@@ -124,35 +128,38 @@ def test_mailguns_deliveries_are_understood():
             }
         }
     )
-    made = render(imported, "sign-in-code", "en", code="048291").email
-    assert (made.html, made.text) == ("<p>048291</p>\n", "048291!\n")
+    rendered = render(imported, "sign-in-code", "en", code="048291").email
+    assert (rendered.html, rendered.text) == ("<p>048291</p>\n", "048291!\n")
     assert [note.split(";")[0] for note in imported.notes] == [
-        "SignIn: replyTo is not taken over",
-        "left out: Register lies at the provider under a name",
+        "SignIn: replyTo is not imported",
+        "skipped: Register is stored at the provider",
     ]
 
 
-def test_a_template_without_the_code_is_named_and_never_sent():
+def test_a_template_without_the_code_is_not_used():
     imported = read(api(("SignIn", "en", {"subject": "Hi", "content": "<p>Hello</p>"})))
-    assert imported.notes == ("SignIn (en): its HTML shows no {{code}}, so ours will be sent in its place",)
-    made = render(imported, "sign-in-code", "en", code="048291")
-    assert ">048291</p>" in made.email.html
-    assert made.problems == ("emails/sign-in-code.en.html: does not show the code; ours was sent",)
+    assert imported.notes == ("SignIn (en): its HTML contains no {{code}}: the built-in template is used instead",)
+    rendered = render(imported, "sign-in-code", "en", code="048291")
+    assert ">048291</p>" in rendered.email.html
+    assert rendered.problems == ("emails/sign-in-code.en.html: does not show the code; ours was sent",)
 
 
-def test_an_invitation_may_use_whatever_its_caller_sends():
-    said = {"subject": "{{role}} at {{organization.name}}", "content": '<a href="{{link}}">{{role}}</a> {{site.title}}'}
-    imported = read(api(("OrganizationInvitation", "en", said)))
+def test_an_invitation_may_use_any_variable_of_its_caller():
+    details = {
+        "subject": "{{role}} at {{organization.name}}",
+        "content": '<a href="{{link}}">{{role}}</a> {{site.title}}',
+    }
+    imported = read(api(("OrganizationInvitation", "en", details)))
     data = {"link": "https://example.com/i?a=1&b=2", "role": "editor", "organization": {"name": "Ac\r\nme"}}
-    made = render(imported, "organization-invitation", "en", **data)
-    assert made.problems == ()
-    assert made.email.subject == "editor at Ac me"
-    assert made.email.html == '<a href="https://example.com/i?a=1&amp;b=2">editor</a>\n'
+    rendered = render(imported, "organization-invitation", "en", **data)
+    assert rendered.problems == ()
+    assert rendered.email.subject == "editor at Ac me"
+    assert rendered.email.html == '<a href="https://example.com/i?a=1&amp;b=2">editor</a>\n'
 
 
-def test_what_is_too_long_is_said_and_not_used():
+def test_a_template_that_is_too_long_is_reported_and_not_used():
     imported = read(api(("SignIn", "en", {"subject": "x", "content": "{{code}}" + "x" * 70_000})))
-    assert imported.notes == ("cannot be used: emails/sign-in-code.en.html: longer than 65536 characters",)
+    assert imported.notes == ("not usable: emails/sign-in-code.en.html: longer than 65536 characters",)
 
 
 @pytest.mark.parametrize(
@@ -174,12 +181,12 @@ def test_what_is_too_long_is_said_and_not_used():
     ],
     ids=repr,
 )
-def test_what_holds_no_template_is_refused_in_one_sentence(document):
-    with pytest.raises(InvalidInput, match="there is no template in this file"):
+def test_a_document_without_templates_is_an_error(document):
+    with pytest.raises(InvalidInput, match="There is no template in this file"):
         read(document)
 
 
-def test_the_files_are_written_and_nothing_is_written_over(tmp_path):
+def test_an_existing_template_is_not_overwritten(tmp_path):
     first = read(api(("SignIn", "de", {"subject": "A", "content": "<p>{{code}}</p>"})))
     second = read(api(("SignIn", "de", {"subject": "B", "content": "<p>{{code}}</p>"})))
     assert {path.relative_to(tmp_path).as_posix() for path in write(first, tmp_path)} == set(first.files)

@@ -1,26 +1,26 @@
-"""The preview shows what readers get, as the templates are now."""
+"""The preview renders every sample from the templates on disk."""
 
 import shutil
 
 from mailroom.model.kinds import KINDS
 from mailroom.rendering.renderer import Renderer
-from mailroom_ops.templates.preview import BRANDS, FORMS, TEMPLATES, Gallery, in_scheme
+from mailroom_ops.templates.preview import BRANDS, FORMS, TEMPLATES, Gallery, force_color_scheme
 
 
-def test_there_is_a_sample_of_every_kind_in_every_language_brand_and_form():
+def test_every_kind_renders_in_every_brand_and_form():
     gallery = Gallery(renderer=Renderer(TEMPLATES))
     options = gallery.options()
     assert options["kinds"] == list(KINDS)
     assert options["locales"][0] == "en" and len(options["locales"]) >= 34
     for kind in options["kinds"]:
         for brand in BRANDS:
-            for form, said in FORMS.items():
-                made = gallery.mail(kind, "uk-UA", brand, form)
-                assert made.problems == () and made.email.locale == "uk-UA"
-                assert all(value in made.email.text for value in said.values())
+            for form, content in FORMS.items():
+                rendered = gallery.mail(kind, "uk-UA", brand, form)
+                assert rendered.problems == () and rendered.email.locale == "uk-UA"
+                assert all(value in rendered.email.text for value in content.values())
 
 
-def test_an_edit_of_a_template_shows_at_once(tmp_path):
+def test_an_edited_template_is_rendered_at_once(tmp_path):
     shutil.copytree(TEMPLATES, tmp_path / "templates")
     gallery = Gallery(tmp_path / "templates")
     assert "Sign in to Acme" in gallery.mail("sign-in-code").email.html
@@ -29,13 +29,13 @@ def test_an_edit_of_a_template_shows_at_once(tmp_path):
     assert "Come in, Acme awaits" in gallery.mail("sign-in-code").email.html
 
 
-def test_a_mail_can_be_seen_dark_on_a_light_screen_and_the_other_way_round():
+def test_the_color_scheme_of_a_mail_can_be_forced():
     html = Gallery().mail("sign-in-code").email.html
-    assert "prefers-color-scheme" not in in_scheme(html, "dark") + in_scheme(html, "light")
-    assert in_scheme(html, "dark") != in_scheme(html, "light")
+    assert "prefers-color-scheme" not in force_color_scheme(html, "dark") + force_color_scheme(html, "light")
+    assert force_color_scheme(html, "dark") != force_color_scheme(html, "light")
 
 
-def test_the_gallery_is_written_as_files(tmp_path):
+def test_all_mails_are_written_as_files(tmp_path):
     count = Gallery(renderer=Renderer(TEMPLATES)).write(tmp_path)
     assert count == len(KINDS) * len(Gallery().options()["locales"])
     assert len(list(tmp_path.glob("*.html"))) == 2 * count + 1

@@ -25,7 +25,7 @@ def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
 
     if not (out or screenshots):
         raise InvalidInput("Where to?", "Say --out DIR for files, or --screenshots DIR for pictures.")
-    if screenshots and not chromium.program():
+    if screenshots and not chromium.find_browser():
         raise InvalidInput(
             "There is no Chromium to take pictures with.", "Install it, or name it: CHROMIUM=/path/to/it."
         )
@@ -34,8 +34,8 @@ def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
         count = gallery.write(out, brand)
         screen.say(f"{count} mails are in {out}; open {out / 'index.html'} to leaf through them.")
     if screenshots:
-        taken = preview.screenshots(screenshots, gallery, brand)
-        with screen.progress(taken, preview.PICTURES, "pictures") as pictures:
+        taken = preview.take_screenshots(screenshots, gallery, brand)
+        with screen.progress(taken, preview.SCREENSHOT_COUNT, "pictures") as pictures:
             count = len(list(pictures))
-        preview.contact_sheet(screenshots / "contact-sheet.jpg", gallery)
+        preview.write_contact_sheet(screenshots / "contact-sheet.jpg", gallery)
         screen.say(f"{count} pictures and a contact sheet are in {screenshots}.")

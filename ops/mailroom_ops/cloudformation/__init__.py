@@ -1,1 +1,1 @@
-"""Reads template.yaml and resolves its intrinsic functions."""
+"""Parse template.yaml, and resolve its intrinsic functions."""

@@ -1,4 +1,4 @@
-"""Values of a CloudFormation template: parameters, conditions and intrinsic functions, for one environment.
+"""Resolve a CloudFormation template for one environment: parameters, conditions and intrinsic functions.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 """
@@ -15,12 +15,12 @@ NO_VALUE = object()
 
 
 class TemplateError(Exception):
-    """The template asks for something that the local stack cannot give; the message says what and where."""
+    """The template uses something that the local stack does not support; the message names it."""
 
 
 @dataclass
 class Template:
-    """A loaded template with the values it was deployed with; `attributes` are those of the resources made so far."""
+    """A parsed template with its parameter values; `attributes` are those of the resources created so far."""
 
     body: Mapping[str, Any]
     parameters: Mapping[str, Any]
@@ -28,16 +28,16 @@ class Template:
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def deploy(cls, body: Mapping[str, Any], given: Mapping[str, str], pseudo: Mapping[str, str]) -> "Template":
-        """Fix the parameters; an unknown or a missing one is an error, as it would be on AWS."""
+    def deploy(cls, body: Mapping[str, Any], parameters: Mapping[str, str], pseudo: Mapping[str, str]) -> "Template":
+        """Return the template with its parameters; an unknown or a missing one is an error, as on AWS."""
         declared = body.get("Parameters", {})
-        if unknown := set(given) - set(declared):
+        if unknown := set(parameters) - set(declared):
             raise TemplateError(f"the template has no parameter {', '.join(sorted(unknown))}")
         values = {}
         for name, declaration in declared.items():
-            value = given.get(name, declaration.get("Default"))
+            value = parameters.get(name, declaration.get("Default"))
             if value is None:
-                raise TemplateError(f"parameter {name} has no default: give it in samconfig.toml")
+                raise TemplateError(f"parameter {name} has no default: set it in samconfig.toml")
             allowed = [str(choice) for choice in declaration.get("AllowedValues", ())]
             if allowed and str(value) not in allowed:
                 raise TemplateError(f"parameter {name} is {value!r}: use {', '.join(allowed)}")
@@ -45,25 +45,25 @@ class Template:
                 raise TemplateError(
                     f"parameter {name} is {value!r}: it {declaration.get('ConstraintDescription', 'is not allowed')}"
                 )
-            listed = "List" in declaration["Type"]
-            values[name] = [part for part in str(value).split(",") if part] if listed else str(value)
+            is_list = "List" in declaration["Type"]
+            values[name] = [part for part in str(value).split(",") if part] if is_list else str(value)
         return cls(body, values, pseudo)
 
-    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return the properties of every resource of a type whose condition holds, not yet resolved."""
+    def resources(self, type_: str) -> dict[str, dict[str, Any]]:
+        """Return the unresolved properties of every resource of a type whose condition is true."""
         return {
             name: resource.get("Properties", {})
             for name, resource in self.body["Resources"].items()
-            if resource["Type"] == kind and self.holds(resource.get("Condition"))
+            if resource["Type"] == type_ and self.holds(resource.get("Condition"))
         }
 
     def holds(self, condition: str | None) -> bool:
         return condition is None or self.resolve(self.body["Conditions"][condition]) is True
 
     def resolve(self, value: Any) -> Any:
-        """Return a value with every intrinsic function in it carried out."""
+        """Return a value with all its intrinsic functions evaluated."""
         if isinstance(value, list):
-            return [done for item in value if (done := self.resolve(item)) is not NO_VALUE]
+            return [result for item in value if (result := self.resolve(item)) is not NO_VALUE]
         if not isinstance(value, Mapping):
             return value
         if len(value) == 1:
@@ -71,15 +71,15 @@ class Template:
             if name in FUNCTIONS:
                 return FUNCTIONS[name](self, argument)
             if name.startswith("Fn::"):
-                raise TemplateError(f"the local stack does not know {name}")
-        return {key: done for key, item in value.items() if (done := self.resolve(item)) is not NO_VALUE}
+                raise TemplateError(f"the local stack does not support {name}")
+        return {key: result for key, item in value.items() if (result := self.resolve(item)) is not NO_VALUE}
 
     def ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return NO_VALUE
-        for known in (self.parameters, self.pseudo):
-            if name in known:
-                return known[name]
+        for values in (self.parameters, self.pseudo):
+            if name in values:
+                return values[name]
         return self.attribute(name, "Ref")
 
     def attribute(self, resource: str, name: str) -> Any:
@@ -92,39 +92,39 @@ class Template:
         text, values = argument if isinstance(argument, list) else (argument, {})
         local = {key: self.resolve(item) for key, item in values.items()}
 
-        def fill(found: re.Match[str]) -> str:
-            literal, name = found.groups()
+        def replace(placeholder: re.Match[str]) -> str:
+            literal, name = placeholder.groups()
             if literal:
                 return f"${{{name}}}"
             if name in local:
                 return str(local[name])
             return str(self._get(name) if "." in name else self.ref(name))
 
-        return PLACEHOLDER.sub(fill, text)
+        return PLACEHOLDER.sub(replace, text)
 
     def _get(self, argument: Any) -> Any:
         resource, name = argument.split(".", 1) if isinstance(argument, str) else argument
         return self.attribute(resource, name)
 
     def _if(self, argument: Any) -> Any:
-        condition, yes, no = argument
-        return self.resolve(yes if self.holds(condition) else no)
+        condition, if_true, if_false = argument
+        return self.resolve(if_true if self.holds(condition) else if_false)
 
     def _equals(self, argument: Any) -> bool:
         left, right = (self.resolve(side) for side in argument)
         return _text(left) == _text(right)
 
     def _join(self, argument: Any) -> str:
-        glue, parts = argument
-        return str(glue).join(str(part) for part in self.resolve(parts))
+        separator, parts = argument
+        return str(separator).join(str(part) for part in self.resolve(parts))
 
     def _select(self, argument: Any) -> Any:
         index, choices = argument
         return self.resolve(choices)[int(self.resolve(index))]
 
     def _split(self, argument: Any) -> list[str]:
-        glue, text = argument
-        return str(self.resolve(text)).split(glue)
+        separator, text = argument
+        return str(self.resolve(text)).split(separator)
 
     def _find(self, argument: Any) -> Any:
         table, first, second = (self.resolve(part) for part in argument)

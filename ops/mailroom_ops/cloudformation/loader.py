@@ -1,18 +1,18 @@
-"""Read a CloudFormation template: YAML with tags that stand for functions."""
+"""Parse a CloudFormation template: YAML with tags for intrinsic functions."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["Unmade", "load", "parse"]
+__all__ = ["PlaceholderAttributes", "load", "parse"]
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that writes `!Sub x` out as `{"Fn::Sub": "x"}`."""
+    """A safe loader that expands `!Sub x` to `{"Fn::Sub": "x"}`."""
 
 
-def _write_out(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _expand(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     if isinstance(node, yaml.MappingNode):
         value: Any = loader.construct_mapping(node, deep=True)
     elif isinstance(node, yaml.SequenceNode):
@@ -24,22 +24,22 @@ def _write_out(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _write_out)
+_Loader.add_multi_constructor("!", _expand)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return the template with every short function in its long form: `!Ref x` is `{"Ref": "x"}`."""
+    """Return the template of a file, with every function in its long form: `!Ref x` is `{"Ref": "x"}`."""
     return parse(path.read_text(encoding="utf-8"))
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Read a template that is not a file, such as the one a stack was deployed from."""
+    """Return the template in a text, such as the one that a stack was deployed from."""
     template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     return template
 
 
-class Unmade(dict[str, Any]):
-    """Attributes of resources that nobody made: the Arn of CodesQueue is `CodesQueue.Arn`, a reference its name."""
+class PlaceholderAttributes(dict[str, Any]):
+    """Attributes of resources that do not exist: the Arn of CodesQueue is `CodesQueue.Arn`, its Ref `CodesQueue`."""
 
     def __missing__(self, resource: str) -> dict[str, str]:
         return _Attributes(resource)

@@ -14,7 +14,14 @@ from minijinja import TemplateError
 
 from mailroom.model.email import Email
 from mailroom_ops.errors import ServiceError
-from mailroom_ops.templates.checks import FALLBACKS, LIMIT, crafts, spam, tool_for_crafts, tool_for_spam
+from mailroom_ops.templates.checks import (
+    FALLBACKS,
+    MAX_HTML_BYTES,
+    check_html,
+    check_spam,
+    missing_html_tools,
+    missing_spam_tools,
+)
 from mailroom_ops.templates.preview import Gallery
 from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.pages import headers, json_answer, last_values, mail_page
@@ -44,8 +51,8 @@ class GalleryPage:
             case "GET", ["gallery"]:
                 return self.frame.page("gallery")
             case "GET", ["gallery", "options.json"]:
-                tools = {"crafts": tool_for_crafts(), "spam": tool_for_spam()}
-                return json_answer({**Gallery(self.templates).options(), "needs": tools, "limit": LIMIT})
+                tools = {"crafts": missing_html_tools(), "spam": missing_spam_tools()}
+                return json_answer({**Gallery(self.templates).options(), "needs": tools, "limit": MAX_HTML_BYTES})
             case "GET", ["gallery", "events"]:
                 return Response(200, self._events(), headers("text/event-stream"))
             case "GET", ["gallery", "mail.json" | "mail.html" as form]:
@@ -77,7 +84,7 @@ class GalleryPage:
         return json_answer({**values, "size": size, "problems": problems})
 
     def _check(self, check: str, options: dict[str, str]) -> Response:
-        if missing := tool_for_crafts() if check == "crafts" else tool_for_spam():
+        if missing := missing_html_tools() if check == "crafts" else missing_spam_tools():
             return json_answer({"error": {"message": missing}})
         try:
             email, _ = self._compose(options)
@@ -161,9 +168,9 @@ class UnknownMailError(Exception):
 
 def _run_check(check: str, email: Email) -> dict[str, Any]:
     if check == "spam":
-        verdict = spam({"mail": email})["mail"]
+        verdict = check_spam({"mail": email})["mail"]
         return {"points": verdict.points, "rules": dict(verdict.rules)}
-    craft = crafts({"mail": email})["mail"]
+    craft = check_html({"mail": email})["mail"]
     gaps = [
         {"feature": feature, "clients": clients, "fallback": FALLBACKS.get(feature, "")}
         for feature, clients in sorted(craft.unsupported.items())

@@ -101,7 +101,7 @@ def discover_policy(dns: Dns, domain: str) -> DmarcPolicy:
     if records:
         organization = _organizational_domain(domain, records)
         # Without a record of its own, an organizational domain was found by the record of its public suffix.
-        return _policy(dns, domain, next((one for one in records if one.domain == organization), records[-1]))
+        return _policy(dns, domain, next((record for record in records if record.domain == organization), records[-1]))
     fault = next((lookup.fault for lookup in parents if lookup.fault), "")
     if own.other_text and not fault:
         fault = f"contains {own.other_text[:40]}, which is not a DMARC record"

@@ -1,1 +1,1 @@
-"""Previews and checks of mail templates."""
+"""Templates at development time: previews, quality checks, and the import of Logto's templates."""

@@ -1,6 +1,6 @@
-"""What validators, mail clients' known gaps and SpamAssassin say about mails: for the tests, and for the preview.
+"""Quality checks of mails: HTML validity, support by mail clients, and SpamAssassin.
 
-The tools are for development: SpamAssassin from the system, the rest from the npm packages of tests/mail.
+The tools are for development only: SpamAssassin from the system, the others from the npm packages of tests/mail.
 """
 
 import json
@@ -16,32 +16,41 @@ from mailroom.model.message import new_id
 from mailroom.providers._mime import compose
 from mailroom_ops.errors import ServiceError
 
-__all__ = ["FALLBACKS", "LIMIT", "Craft", "Spam", "crafts", "spam", "tool_for_crafts", "tool_for_spam"]
+__all__ = [
+    "FALLBACKS",
+    "MAX_HTML_BYTES",
+    "HtmlReport",
+    "SpamReport",
+    "check_html",
+    "check_spam",
+    "missing_html_tools",
+    "missing_spam_tools",
+]
 
 TOOLS = Path(__file__).parents[3] / "tests" / "mail"
-LIMIT = 30_000  # bytes of HTML; Gmail cuts at 102 kB, a phone on the road much earlier
-PATIENCE = 600
-# What one of Gmail, Outlook and Apple Mail does not do at all, and what its reader gets instead.
+MAX_HTML_BYTES = 30_000  # Gmail clips at 102 kB, and a phone on a slow network loads much less
+TIMEOUT_SECONDS = 600
+# Features that one of Gmail, Outlook and Apple Mail does not support, and what its users see instead.
 FALLBACKS = {
     "@media": "Outlook for Windows and Gmail's oldest page stay light and wide; the layout is fluid without it",
-    "Attribute selector": "they address outlook.com alone, [data-ogsc]",
+    "Attribute selector": "only used for outlook.com, [data-ogsc]",
     "Class selector": "only used by the dark and narrow rules",
     "Descendant combinator": "only used by the dark rules for outlook.com",
-    "<style> element": "every rule a mail cannot do without is inline",
-    "<body> element": "the same background stands on the div inside it",
+    "<style> element": "every essential rule is inline",
+    "<body> element": "the div inside it has the same background",
     "border-radius": "corners are square in Outlook for Windows",
-    "color-scheme CSS property": "clients that do not know it darken a mail as they please",
-    "color-scheme meta tag": "clients that do not know it darken a mail as they please",
+    "color-scheme CSS property": "clients without support use their own dark colors",
+    "color-scheme meta tag": "clients without support use their own dark colors",
     "display:none": "the preheader is the first line of the text in Gmail's oldest page",
     "aria-label attribute": "Windows Mail reads a code as a number",
     "role attribute": "Windows Mail reads tables as tables",
-    "word-break": "Windows Mail lets a long address run wide",
+    "word-break": "Windows Mail does not wrap a long address",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Craft:
-    """What is wrong with the HTML, and what Gmail, Outlook and Apple Mail do not do, or do in part, by feature."""
+class HtmlReport:
+    """Errors in the HTML, and features that Gmail, Outlook and Apple Mail do not or only partly support, by client."""
 
     invalid: tuple[str, ...]
     unsupported: Mapping[str, tuple[str, ...]]
@@ -49,55 +58,57 @@ class Craft:
 
 
 @dataclass(frozen=True, slots=True)
-class Spam:
-    """SpamAssassin's points, and those of each rule that hit."""
+class SpamReport:
+    """SpamAssassin's score, and that of each matching rule."""
 
     points: float
     rules: Mapping[str, float]
 
 
-def tool_for_crafts() -> str:
-    """Return '' if `crafts` can work here, else what it needs."""
+def missing_html_tools() -> str:
+    """Return what `check_html` needs and this machine lacks, or nothing."""
     if which("node") and (TOOLS / "node_modules").is_dir():
         return ""
     return "needs node and its packages: install node, then `npm ci` in tests/mail (`make test` does)"
 
 
-def tool_for_spam() -> str:
-    """Return '' if `spam` can work here, else what it needs."""
+def missing_spam_tools() -> str:
+    """Return what `check_spam` needs and this machine lacks, or nothing."""
     return "" if which("spamassassin") else "needs SpamAssassin: apt-get install spamassassin"
 
 
-def crafts(mails: Mapping[str, Email]) -> dict[str, Craft]:
-    """Judge the HTML of mails, all in one go; the names are the caller's."""
-    said = json.dumps([{"name": name, "html": email.html} for name, email in mails.items()])
-    verdicts = json.loads(_run(["node", "judge.mjs"], said))
+def check_html(mails: Mapping[str, Email]) -> dict[str, HtmlReport]:
+    """Check the HTML of several mails in one process; return the reports by the caller's names."""
+    samples = json.dumps([{"name": name, "html": email.html} for name, email in mails.items()])
+    reports = json.loads(_run(["node", "judge.mjs"], samples))
     return {
-        name: Craft(
-            tuple(verdict["invalid"]),
-            {feature: tuple(clients) for feature, clients in verdict["unsupported"].items()},
-            {feature: tuple(clients) for feature, clients in verdict["partial"].items()},
+        name: HtmlReport(
+            tuple(report["invalid"]),
+            {feature: tuple(clients) for feature, clients in report["unsupported"].items()},
+            {feature: tuple(clients) for feature, clients in report["partial"].items()},
         )
-        for name, verdict in verdicts.items()
+        for name, report in reports.items()
     }
 
 
-def spam(mails: Mapping[str, Email]) -> dict[str, Spam]:
-    """Judge the full MIME of mails by the rules that need no network, all in one go."""
-    verdicts = {}
+def check_spam(mails: Mapping[str, Email]) -> dict[str, SpamReport]:
+    """Score the MIME of several mails in one process, by the rules that need no network."""
+    reports = {}
     with tempfile.TemporaryDirectory() as folder:
-        files = {str(Path(folder) / str(at)): name for at, name in enumerate(mails)}
+        files = {str(Path(folder) / str(number)): name for number, name in enumerate(mails)}
         for path, name in files.items():
             Path(path).write_bytes(compose(mails[name], new_id(), {}))
         for line in _run(["perl", "spam.pl", folder], "".join(f"{path}\n" for path in files)).splitlines():
             path, points, rules = line.split("\t")
             hits = (hit.split("=") for hit in rules.split())
-            verdicts[files[path]] = Spam(float(points), {rule: float(worth) for rule, worth in hits})
-    return verdicts
+            reports[files[path]] = SpamReport(float(points), {rule: float(score) for rule, score in hits})
+    return reports
 
 
-def _run(command: list[str], said: str) -> str:
-    done = subprocess.run(command, cwd=TOOLS, input=said, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    if done.returncode:
-        raise ServiceError(f"{command[0]} could not judge the mails", "", done.stderr.splitlines()[-5:])
-    return done.stdout
+def _run(command: list[str], stdin: str) -> str:
+    process = subprocess.run(
+        command, cwd=TOOLS, input=stdin, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
+    if process.returncode:
+        raise ServiceError(f"{command[0]} could not check the mails.", "", process.stderr.splitlines()[-5:])
+    return process.stdout

@@ -1,11 +1,11 @@
-"""Logto's own email templates, made a tenant's: what `PUT /api/email-templates` takes, and what connectors keep.
+"""Import Logto's email templates as those of a tenant: from the body of `PUT /api/email-templates`, or a connector.
 
     {"templates": [{"languageTag": "de", "templateType": "SignIn", "details": {"subject", "content", …}}, …]}
     {"templates": [{"usageType": "SignIn", "subject": …, "content": …}, …]}          SMTP, SES, SendGrid, Aliyun
     {"deliveries": {"SignIn": {"html": …, "text": …, "subject": …}, …}}              Mailgun
 
-Logto's `{{a.b}}` becomes `{{ payload["a.b"] }}`, escaped on its way into HTML as Logto does not; everything else in
-braces is text to Logto, and stays text. A variable that was not sent is left out, and not mailed as `{{a.b}}`.
+Logto's `{{a.b}}` becomes `{{ payload["a.b"] }}`, which is escaped in HTML (Logto does not escape); everything else in
+braces is text for Logto, and stays text. A variable that was not sent is empty, and not mailed as `{{a.b}}`.
 """
 
 import json
@@ -26,8 +26,8 @@ VARIABLE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}", re.ASCII)
 TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
 OPENING = re.compile(r"\{(?=[{%#]|$)")
 PLACEHOLDER_LIKE = re.compile(r"\{(?=[\w.]+\})")
-# What Logto sends with a type: always, and when it knows it (core 1.42.0). With an invitation comes what its caller
-# puts into messagePayload, so nothing there can be called unknown.
+# The variables that Logto sends with a type: always, and if known (core 1.42.0). An invitation has any that its caller
+# puts into messagePayload, so that none is certainly unknown.
 ALWAYS = frozenset({"code"})
 USUAL = frozenset({"locale", "uiLocales", "application"})
 SOMETIMES: Mapping[str, frozenset[str]] = {
@@ -44,7 +44,7 @@ SOMETIMES: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The tenant's files by name, as mailroom.own reads them, and what a person should know about them."""
+    """The tenant's files by name, as tenant_templates.py reads them, and notes for the operator."""
 
     files: Mapping[str, str]
     notes: tuple[str, ...]
@@ -52,7 +52,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One of Logto's: `tag` is empty where it serves every language."""
+    """One template of Logto; without a `tag`, it is for every language."""
 
     type: str
     tag: str
@@ -67,7 +67,7 @@ class Template:
 
 
 def read(document: Any) -> Imported:
-    """Turn Logto's JSON into a tenant's files; InvalidInput when it holds no template at all."""
+    """Convert Logto's JSON into a tenant's files; InvalidInput if it contains no template."""
     files: dict[str, str] = {}
     subjects: dict[str, dict[str, str]] = {}
     notes: list[str] = []
@@ -83,21 +83,23 @@ def read(document: Any) -> Imported:
         if template.text:
             files[f"emails/{kind}{suffix}.txt"] = _template(template.text)
     for tag, sentences in subjects.items():
-        tables = (f"[{kind}]\nsubject = {_toml(said)}\n" for kind, said in sorted(sentences.items()))
+        tables = (f"[{kind}]\nsubject = {_toml(subject)}\n" for kind, subject in sorted(sentences.items()))
         files[f"locales/{tag}.toml" if tag else "texts.toml"] = "\n".join(tables)
     if not files:
         raise InvalidInput(
-            "there is no template in this file", "give what Logto's API or a connector's JSON shows", notes
+            "There is no template in this file.", "Use the JSON of Logto's API or of a connector.", notes
         )
-    return Imported(files, (*notes, *(f"cannot be used: {problem}" for problem in TenantTemplates.of(files).problems)))
+    return Imported(files, (*notes, *(f"not usable: {problem}" for problem in TenantTemplates.of(files).problems)))
 
 
 def write(imported: Imported, folder: Path, *, replace: bool = False) -> list[Path]:
-    """Write the files of a tenant into its folder; InvalidInput rather than write over what somebody made."""
+    """Write the files into the folder of a tenant; InvalidInput if that would overwrite other templates."""
     paths = {folder / name: content for name, content in imported.files.items()}
-    if not replace and (there := [path for path in paths if path.exists() and path.read_text("utf-8") != paths[path]]):
-        names = [path.relative_to(folder).as_posix() for path in there]
-        raise InvalidInput(f"{folder} has templates of its own", "move them away, or replace them", names)
+    if not replace and (
+        existing := [path for path in paths if path.exists() and path.read_text("utf-8") != paths[path]]
+    ):
+        names = [path.relative_to(folder).as_posix() for path in existing]
+        raise InvalidInput(f"{folder} contains other templates.", "Move them away, or add --replace.", names)
     for path, content in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, "utf-8")
@@ -109,11 +111,11 @@ def _templates(document: Any, notes: list[str]) -> Iterator[Template]:
         type_, tag = entry.get("templateType", entry.get("usageType")), entry.get("languageTag", "")
         details = entry["details"] if isinstance(entry.get("details"), dict) else entry
         if not isinstance(type_, str) or type_ not in TYPES:
-            notes.append(f"left out: {type_!r} is none of Logto's types")
+            notes.append(f"skipped: {type_!r} is not a template type of Logto")
         elif not isinstance(tag, str) or (tag and not TAG.fullmatch(tag)):
-            notes.append(f"left out: {type_} in {tag!r}, which is no language tag")
+            notes.append(f"skipped: {type_} in {tag!r}, which is not a language tag")
         elif details.get("template") or details.get("templateAlias"):
-            notes.append(f"left out: {type_} lies at the provider under a name; bring its HTML as `content`")
+            notes.append(f"skipped: {type_} is stored at the provider; export its HTML as `content`")
         else:
             yield _read_one(type_, tag, details)
 
@@ -125,8 +127,10 @@ def _entries(document: Any) -> list[dict[str, Any]]:
         document = {"templates": document}
     deliveries, templates = document.get("deliveries"), document.get("templates")
     by_type = deliveries.items() if isinstance(deliveries, dict) else ()
-    found = [{"usageType": type_, **said} for type_, said in by_type if isinstance(said, dict)]
-    return found + [entry for entry in templates if isinstance(entry, dict)] if isinstance(templates, list) else found
+    entries = [{"usageType": type_, **details} for type_, details in by_type if isinstance(details, dict)]
+    if isinstance(templates, list):
+        entries += [entry for entry in templates if isinstance(entry, dict)]
+    return entries
 
 
 def _read_one(type_: str, tag: str, details: Mapping[str, Any]) -> Template:
@@ -147,26 +151,26 @@ def _read_one(type_: str, tag: str, details: Mapping[str, Any]) -> Template:
 
 def _notes(template: Template) -> Iterator[str]:
     for key in template.ignored:
-        yield f"{template.name}: {key} is not taken over; who mails are from is a setting of the tenant's sender"
+        yield f"{template.name}: {key} is not imported; set it with the tenant's sender"
     used = {path: None for part in (template.subject, template.html, template.text) for path in VARIABLE.findall(part)}
     for path in used:
         root = path.partition(".")[0]
         if template.type == "OrganizationInvitation":
-            yield f"{template.name}: {{{{{path}}}}} is empty unless Logto or your messagePayload has it"
+            yield f"{template.name}: {{{{{path}}}}} is empty unless Logto or your messagePayload contains it"
         elif root in ALWAYS:
             continue
         elif root in SOMETIMES[template.type]:
-            yield f"{template.name}: {{{{{path}}}}} is not always sent; empty then"
+            yield f"{template.name}: {{{{{path}}}}} is not always sent, and empty then"
         else:
             yield f"{template.name}: {{{{{path}}}}} is never sent with this type: unresolved, always empty"
     for part, kind in ((template.html, "HTML"), (template.text, "text")):
         if part and template.type != "OrganizationInvitation" and "code" not in VARIABLE.findall(part):
-            yield f"{template.name}: its {kind} shows no {{{{code}}}}, so ours will be sent in its place"
+            yield f"{template.name}: its {kind} contains no {{{{code}}}}: the built-in template is used instead"
 
 
 def _converted(source: str, variable: Callable[[str], str], literal: Callable[[str], str]) -> str:
     pieces = VARIABLE.split(source)
-    return "".join(variable(piece) if at % 2 else literal(piece) for at, piece in enumerate(pieces))
+    return "".join(variable(piece) if number % 2 else literal(piece) for number, piece in enumerate(pieces))
 
 
 def _template(source: str) -> str:
@@ -174,7 +178,7 @@ def _template(source: str) -> str:
 
 
 def _sentence(source: str) -> str:
-    # An invisible joiner parts what would look like a placeholder of ours.
+    # An invisible joiner separates text that would look like a placeholder of ours.
     return _converted(
         " ".join(source.split()),
         lambda path: f"{{payload.{path}}}",
@@ -184,8 +188,8 @@ def _sentence(source: str) -> str:
 
 def _in_our_layout(text: str) -> str:
     style = "margin:0 0 16px;font-family:{{ brand.font }};font-size:16px;line-height:24px;color:{{ brand.light.text }}"
-    said = (_template(escape(paragraph.strip())) for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip())
-    lines = (paragraph.replace("\n", "<br>\n") for paragraph in said)
+    paragraphs = (_template(escape(paragraph.strip())) for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip())
+    lines = (paragraph.replace("\n", "<br>\n") for paragraph in paragraphs)
     body = "".join(f'<p class="text" style="{style}">{paragraph}</p>\n' for paragraph in lines)
     return f'{{% extends "layout.html" %}}\n{{% block body %}}\n{body}{{% endblock %}}\n'
 

@@ -1,4 +1,4 @@
-"""What a reader would see: every kind in every language, brand, mode and width, from the templates as they are now."""
+"""Previews of mails: every kind in every language, brand and color scheme, from the templates on disk."""
 
 import html
 import json
@@ -16,7 +16,15 @@ from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Rendered, Renderer
 from mailroom_ops.templates import chromium
 
-__all__ = ["BRANDS", "FORMS", "PICTURES", "Gallery", "contact_sheet", "in_scheme", "screenshots"]
+__all__ = [
+    "BRANDS",
+    "FORMS",
+    "SCREENSHOT_COUNT",
+    "Gallery",
+    "force_color_scheme",
+    "take_screenshots",
+    "write_contact_sheet",
+]
 
 TEMPLATES = Path(__file__).parents[3] / "layers" / "templates"
 LINK = "https://app.example.com/callback?token=7f3c9a51d2&next=%2Fhome"
@@ -60,30 +68,32 @@ SCREENSHOT_LOCALES = ("en", "de", "ar", "ja")
 WIDTHS = (360, 700)
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-PICTURES = len(KINDS) * len(SCREENSHOT_LOCALES) * len(WIDTHS) * len(SCHEMES)
+SCREENSHOT_COUNT = len(KINDS) * len(SCREENSHOT_LOCALES) * len(WIDTHS) * len(SCHEMES)
 
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """Renders samples; without a renderer to keep, each call reads the templates anew: an edit shows at once."""
+    """Renders sample mails; without a renderer, each call reads the templates from disk, so that an edit is visible."""
 
     templates: Path = TEMPLATES
     renderer: Renderer | None = None
 
     def options(self) -> dict[str, list[str]]:
-        """Return what there is to choose from."""
+        """Return the available kinds, languages, brands and forms."""
         locales = sorted(Renderer(self.templates).locales, key=lambda tag: (tag != "en", tag))
         return {"kinds": list(KINDS), "locales": locales, "brands": list(BRANDS), "forms": list(FORMS)}
 
     def mail(self, kind: str, locale: str = "en", brand: str = "acme", form: str = "") -> Rendered:
-        """Return one sample; KeyError when there is no such brand or form."""
-        words = words_in(locale)
-        look = {**BRANDS[brand], **({"name": words["app"], "company": words["company"]} if "company" in words else {})}
+        """Return one sample mail; KeyError if the brand or the form does not exist."""
+        texts = sample_texts(locale)
+        local = {"name": texts["app"], "company": texts["company"]} if "company" in texts else {}
         renderer = self.renderer or Renderer(self.templates)
-        return renderer.compose(sample(kind, locale, form), SENDER, look if brand != "plain" else {})
+        return renderer.compose(
+            sample(kind, locale, form), SENDER, {**BRANDS[brand], **local} if brand != "plain" else {}
+        )
 
     def write(self, folder: Path, brand: str = "acme") -> int:
-        """Write every kind in every language as files, and a page to leaf through them; return how many mails."""
+        """Write every kind in every language as files, with a page to browse them; return the number of mails."""
         folder.mkdir(parents=True, exist_ok=True)
         options, rows = self.options(), []
         for kind in options["kinds"]:
@@ -91,7 +101,7 @@ class Gallery:
                 email = self.mail(kind, locale, brand).email
                 stem = f"{kind}.{locale}"
                 for scheme in SCHEMES:
-                    (folder / f"{stem}.{scheme}.html").write_text(in_scheme(email.html, scheme), "utf-8")
+                    (folder / f"{stem}.{scheme}.html").write_text(force_color_scheme(email.html, scheme), "utf-8")
                 (folder / f"{stem}.txt").write_text(f"Subject: {email.subject}\n\n{email.text}", "utf-8")
                 rows.append(
                     {"kind": kind, "locale": locale, "subject": email.subject, "bytes": len(email.html.encode())}
@@ -102,35 +112,35 @@ class Gallery:
         return len(rows)
 
 
-def words_in(locale: str) -> Mapping[str, Any]:
-    """Return what the samples say in a language, English where nothing else is there."""
+def sample_texts(locale: str) -> Mapping[str, Any]:
+    """Return the names and texts of the samples in a language, completed in English."""
     return {**ENGLISH, **tomllib.loads(Path(__file__).with_name("preview.toml").read_text("utf-8")).get(locale, {})}
 
 
 def sample(kind: str, locale: str = "en", form: str = "") -> Message:
-    """Return a message of a kind, as its source would hand it over."""
-    words = words_in(locale)
-    said: Mapping[str, Any] = {
-        "security-notice": {"facts": words["notice"]},
+    """Return a message of a kind, as a source would create it."""
+    texts = sample_texts(locale)
+    content: Mapping[str, Any] = {
+        "security-notice": {"facts": texts["notice"]},
         "notification": {
-            **{key: words[key] for key in ("title", "paragraphs", "facts")},
-            "button": {"text": words["button"], "url": "https://app.example.com/bookings/8131"},
+            **{key: texts[key] for key in ("title", "paragraphs", "facts")},
+            "button": {"text": texts["button"], "url": "https://app.example.com/bookings/8131"},
         },
     }.get(kind, {})
     names = {
-        "application": {"displayName": words["app"]},
-        "organization": {"name": words["organization"]},
-        "inviter": {"name": words["inviter"]},
+        "application": {"displayName": texts["app"]},
+        "organization": {"name": texts["organization"]},
+        "inviter": {"name": texts["inviter"]},
     }
-    data = {**names, **said, **FORMS[form or ("neither" if said else USUAL_FORM.get(kind, "code"))]}
+    data = {**names, **content, **FORMS[form or ("neither" if content else USUAL_FORM.get(kind, "code"))]}
     now = 1_767_225_600.0
     return Message(
         "0123456789abcdef" * 2, "default", kind, "reader@example.com", data, now, now + 600, "preview", (locale,)
     )
 
 
-def in_scheme(mail: str, scheme: str) -> str:
-    """Return a mail as a reader with a light or dark screen sees it, whatever the screen it is looked at on."""
+def force_color_scheme(mail: str, scheme: str) -> str:
+    """Return the HTML of a mail fixed to the light or dark scheme, independent of the screen that shows it."""
     condition = "(min-width: 0)" if scheme == "dark" else "(max-width: 0)"
     forced = mail.replace("(prefers-color-scheme: dark)", condition)
     return forced.replace("color-scheme: light dark", f"color-scheme: {scheme}").replace(
@@ -138,24 +148,24 @@ def in_scheme(mail: str, scheme: str) -> str:
     )
 
 
-def screenshots(folder: Path, gallery: Gallery, brand: str) -> Iterator[Path]:
-    """Take a picture of each kind in four languages, narrow and wide, light and dark, with a real browser."""
+def take_screenshots(folder: Path, gallery: Gallery, brand: str) -> Iterator[Path]:
+    """Take a screenshot of each kind in four languages, narrow and wide, light and dark, in a real browser."""
     folder.mkdir(parents=True, exist_ok=True)
-    with chromium.running() as browser:
-        looks: Iterator[tuple[int, Scheme]] = product(WIDTHS, SCHEMES)
-        for width, scheme in looks:
+    with chromium.launch() as browser:
+        variants: Iterator[tuple[int, Scheme]] = product(WIDTHS, SCHEMES)
+        for width, scheme in variants:
             page = browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme, offline=True)
             for kind, locale in product(KINDS, SCREENSHOT_LOCALES):
                 page.set_content(gallery.mail(kind, locale, brand).email.html, wait_until="load")
-                picture = folder / f"{kind}.{locale}.{width}.{scheme}.png"
-                page.screenshot(path=picture, full_page=True)
-                yield picture
+                path = folder / f"{kind}.{locale}.{width}.{scheme}.png"
+                page.screenshot(path=path, full_page=True)
+                yield path
             page.close()
 
 
-def contact_sheet(picture: Path, gallery: Gallery) -> None:
-    """Put a few mails side by side into one small picture, for the documentation."""
-    chosen = [
+def write_contact_sheet(path: Path, gallery: Gallery) -> None:
+    """Write a small picture of several mails side by side, for the documentation."""
+    samples = [
         ("sign-in-code", "en", "acme", "light"),
         ("password-reset", "de", "acme", "dark"),
         ("organization-invitation", "ar", "bright", "light"),
@@ -163,12 +173,13 @@ def contact_sheet(picture: Path, gallery: Gallery) -> None:
         ("mfa-code", "ja", "bright", "dark"),
         ("security-notice", "en", "plain", "dark"),
     ]
-    cards = "".join(
-        f'<iframe srcdoc="{html.escape(in_scheme(gallery.mail(kind, locale, brand).email.html, scheme))}"></iframe>'
-        for kind, locale, brand, scheme in chosen
-    )
+    mails = [
+        force_color_scheme(gallery.mail(kind, locale, brand).email.html, scheme)
+        for kind, locale, brand, scheme in samples
+    ]
+    cards = "".join(f'<iframe srcdoc="{html.escape(mail)}"></iframe>' for mail in mails)
     style = "body{margin:0;display:grid;grid-template-columns:repeat(3,400px);gap:16px;padding:16px;background:#c9ced8}"
-    with chromium.running() as browser:
+    with chromium.launch() as browser:
         page = browser.new_page(viewport={"width": 1264, "height": 1400}, offline=True)
         page.set_content(f"<style>{style}iframe{{border:0;width:400px;height:660px;border-radius:8px}}</style>{cards}")
-        page.screenshot(path=picture, type="jpeg", quality=70, full_page=True)
+        page.screenshot(path=path, type="jpeg", quality=70, full_page=True)
