@@ -103,12 +103,12 @@ class Batcher:
         return delivery.dispatch.takes_batches(account) and gate_wait <= MAX_GATE_WAIT_SECONDS
 
     def account_of(self, parcel: Parcel) -> str:
-        """Return the first account of a parcel's chain; empty where its settings are wrong."""
+        """Return the first account of a parcel's chain; empty where its settings are wrong, or cannot be read."""
         settings = self.delivery.settings
         try:
             chain = settings.sender(parcel.message.tenant, parcel.message.purpose).providers
-        except ConfigurationError:
-            return ""
+        except DeliveryError:
+            return ""  # as its own delivery will record
         return chain[0] if chain else ""
 
     def enqueue(self, batch: Batch, delay: float) -> None:

@@ -1,0 +1,296 @@
+"""Outages, crashes and hostile parcels: no message is lost, copied without bound, or takes another along."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mailroom.aws.client import Aws
+from mailroom.delivery.seal import seal
+from mailroom.errors import TemporaryFailure, UnknownOutcome
+from mailroom.model.email import Email
+from mailroom.model.mailbox import Mailbox
+from mailroom.model.message import Message, Parcel
+from mailroom.providers import Receipt
+from mailroom_ops.sandbox.faults import Fault, Kind
+from mailroom_ops.sandbox.server import Sandbox
+from tests.cloud import put, waiting
+from tests.delivery.process import Process
+from tests.factories import code, message
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Relay:
+    """A provider without idempotency; `fate` happens after it has accepted a mail."""
+
+    name, idempotent = "smtp", False
+
+    def __init__(self, fate: Callable[[], None] = lambda: None) -> None:
+        self.accepted: list[str] = []
+        self.fate = fate
+
+    def send(self, email: Email, key: str) -> Receipt:
+        self.accepted.append(key)
+        self.fate()
+        return Receipt(f"relay-{len(self.accepted)}")
+
+
+def kill() -> None:
+    raise Killed
+
+
+def hang() -> None:
+    raise UnknownOutcome("smtp", "no_answer")
+
+
+@pytest.fixture
+def relay(aws: Aws, environment: pytest.MonkeyPatch) -> Relay:
+    put(aws, "senders/default/auth", '{"from": "no-reply@example.com", "providers": ["smtp"]}')
+    put(aws, "providers/smtp/host", "relay.example")
+    return Relay()
+
+
+def through(aws: Aws, relay: Relay) -> Process:
+    """Return a new process whose SMTP relay is this one."""
+    process = Process(aws)
+    process.delivery.dispatch.providers["smtp"] = ({"host": "relay.example"}, relay)
+    return process
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, process: Process, service: str) -> list[str]:
+    """Let one of our services be away for a process; return the calls that it makes there."""
+    call, calls = process.aws.call, list[str]()
+
+    def failing(name: str, operation: str, payload: Any, **options: Any) -> Any:
+        if name == service:
+            calls.append(operation)
+            raise TemporaryFailure(service, "away")
+        return call(name, operation, payload, **options)
+
+    for part in (process.delivery.ledger, process.delivery.queue, process.delivery.settings):
+        monkeypatch.setattr(part, "_aws", type("Calls", (), {"call": staticmethod(failing)}))
+    return calls
+
+
+def end_lease(aws: Aws, sent: Message) -> None:
+    past = {"UpdateExpression": "SET lease = :past", "ExpressionAttributeValues": {":past": {"N": "0"}}}
+    key = {"pk": {"S": f"message#{sent.id}"}}
+    aws.call("dynamodb", "UpdateItem", {"TableName": "ledger", "Key": key, **past})
+
+
+def delayed(aws: Aws) -> Iterator[Parcel]:
+    """Take the parcels off the codes queue whose time has not come yet."""
+    url = aws.call("sqs", "GetQueueUrl", {"QueueName": "codes"})["QueueUrl"]
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        query = {"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
+        for found in aws.call("sqs", "ReceiveMessage", query).get("Messages", []):
+            aws.call("sqs", "DeleteMessage", {"QueueUrl": url, "ReceiptHandle": found["ReceiptHandle"]})
+            yield Parcel.from_json(found["Body"])
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "ssm"])
+def test_an_outage_puts_messages_back_as_new_ones_and_is_met_once(
+    deliver: Process, aws: Aws, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, service: str
+) -> None:
+    sent = [code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}") for n in range(5)]
+    with monkeypatch.context() as patch:
+        calls = fail(patch, deliver, service)
+        assert deliver.receive(*map(Parcel.of, sent)) == []
+    assert len(calls) <= 1
+    back = [parcel for parcel, _ in zip(delayed(aws), sent, strict=False)]
+    assert {(parcel.postponed, parcel.attempt) for parcel in back} == {(1, 0)}
+    Process(aws).receive(*back)
+    assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
+
+
+def test_a_message_waits_longer_with_each_postponement(deliver: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    delays: list[float] = []
+    fail(monkeypatch, deliver, "dynamodb")
+    monkeypatch.setattr(deliver.delivery.queue, "put", lambda queued, delay=0: delays.append(delay))
+    for postponed in range(6):
+        deliver.receive(replace(Parcel.of(code()), postponed=postponed))
+    assert delays == [1, 3, 10, 20, 20, 20]
+
+
+def test_four_crashes_after_the_relay_accepted_make_two_copies_at_most(aws: Aws, relay: Relay) -> None:
+    relay.fate = kill
+    sent = code()
+    for _ in range(5):
+        try:
+            through(aws, relay).receive(Parcel.of(sent))
+        except Killed:
+            end_lease(aws, sent)
+    assert len(relay.accepted) == 2
+    row = Process(aws).row(sent)
+    assert (row["status"], row["provider"]) == ("unknown", "smtp")
+
+
+def test_a_notice_through_a_relay_gets_no_second_copy_after_a_crash(aws: Aws, relay: Relay) -> None:
+    relay.fate = kill
+    sent = code(kind="organization-invitation")
+    with pytest.raises(Killed):
+        through(aws, relay).receive(Parcel.of(sent))
+    end_lease(aws, sent)
+    through(aws, relay).receive(Parcel.of(sent))
+    assert len(relay.accepted) == 1
+    assert Process(aws).row(sent)["status"] == "unknown"
+
+
+def test_a_mail_whose_outcome_cannot_be_recorded_is_not_sent_again(
+    aws: Aws, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, process = code(), through(aws, relay)
+    monkeypatch.setattr(process.delivery.dispatch, "sleep", lambda seconds: None)
+    process.seconds = 16  # time for two attempts to record it
+
+    def cut_off() -> None:
+        fail(monkeypatch, process, "dynamodb")
+
+    relay.fate = cut_off
+    assert process.receive(Parcel.of(sent)) == []
+    settled = next(delayed(aws))
+    end_lease(aws, sent)
+    through(aws, relay).receive(settled)
+    row = process.row(sent)
+    assert (row["status"], row["provider_id"]) == ("sent", "relay-1")
+    assert len(relay.accepted) == 1
+
+
+def test_a_code_that_expires_while_the_first_provider_hangs_goes_to_no_second(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    put(aws, "senders/default/auth", '{"from": "no-reply@example.com", "providers": ["smtp", "resend"]}')
+    put(aws, "providers/smtp/host", "relay.example")
+    sent, relay = code(), Relay()
+    process = through(aws, relay)
+
+    def hang_until_it_expires() -> None:
+        process.delivery.clock = lambda: sent.expires_at + 1
+        hang()
+
+    relay.fate = hang_until_it_expires
+    process.receive(Parcel.of(sent))
+    assert sandbox.inbox.all() == []
+    assert (process.row(sent)["status"], process.row(sent)["reason"]) in [
+        ("unknown", "expired"),
+        ("skipped", "expired"),
+    ]
+
+
+def test_a_retry_of_a_replaced_code_is_not_sent(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    older, newer = code("111111", age=40), code("222222")
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
+    deliver.receive(Parcel.of(older))
+    (retry,) = waiting(aws, "codes")
+    deliver.delivery.dispatch.gates.clear()
+    deliver.receive(Parcel.of(newer))
+    deliver.receive(retry)
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [newer.id]
+    assert (deliver.row(older)["status"], deliver.row(older)["reason"]) == ("skipped", "superseded")
+
+
+def test_an_expired_retry_that_a_provider_may_have_is_unknown_not_skipped(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add("resend", Fault(Kind.RESET_AFTER_ACCEPT))
+    sent = code()
+    deliver.receive(Parcel.of(sent))
+    (retry,) = waiting(aws, "codes")
+    deliver.receive(replace(retry, message=replace(retry.message, expires_at=time.time() - 1)))
+    assert (deliver.row(sent)["status"], deliver.row(sent)["reason"]) == ("unknown", "expired")
+
+
+def test_a_crash_before_a_retry_is_queued_loses_nothing(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
+    sent = code()
+    with monkeypatch.context() as patch:
+        patch.setattr(deliver.delivery.queue, "put", lambda queued, delay=0: kill())
+        with pytest.raises(Killed):
+            deliver.receive(Parcel.of(sent))
+    end_lease(aws, sent)
+    Process(aws).receive(Parcel.of(sent))
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [sent.id]
+
+
+def test_a_closed_gate_costs_no_attempt_and_no_ledger_row(deliver: Process, aws: Aws) -> None:
+    deliver.delivery.dispatch.gate("resend").failed(time.time(), 30.0)
+    sent = code()
+    assert deliver.receive(Parcel.of(sent)) == []
+    assert deliver.row(sent) == {}
+
+
+def test_a_claim_that_another_process_holds_lets_the_message_come_back_as_new(deliver: Process, aws: Aws) -> None:
+    sent = code()
+    deliver.delivery.ledger.claim(Parcel.of(sent), deliver.delivery.settings.address_key(), "other", time.time())
+    delays: list[float] = []
+    deliver.delivery.queue.put = lambda queued, delay=0: delays.append(delay)  # type: ignore[method-assign]
+    assert deliver.receive(Parcel.of(sent)) == []
+    assert 20 < delays[0] <= 25
+
+
+def test_a_hanging_account_comes_last_and_costs_its_neighbors_one_hang(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    put(aws, "senders/acme/auth", '{"from": "a@acme.example", "providers": ["smtp"]}')
+    put(aws, "providers/smtp/host", "relay.example")
+    relay = Relay(hang)
+    process = through(aws, relay)
+    process.delivery.dispatch.gate("smtp").hangs = 1
+    acme = [code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}", tenant="acme", age=1) for n in range(4)]
+    sent: list[str] = []
+
+    def look_and_hang() -> None:
+        sent.extend(mail.message_id for mail in sandbox.inbox.all())
+        hang()
+
+    relay.fate = look_and_hang
+    mine = code()
+    process.receive(*map(Parcel.of, acme), Parcel.of(mine))
+    assert sent[:1] == [mine.id]
+
+
+def test_a_rendered_parcel_without_a_valid_seal_is_not_sent(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent = code()
+    email = Email(Mailbox("no-reply@example.com"), sent.to, "Your bank", "<p>Pay here</p>", "Pay here")
+    forged = Parcel.of(sent).next_attempt(email)
+    assert deliver.receive(forged, seal(forged, "another key")) == []
+    assert sandbox.inbox.all() == []
+    assert deliver.row(sent)["reason"] == "not_sealed"
+    assert waiting(aws, "codes_dead_letter") != []
+
+
+def test_a_message_with_text_of_its_own_needs_a_seal(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    now = time.time()
+    sent = message(data={"title": "Pay", "paragraphs": ["here"]}, created_at=now, expires_at=now + 600)
+    deliver.receive(Parcel.of(sent))
+    assert sandbox.inbox.all() == []
+    deliver.delivery.enqueue(Parcel.of(sent))
+    (sealed,) = waiting(aws, "notices")
+    forged = replace(sealed, message=replace(sealed.message, id=sent.id[::-1], data={"title": "other"}))
+    deliver.receive(forged)
+    assert sandbox.inbox.all() == []
+
+
+def test_an_operator_may_give_a_sealed_message_more_time(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    now = time.time()
+    sent = message(data={"title": "Hello", "paragraphs": ["there"]}, created_at=now, expires_at=now + 600)
+    deliver.delivery.enqueue(Parcel.of(sent))
+    (sealed,) = waiting(aws, "notices")
+    deliver.receive(replace(sealed, message=replace(sealed.message, expires_at=now + 7200)))
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [sent.id]
+
+
+def test_a_parcel_of_the_form_before_this_one_is_still_read() -> None:
+    values = json.loads(Parcel.of(code()).to_json())
+    for name in ("requests", "postponed", "alone", "settled", "seal"):
+        del values[name]
+    assert Parcel.from_dict(values).requests == 0
