@@ -118,7 +118,7 @@ def test_direction_and_name_are_those_of_cldr(tag):
     ],
 )
 def test_minutes_are_counted_as_natives_count_them(tag, n, said):
-    assert Texts.read(LOCALES / f"{tag}.toml").count("valid_minutes", n) == said
+    assert Texts.read(LOCALES / f"{tag}.toml").duration("valid_minutes", n) == said
 
 
 @pytest.mark.parametrize(

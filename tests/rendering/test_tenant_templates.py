@@ -226,7 +226,7 @@ def test_a_file_nobody_looks_for_is_reported(renderer):
 def test_many_tenants_do_not_fill_the_memory(renderer):
     for n in range(200):
         renderer.render(message(), SENDER, {}, {"texts.toml": f'[sign-in-code]\nheading = "{n}"'})
-    assert len(renderer._owned) <= 16
+    assert len(renderer._tenants) <= 16
 
 
 def test_the_examples_of_the_documentation_work(renderer):

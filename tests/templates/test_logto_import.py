@@ -141,7 +141,7 @@ def test_a_template_without_the_code_is_not_used():
     assert imported.notes == ("SignIn (en): its HTML contains no {{code}}: the built-in template is used instead",)
     rendered = render(imported, "sign-in-code", "en", code="048291")
     assert ">048291</p>" in rendered.email.html
-    assert rendered.problems == ("emails/sign-in-code.en.html: does not show the code; ours was sent",)
+    assert rendered.problems == ("emails/sign-in-code.en.html: does not show the code; the built-in template was used",)
 
 
 def test_an_invitation_may_use_any_variable_of_its_caller():

@@ -1,4 +1,4 @@
-"""An Email: the rendered result, made once per Message so that every retry is byte-identical."""
+"""The rendered email, made once per message so that every retry is byte-identical."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ __all__ = ["Email"]
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """What goes to a provider. `tags` carry our own ids back to us in the provider's events."""
+    """A mail as it is handed to a provider. The provider's events return its `tags`, which have our ids."""
 
     from_: Mailbox
     to: str

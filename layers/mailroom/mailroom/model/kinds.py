@@ -1,20 +1,20 @@
-"""The kinds of mail we know by name, and the lane each travels in."""
+"""The built-in kinds of mail, and the lane of each."""
 
 import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["CALLER_TEXT", "KINDS", "NAME", "NOTICE_LIFETIME", "Lane", "has_caller_text", "lane_of"]
+__all__ = ["KINDS", "NAME", "NOTICE_LIFETIME_SECONDS", "Lane", "has_caller_text", "lane_of"]
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # what a kind may be called, and a tenant
-NOTICE_LIFETIME = 24 * 3600.0  # seconds for which a notice is worth sending, where nobody says
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # of a kind or a tenant
+NOTICE_LIFETIME_SECONDS = 24 * 3600.0  # by default; after that, a notice is not sent any more
 
 
 class Lane(StrEnum):
-    """Which queue a message waits in: a burst in one never delays the other."""
+    """The queue of a message; a burst in one never delays the other."""
 
-    CODES = "codes"  # someone sits in front of a screen and waits
+    CODES = "codes"  # a person waits for it in front of a screen
     NOTICES = "notices"
 
 
@@ -43,5 +43,5 @@ def has_caller_text(kind: str) -> bool:
 
 
 def lane_of(kind: str, data: Mapping[str, Any]) -> Lane:
-    """Return the lane of a kind; a tenant's own kind waits with the codes when it carries one."""
+    """Return the lane of a kind; a tenant's own kind is a code when its data has one."""
     return KINDS.get(kind) or (Lane.CODES if data.get("code") else Lane.NOTICES)

@@ -1,4 +1,4 @@
-"""Whose mail it looks like: names and logos from the tenant or a hint, colours that stay readable whatever comes."""
+"""The brand of a mail: names and logos from the tenant or a hint, and colors that are readable in both modes."""
 
 import re
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from mailroom.model.mailbox import is_address
 
 __all__ = ["Brand", "contrast"]
 
-READABLE = 4.5  # WCAG 2.2 AA for text, https://www.w3.org/TR/WCAG22/#contrast-minimum
-VISIBLE = 3.0  # and for what is not text
-COMPANY_LINES = 10
+READABLE_CONTRAST = 4.5  # WCAG 2.2 AA for text, https://www.w3.org/TR/WCAG22/#contrast-minimum
+VISIBLE_CONTRAST = 3.0  # of anything but text
+MAX_COMPANY_LINES = 10
 COLOR = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of one mode, light or dark."""
+    """The colors of one mode, light or dark."""
 
     page: str
     card: str
@@ -36,7 +36,7 @@ class Palette:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """What the templates know as `brand`."""
+    """The `brand` of the template context."""
 
     name: str
     logo_url: str
@@ -52,8 +52,8 @@ class Brand:
     def of(
         cls, settings: Mapping[str, str], hints: Mapping[str, str], defaults: Mapping[str, Any], fallback: str
     ) -> "Brand":
-        """Merge a brand: the tenant's settings, then the source's hints, then the defaults."""
-        # Settings come first: a hint describes the application or organization that a mail is about, not its sender.
+        """Return a brand from the tenant's settings, then the source's hints, then the defaults."""
+        # Settings have priority: a hint describes the application or organization that a mail is about, not its sender.
         logo, dark_logo = (untrusted.image(settings.get(key)) for key in ("logo_url", "dark_logo_url"))
         if not (logo or dark_logo):
             logo, dark_logo = (untrusted.image(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
@@ -66,7 +66,7 @@ class Brand:
             or fallback,
             logo_url=logo,
             dark_logo_url=dark_logo,
-            company=tuple(filter(None, map(untrusted.line, company.splitlines()[:COMPANY_LINES]))),
+            company=tuple(filter(None, map(untrusted.line, company.splitlines()[:MAX_COMPANY_LINES]))),
             support_url=untrusted.link(settings.get("support_url") or defaults["support_url"]),
             support_email=email if isinstance(email, str) and is_address(email) else "",
             font=defaults["font"],
@@ -77,39 +77,39 @@ class Brand:
 
 def _palette(neutral: Mapping[str, str], color: str) -> Palette:
     card = neutral["card"]
-    # On white a button is exactly the brand's colour, with an edge if it needs one; on black it has to be seen first.
-    button = color if _ink_on(card) == "#000000" else readable(color, card, VISIBLE)
+    # On white a button has exactly the brand's color, with an edge where needed; on black it must be visible first.
+    button = color if _ink_on(card) == "#000000" else readable(color, card, VISIBLE_CONTRAST)
     return Palette(
         **neutral,
         link=readable(color, card),
         page_link=readable(color, neutral["page"]),
         button=button,
-        button_edge=readable(button, card, VISIBLE),
+        button_edge=readable(button, card, VISIBLE_CONTRAST),
         button_text=_ink_on(button),
     )
 
 
 def _color(value: Any) -> str:
-    found = isinstance(value, str) and COLOR.fullmatch(value.strip())
-    if not found:
+    match = isinstance(value, str) and COLOR.fullmatch(value.strip())
+    if not match:
         return ""
-    digits = found[1].lower()
+    digits = match[1].lower()
     return "#" + (digits if len(digits) == 6 else "".join(2 * digit for digit in digits))
 
 
-def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours as WCAG counts it, from 1 to 21."""
-    darker, lighter = sorted((_luminance(one), _luminance(other)))
+def contrast(color: str, ground: str) -> float:
+    """Return the contrast ratio of two colors by WCAG, from 1 to 21."""
+    darker, lighter = sorted((_luminance(color), _luminance(ground)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 @lru_cache(maxsize=256)
-def readable(color: str, ground: str, enough: float = READABLE) -> str:
-    """Return `color`, mixed with as little black or white as makes it stand out from `ground`."""
+def readable(color: str, ground: str, minimum: float = READABLE_CONTRAST) -> str:
+    """Return `color`, mixed with as little black or white as gives it the minimum contrast with `ground`."""
     ink = _ink_on(ground)
     for share in range(0, 101, 4):
         mixed = _mix(color, ink, share / 100)
-        if contrast(mixed, ground) >= enough:
+        if contrast(mixed, ground) >= minimum:
             return mixed
     return ink
 

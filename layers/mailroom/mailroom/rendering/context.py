@@ -1,6 +1,6 @@
-"""What a template sees of a Message: one neutral view, whoever the source was and however odd its data.
+"""The template context: every value that a template can show of a Message, the same for all sources.
 
-A value of the wrong type is as good as none: a mail with a code goes out whatever else is wrong with it.
+Values of the wrong type are treated as missing: a code is sent whatever else is wrong with its message.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,40 +8,40 @@ from dataclasses import asdict
 from typing import Any
 
 from mailroom import untrusted
-from mailroom.model.kinds import CALLER_TEXT, KINDS, Lane
+from mailroom.model.kinds import KINDS, Lane, has_caller_text
 from mailroom.model.message import Message
 from mailroom.rendering.brand import Brand
 from mailroom.rendering.texts import Texts, fill
 
-__all__ = ["base_kind", "build_context"]
+__all__ = ["build_context", "builtin_kind"]
 
-SUBJECT_LENGTH = 300
-TITLE_LENGTH = 200
-FACT_LENGTH = 500
+MAX_SUBJECT_LENGTH = 300
+MAX_TITLE_LENGTH = 200
+MAX_FACT_LENGTH = 500
 
 
-def base_kind(message: Message) -> str:
-    """Return the kind of ours whose body and texts serve a message; a tenant's own kind borrows one."""
+def builtin_kind(message: Message) -> str:
+    """Return the built-in kind whose body and texts fit a message; a tenant's own kind uses those of another."""
     if message.kind in KINDS:
         return message.kind
     return "generic-code" if untrusted.code(message.data.get("code")) else "notification"
 
 
 def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, str]) -> dict[str, Any]:
-    """Compose all that a mail says: names cleaned, sentences filled in, nothing left to decide but where it stands.
+    """Return the content of a mail, cleaned and in its language, so that the template only lays it out.
 
-    `payload` is what a tenant's own texts and templates ask for by Logto's paths.
+    `payload` has the values that a tenant's own texts and templates use, by their paths.
     """
-    data, kind, base = message.data, message.kind, base_kind(message)
+    data, kind, base = message.data, message.kind, builtin_kind(message)
     rtl = texts.direction == "rtl"
     names = {key: untrusted.isolate(value, rtl=rtl) for key, value in _names(message, brand).items()}
     values = names | {f"payload.{path}": untrusted.isolate(value, rtl=rtl) for path, value in payload.items()}
 
-    def say(key: str) -> str:
-        return fill(texts.own(kind, key) or texts.find(base, key), values)
+    def sentence(key: str) -> str:
+        return fill(texts.of_kind(kind, key) or texts.sentence(base, key), values)
 
-    def say_own(key: str) -> str:
-        return fill(texts.own(kind, key) or texts.own(base, key), values)
+    def sentence_of_kind(key: str) -> str:
+        return fill(texts.of_kind(kind, key) or texts.of_kind(base, key), values)
 
     code, links, label = untrusted.code(data.get("code")), _links(data), _button(data).get("text")
     url = links[0] if links else ""
@@ -52,20 +52,22 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
     def fact(value: Any) -> str:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return untrusted.isolate(str(value), rtl=rtl)
-        return caller_text(value, FACT_LENGTH)
+        return caller_text(value, MAX_FACT_LENGTH)
 
-    is_free = base in CALLER_TEXT or kind not in KINDS
-    title = caller_text(data.get("title"), TITLE_LENGTH) if is_free else ""
+    is_free = has_caller_text(kind)
+    title = caller_text(data.get("title"), MAX_TITLE_LENGTH) if is_free else ""
     paragraphs = list(filter(None, map(caller_text, _paragraphs(data.get("paragraphs"))))) if is_free else []
     if not paragraphs:
-        said = say_own("invited_by" if names["inviter"] else "invited") or say_own("text")
-        paragraphs = [said] if said else []
+        text = sentence_of_kind("invited_by" if names["inviter"] else "invited") or sentence_of_kind("text")
+        paragraphs = [text] if text else []
     if not (code or url or is_free):
-        paragraphs.append(say("none"))
+        paragraphs.append(sentence("none"))
     valid = _validity(message, texts) if code or url else ""
-    subject = " ".join((title or say_own("subject")).splitlines())[:SUBJECT_LENGTH]
-    heading = title or say_own("heading") or subject
-    link_label = say("or_link") if code else say_own("link") or ("" if paragraphs or is_free else say("link"))
+    subject = " ".join((title or sentence_of_kind("subject")).splitlines())[:MAX_SUBJECT_LENGTH]
+    heading = title or sentence_of_kind("heading") or subject
+    link_label = (
+        sentence("or_link") if code else sentence_of_kind("link") or ("" if paragraphs or is_free else sentence("link"))
+    )
     return {
         "lang": texts.locale,
         "dir": texts.direction,
@@ -80,19 +82,19 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
         else next(filter(None, [*paragraphs, link_label]), heading),
         "heading": heading,
         "paragraphs": paragraphs,
-        "code": code and {"text": code, "label": say("code"), "spelled": " ".join(code), "long": len(code) > 10},
+        "code": code and {"text": code, "label": sentence("code"), "spelled": " ".join(code), "long": len(code) > 10},
         "button": url
         and {
             "url": url,
-            "text": caller_text(label, untrusted.NAME_LENGTH) or say("button"),
+            "text": caller_text(label, untrusted.NAME_LENGTH) or sentence("button"),
             "label": link_label,
-            "plain_link": say("plain_link"),
+            "plain_link": sentence("plain_link"),
         },
         "valid": valid,
-        "notes": [note for note in (say("secret") if code else "", say_own("ignore")) if note],
+        "notes": [note for note in (sentence("secret") if code else "", sentence_of_kind("ignore")) if note],
         "facts": _facts(data.get("facts"), fact) if is_free else [],
-        "footer": [say("automatic"), *(untrusted.isolate(line, rtl=rtl) for line in brand.company)],
-        "support": _support(brand, say("help")),
+        "footer": [sentence("automatic"), *(untrusted.isolate(line, rtl=rtl) for line in brand.company)],
+        "support": _support(brand, sentence("help")),
     }
 
 
@@ -109,7 +111,7 @@ def _names(message: Message, brand: Brand) -> dict[str, str]:
 
 
 def _party(value: Any, limit: int, *keys: str) -> str:
-    """Return the name of a person or an organization, given by name or as Logto's object."""
+    """Return the name of a person or an organization from a string or from Logto's object."""
     candidates = [value.get(key) for key in keys] if isinstance(value, Mapping) else [value]
     return next(filter(None, (untrusted.name(candidate, limit) for candidate in candidates)), "")
 
@@ -125,7 +127,7 @@ def _button(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _links(data: Mapping[str, Any]) -> list[str]:
-    """Return the links that the caller states as such: they stay links wherever its text repeats them."""
+    """Return the caller's links: they stay links where its text repeats them."""
     return list(filter(None, map(untrusted.link, (data.get("link"), _button(data).get("url")))))
 
 
@@ -140,9 +142,9 @@ def _validity(message: Message, texts: Texts) -> str:
         return ""
     minutes = message.lifetime_minutes
     if minutes < 120:
-        return texts.count("valid_minutes", minutes)
+        return texts.duration("valid_minutes", minutes)
     hours = minutes // 60  # rounded down: better too early than too late
-    return texts.count("valid_hours", hours) if hours < 48 else texts.count("valid_days", hours // 24)
+    return texts.duration("valid_hours", hours) if hours < 48 else texts.duration("valid_days", hours // 24)
 
 
 def _support(brand: Brand, label: str) -> dict[str, str] | None:

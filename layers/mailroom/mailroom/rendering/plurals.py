@@ -1,7 +1,7 @@
-"""Which form a whole number takes in a language: the cardinal rules of CLDR for the languages we write.
+"""The plural category of a whole number: the cardinal rules of CLDR for the built-in languages.
 
 https://www.unicode.org/cldr/charts/latest/supplemental/language_plural_rules.html. The rules for fractions and for
-whole millions are left out: minutes, hours and days never come to those.
+whole millions are left out: minutes, hours and days are never that many.
 """
 
 from collections.abc import Callable, Mapping
@@ -67,6 +67,6 @@ RULES: Mapping[str, Callable[[int], str]] = {
 
 
 def category(locale: str, n: int) -> str:
-    """Return zero, one, two, few, many or other; a language without a rule here counts as English does."""
+    """Return zero, one, two, few, many or other; a language without a rule here has those of English."""
     rule = RULES.get(locale) or RULES.get(locale.partition("-")[0], _one)
     return rule(n)

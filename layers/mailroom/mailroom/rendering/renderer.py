@@ -1,4 +1,4 @@
-"""From a Message to an Email: the reader's language, the tenant's brand, our templates or the tenant's own."""
+"""Rendering of a Message into an Email: language, brand, and the built-in templates or the tenant's own."""
 
 import re
 import tomllib
@@ -9,16 +9,17 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from minijinja import Environment, TemplateError
+from minijinja import Environment
 
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox, clean_name
 from mailroom.model.message import Message
 from mailroom.model.sender import Sender
-from mailroom.rendering import payload, template_policy
+from mailroom.rendering import logto_paths, template_policy
 from mailroom.rendering.brand import Brand
-from mailroom.rendering.context import base_kind, build_context
+from mailroom.rendering.context import build_context, builtin_kind
 from mailroom.rendering.locales import negotiate
+from mailroom.rendering.template_policy import RenderingError
 from mailroom.rendering.tenant_templates import TenantTemplates
 from mailroom.rendering.texts import Texts
 
@@ -28,14 +29,16 @@ BLANK_LINES = re.compile(r"\n{3,}")
 EMPTY_LINES = re.compile(r"\n\s*\n")
 TEMPLATE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?\.(html|txt)")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-TENANTS_KEPT = 16
-NOTHING_OWN = TenantTemplates()
-HTML_LENGTH = 100_000  # Gmail cuts a mail off at 102 kB
+MAX_CACHED_TENANTS = 16
+MAX_HTML_LENGTH = 100_000  # Gmail cuts a mail off at 102 kB
+BUILT_IN_ONLY = TenantTemplates()
+# Errors that a tenant's texts could cause in spite of all checks.
+TEXT_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An Email, and what is wrong with the tenant's own templates: each problem one sentence for an alarm."""
+    """An Email, and the problems of the tenant's own templates: each one sentence for an alarm."""
 
     email: Email
     problems: tuple[str, ...] = ()
@@ -47,8 +50,8 @@ class Renderer:
     def __init__(self, templates_dir: Path) -> None:
         self._folder = templates_dir
         self._texts: dict[str, Texts] = {}
-        self._owned: dict[Any, tuple[TenantTemplates, Environment]] = {}
-        self._templates = Environment(
+        self._tenants: dict[Any, tuple[TenantTemplates, Environment]] = {}
+        self._engine = Environment(
             loader=self._load, undefined_behavior="strict", trim_blocks=True, lstrip_blocks=True, debug=False
         )
 
@@ -59,7 +62,7 @@ class Renderer:
         brand: Mapping[str, str],
         overrides: Mapping[str, str] | None = None,
     ) -> Email:
-        """Return the Email that says `message`, from `sender`, looking like `brand`."""
+        """Return the Email for a message."""
         return self.compose(message, sender, brand, overrides).email
 
     def compose(
@@ -69,23 +72,48 @@ class Renderer:
         brand: Mapping[str, str],
         overrides: Mapping[str, str] | None = None,
     ) -> Rendered:
-        """Render, and tell what of the tenant's own could not be used.
+        """Return the Email for a message, and the problems of the tenant's templates, where built-in ones were used.
 
-        `overrides` are the tenant's files by name, as mailroom.own explains; None takes the folder tenants/<tenant>.
+        `overrides` are the tenant's files by name (see tenant_templates.py); None reads the folder tenants/<tenant>.
         """
-        own, engine = self._own(message.tenant, overrides)
+        own, engine = self._tenant(message.tenant, overrides)
+        try:
+            return self._compose(message, sender, brand, own, engine)
+        except TEXT_ERRORS as error:
+            if own is BUILT_IN_ONLY:
+                raise
+            # Not the error's text, which could quote the mail.
+            problem = f"own texts: {type(error).__name__}; the built-in texts and templates were used"
+            email = self._compose(message, sender, brand, BUILT_IN_ONLY, self._engine).email
+            return Rendered(email, (*own.problems, problem))
+
+    @cached_property
+    def locales(self) -> tuple[str, ...]:
+        """The tags of the built-in languages."""
+        return tuple(sorted(path.stem for path in (self._folder / "locales").glob("*.toml")))
+
+    def _compose(
+        self,
+        message: Message,
+        sender: Sender,
+        brand: Mapping[str, str],
+        own: TenantTemplates,
+        engine: Environment,
+    ) -> Rendered:
         texts = self._texts_for(message, sender.default_locale, own)
         domain = sender.from_.address.rpartition("@")[2]
-        look = Brand.of(brand, message.brand, self._defaults, sender.from_.name or domain)
-        view = build_context(message, texts, look, {path: payload.read(message.data, path) for path in own.paths})
+        merged = Brand.of(brand, message.brand, self._defaults, sender.from_.name or domain)
+        payload = {path: logto_paths.read(message.data, path) for path in own.payload_paths}
+        context = build_context(message, texts, merged, payload)
         problems = [*own.problems]
-        html = self._body(message, view, "html", own, engine, problems)
-        text = self._body(message, view, "txt", own, engine, problems)
-        name = sender.from_.name or ("" if look.name == domain else clean_name(look.name))
+        html = self._body(message, context, "html", own, engine, problems)
+        text = self._body(message, context, "txt", own, engine, problems)
         email = Email(
-            from_=Mailbox(sender.from_.address, name),
+            from_=Mailbox(
+                sender.from_.address, sender.from_.name or ("" if merged.name == domain else clean_name(merged.name))
+            ),
             to=message.to,
-            subject=view["subject"],
+            subject=context["subject"],
             html=_tidy_html(html),
             text=_tidy_text(text),
             reply_to=sender.reply_to,
@@ -95,54 +123,47 @@ class Renderer:
         )
         return Rendered(email, tuple(problems))
 
-    @cached_property
-    def locales(self) -> tuple[str, ...]:
-        """The languages we have, by their tags."""
-        return tuple(sorted(path.stem for path in (self._folder / "locales").glob("*.toml")))
-
     def _body(
         self,
         message: Message,
-        view: Mapping[str, Any],
+        context: Mapping[str, Any],
         extension: str,
         own: TenantTemplates,
         engine: Environment,
         problems: list[str],
     ) -> str:
-        ours = f"emails/{base_kind(message)}.{extension}"
+        built_in = f"emails/{builtin_kind(message)}.{extension}"
         if own.templates:
-            name = own.body(message.kind, view["lang"], extension) or ours
+            name = own.body(message.kind, context["lang"], extension) or built_in
             try:
-                body = engine.render_template(name, **view)
-            except TemplateError as error:
-                problems.append(f"{error.name or name}, line {error.line}: {error.kind}; ours was sent")
+                body = template_policy.render(engine, name, context)
+                _check_body(name, body, context)
+            except RenderingError as error:
+                problems.append(f"{error}; the built-in template was used")
             else:
-                wrong = _what_is_wrong(body, view)
-                if not wrong:
-                    return body
-                problems.append(f"{name}: {wrong}; ours was sent")
-        return self._templates.render_template(ours, **view)
+                return body
+        return self._engine.render_template(built_in, **context)
 
-    def _own(self, tenant: str, overrides: Mapping[str, str] | None) -> tuple[TenantTemplates, Environment]:
+    def _tenant(self, tenant: str, overrides: Mapping[str, str] | None) -> tuple[TenantTemplates, Environment]:
         folder = self._folder / "tenants" / tenant
         has_folder = overrides is None and TENANT_NAME.fullmatch(tenant) is not None and folder.is_dir()
         if not (has_folder or overrides):
-            return NOTHING_OWN, self._templates
+            return BUILT_IN_ONLY, self._engine
         key = frozenset(overrides.items()) if overrides else tenant
-        if key not in self._owned:
+        if key not in self._tenants:
             own = TenantTemplates.of(overrides) if overrides else TenantTemplates.read(folder)
             engine = template_policy.environment(lambda name: own.templates.get(name) or self._load(name))
-            if len(self._owned) >= TENANTS_KEPT:
-                del self._owned[next(iter(self._owned))]
-            self._owned[key] = own, engine
-        return self._owned[key]
+            if len(self._tenants) >= MAX_CACHED_TENANTS:
+                del self._tenants[next(iter(self._tenants))]
+            self._tenants[key] = own, engine
+        return self._tenants[key]
 
     def _texts_for(self, message: Message, default: str, own: TenantTemplates) -> Texts:
         locale = negotiate(message.locales, {*self.locales, *own.locales(message.kind)}, default)
-        source = locale if locale in self.locales else negotiate((default,), self.locales)
-        if source not in self._texts:
-            self._texts[source] = Texts.read(self._folder / "locales" / f"{source}.toml")
-        return own.over(Texts(locale, self._texts[source].tables))
+        built_in = locale if locale in self.locales else negotiate((default,), self.locales)
+        if built_in not in self._texts:
+            self._texts[built_in] = Texts.read(self._folder / "locales" / f"{built_in}.toml")
+        return own.merge_into(Texts(locale, self._texts[built_in].tables))
 
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
@@ -153,16 +174,16 @@ class Renderer:
         return path.read_text("utf-8") if TEMPLATE_NAME.fullmatch(name) and path.is_file() else None
 
 
-def _what_is_wrong(body: str, view: Mapping[str, Any]) -> str:
-    """Tell why what a tenant's template made cannot be sent: nobody can use a code mail without its code."""
-    if len(body) > HTML_LENGTH:
-        return f"makes a mail longer than {HTML_LENGTH} characters"
-    shown = unescape(body).replace(view["preheader"], "", 1)  # which nobody sees once the mail is open
-    if view["code"]:
-        return "" if view["code"]["text"] in shown else "does not show the code"
-    if view["button"]:
-        return "" if view["button"]["url"] in shown else "does not show the link"
-    return ""
+def _check_body(name: str, body: str, context: Mapping[str, Any]) -> None:
+    """Raise RenderingError for a body of no use: too long to be shown, or without its code or link."""
+    if len(body) > MAX_HTML_LENGTH:
+        raise RenderingError(f"{name}: makes a mail longer than {MAX_HTML_LENGTH} characters")
+    visible = unescape(body).replace(context["preheader"], "", 1)  # mail clients hide the preheader in an open mail
+    code, button = context["code"], context["button"]
+    if code and code["text"] not in visible:
+        raise RenderingError(f"{name}: does not show the code")
+    if button and not code and button["url"] not in visible:
+        raise RenderingError(f"{name}: does not show the link")
 
 
 def _tidy_html(html: str) -> str:
@@ -175,10 +196,10 @@ def _tidy_text(text: str) -> str:
 
 
 def _headers(message: Message) -> dict[str, str]:
-    """A machine wrote this (RFC 3834), no holiday notice is wanted back, and no two codes belong into one thread.
+    """Return the headers of automatic mail (RFC 3834): no out-of-office replies, and one thread per code.
 
-    Gmail threads mails of one subject unless this id differs. There is no List-Unsubscribe: one does not subscribe to
-    one's own password reset. https://support.google.com/a/answer/81126 asks for it on subscribed mail only (2026-11).
+    Gmail groups mails of one subject unless X-Entity-Ref-ID differs. There is no List-Unsubscribe: nobody subscribes to
+    a password reset. https://support.google.com/a/answer/81126 requires it of subscribed mail only (2026-11).
     """
     return {
         "Auto-Submitted": "auto-generated",

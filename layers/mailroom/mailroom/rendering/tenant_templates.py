@@ -1,4 +1,4 @@
-"""A tenant's own templates and texts: a folder like ours that holds only what differs.
+"""A tenant's own templates and texts: a folder like the built-in one that holds only what differs.
 
     layout.html, layout.txt           the frame
     parts/<part>.html, .txt           a piece that several mails share
@@ -7,13 +7,13 @@
     texts.toml                        sentences, in every language
     locales/<tag>.toml                and in one
 
-Beside what our templates use, they know `payload["a.b"]` (in a text: `{payload.a.b}`): what the source sent, as
-Logto's templates name it.
+Beside the values of the built-in templates, they can use `payload["a.b"]` (in a text: `{payload.a.b}`): the data that
+the source sent, under the names of Logto's templates.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,41 +25,45 @@ __all__ = ["TenantTemplates"]
 
 TEMPLATE = re.compile(r"(layout|parts/[a-z-]+|emails/(?P<kind>[a-z0-9-]+)(\.(?P<tag>[A-Za-z0-9-]+))?)\.(html|txt)")
 TEXTS = re.compile(r"texts\.toml|locales/(?P<tag>[A-Za-z0-9-]+)\.toml")
-PAYLOAD = re.compile(r"""payload\s*\[\s*["']([\w.]+)["']\s*\]|\{payload\.([\w.]+)\}""")
+PATH_IN_TEMPLATE = re.compile(r"""payload\s*\[\s*["']([\w.]+)["']\s*\]""")
+PATH_IN_TEXT = re.compile(r"payload\.([\w.]+)")
 NAMES = frozenset({"app", "brand", "organization", "inviter"})
-SIZE = 512 * 1024
+MAX_LENGTH = 512 * 1024  # of all files together, in characters
 
 Tables = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class TenantTemplates:
-    """What of a tenant's files can be used, and what is wrong with the rest."""
+    """The usable files of a tenant, and the problems of the others."""
 
     templates: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, Tables] = field(default_factory=dict)  # by language; "" is every language
-    paths: frozenset[str] = frozenset()
+    payload_paths: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, files: Mapping[str, str]) -> "TenantTemplates":
-        """Sort files by what they are; one that cannot be used is left out and reported."""
-        if sum(map(len, files.values())) > SIZE:
-            return cls(problems=(f"own templates: together longer than {SIZE} characters",))
+        """Parse files by their names; leave out an unusable one and report it."""
+        if sum(map(len, files.values())) > MAX_LENGTH:
+            return cls(problems=(f"own templates: together longer than {MAX_LENGTH} characters",))
         templates, texts, problems, paths = {}, {}, [], set[str]()
         for name, content in sorted(files.items()):
             try:
                 if TEMPLATE.fullmatch(name):
-                    template_policy.check(content, may_include=not name.startswith("parts/"))
+                    template_policy.check(content, is_part=name.startswith("parts/"))
                     templates[name] = content
-                elif found := TEXTS.fullmatch(name):
-                    texts[found["tag"] or ""] = _tables(content)
+                    paths |= set(PATH_IN_TEMPLATE.findall(content))
+                elif match := TEXTS.fullmatch(name):
+                    tables = _tables(content)
+                    texts[match["tag"] or ""] = tables
+                    paths |= set(_payload_paths(tables))
                 else:
-                    raise ValueError("not a name that is looked for")
+                    raise ValueError("not the name of a template or text file")
+            except RecursionError:
+                problems.append(f"{name}: nested too deeply")
             except ValueError as error:
                 problems.append(f"{name}: {error}")
-                continue
-            paths |= {one or other for one, other in PAYLOAD.findall(content)}
         return cls(templates, texts, frozenset(paths), tuple(problems))
 
     @classmethod
@@ -68,18 +72,18 @@ class TenantTemplates:
         return cls.of({path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in paths})
 
     def locales(self, kind: str) -> set[str]:
-        """Return the languages in which the tenant says something of its own about a kind."""
+        """Return the languages in which the tenant has a body or texts for a kind."""
         bodies = (TEMPLATE.fullmatch(name) for name in self.templates)
-        tags = {found["tag"] for found in bodies if found and found["kind"] == kind and found["tag"]}
+        tags = {match["tag"] for match in bodies if match and match["kind"] == kind and match["tag"]}
         return tags | {tag for tag, tables in self.texts.items() if tag and kind in tables}
 
     def body(self, kind: str, locale: str, extension: str) -> str | None:
-        """Return the name of the tenant's own body of a kind, the one in this language first."""
+        """Return the name of the tenant's body of a kind: in this language, else in every language."""
         names = (f"emails/{kind}.{tag}.{extension}" for tag in (locale, locale.partition("-")[0]))
         return next((name for name in (*names, f"emails/{kind}.{extension}") if name in self.templates), None)
 
-    def over(self, texts: Texts) -> Texts:
-        """Lay the tenant's sentences over ours."""
+    def merge_into(self, texts: Texts) -> Texts:
+        """Return built-in texts with the tenant's sentences in place of those that they replace."""
         merged = dict(texts.tables)
         for tables in (self.texts.get("", {}), self.texts.get(texts.locale, {})):
             merged |= {kind: {**merged.get(kind, {}), **table} for kind, table in tables.items()}
@@ -92,12 +96,26 @@ def _tables(content: str) -> Tables:
         if not isinstance(table, dict):
             raise ValueError(f"`{kind}` stands outside of a [table]")
         for key, value in table.items():
-            counts = key.startswith("valid_")  # how long something is valid: one sentence for each plural form
-            forms = list(value.values()) if isinstance(value, dict) else [value]
-            if not forms or counts != isinstance(value, dict) or not all(isinstance(form, str) for form in forms):
-                raise ValueError(f"[{kind}] {key} is not {'a table of plural forms' if counts else 'a text'}")
-            known = {"n"} if counts else NAMES
+            is_duration = key.startswith("valid_")  # one sentence for each plural form
+            forms = _forms(value)
+            if not forms or is_duration != isinstance(value, dict) or not all(isinstance(form, str) for form in forms):
+                raise ValueError(f"[{kind}] {key} is not {'a table of plural forms' if is_duration else 'a text'}")
+            if (kind, key) == ("about", "digits") and len(value) != 10:
+                raise ValueError("[about] digits are not the ten digits from 0 to 9")
+            names = {"n"} if is_duration else NAMES
             for name in PLACEHOLDER.findall("".join(forms)):
-                if name not in known and (counts or not name.startswith("payload.")):
+                if name not in names and (is_duration or not PATH_IN_TEXT.fullmatch(name)):
                     raise ValueError(f"[{kind}] {key} has an unknown placeholder {{{name}}}")
     return tables
+
+
+def _payload_paths(tables: Tables) -> Iterator[str]:
+    for table in tables.values():
+        for value in table.values():
+            for name in PLACEHOLDER.findall("".join(_forms(value))):
+                if match := PATH_IN_TEXT.fullmatch(name):
+                    yield match[1]
+
+
+def _forms(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else [value]

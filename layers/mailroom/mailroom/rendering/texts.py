@@ -1,4 +1,4 @@
-"""Sentences in one language, as translators wrote them in locales/<tag>.toml."""
+"""The sentences of one language, from a translator's locales/<tag>.toml."""
 
 import re
 import tomllib
@@ -15,8 +15,8 @@ PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 
 
 def fill(sentence: str, values: Mapping[str, str]) -> str:
-    """Put values into the {placeholders} of a sentence; what a value holds is not read again."""
-    return PLACEHOLDER.sub(lambda found: values[found[1]], sentence)
+    """Replace the {placeholders} of a sentence, those without a value by nothing; braces in values stay as they are."""
+    return PLACEHOLDER.sub(lambda match: values.get(match[1], ""), sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,21 @@ class Texts:
     def direction(self) -> str:
         return "rtl" if self.tables["about"].get("direction") == "rtl" else "ltr"
 
-    def own(self, kind: str, key: str) -> str:
-        """Return the sentence a kind has for itself, or ''."""
+    def of_kind(self, kind: str, key: str) -> str:
+        """Return a sentence from the kind's own table, or ''."""
         return str(self.tables.get(kind, {}).get(key, ""))
 
-    def find(self, kind: str, key: str) -> str:
-        """Return the kind's own sentence, else the one all mails share."""
-        return self.own(kind, key) or str(self.tables["common"][key])
+    def sentence(self, kind: str, key: str) -> str:
+        """Return a sentence from the kind's own table, else from the one that all kinds share."""
+        return self.of_kind(kind, key) or str(self.tables["common"][key])
 
-    def count(self, key: str, n: int) -> str:
-        """Return the sentence of `common` that counts, in the form this number takes."""
+    def duration(self, key: str, n: int) -> str:
+        """Return the sentence of `common` for a number of minutes, hours or days, in the plural form of the number."""
         forms = self.tables["common"][key]
         sentence = str(forms.get(plurals.category(self.locale, n)) or list(forms.values())[-1])
         return fill(sentence, {"n": self.number(n)})
 
     def number(self, n: int) -> str:
-        """Write a number in the language's own digits, if it has some."""
-        digits = self.tables["about"].get("digits")
-        return "".join(digits[int(digit)] for digit in str(n)) if digits else str(n)
+        """Write a number in the language's digits, by default Western ones."""
+        digits = self.tables["about"].get("digits", "")
+        return "".join(digits[int(digit)] for digit in str(n)) if len(digits) == 10 else str(n)

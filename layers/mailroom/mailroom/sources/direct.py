@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from mailroom import untrusted
 from mailroom.errors import InvalidRequest
-from mailroom.model.kinds import KINDS, NOTICE_LIFETIME, Lane, lane_of
+from mailroom.model.kinds import KINDS, NOTICE_LIFETIME_SECONDS, Lane, lane_of
 from mailroom.model.message import Message, content_identity
 from mailroom.request import MAX_BODY_BYTES, parse_json
 from mailroom.sources.field_types import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
@@ -100,7 +100,7 @@ class SendRequest(BaseModel):
 
     def to_message(self, message_id: str, created_at: float, code_lifetime: float) -> Message:
         data = self.template_data
-        lifetime = code_lifetime if lane_of(self.kind, data) is Lane.CODES else NOTICE_LIFETIME
+        lifetime = code_lifetime if lane_of(self.kind, data) is Lane.CODES else NOTICE_LIFETIME_SECONDS
         return Message(
             id=message_id,
             tenant=self.tenant_name,

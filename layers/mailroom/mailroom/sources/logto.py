@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mailroom import untrusted
 from mailroom.errors import RequestError
-from mailroom.model.kinds import NAME, NOTICE_LIFETIME, Lane, lane_of
+from mailroom.model.kinds import NAME, NOTICE_LIFETIME_SECONDS, Lane, lane_of
 from mailroom.model.mailbox import is_address
 from mailroom.model.message import Message, content_identity, new_id
 from mailroom.model.parameter_names import DEFAULT_TENANT, webhook_secret
@@ -81,7 +81,7 @@ def parse(request: Request, tenant: str, code_lifetime: float) -> Message:
         raise RequestError(422, "The recipient is not a single valid email address.")
     kind = TYPES.get(body.type, "generic-code")
     is_test = kind == "generic-code" and data.get("code") == CONSOLE_TEST_CODE
-    lifetime = code_lifetime if lane_of(kind, data) is Lane.CODES else NOTICE_LIFETIME
+    lifetime = code_lifetime if lane_of(kind, data) is Lane.CODES else NOTICE_LIFETIME_SECONDS
     return Message(
         id=new_id(),
         tenant=tenant,

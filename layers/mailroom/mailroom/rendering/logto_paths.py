@@ -1,7 +1,7 @@
-"""What Logto's own templates mean by `{{a.b}}`, read from a message's data.
+"""The values that Logto's own templates write as `{{a.b}}`, read from a message's data.
 
-Paths reach into objects and lists; what is not there is nothing; objects and lists look as JavaScript prints them.
-Only what was sent can be read: no prototypes, no methods (connector-kit 5.1.1, observed 2026-08).
+A path reaches into objects and lists; a missing value is empty; objects and lists print as in JavaScript.
+Only the data itself can be read: no prototypes, no methods (connector-kit 5.1.1, observed 2026-08).
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from mailroom.model.mailbox import is_address
 
 __all__ = ["read"]
 
-ADDRESSES = ("link", "url", "uri", "avatar", "favicon", "website")
+LINK_SUFFIXES = ("link", "url", "uri", "avatar", "favicon", "website")
 
 
 def read(data: Mapping[str, Any], path: str) -> str:
-    """Return what stands at a path, cleaned for a mail: web addresses where one is due, harmless words elsewhere."""
+    """Return the value at a path, cleaned for a mail: a web address where its name means one, else text."""
     value: Any = data
     for step in path.split("."):
         if isinstance(value, Mapping):
@@ -26,16 +26,16 @@ def read(data: Mapping[str, Any], path: str) -> str:
         else:
             return ""
     leaf, text = path.rpartition(".")[2].lower(), _as_javascript(value)
-    if leaf.endswith(ADDRESSES):
+    if leaf.endswith(LINK_SUFFIXES):
         return untrusted.link(text)
     if leaf == "code":
         return untrusted.code(text)
     if leaf.endswith("email") and is_address(text):
         return text
-    return untrusted.name(text, _name_length(path))
+    return untrusted.name(text, _max_length(path))
 
 
-def _name_length(path: str) -> int:
+def _max_length(path: str) -> int:
     if path.startswith("inviter"):
         return untrusted.INVITER_LENGTH
     return untrusted.NAME_LENGTH if path.startswith("organization") else untrusted.LINE_LENGTH
