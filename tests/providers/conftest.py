@@ -1,4 +1,4 @@
-"""The mail that every adapter is given."""
+"""The mail that every adapter sends."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A provider is added with one file on each side and its name in one line."""
+"""Adding a provider takes one file on each side and its name in one line."""
 
 import os
 import shutil

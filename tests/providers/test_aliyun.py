@@ -1,4 +1,4 @@
-"""Aliyun: the signature against others' vectors, the form against its own SDK, the answers against its error list."""
+"""Aliyun: signatures against published vectors, the form against its SDK, answers against its error list."""
 
 import hashlib
 import json
@@ -31,14 +31,14 @@ def provider(sandbox: Sandbox) -> Iterator[Aliyun]:
 
 
 def lower(headers: Mapping[str, str] | list[list[str]]) -> dict[str, str]:
-    """Join headers as the signature has them: names in lower case, several values of one name with commas."""
+    """Return headers as they are signed: names in lower case, several values of a name joined with commas."""
     joined: dict[str, str] = {}
     for name, value in headers.items() if isinstance(headers, Mapping) else headers:
         joined[name.lower()] = f"{joined[name.lower()]},{value}" if name.lower() in joined else value
     return joined
 
 
-def test_a_signature_is_the_one_of_every_vector(contracts: Path) -> None:
+def test_the_signature_equals_that_of_every_vector(contracts: Path) -> None:
     vectors = json.loads((contracts / "aliyun" / "acs3-vectors.json").read_text())
     checked = [vector for vector in vectors if "signature" in vector]
 
@@ -51,7 +51,7 @@ def test_a_signature_is_the_one_of_every_vector(contracts: Path) -> None:
         assert made.endswith(f",Signature={vector['signature']}")
 
 
-def test_what_its_own_sdk_has_signed_we_would_sign_alike(contracts: Path) -> None:
+def test_the_signature_equals_that_of_aliyuns_sdk(contracts: Path) -> None:
     capture = json.loads((contracts / "sdk-captures" / "aliyun.json").read_text())["request"]
     headers = lower(capture["headers"])
     theirs = headers["authorization"]
@@ -82,7 +82,7 @@ def form_of(request: httpx.Request) -> dict[str, str]:
     return dict(parse_qsl(request.content.decode(), strict_parsing=True))
 
 
-def test_aliyun_hears_from_us_what_its_own_sdk_says(contracts: Path) -> None:
+def test_the_aliyun_request_equals_that_of_its_sdk(contracts: Path) -> None:
     capture = json.loads((contracts / "sdk-captures" / "aliyun.json").read_text())["request"]
     welcome = Email(
         from_=Mailbox("no-reply@example.com", "Acme"),
@@ -97,9 +97,9 @@ def test_aliyun_hears_from_us_what_its_own_sdk_says(contracts: Path) -> None:
     request = recorded(welcome, tag_name="welcome")
 
     ours, theirs = form_of(request), dict(parse_qsl(capture["body"]))
-    assert ours.pop("ClickTrace") == "0", "what Mailroom says beyond the SDK's example"
+    assert ours.pop("ClickTrace") == "0", "not in the SDK's example"
     for form in (ours, theirs):
-        form["ReplyToAddress"] = form["ReplyToAddress"].lower()  # Python's word for it slipped into the SDK's
+        form["ReplyToAddress"] = form["ReplyToAddress"].lower()  # the SDK sends Python's spelling
         form["Headers"] = json.loads(form["Headers"])
     assert ours == theirs
     assert (request.method, request.url.path) == (capture["method"], capture["path"])
@@ -107,15 +107,13 @@ def test_aliyun_hears_from_us_what_its_own_sdk_says(contracts: Path) -> None:
         assert request.headers[name] == capture["headers"][name]
 
 
-def test_two_requests_never_bear_one_nonce(email: Email) -> None:
+def test_each_request_has_a_new_nonce(email: Email) -> None:
     nonces = {recorded(email).headers["x-acs-signature-nonce"] for _ in range(50)}
 
     assert len(nonces) == 50
 
 
-def test_a_mail_with_everything_that_aliyun_can_carry_reaches_the_inbox(
-    sandbox: Sandbox, provider: Aliyun, email: Email
-) -> None:
+def test_a_mail_with_every_field_of_aliyun_reaches_the_inbox(sandbox: Sandbox, provider: Aliyun, email: Email) -> None:
     written = replace(
         email,
         from_=Mailbox("no-reply@example.com", "中文有限公司 & Co"),
@@ -141,14 +139,14 @@ def test_a_mail_with_everything_that_aliyun_can_carry_reaches_the_inbox(
 @pytest.mark.parametrize(
     ("name", "alias"), [("", ""), ("Fifteen letters", "Fifteen letters"), ("More than fifteen", "More than fift…")]
 )
-def test_a_name_too_long_for_aliyun_is_cut_where_a_reader_sees_it(email: Email, name: str, alias: str) -> None:
+def test_a_name_too_long_for_aliyun_ends_with_an_ellipsis(email: Email, name: str, alias: str) -> None:
     request = recorded(replace(email, from_=Mailbox("no-reply@example.com", name)))
 
     assert form_of(request).get("FromAlias", "") == alias
 
 
 @pytest.mark.parametrize("to", ["jürgen@example.org", "a@example.org,b@example.org"])
-def test_a_reader_that_aliyun_cannot_write_to_is_rejected_before_anything_is_sent(
+def test_a_recipient_that_aliyun_cannot_address_is_refused_without_a_request(
     sandbox: Sandbox, provider: Aliyun, email: Email, to: str
 ) -> None:
     with pytest.raises(PermanentFailure):
@@ -157,7 +155,7 @@ def test_a_reader_that_aliyun_cannot_write_to_is_rejected_before_anything_is_sen
     assert sandbox.requests["aliyun"] == 0
 
 
-def test_a_wrong_secret_and_an_unknown_sender_call_an_operator(
+def test_a_wrong_secret_and_an_unknown_sender_are_configuration_errors(
     sandbox: Sandbox, provider: Aliyun, email: Email
 ) -> None:
     settings = sandbox.settings("aliyun")
@@ -201,7 +199,7 @@ def test_a_wrong_secret_and_an_unknown_sender_call_an_operator(
         (503, "ServiceUnavailable", UnknownOutcome, "http_503", {}),
     ],
 )
-def test_an_answer_is_read_by_its_code(
+def test_an_answer_is_the_error_of_its_code(
     email: Email, status: int, code: str, outcome: type[DeliveryError], word: str, headers: dict[str, str]
 ) -> None:
     body = {"Code": code, "Message": f"about {email.to}", "RequestId": "1", "HostId": "dm.aliyuncs.com"}
@@ -216,7 +214,7 @@ def test_an_answer_is_read_by_its_code(
 
 
 @pytest.mark.parametrize("body", [{}, {"EnvId": ""}, {"EnvId": 600}, ["EnvId"], "It works!"])
-def test_a_success_without_an_id_is_ambiguous(email: Email, body: Any) -> None:
+def test_a_success_without_an_id_is_an_unknown_outcome(email: Email, body: Any) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
 
     with pytest.raises(UnknownOutcome):
@@ -235,25 +233,25 @@ def test_a_success_without_an_id_is_ambiguous(email: Email, body: Any) -> None:
         ({"region": "eu-central-1"}, "dm.eu-central-1.aliyuncs.com"),
     ],
 )
-def test_each_region_has_its_own_door(region: dict[str, str], host: str, email: Email) -> None:
-    heard: list[httpx.Request] = []
+def test_each_region_has_its_own_endpoint(region: dict[str, str], host: str, email: Email) -> None:
+    requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        heard.append(request)
+        requests.append(request)
         return httpx.Response(200, json={"EnvId": "1"})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mailroom.providers._client.shared", lambda endpoint: httpx.MockTransport(answer))
         load("aliyun", {"access_key_id": "id", "access_key_secret": "secret", **region}).send(email, "key-1")
 
-    assert str(heard[0].url) == f"https://{host}/"
-    assert heard[0].headers["host"] == host
+    assert str(requests[0].url) == f"https://{host}/"
+    assert requests[0].headers["host"] == host
 
 
 @pytest.mark.parametrize(
-    "given",
+    "settings",
     [{"region": "Hangzhou!"}, {"access_key_id": ""}, {"access_key_secret": "a b"}, {"endpoint": "http://dm.example"}],
 )
-def test_a_setting_that_cannot_be_is_named(given: dict[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match=f"providers/aliyun/{next(iter(given))}"):
-        load("aliyun", {"access_key_id": "id", "access_key_secret": "secret", **given})
+def test_a_malformed_setting_is_named(settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match=f"providers/aliyun/{next(iter(settings))}"):
+        load("aliyun", {"access_key_id": "id", "access_key_secret": "secret", **settings})

@@ -1,4 +1,4 @@
-"""What each provider's answers amount to, a row for each that is documented or was seen."""
+"""The error of each provider's answers: a row for each documented or observed one."""
 
 import json
 import time
@@ -35,7 +35,7 @@ MAKE: dict[str, Callable[[httpx.BaseTransport], Provider]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """An answer, and what it has to amount to."""
+    """An answer, and the error that it means."""
 
     provider: str
     status: int
@@ -46,14 +46,14 @@ class Row:
     headers: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        said = self.body if isinstance(self.body, str) else " ".join(str(value) for value in self.body.values())
-        return f"{self.provider} {self.status} {said[:40]}"
+        text = self.body if isinstance(self.body, str) else " ".join(str(value) for value in self.body.values())
+        return f"{self.provider} {self.status} {text[:40]}"
 
 
 def resend(status: int, name: str, message: str, *outcome: Any, headers: dict[str, str] | None = None) -> Row:
     error, code, *wait = outcome
-    said = {"statusCode": status, "name": name, "message": message}
-    return Row("resend", status, said, error, code, wait[0] if wait else None, headers or {})
+    body = {"statusCode": status, "name": name, "message": message}
+    return Row("resend", status, body, error, code, wait[0] if wait else None, headers or {})
 
 
 def sendgrid(status: int, field: str | None, message: str, *outcome: Any) -> Row:
@@ -104,8 +104,8 @@ ROWS = [
     resend(409, "concurrent_idempotent_requests", "In progress", TemporaryFailure, "busy", 1.0),
     resend(409, "resource_locked", "Locked", TemporaryFailure, "busy", 1.0),
     resend(404, "not_found", "No such path", ConfigurationError, "not_found"),
-    resend(418, "a_name_of_tomorrow", "Unheard of", TemporaryFailure, "http_418"),
-    resend(422, "a_name_of_tomorrow", "Unheard of", PermanentFailure, "invalid"),
+    resend(418, "a_name_of_tomorrow", "Unknown", TemporaryFailure, "http_418"),
+    resend(422, "a_name_of_tomorrow", "Unknown", PermanentFailure, "invalid"),
     resend(500, "application_error", "Oops", UnknownOutcome, "http_500"),
     resend(503, "service_unavailable", "Oops", UnknownOutcome, "http_503", 30.0, headers={"retry-after": "30"}),
     sendgrid(401, None, "The provided authorization grant is invalid", ConfigurationError, "bad_key"),
@@ -216,7 +216,7 @@ def answered(name: str, status: int, content: bytes, headers: dict[str, str], em
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_an_answer_means_what_its_provider_means(row: Row, email: Email) -> None:
+def test_an_answer_is_the_error_that_its_provider_means(row: Row, email: Email) -> None:
     content = row.body if isinstance(row.body, str) else json.dumps(row.body)
 
     with pytest.raises(DeliveryError) as failure:
@@ -227,14 +227,14 @@ def test_an_answer_means_what_its_provider_means(row: Row, email: Email) -> None
 
 
 @pytest.mark.parametrize("name", MAKE)
-def test_an_error_repeats_nothing_private_that_a_provider_quotes(name: str, email: Email) -> None:
+def test_an_error_repeats_nothing_private_of_an_answer(name: str, email: Email) -> None:
     quoted = (
         "no ada@example.org, key re_secret, SG.secret or key-secret, see https://example.com/?code=000000 or 000000"
     )
-    said = {"name": "x", "message": quoted, "Message": quoted, "ErrorCode": 1, "errors": [{"message": quoted}]}
+    body = {"name": "x", "message": quoted, "Message": quoted, "ErrorCode": 1, "errors": [{"message": quoted}]}
 
     with pytest.raises(DeliveryError) as failure:
-        answered(name, 422, json.dumps(said).encode(), {}, email)
+        answered(name, 422, json.dumps(body).encode(), {}, email)
 
     for private in ("ada@", "re_secret", "SG.secret", "key-secret", "https:", "000000"):
         assert private not in str(failure.value)
@@ -261,16 +261,14 @@ JSONS = st.recursive(
     content=st.binary(max_size=60) | JSONS.map(lambda value: json.dumps(value).encode()),
     wait=st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30),
 )
-def test_whatever_comes_back_is_a_receipt_or_a_send_error(
-    name: str, status: int, content: bytes, wait: str | None
-) -> None:
+def test_any_answer_is_a_receipt_or_a_delivery_error(name: str, status: int, content: bytes, wait: str | None) -> None:
     headers = {} if wait is None else {"retry-after": wait, "ratelimit-remaining": "0", "ratelimit-reset": wait}
     try:
-        wait_told = answered(name, status, content, headers, ANY_MAIL).wait
+        seconds = answered(name, status, content, headers, ANY_MAIL).wait
     except DeliveryError as error:
-        wait_told = error.retry_after or 0.0
+        seconds = error.retry_after or 0.0
 
-    assert wait_told >= 0.0
+    assert seconds >= 0.0
 
 
 @pytest.mark.usefixtures("clock")
@@ -284,19 +282,19 @@ def test_whatever_comes_back_is_a_receipt_or_a_send_error(
         ("http", {"Retry-After": "3"}, 3.0),
     ],
 )
-def test_a_receipt_says_how_long_to_hold_back(name: str, headers: dict[str, str], wait: float, email: Email) -> None:
+def test_a_receipt_has_the_time_to_wait(name: str, headers: dict[str, str], wait: float, email: Email) -> None:
     receipt = answered(name, 202, b'{"id": "1"}', {**headers, "X-Message-Id": "1"}, email)
 
     assert receipt == Receipt("1", wait)
 
 
-def test_resend_saying_same_key_other_body_has_the_mail_already(email: Email) -> None:
-    said = {"statusCode": 409, "name": "invalid_idempotent_request", "message": "Used with a different payload."}
+def test_a_409_for_another_body_means_that_resend_has_the_mail(email: Email) -> None:
+    body = {"statusCode": 409, "name": "invalid_idempotent_request", "message": "Used with a different payload."}
 
-    assert answered("resend", 409, json.dumps(said).encode(), {}, email) == Receipt("", repeated=True)
+    assert answered("resend", 409, json.dumps(body).encode(), {}, email) == Receipt("", repeated=True)
 
 
-def test_resend_repeats_the_receipts_of_a_batch_it_already_has(email: Email) -> None:
+def test_a_409_for_a_batch_means_that_resend_has_all_its_mails(email: Email) -> None:
     body = {"statusCode": 409, "name": "invalid_idempotent_request", "message": "Used with a different payload."}
     provider = Resend("re_secret", httpx.MockTransport(lambda _: httpx.Response(409, json=body)))
 
@@ -327,7 +325,7 @@ def test_the_id_of_a_receipt_is_printable_and_fits_an_index(name: str, id_: str,
     assert len(receipt.id.encode()) <= 2048
 
 
-def test_postmark_delaying_a_mail_has_it(email: Email) -> None:
-    said = {"MessageID": "1", "Message": "Message accepted, but delivery may be delayed."}
+def test_a_mail_that_postmark_delays_is_sent(email: Email) -> None:
+    body = {"MessageID": "1", "Message": "Message accepted, but delivery may be delayed."}
 
-    assert answered("postmark", 200, json.dumps(said).encode(), {}, email) == Receipt("1")
+    assert answered("postmark", 200, json.dumps(body).encode(), {}, email) == Receipt("1")

@@ -1,4 +1,4 @@
-"""One table of faults for every adapter, over real sockets: what each amounts to, and how many mails it makes."""
+"""The same faults for every adapter, over real sockets: the outcome of each, and the number of mails."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -16,22 +16,22 @@ from mailroom.providers.smtp import Smtp
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.inbox import Inbox
 from mailroom_ops.sandbox.server import Sandbox
-from mailroom_ops.sandbox.ses import Ses as Desk
+from mailroom_ops.sandbox.ses import Ses as SesStub
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 from mailroom_ops.tls import ssl_context
 from tests.cloud import moto_url
 
-IMPATIENT = 0.3  # seconds, for an answer that never comes
+SHORT_TIMEOUT_SECONDS = 0.3  # for an answer that never comes
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one fault amounts to."""
+    """The outcome of a fault."""
 
     fault: str
     outcome: type[DeliveryError]
-    taken: bool = False  # the reader gets this mail all the same
-    waits: bool = False  # it says, or we know, for how long
+    taken: bool = False  # the recipient gets the mail nevertheless
+    waits: bool = False  # the error has a time to wait
 
 
 ROWS = (
@@ -55,26 +55,26 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Rig:
-    """An adapter, and the server it talks to."""
+    """An adapter and its server."""
 
     provider: Provider
     inbox: Inbox
     requests: Callable[[], int]
-    provoke: Callable[[str], None]
-    calm: Callable[[], None]  # undo what `provoke` did to the adapter's patience
-    leave: Callable[[], None]  # close the server's door
+    inject: Callable[[str], None]
+    restore: Callable[[], None]  # restores the adapter's timeout after `inject`
+    close_port: Callable[[], None]  # closes the server's port
 
 
-def say(status: int, body: object = "", **headers: str) -> Fault:
+def reply(status: int, body: object = "", **headers: str) -> Fault:
     return Fault(Kind.REPLY, status, body=body if isinstance(body, str) else json.dumps(body), headers=headers)
 
 
 OVER_HTTP: Mapping[str, Fault] = {
-    "a redirect": say(302, location="https://example.com/"),
+    "a redirect": reply(302, location="https://example.com/"),
     "too large": Fault(Kind.STATUS, 413),
     "too fast": Fault(Kind.RATE_LIMIT, seconds=3),
     "an error of its own": Fault(Kind.STATUS, 500),
-    "an error in front of it": say(502, "<html>Bad Gateway</html>"),
+    "an error in front of it": reply(502, "<html>Bad Gateway</html>"),
     "cut before the body": Fault(Kind.RESET_BEFORE_BODY),
     "cut after the mail was taken": Fault(Kind.RESET_AFTER_ACCEPT),
     "no answer": Fault(Kind.HANG),
@@ -84,70 +84,70 @@ OVER_HTTP: Mapping[str, Fault] = {
 }
 IN_THEIR_WORDS: Mapping[str, Mapping[str, Fault]] = {
     "resend": {
-        "a bad key": say(403, {"statusCode": 403, "name": "invalid_api_key", "message": "API key is invalid"}),
-        "an unverified sender": say(
+        "a bad key": reply(403, {"statusCode": 403, "name": "invalid_api_key", "message": "API key is invalid"}),
+        "an unverified sender": reply(
             403, {"name": "validation_error", "message": "The example.com domain is not verified. Please, add it."}
         ),
-        "an invalid recipient": say(422, {"name": "validation_error", "message": "Invalid `to` field."}),
-        "a used-up quota": say(429, {"name": "daily_quota_exceeded", "message": "Your daily quota is reached."}),
+        "an invalid recipient": reply(422, {"name": "validation_error", "message": "Invalid `to` field."}),
+        "a used-up quota": reply(429, {"name": "daily_quota_exceeded", "message": "Your daily quota is reached."}),
     },
     "sendgrid": {
         "a bad key": Fault(Kind.STATUS, 401),
-        "an unverified sender": say(
+        "an unverified sender": reply(
             403,
             {"errors": [{"field": "from", "message": "The from address does not match a verified Sender Identity."}]},
         ),
-        "an invalid recipient": say(
+        "an invalid recipient": reply(
             400,
             {"errors": [{"field": "personalizations.0.to.0.email", "message": "Does not contain a valid address."}]},
         ),
-        "a used-up quota": say(401, {"errors": [{"field": None, "message": "Maximum credits exceeded"}]}),
+        "a used-up quota": reply(401, {"errors": [{"field": None, "message": "Maximum credits exceeded"}]}),
     },
     "mailgun": {
         "a bad key": Fault(Kind.STATUS, 401),
-        "an unverified sender": say(
+        "an unverified sender": reply(
             400, {"message": "Domain example.com is not allowed to send: The domain is unverified and requires DNS."}
         ),
-        "an invalid recipient": say(
+        "an invalid recipient": reply(
             400, {"message": "'to' parameter is not a valid address. please check documentation"}
         ),
         "a used-up quota": Fault(Kind.RATE_LIMIT, seconds=7200),
     },
     "postmark": {
         "a bad key": Fault(Kind.STATUS, 401),
-        "an unverified sender": say(422, {"ErrorCode": 400, "Message": "The sender signature was not found."}),
-        "an invalid recipient": say(422, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'ada'."}),
-        "a used-up quota": say(422, {"ErrorCode": 405, "Message": "You have no credits left."}),
+        "an unverified sender": reply(422, {"ErrorCode": 400, "Message": "The sender signature was not found."}),
+        "an invalid recipient": reply(422, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'ada'."}),
+        "a used-up quota": reply(422, {"ErrorCode": 405, "Message": "You have no credits left."}),
     },
     "aliyun": {
-        "a bad key": say(404, {"Code": "InvalidAccessKeyId.NotFound", "Message": "Specified access key is not found."}),
-        "an unverified sender": say(404, {"Code": "InvalidMailAddress.NotFound", "Message": "It does not exist."}),
-        "an invalid recipient": say(400, {"Code": "InvalidToAddress", "Message": "It is wrongly formed."}),
+        "a bad key": reply(404, {"Code": "InvalidAccessKeyId.NotFound", "Message": "The access key is not found."}),
+        "an unverified sender": reply(404, {"Code": "InvalidMailAddress.NotFound", "Message": "It does not exist."}),
+        "an invalid recipient": reply(400, {"Code": "InvalidToAddress", "Message": "It is wrongly formed."}),
     },
     "ses": {
-        "a bad key": say(403, {"message": "Invalid."}, **{"x-amzn-ErrorType": "UnrecognizedClientException"}),
-        "an unverified sender": say(
+        "a bad key": reply(403, {"message": "Invalid."}, **{"x-amzn-ErrorType": "UnrecognizedClientException"}),
+        "an unverified sender": reply(
             400, {"message": "Email address is not verified."}, **{"x-amzn-ErrorType": "MessageRejected"}
         ),
-        "an invalid recipient": say(
+        "an invalid recipient": reply(
             400, {"message": "Missing final '@domain'"}, **{"x-amzn-ErrorType": "BadRequestException"}
         ),
-        "a used-up quota": say(
+        "a used-up quota": reply(
             400, {"message": "Daily message quota exceeded."}, **{"x-amzn-ErrorType": "ThrottlingException"}
         ),
     },
     "http": {
         "a bad key": Fault(Kind.STATUS, 401),
-        "an unverified sender": say(403, {"message": "not from this address"}),
-        "an invalid recipient": say(422, {"message": "nobody of that name"}),
-        "a used-up quota": say(429, {"message": "enough for today"}, **{"retry-after": "3600"}),
+        "an unverified sender": reply(403, {"message": "not from this address"}),
+        "an invalid recipient": reply(422, {"message": "nobody of that name"}),
+        "a used-up quota": reply(429, {"message": "enough for today"}, **{"retry-after": "3600"}),
     },
 }
 
 OVER_SMTP: Mapping[str, Fault] = {
     "a bad key": Fault(Kind.REPLY, 530, body="5.7.0 Authentication required", stage="mail"),
     "an unverified sender": Fault(Kind.REPLY, 450, body="The example.com domain is not verified."),
-    "an invalid recipient": Fault(Kind.REPLY, 550, body="5.1.1 no such reader", stage="rcpt"),
+    "an invalid recipient": Fault(Kind.REPLY, 550, body="5.1.1 no such user", stage="rcpt"),
     "too large": Fault(Kind.REPLY, 552, body="5.3.4 Message too big", stage="mail"),
     "too fast": Fault(Kind.RATE_LIMIT, seconds=3),
     "a used-up quota": Fault(Kind.REPLY, 454, body="Throttling failure: Daily message quota exceeded."),
@@ -169,16 +169,16 @@ def over_http(name: str) -> Iterator[Rig]:
         patch.setattr(_client, "shared", lambda endpoint: transport)
         patience = _client.TIMEOUT
 
-        def provoke(fault: str) -> None:
+        def inject(fault: str) -> None:
             if fault.startswith("no answer"):
-                patch.setattr(_client, "TIMEOUT", {**patience, "read": IMPATIENT})
+                patch.setattr(_client, "TIMEOUT", {**patience, "read": SHORT_TIMEOUT_SECONDS})
             sandbox.faults.add(name, {**OVER_HTTP, **IN_THEIR_WORDS[name]}[fault])
 
-        def calm() -> None:
+        def restore() -> None:
             patch.setattr(_client, "TIMEOUT", patience)
 
         provider = load(name, sandbox.settings(name))
-        yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], provoke, calm, sandbox.close)
+        yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], inject, restore, sandbox.close)
 
 
 @contextmanager
@@ -187,30 +187,30 @@ def over_smtp(name: str) -> Iterator[Rig]:
         provider = Smtp.from_settings(sandbox.settings(name))
         patience = provider.timeout
 
-        def provoke(fault: str) -> None:
-            provider.timeout = IMPATIENT if fault.startswith("no answer") else patience
+        def inject(fault: str) -> None:
+            provider.timeout = SHORT_TIMEOUT_SECONDS if fault.startswith("no answer") else patience
             sandbox.faults.add(name, OVER_SMTP[fault])
 
-        def calm() -> None:
+        def restore() -> None:
             provider.timeout = patience
 
-        yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], provoke, calm, sandbox.close)
+        yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], inject, restore, sandbox.close)
         provider.close()
 
 
 @contextmanager
 def over_moto(name: str) -> Iterator[Rig]:
     config = ses.CONFIG.merge(Config(read_timeout=2))  # fixed when the client is made, and long enough for moto
-    with Sandbox(providers=[Desk(moto_url())]) as sandbox, pytest.MonkeyPatch.context() as patch:
+    with Sandbox(providers=[SesStub(moto_url())]) as sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ses, "CONFIG", config)
         for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(variable, "example")
         provider = ses.Ses.from_settings({**sandbox.settings(name), "region": "eu-west-1"})
 
-        def provoke(fault: str) -> None:
+        def inject(fault: str) -> None:
             sandbox.faults.add(name, {**OVER_HTTP, **IN_THEIR_WORDS[name]}[fault])
 
-        yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], provoke, lambda: None, sandbox.close)
+        yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], inject, lambda: None, sandbox.close)
         provider.close()
 
 
@@ -219,15 +219,15 @@ RIGS: Mapping[str, Callable[[str], AbstractContextManager[Rig]]] = {
     "ses": over_moto,
     "smtp": over_smtp,
 }
-NOT_THERE: Mapping[str, str] = {  # "provider: fault", and why it cannot happen there
-    "aliyun: a used-up quota": "it is one of the things that InvalidSendMail.Spam may mean",
-    "ses: an answer without end": "boto3 reads whatever comes, and AWS is trusted to end",
-    "smtp: a redirect": "there is none",
-    "smtp: an error of its own": "a relay's 4yz says for sure that it has not taken the mail",
-    "smtp: an error in front of it": "nothing stands in front",
-    "smtp: cut before the body": "nothing is lost then, and whether we notice in time is chance: see test_smtp.py",
+NOT_THERE: Mapping[str, str] = {  # "provider: fault", and the reason why it cannot happen
+    "aliyun: a used-up quota": "it is one of the meanings of InvalidSendMail.Spam",
+    "ses: an answer without end": "boto3 has no limit, and AWS sends no endless answer",
+    "smtp: a redirect": "SMTP has none",
+    "smtp: an error of its own": "after a 4yz, the relay has certainly not accepted the mail",
+    "smtp: an error in front of it": "SMTP has no proxy in front",
+    "smtp: cut before the body": "nothing is lost then, and the time of the error is random: see test_smtp.py",
 }
-CARRIES_NO_HEADERS = ("aliyun",)  # but a few of its own
+WITHOUT_HEADERS = ("aliyun",)  # except a few of its own
 
 HAPPENS = [
     pytest.param(name, row, id=f"{name}: {row.fault}")
@@ -244,25 +244,26 @@ def rig(name: str) -> Iterator[Rig]:
 
 
 @pytest.mark.parametrize("name", RIGS)
-def test_a_mail_reaches_its_reader_once_with_everything_in_it(rig: Rig, name: str, email: Email) -> None:
+def test_a_mail_arrives_once_with_every_field(rig: Rig, name: str, email: Email) -> None:
     receipt = rig.provider.send(email, "key-1")
 
     [mail] = rig.inbox.wait(1)
     assert receipt.id and receipt.id == mail.id
-    assert (mail.provider, mail.message_id, mail.tenant, mail.kind) == (name, "0123456789ab", "default", "sign-in-code")
-    assert (mail.from_, mail.to, mail.subject) == ("Acme <no-reply@example.com>", "ada@example.org", "Your code")
+    assert mail.provider == name
+    assert mail.message_id == "0123456789ab"
+    assert (mail.tenant, mail.kind) == ("default", "sign-in-code")
+    assert (mail.from_, mail.to) == ("Acme <no-reply@example.com>", "ada@example.org")
+    assert mail.subject == "Your code"
     assert mail.reply_to == "Help, please <help@example.com>"
     assert (mail.text.strip(), mail.html.strip()) == (email.text, email.html)
-    if name not in CARRIES_NO_HEADERS:
+    if name not in WITHOUT_HEADERS:
         assert (mail.headers["X-Entity-Ref-ID"], mail.locale) == ("123", "de")
     assert rig.requests() == 1
 
 
 @pytest.mark.parametrize(("name", "row"), HAPPENS)
-def test_a_fault_has_its_outcome_is_met_once_and_sends_nothing_twice_but_where_declared(
-    rig: Rig, name: str, row: Row, email: Email
-) -> None:
-    rig.provoke(row.fault)
+def test_a_fault_has_its_outcome_and_one_request(rig: Rig, name: str, row: Row, email: Email) -> None:
+    rig.inject(row.fault)
 
     with pytest.raises(DeliveryError) as failure:
         rig.provider.send(email, "key-1")
@@ -272,7 +273,7 @@ def test_a_fault_has_its_outcome_is_met_once_and_sends_nothing_twice_but_where_d
     assert rig.requests() == 1, "a client that retries by itself sends mails twice"
     assert len(rig.inbox.wait(1) if row.taken else rig.inbox.all()) == row.taken
 
-    rig.calm()
+    rig.restore()
     assert isinstance(rig.provider.send(email, "key-1"), Receipt)
 
     assert rig.requests() == 2
@@ -280,17 +281,17 @@ def test_a_fault_has_its_outcome_is_met_once_and_sends_nothing_twice_but_where_d
 
 
 @pytest.mark.parametrize("name", RIGS)
-def test_where_nobody_listens_any_more_nothing_was_taken(rig: Rig, name: str, email: Email) -> None:
+def test_a_closed_port_is_a_temporary_failure(rig: Rig, name: str, email: Email) -> None:
     rig.provider.send(email, "key-1")
-    rig.leave()
+    rig.close_port()
 
     with pytest.raises(TemporaryFailure):
         rig.provider.send(email, "key-2")
 
 
 @pytest.mark.parametrize("name", RIGS)
-def test_an_error_repeats_no_key_and_no_address(rig: Rig, name: str, email: Email) -> None:
-    rig.provoke("an invalid recipient")
+def test_an_error_contains_no_key_and_no_address(rig: Rig, name: str, email: Email) -> None:
+    rig.inject("an invalid recipient")
 
     with pytest.raises(PermanentFailure) as failure:
         rig.provider.send(email, "key-1")

@@ -1,4 +1,4 @@
-"""A provider is loaded by its name, with its own module and nothing of the others."""
+"""A provider is loaded by its name, with only its own module and client library."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ def test_loading_one_provider_imports_no_other_and_no_sdk(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_provider_without_what_it_needs_is_not_configured(name: str) -> None:
+def test_a_provider_without_a_required_setting_is_not_configured(name: str) -> None:
     assert is_configured(name, SETTINGS[name])
     for key in spec_of(name).required:
         assert not is_configured(name, {**SETTINGS[name], key: ""})
@@ -59,15 +59,15 @@ def test_a_declaration_is_true_of_the_adapter(name: str) -> None:
     assert len(set(spec.settings)) == len(spec.settings)
 
 
-def test_an_unknown_provider_is_named_with_those_there_are() -> None:
-    for ask in (lambda: load("sparkpost", {}), lambda: is_configured("sparkpost", {})):
+def test_the_error_for_an_unknown_provider_lists_the_known_ones() -> None:
+    for call in (lambda: load("sparkpost", {}), lambda: is_configured("sparkpost", {})):
         with pytest.raises(ConfigurationError, match="unknown provider 'sparkpost': use resend, "):
-            ask()
+            call()
 
 
 @pytest.mark.parametrize("key", ["two words", "two\nlines", "schlüssel", "\x00"])
 @pytest.mark.parametrize("name", ["resend", "sendgrid", "mailgun"])
-def test_a_key_that_cannot_travel_in_a_header_is_named_and_not_shown(name: str, key: str) -> None:
+def test_a_malformed_key_is_named_and_not_shown(name: str, key: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load(name, {"api_key": key})
 
@@ -76,7 +76,7 @@ def test_a_key_that_cannot_travel_in_a_header_is_named_and_not_shown(name: str, 
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "plain", "whsec_ü", f"{SECRET} x"])
-def test_a_secret_that_is_none_is_named_and_not_shown(secret: str) -> None:
+def test_a_malformed_secret_is_named_and_not_shown(secret: str) -> None:
     with pytest.raises(ConfigurationError, match="providers/http/secret"):
         load("http", {"endpoint": "https://mail.example.com", "secret": secret})
 
@@ -84,18 +84,18 @@ def test_a_secret_that_is_none_is_named_and_not_shown(secret: str) -> None:
 @pytest.mark.parametrize(
     "endpoint", ["http://mail.example.com", "mail.example.com", "ftp://x", "https://", "https://[", " "]
 )
-def test_a_code_never_travels_in_the_clear(endpoint: str) -> None:
+def test_an_endpoint_without_tls_is_refused(endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match="providers/http/endpoint must be an https address"):
         load("http", {"endpoint": endpoint, "secret": SECRET})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_a_sandbox_on_this_machine_needs_no_tls(host: str) -> None:
+def test_loopback_requires_no_tls(host: str) -> None:
     load("resend", {"api_key": "re_1", "endpoint": f"http://{host}:4000/resend/"})
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_each_setting_and_each_of_our_words_for_an_error_is_on_the_providers_page_or_in_the_common_list(
+def test_the_docs_list_every_setting_and_error_code(
     name: str,
 ) -> None:
     docs = Path(__file__).parents[2] / "docs"

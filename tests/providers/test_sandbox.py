@@ -1,4 +1,4 @@
-"""The sandbox is as strict as the real ones, and breaks on demand."""
+"""The sandbox is as strict as the providers, and injects faults."""
 
 import json
 from base64 import b64encode
@@ -35,7 +35,7 @@ def resend(sandbox: Sandbox) -> Resend:
     return Resend.from_settings(sandbox.settings("resend"))
 
 
-def test_the_inbox_speaks_the_fields_that_everyone_relies_on(
+def test_the_inbox_has_the_documented_fields(
     sandbox: Sandbox, client: httpx.Client, resend: Resend, email: Email
 ) -> None:
     resend.send(email, "1")
@@ -49,22 +49,20 @@ def test_the_inbox_speaks_the_fields_that_everyone_relies_on(
     assert client.get("/inbox.json").json() == []
 
 
-def test_the_newest_mail_is_first_and_a_subscriber_hears_of_each(
-    sandbox: Sandbox, resend: Resend, email: Email
-) -> None:
-    heard: list[Captured] = []
-    leave = sandbox.inbox.subscribe(heard.append)
+def test_the_inbox_is_newest_first_and_calls_its_subscribers(sandbox: Sandbox, resend: Resend, email: Email) -> None:
+    received: list[Captured] = []
+    unsubscribe = sandbox.inbox.subscribe(received.append)
     resend.send(replace(email, subject="one"), "1")
     resend.send(replace(email, subject="two"), "2")
-    leave()
+    unsubscribe()
     resend.send(replace(email, subject="three"), "3")
 
     assert [mail.subject for mail in sandbox.inbox.all()] == ["three", "two", "one"]
-    assert [mail.subject for mail in heard] == ["one", "two"]
+    assert [mail.subject for mail in received] == ["one", "two"]
 
 
 @pytest.mark.parametrize("name", OVER_HTTP)
-def test_a_key_that_was_rotated_away_is_refused(name: str, sandbox: Sandbox, email: Email) -> None:
+def test_a_rotated_key_is_refused(name: str, sandbox: Sandbox, email: Email) -> None:
     settings = sandbox.settings(name)
     [secret] = settings.keys() & {"api_key", "server_token", "secret"}
     other = "whsec_" + b64encode(b"x" * 24).decode() if name == "http" else "re_SG.key-other"
@@ -84,7 +82,7 @@ def test_a_sender_whose_domain_is_not_verified_is_refused(name: str, sandbox: Sa
     assert refusal.value.code == "unverified_sender"
 
 
-def test_postmark_refuses_a_reader_that_bounced_before(sandbox: Sandbox, email: Email) -> None:
+def test_the_postmark_stub_refuses_a_recipient_that_bounced(sandbox: Sandbox, email: Email) -> None:
     with pytest.raises(PermanentFailure) as refusal:
         load("postmark", sandbox.settings("postmark")).send(replace(email, to="suppressed@example.com"), "1")
 
@@ -92,7 +90,7 @@ def test_postmark_refuses_a_reader_that_bounced_before(sandbox: Sandbox, email: 
 
 
 @pytest.mark.parametrize("name", OVER_HTTP)
-def test_a_name_in_any_script_with_any_sign_arrives_as_it_is(name: str, sandbox: Sandbox, email: Email) -> None:
+def test_a_name_in_any_script_arrives_unchanged(name: str, sandbox: Sandbox, email: Email) -> None:
     provider = load(name, sandbox.settings(name))
     for key, shown in enumerate(
         ("Žluťoučký kůň, s.r.o.", "株式会社メール (東京)", 'Back\\slash; "quoted"', "مرحبا", "🦄 & Co.")
@@ -103,13 +101,13 @@ def test_a_name_in_any_script_with_any_sign_arrives_as_it_is(name: str, sandbox:
 
 
 @pytest.mark.parametrize("name", OVER_HTTP[:4])
-def test_an_international_domain_arrives_as_dns_knows_it(name: str, sandbox: Sandbox, email: Email) -> None:
+def test_an_international_domain_is_sent_in_ascii(name: str, sandbox: Sandbox, email: Email) -> None:
     load(name, sandbox.settings(name)).send(replace(email, to="ada@bücher.example"), "1")
 
     assert sandbox.inbox.all()[0].to == "ada@xn--bcher-kva.example"
 
 
-def test_resend_takes_one_key_once_and_answers_it_alike(sandbox: Sandbox, resend: Resend, email: Email) -> None:
+def test_the_resend_stub_takes_a_key_once(sandbox: Sandbox, resend: Resend, email: Email) -> None:
     first = resend.send(email, "1")
 
     assert resend.send(email, "1") == first
@@ -117,7 +115,7 @@ def test_resend_takes_one_key_once_and_answers_it_alike(sandbox: Sandbox, resend
     assert len(sandbox.inbox.all()) == 1
 
 
-def test_resend_asks_a_second_try_to_wait_while_the_first_is_running(
+def test_resend_delays_a_second_request_while_the_first_is_in_progress(
     sandbox: Sandbox, resend: Resend, email: Email
 ) -> None:
     sandbox.faults.add("resend", Kind.HOLD)
@@ -133,8 +131,8 @@ def test_resend_asks_a_second_try_to_wait_while_the_first_is_running(
     assert len(sandbox.inbox.all()) == 1
 
 
-def test_resend_takes_a_batch_whole_or_not_at_all(sandbox: Sandbox, resend: Resend, email: Email) -> None:
-    mails = [replace(email, to=f"reader{number}@example.com") for number in range(100)]
+def test_the_resend_stub_takes_all_mails_of_a_batch_or_none(sandbox: Sandbox, resend: Resend, email: Email) -> None:
+    mails = [replace(email, to=f"user{number}@example.com") for number in range(100)]
     receipts = resend.send_batch(mails, "batch-1")
 
     assert [mail.id for mail in reversed(sandbox.inbox.all())] == [receipt.id for receipt in receipts]
@@ -148,7 +146,7 @@ def test_resend_takes_a_batch_whole_or_not_at_all(sandbox: Sandbox, resend: Rese
     assert sandbox.requests["resend"] == 4
 
 
-def test_a_rate_is_kept_to_the_request_and_told_in_headers(email: Email) -> None:
+def test_a_rate_limit_is_exact_and_described_in_headers(email: Email) -> None:
     with Sandbox(rates={"resend": 3}) as sandbox:
         resend = Resend.from_settings(sandbox.settings("resend"))
         waits: list[float] = []
@@ -160,11 +158,11 @@ def test_a_rate_is_kept_to_the_request_and_told_in_headers(email: Email) -> None
                 refusals.append(refusal)
 
     assert refusals[0].code == "rate_limited" and refusals[0].retry_after == 1.0
-    assert waits[-1] == 1.0, "the last one that fitted said that no more would"
+    assert waits[-1] == 1.0, "the last answer within the limit has the time to wait"
 
 
 @pytest.mark.parametrize("name", OVER_HTTP)
-def test_each_provider_says_in_its_own_way_how_long_to_wait(name: str, email: Email) -> None:
+def test_each_stub_sends_the_time_to_wait_in_its_providers_format(name: str, email: Email) -> None:
     with Sandbox(rates={name: 0}) as sandbox, pytest.raises(TemporaryFailure) as refusal:
         load(name, sandbox.settings(name)).send(email, "1")
 
@@ -173,11 +171,11 @@ def test_each_provider_says_in_its_own_way_how_long_to_wait(name: str, email: Em
     assert sandbox.inbox.all() == []
 
 
-def test_faults_are_ordered_counted_and_forgotten_over_http(
+def test_faults_are_added_counted_and_cleared_over_http(
     sandbox: Sandbox, client: httpx.Client, resend: Resend, email: Email
 ) -> None:
-    asked = {"provider": "resend", "kind": "status", "status": 503, "count": 2}
-    assert client.post("/faults", json=asked).status_code == 204
+    fault = {"provider": "resend", "kind": "status", "status": 503, "count": 2}
+    assert client.post("/faults", json=fault).status_code == 204
     with pytest.raises(DeliveryError, match="http_503"):
         resend.send(email, "1")
 
@@ -187,16 +185,16 @@ def test_faults_are_ordered_counted_and_forgotten_over_http(
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, [], {"provider": "resend", "kind": "?"}, {"provider": "?", "kind": "hang"}, {"kind": "hang"}]
+    "fault", [{}, [], {"provider": "resend", "kind": "?"}, {"provider": "?", "kind": "hang"}, {"kind": "hang"}]
 )
-def test_a_fault_that_is_none_is_refused_with_what_there_is(client: httpx.Client, asked: Any) -> None:
-    answer = client.post("/faults", json=asked)
+def test_a_malformed_fault_is_refused_with_the_valid_values(client: httpx.Client, fault: Any) -> None:
+    answer = client.post("/faults", json=fault)
 
     assert answer.status_code == 400
     assert "kind is one of" in answer.text or "unknown provider" in answer.text
 
 
-def test_the_sandbox_answers_as_the_specification_of_resend_says(
+def test_the_resend_stub_answers_as_the_specification_says(
     contracts: Path, sandbox: Sandbox, client: httpx.Client
 ) -> None:
     whole = json.loads((contracts / "resend" / "resend.json").read_text())
@@ -209,7 +207,7 @@ def test_the_sandbox_answers_as_the_specification_of_resend_says(
         assert not list(Draft202012Validator({**schema, "components": whole["components"]}).iter_errors(answer))
 
 
-def test_mailgun_takes_the_multipart_form_of_its_specification_too(sandbox: Sandbox, client: httpx.Client) -> None:
+def test_the_mailgun_stub_accepts_the_form_of_the_specification(sandbox: Sandbox, client: httpx.Client) -> None:
     form = {"from": (None, "Ü <a@example.com>"), "to": (None, "b@example.com"), "text": (None, "žluť")}
     answer = client.post("/mailgun/v3/example.com/messages", files=form, auth=("api", "key-sandbox"))
 

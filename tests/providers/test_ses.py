@@ -1,4 +1,4 @@
-"""SES: what botocore makes of our parameters, what moto answers, and what AWS has been seen to answer."""
+"""SES: the request that botocore sends, answers of moto, and answers of AWS."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from mailroom.providers.ses import Ses
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.provider import UNVERIFIED
 from mailroom_ops.sandbox.server import Sandbox
-from mailroom_ops.sandbox.ses import Ses as Desk
+from mailroom_ops.sandbox.ses import Ses as SesStub
 from tests.cloud import moto_url
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example", "AWS_REGION": "eu-west-1"}
@@ -36,7 +36,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(providers=[Desk(moto_url())]) as opened:
+    with Sandbox(providers=[SesStub(moto_url())]) as opened:
         yield opened
 
 
@@ -54,7 +54,7 @@ def adapter(sandbox: Sandbox, **settings: str) -> Iterator[Ses]:
 # --- The wire
 
 
-def test_our_parameters_are_those_of_a_request_that_botocore_itself_has_signed(contracts: Path) -> None:
+def test_the_ses_parameters_equal_those_of_a_request_signed_by_botocore(contracts: Path) -> None:
     capture = json.loads((contracts / "ses" / "sendemail-captured-from-botocore.json").read_text())
     client = boto3.client("sesv2", region_name="us-east-1", config=module.CONFIG)
     sent: list[AWSPreparedRequest] = []
@@ -80,7 +80,7 @@ def test_our_parameters_are_those_of_a_request_that_botocore_itself_has_signed(c
     [request] = sent
     theirs, ours = json.loads(capture["http"]["body"]), json.loads(cast(bytes, request.body))
     assert (request.method, request.url) == (capture["http"]["method"], capture["http"]["url"])
-    # Its reference wants ASCII in an address, and takes an address without the reader's name.
+    # The API requires ASCII in a mailbox; Mailroom sends no name of the recipient.
     assert (theirs.pop("FromEmailAddress"), ours.pop("FromEmailAddress")) == (
         "Acme Böx <no-reply@example.com>",
         "=?utf-8?b?QWNtZSBCw7Z4?= <no-reply@example.com>",
@@ -91,16 +91,14 @@ def test_our_parameters_are_those_of_a_request_that_botocore_itself_has_signed(c
 
 
 class Answer(AWSResponse):
-    """What SES says when all is well, without a network."""
+    """SES's answer to a successful request, without a network."""
 
     @property
     def content(self) -> bytes:
         return b'{"MessageId": "0100"}'
 
 
-def test_a_mail_with_everything_in_it_reaches_the_inbox_through_moto(
-    sandbox: Sandbox, provider: Ses, email: Email
-) -> None:
+def test_a_mail_with_every_field_reaches_the_inbox_through_moto(sandbox: Sandbox, provider: Ses, email: Email) -> None:
     written = replace(
         email,
         from_=Mailbox("no-reply@example.com", 'Böx, "Acme" & 中文有限公司'),
@@ -130,7 +128,7 @@ def test_moto_refuses_a_sender_that_is_not_verified(sandbox: Sandbox, provider: 
 
 
 @pytest.mark.parametrize("to", ["jürgen@example.org", "a@example.org,b@example.org"])
-def test_a_reader_that_ses_cannot_write_to_is_rejected_before_anything_is_sent(
+def test_a_recipient_that_ses_cannot_address_is_refused_without_a_request(
     sandbox: Sandbox, provider: Ses, email: Email, to: str
 ) -> None:
     with pytest.raises(PermanentFailure):
@@ -142,7 +140,7 @@ def test_a_reader_that_ses_cannot_write_to_is_rejected_before_anything_is_sent(
 # --- Answers
 
 
-def says(status: int, name: str, message: str) -> Fault:
+def reply(status: int, name: str, message: str) -> Fault:
     headers = {"x-amzn-ErrorType": f"{name}:http://internal.amazon.com/coral/"}
     return Fault(Kind.REPLY, status, body=json.dumps({"message": message}), headers=headers)
 
@@ -151,56 +149,56 @@ def says(status: int, name: str, message: str) -> Fault:
     ("fault", "outcome", "code", "wait"),
     [
         (
-            says(403, "UnrecognizedClientException", "The security token is invalid."),
+            reply(403, "UnrecognizedClientException", "The security token is invalid."),
             ConfigurationError,
             "bad_key",
             None,
         ),
-        (says(403, "ExpiredTokenException", "The security token has expired."), ConfigurationError, "bad_key", None),
-        (says(403, "InvalidSignatureException", "Signature expired."), ConfigurationError, "bad_key", None),
+        (reply(403, "ExpiredTokenException", "The security token has expired."), ConfigurationError, "bad_key", None),
+        (reply(403, "InvalidSignatureException", "Signature expired."), ConfigurationError, "bad_key", None),
         (
-            says(403, "AccessDeniedException", "not authorized to perform ses:SendEmail"),
+            reply(403, "AccessDeniedException", "not authorized to perform ses:SendEmail"),
             ConfigurationError,
             "forbidden",
             None,
         ),
         (
-            says(
+            reply(
                 400, "MessageRejected", "Email address is not verified. The following identities failed: a@example.com"
             ),
             ConfigurationError,
             "unverified_sender",
             None,
         ),
-        (says(400, "MailFromDomainNotVerifiedException", "MAIL FROM"), ConfigurationError, "unverified_sender", None),
-        (says(400, "MessageRejected", "Message contained a virus."), PermanentFailure, "refused", None),
-        (says(400, "BadRequestException", "Missing final '@domain'"), PermanentFailure, "invalid", None),
-        (says(400, "AccountSuspendedException", "Suspended."), ConfigurationError, "suspended", None),
-        (says(400, "SendingPausedException", "Paused."), ConfigurationError, "suspended", None),
+        (reply(400, "MailFromDomainNotVerifiedException", "MAIL FROM"), ConfigurationError, "unverified_sender", None),
+        (reply(400, "MessageRejected", "Message contained a virus."), PermanentFailure, "refused", None),
+        (reply(400, "BadRequestException", "Missing final '@domain'"), PermanentFailure, "invalid", None),
+        (reply(400, "AccountSuspendedException", "Suspended."), ConfigurationError, "suspended", None),
+        (reply(400, "SendingPausedException", "Paused."), ConfigurationError, "suspended", None),
         (
-            says(404, "NotFoundException", "Configuration set <tx> does not exist."),
+            reply(404, "NotFoundException", "Configuration set <tx> does not exist."),
             ConfigurationError,
             "not_found",
             None,
         ),
         (
-            says(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
+            reply(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
             TemporaryFailure,
             "rate_limited",
             1.0,
         ),
-        (says(400, "ThrottlingException", "Rate exceeded"), TemporaryFailure, "rate_limited", 1.0),
-        (says(400, "ThrottlingException", "Daily message quota exceeded."), TemporaryFailure, "daily_quota", 3600.0),
+        (reply(400, "ThrottlingException", "Rate exceeded"), TemporaryFailure, "rate_limited", 1.0),
+        (reply(400, "ThrottlingException", "Daily message quota exceeded."), TemporaryFailure, "daily_quota", 3600.0),
         (
-            says(429, "TooManyRequestsException", "Daily message quota exceeded."),
+            reply(429, "TooManyRequestsException", "Daily message quota exceeded."),
             TemporaryFailure,
             "daily_quota",
             3600.0,
         ),
-        (says(400, "LimitExceededException", "Too many."), TemporaryFailure, "daily_quota", 3600.0),
-        (says(408, "RequestTimeout", "Slow."), UnknownOutcome, "timeout", None),
-        (says(500, "InternalFailure", "Oops."), UnknownOutcome, "http_500", None),
-        (says(503, "ServiceUnavailable", "Oops."), UnknownOutcome, "http_503", None),
+        (reply(400, "LimitExceededException", "Too many."), TemporaryFailure, "daily_quota", 3600.0),
+        (reply(408, "RequestTimeout", "Slow."), UnknownOutcome, "timeout", None),
+        (reply(500, "InternalFailure", "Oops."), UnknownOutcome, "http_500", None),
+        (reply(503, "ServiceUnavailable", "Oops."), UnknownOutcome, "http_503", None),
         (Fault(Kind.REPLY, 502, body="<html>Bad Gateway</html>"), UnknownOutcome, "http_502", None),
         (Fault(Kind.REPLY, 400, body="<html>Bad Request</html>"), TemporaryFailure, "http_400", None),
         (Fault(Kind.REPLY, 200, body="{}"), UnknownOutcome, "garbage", None),
@@ -212,7 +210,7 @@ def says(status: int, name: str, message: str) -> Fault:
     ],
     ids=lambda value: f"{value.status} {value.body or value.kind}"[:60] if isinstance(value, Fault) else "",
 )
-def test_an_answer_is_asked_for_once_and_read_by_its_name_and_its_words(
+def test_an_answer_takes_one_request_and_is_read_by_name_and_message(
     sandbox: Sandbox,
     provider: Ses,
     email: Email,
@@ -233,7 +231,7 @@ def test_an_answer_is_asked_for_once_and_read_by_its_name_and_its_words(
     assert sandbox.inbox.all() == []
 
 
-def test_what_botocore_would_not_send_is_rejected_and_not_shown(sandbox: Sandbox, provider: Ses, email: Email) -> None:
+def test_a_parameter_that_botocore_refuses_is_not_shown(sandbox: Sandbox, provider: Ses, email: Email) -> None:
     with pytest.raises(PermanentFailure) as failure:
         provider.send(replace(email, headers={"": "secret 123456"}), "key-1")
 
@@ -241,7 +239,7 @@ def test_what_botocore_would_not_send_is_rejected_and_not_shown(sandbox: Sandbox
     assert sandbox.requests["ses"] == 0
 
 
-def test_nobody_listening_is_no_mail(sandbox: Sandbox, provider: Ses, email: Email) -> None:
+def test_a_closed_port_sends_no_mail(sandbox: Sandbox, provider: Ses, email: Email) -> None:
     sandbox.close()
 
     with pytest.raises(TemporaryFailure) as failure:
@@ -251,7 +249,7 @@ def test_nobody_listening_is_no_mail(sandbox: Sandbox, provider: Ses, email: Ema
 
 
 class Forgetful(BaseHTTPRequestHandler):
-    """Answers the first request of a connection and drops the second: what a kept connection does after a sleep."""
+    """Answers the first request of a connection and drops the second, as a server does with an idle connection."""
 
     protocol_version = "HTTP/1.1"
     answered = False
@@ -279,7 +277,7 @@ def forgetful() -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_connection_that_slept_is_not_trusted_with_a_mail(
+def test_a_connection_idle_for_too_long_gets_no_mail(
     forgetful: str, email: Email, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_IDLE_SECONDS", -1.0)
@@ -289,9 +287,7 @@ def test_a_connection_that_slept_is_not_trusted_with_a_mail(
     provider.close()
 
 
-def test_a_mail_lost_on_a_kept_connection_is_ambiguous_and_not_sent_again_by_itself(
-    forgetful: str, email: Email
-) -> None:
+def test_a_mail_lost_on_an_open_connection_is_unknown_and_not_repeated(forgetful: str, email: Email) -> None:
     provider = Ses.from_settings({"endpoint": forgetful})
     provider.send(email, "key-1")
 
@@ -300,7 +296,7 @@ def test_a_mail_lost_on_a_kept_connection_is_ambiguous_and_not_sent_again_by_its
     provider.close()
 
 
-def test_without_a_role_an_operator_is_called(email: Email, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_a_configuration_error(email: Email, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
@@ -316,14 +312,14 @@ def test_without_a_role_an_operator_is_called(email: Email, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    "given", [{"region": "not a region"}, {"endpoint": "http://mail.example.com"}, {"endpoint": "mail"}]
+    "settings", [{"region": "not a region"}, {"endpoint": "http://mail.example.com"}, {"endpoint": "mail"}]
 )
-def test_a_setting_that_cannot_be_is_named(given: dict[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match=f"providers/ses/{next(iter(given))}"):
-        load("ses", given)
+def test_a_malformed_setting_is_named(settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match=f"providers/ses/{next(iter(settings))}"):
+        load("ses", settings)
 
 
-def test_without_a_region_anywhere_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
 

@@ -1,4 +1,4 @@
-"""SMTP against a real server: what it takes, what it refuses, and when it falls silent."""
+"""SMTP against a real server: accepted mails, error replies, and missing replies."""
 
 import socket
 import ssl
@@ -19,8 +19,8 @@ from mailroom.providers.smtp import Smtp
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 
-OUR_ID = "019324a1b2c3d4e5f60718293a4b5c6d"  # as Mailroom makes them: the first twelve digits are milliseconds
-IMPATIENT = 0.3
+MESSAGE_ID = "019324a1b2c3d4e5f60718293a4b5c6d"  # a message id: the first twelve digits are milliseconds
+SHORT_TIMEOUT_SECONDS = 0.3
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def pem(authority: trustme.CA) -> str:
     return authority.cert_pem.bytes().decode()
 
 
-def say(status: int, body: str, stage: str = "") -> Fault:
+def reply(status: int, body: str, stage: str = "") -> Fault:
     return Fault(Kind.REPLY, status, body=body, stage=stage)
 
 
@@ -71,7 +71,7 @@ def test_mails_share_one_connection_and_one_login(relay: SmtpSandbox, provider: 
     assert relay.commands.count("auth") == 1
 
 
-def test_a_connection_dropped_between_two_mails_costs_no_mail(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
+def test_a_connection_closed_between_two_mails_loses_none(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
     provider.send(email, "key-1")
     relay.drop_connections()
 
@@ -82,11 +82,11 @@ def test_a_connection_dropped_between_two_mails_costs_no_mail(relay: SmtpSandbox
 
 
 @pytest.mark.parametrize("farewell", ["451 4.4.2 Timeout waiting for data from client.", "421 4.4.2 idle for too long"])
-def test_the_farewell_of_an_idle_connection_is_no_answer_to_the_next_mail(
+def test_the_timeout_reply_of_an_idle_connection_is_not_taken_for_the_next_mail(
     relay: SmtpSandbox, provider: Smtp, email: Email, farewell: str
 ) -> None:
     provider.send(email, "key-1")
-    relay.faults.add("smtp", say(int(farewell[:3]), farewell[4:], "mail"))
+    relay.faults.add("smtp", reply(int(farewell[:3]), farewell[4:], "mail"))
 
     provider.send(email, "key-2")
 
@@ -94,7 +94,7 @@ def test_the_farewell_of_an_idle_connection_is_no_answer_to_the_next_mail(
     assert relay.connections == 2
 
 
-def test_a_connection_that_waited_too_long_is_not_used_again(
+def test_a_connection_idle_for_too_long_is_not_reused(
     relay: SmtpSandbox, provider: Smtp, email: Email, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(smtp, "MAX_IDLE_SECONDS", 0.0)
@@ -105,30 +105,28 @@ def test_a_connection_that_waited_too_long_is_not_used_again(
     assert relay.connections == 2
 
 
-def test_threads_share_an_adapter_without_mixing_up_their_mails(
-    relay: SmtpSandbox, provider: Smtp, email: Email
-) -> None:
-    readers = [f"reader-{number}@example.org" for number in range(40)]
+def test_threads_share_an_adapter_without_mixing_mails(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
+    recipients = [f"user-{number}@example.org" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        receipts = list(pool.map(lambda to: provider.send(replace(email, to=to, subject=to), f"key-{to}"), readers))
+        receipts = list(pool.map(lambda to: provider.send(replace(email, to=to, subject=to), f"key-{to}"), recipients))
 
     mails = relay.inbox.wait(40)
-    assert sorted(mail.to for mail in mails) == sorted(readers)
+    assert sorted(mail.to for mail in mails) == sorted(recipients)
     assert all(mail.to == mail.subject for mail in mails)
     assert len({receipt.id for receipt in receipts}) == 40
     assert relay.connections <= 8
 
 
-def test_a_relay_that_is_greeted_hears_the_domain_of_the_sender(email: Email) -> None:
+def test_the_ehlo_name_is_the_senders_domain(email: Email) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
-        heard = pool.submit(first_command, listening)
+        command = pool.submit(first_command, listening)
         port = str(listening.getsockname()[1])
         made = Smtp.from_settings({"host": "127.0.0.1", "port": port, "tls": "none"})
 
         with pytest.raises(TemporaryFailure):
             made.send(replace(email, from_=Mailbox("hi@bücher.example")), "key-1")
 
-        assert heard.result() == "ehlo xn--bcher-kva.example"
+        assert command.result() == "ehlo xn--bcher-kva.example"
 
 
 def first_command(listening: socket.socket) -> str:
@@ -142,7 +140,7 @@ def first_command(listening: socket.socket) -> str:
 
 
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
-def test_a_mail_and_its_login_travel_encrypted(authority: trustme.CA, email: Email, tls: str) -> None:
+def test_mail_and_login_are_encrypted(authority: trustme.CA, email: Email, tls: str) -> None:
     with SmtpSandbox(tls=tls, certificate=certificate(authority, "127.0.0.1")) as relay:
         for provider in adapter(relay, ca=pem(authority)):
             provider.send(email, "key-1")
@@ -153,7 +151,7 @@ def test_a_mail_and_its_login_travel_encrypted(authority: trustme.CA, email: Ema
 
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
 @pytest.mark.parametrize("names", [("127.0.0.1",), ("other.example",)], ids=["unknown authority", "other name"])
-def test_a_certificate_that_proves_nothing_gets_neither_login_nor_mail(
+def test_a_relay_with_an_invalid_certificate_gets_neither_login_nor_mail(
     authority: trustme.CA, email: Email, tls: str, names: tuple[str, ...]
 ) -> None:
     issuer = trustme.CA() if names == ("127.0.0.1",) else authority
@@ -167,9 +165,7 @@ def test_a_certificate_that_proves_nothing_gets_neither_login_nor_mail(
 
 
 @pytest.mark.parametrize("tls", ["starttls", "opportunistic"])
-def test_a_password_is_not_sent_in_the_clear_unless_the_operator_said_so(
-    relay: SmtpSandbox, email: Email, tls: str
-) -> None:
+def test_a_password_is_not_sent_in_the_clear_unless_tls_is_none(relay: SmtpSandbox, email: Email, tls: str) -> None:
     for provider in adapter(relay, tls=tls):
         with pytest.raises(ConfigurationError) as failure:
             provider.send(email, "key-1")
@@ -178,14 +174,14 @@ def test_a_password_is_not_sent_in_the_clear_unless_the_operator_said_so(
     assert not {"auth", "mail"} & set(relay.commands)
 
 
-def test_tls_from_the_first_byte_where_none_is_spoken_names_the_setting(relay: SmtpSandbox, email: Email) -> None:
+def test_implicit_tls_on_a_plain_port_is_an_error_that_names_the_setting(relay: SmtpSandbox, email: Email) -> None:
     for provider in adapter(relay, tls="implicit"):
         with pytest.raises(ConfigurationError, match="tls to starttls"):
             provider.send(email, "key-1")
 
 
 @pytest.mark.parametrize("offered", [True, False])
-def test_opportunistic_takes_what_it_finds(authority: trustme.CA, email: Email, offered: bool) -> None:
+def test_opportunistic_tls_uses_what_the_relay_offers(authority: trustme.CA, email: Email, offered: bool) -> None:
     offer: dict[str, Any] = (
         {"tls": "starttls", "certificate": certificate(authority, "other.example")} if offered else {}
     )
@@ -202,56 +198,60 @@ def test_opportunistic_takes_what_it_finds(authority: trustme.CA, email: Email, 
 @pytest.mark.parametrize(
     ("fault", "outcome", "code"),
     [
-        (say(421, "4.3.2 shutting down", "connect"), TemporaryFailure, "busy"),
-        (say(554, "no service for you", "connect"), ConfigurationError, "forbidden"),
+        (reply(421, "4.3.2 shutting down", "connect"), TemporaryFailure, "busy"),
+        (reply(554, "no service for you", "connect"), ConfigurationError, "forbidden"),
         (Fault(Kind.GARBAGE, stage="connect"), TemporaryFailure, "garbage"),
         (Fault(Kind.FLOOD, stage="connect"), TemporaryFailure, "garbage"),
         (Fault(Kind.RESET_BEFORE_BODY, stage="connect"), TemporaryFailure, "no_answer"),
         (Fault(Kind.RESET_BEFORE_BODY, stage="ehlo"), TemporaryFailure, "no_answer"),
-        (say(535, "5.7.8 API key not found", "auth"), ConfigurationError, "bad_key"),
-        (say(454, "4.7.0 Temporary authentication failure", "auth"), TemporaryFailure, "try_later"),
-        (say(451, "Authentication failed: Maximum credits exceeded", "auth"), TemporaryFailure, "monthly_quota"),
+        (reply(535, "5.7.8 API key not found", "auth"), ConfigurationError, "bad_key"),
+        (reply(454, "4.7.0 Temporary authentication failure", "auth"), TemporaryFailure, "try_later"),
+        (reply(451, "Authentication failed: Maximum credits exceeded", "auth"), TemporaryFailure, "monthly_quota"),
         (Fault(Kind.RESET_BEFORE_BODY, stage="auth"), TemporaryFailure, "no_answer"),
-        (say(530, "5.7.0 Authentication required", "mail"), ConfigurationError, "bad_key"),
-        (say(553, "5.7.1 Sender address rejected: not owned by user", "mail"), ConfigurationError, "invalid_sender"),
-        (say(436, "sender is not the login's", "mail"), ConfigurationError, "invalid_sender"),
-        (say(550, "5.1.8 Sender address rejected: domain not found", "mail"), ConfigurationError, "invalid_sender"),
-        (say(552, "5.3.4 Message size exceeds fixed limit", "mail"), PermanentFailure, "too_large"),
+        (reply(530, "5.7.0 Authentication required", "mail"), ConfigurationError, "bad_key"),
+        (reply(553, "5.7.1 Sender address rejected: not owned by user", "mail"), ConfigurationError, "invalid_sender"),
+        (reply(436, "sender is not the login's", "mail"), ConfigurationError, "invalid_sender"),
+        (reply(550, "5.1.8 Sender address rejected: domain not found", "mail"), ConfigurationError, "invalid_sender"),
+        (reply(552, "5.3.4 Message size exceeds fixed limit", "mail"), PermanentFailure, "too_large"),
         (Fault(Kind.RESET_BEFORE_BODY, stage="mail"), TemporaryFailure, "no_answer"),
-        (say(550, "5.1.1 user unknown", "rcpt"), PermanentFailure, "invalid_recipient"),
-        (say(554, "5.7.1 Relay access denied", "rcpt"), ConfigurationError, "forbidden"),
-        (say(550, "relay not permitted", "rcpt"), ConfigurationError, "forbidden"),
-        (say(450, "4.2.0 Greylisted, please try again in 300 seconds", "rcpt"), TemporaryFailure, "greylisted"),
-        (say(450, "4.1.1 unverified address: Address verification in progress", "rcpt"), TemporaryFailure, "try_later"),
-        (say(452, "4.2.2 The mailbox is over quota", "rcpt"), TemporaryFailure, "mailbox_full"),
-        (say(552, "5.2.2 The mailbox is over its daily quota", "rcpt"), PermanentFailure, "mailbox_full"),
-        (say(421, "4.7.0 closing", "rcpt"), TemporaryFailure, "busy"),
+        (reply(550, "5.1.1 user unknown", "rcpt"), PermanentFailure, "invalid_recipient"),
+        (reply(554, "5.7.1 Relay access denied", "rcpt"), ConfigurationError, "forbidden"),
+        (reply(550, "relay not permitted", "rcpt"), ConfigurationError, "forbidden"),
+        (reply(450, "4.2.0 Greylisted, please try again in 300 seconds", "rcpt"), TemporaryFailure, "greylisted"),
+        (
+            reply(450, "4.1.1 unverified address: Address verification in progress", "rcpt"),
+            TemporaryFailure,
+            "try_later",
+        ),
+        (reply(452, "4.2.2 The mailbox is over quota", "rcpt"), TemporaryFailure, "mailbox_full"),
+        (reply(552, "5.2.2 The mailbox is over its daily quota", "rcpt"), PermanentFailure, "mailbox_full"),
+        (reply(421, "4.7.0 closing", "rcpt"), TemporaryFailure, "busy"),
         (Fault(Kind.RESET_BEFORE_BODY, stage="rcpt"), TemporaryFailure, "no_answer"),
         (Fault(Kind.RESET_BEFORE_BODY, stage="data"), TemporaryFailure, "no_answer"),
-        (say(451, "4.3.0 no room", "data"), TemporaryFailure, "try_later"),
-        (say(250, "that is no invitation", "data"), TemporaryFailure, "garbage"),
-        (say(450, "The example.com domain is not verified."), ConfigurationError, "unverified_sender"),
-        (say(450, "You can only send testing emails to your own email address."), ConfigurationError, "test_mode"),
-        (say(450, "You have reached your daily email sending quota."), TemporaryFailure, "daily_quota"),
-        (say(554, "Message rejected: Email address is not verified."), ConfigurationError, "unverified_sender"),
-        (say(554, "Access denied: user is not authorized"), ConfigurationError, "forbidden"),
-        (say(454, "Throttling failure: Maximum sending rate exceeded."), TemporaryFailure, "rate_limited"),
-        (say(454, "Throttling failure: Daily message quota exceeded."), TemporaryFailure, "daily_quota"),
-        (say(552, "Monthly quota exceeded"), TemporaryFailure, "monthly_quota"),
-        (say(450, "5.7.1 never, whatever the first number says"), PermanentFailure, "refused"),
-        (say(554, "5.7.1 spam"), PermanentFailure, "refused"),
-        (say(559, "Invalid rcptto"), PermanentFailure, "refused"),
-        (say(421, "4.4.1 lost my disk"), TemporaryFailure, "busy"),
-        (say(354, "go on, then"), UnknownOutcome, "garbage"),
+        (reply(451, "4.3.0 no room", "data"), TemporaryFailure, "try_later"),
+        (reply(250, "that is no invitation", "data"), TemporaryFailure, "garbage"),
+        (reply(450, "The example.com domain is not verified."), ConfigurationError, "unverified_sender"),
+        (reply(450, "You can only send testing emails to your own email address."), ConfigurationError, "test_mode"),
+        (reply(450, "You have reached your daily email sending quota."), TemporaryFailure, "daily_quota"),
+        (reply(554, "Message rejected: Email address is not verified."), ConfigurationError, "unverified_sender"),
+        (reply(554, "Access denied: user is not authorized"), ConfigurationError, "forbidden"),
+        (reply(454, "Throttling failure: Maximum sending rate exceeded."), TemporaryFailure, "rate_limited"),
+        (reply(454, "Throttling failure: Daily message quota exceeded."), TemporaryFailure, "daily_quota"),
+        (reply(552, "Monthly quota exceeded"), TemporaryFailure, "monthly_quota"),
+        (reply(450, "5.7.1 never, whatever the first number"), PermanentFailure, "refused"),
+        (reply(554, "5.7.1 spam"), PermanentFailure, "refused"),
+        (reply(559, "Invalid rcptto"), PermanentFailure, "refused"),
+        (reply(421, "4.4.1 lost my disk"), TemporaryFailure, "busy"),
+        (reply(354, "go on, then"), UnknownOutcome, "garbage"),
     ],
     ids=lambda value: (
         f"{value.stage or 'answer'}: {value.kind} {value.status} {value.body}" if isinstance(value, Fault) else ""
     ),
 )
-def test_a_refusal_is_what_it_says_and_not_what_its_number_says(
+def test_the_text_of_a_reply_decides_before_its_number(
     relay: SmtpSandbox, provider: Smtp, email: Email, fault: Fault, outcome: type[DeliveryError], code: str
 ) -> None:
-    relay.faults.add("smtp", fault, 2 if fault.stage == "auth" else 1)  # smtplib tries every way to log in
+    relay.faults.add("smtp", fault, 2 if fault.stage == "auth" else 1)  # smtplib tries every login method
 
     with pytest.raises(DeliveryError) as failure:
         provider.send(email, "key-1")
@@ -267,7 +267,7 @@ def test_a_refusal_is_what_it_says_and_not_what_its_number_says(
 
 
 @pytest.mark.parametrize(
-    ("reply", "wait"),
+    ("line", "wait"),
     [
         ("450 4.2.0 Greylisted, please try again in 300 seconds", 300.0),
         ("450 4.7.1 Greylisted for 5 minutes", 300.0),
@@ -276,10 +276,10 @@ def test_a_refusal_is_what_it_says_and_not_what_its_number_says(
         ("451 4.3.0 try again later", None),
     ],
 )
-def test_a_wait_is_read_out_of_a_reply(
-    relay: SmtpSandbox, provider: Smtp, email: Email, reply: str, wait: float | None
+def test_the_time_to_wait_is_read_from_a_reply(
+    relay: SmtpSandbox, provider: Smtp, email: Email, line: str, wait: float | None
 ) -> None:
-    relay.faults.add("smtp", say(int(reply[:3]), reply[4:], "rcpt"))
+    relay.faults.add("smtp", reply(int(line[:3]), line[4:], "rcpt"))
 
     with pytest.raises(TemporaryFailure) as failure:
         provider.send(email, "key-1")
@@ -299,38 +299,40 @@ def test_a_connection_lost_before_the_last_byte_has_sent_nothing(
 
 
 @pytest.mark.parametrize("kind", [Kind.RESET_AFTER_ACCEPT, Kind.HANG_AFTER_ACCEPT, Kind.GARBAGE, Kind.FLOOD])
-def test_silence_after_the_last_byte_is_ambiguous_and_the_next_try_sends_the_same_bytes(
+def test_no_reply_after_the_last_byte_is_unknown_and_a_retry_sends_equal_bytes(
     relay: SmtpSandbox, provider: Smtp, email: Email, kind: Kind
 ) -> None:
     relay.faults.add("smtp", kind)
-    provider.timeout = IMPATIENT if kind is Kind.HANG_AFTER_ACCEPT else provider.timeout
+    provider.timeout = SHORT_TIMEOUT_SECONDS if kind is Kind.HANG_AFTER_ACCEPT else provider.timeout
 
     with pytest.raises(UnknownOutcome):
-        provider.send(email, OUR_ID)
+        provider.send(email, MESSAGE_ID)
     provider.timeout = smtp.REPLY_TIMEOUT_SECONDS
-    provider.send(email, OUR_ID)
+    provider.send(email, MESSAGE_ID)
 
     first, second = relay.contents
     assert first == second
 
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
-def test_silence_before_the_last_byte_is_not(relay: SmtpSandbox, provider: Smtp, email: Email, stage: str) -> None:
+def test_no_reply_before_the_last_byte_is_a_temporary_failure(
+    relay: SmtpSandbox, provider: Smtp, email: Email, stage: str
+) -> None:
     relay.faults.add("smtp", Fault(Kind.HANG, stage=stage))
-    provider.timeout = IMPATIENT
+    provider.timeout = SHORT_TIMEOUT_SECONDS
 
     with pytest.raises(TemporaryFailure):
         provider.send(email, "key-1")
 
 
-def test_a_relay_that_says_nothing_at_all_is_given_up(email: Email) -> None:
+def test_a_relay_without_a_greeting_is_a_temporary_failure(email: Email) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         relay = Relay("127.0.0.1", deaf.getsockname()[1], Tls.NONE)
         with pytest.raises(TemporaryFailure):
-            Smtp(relay, connect_timeout=IMPATIENT).send(email, "key-1")
+            Smtp(relay, connect_timeout=SHORT_TIMEOUT_SECONDS).send(email, "key-1")
 
 
-def test_an_answer_that_is_late_is_waited_for(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
+def test_a_late_reply_is_a_success(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
     relay.faults.add("smtp", Kind.HOLD)
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(provider.send, email, "key-1")
@@ -340,7 +342,7 @@ def test_an_answer_that_is_late_is_waited_for(relay: SmtpSandbox, provider: Smtp
         assert sending.result().id == relay.inbox.all()[0].id
 
 
-def test_a_mail_larger_than_the_relay_takes_is_refused_before_it_travels(email: Email) -> None:
+def test_a_mail_above_the_relays_size_limit_is_refused_before_it_is_sent(email: Email) -> None:
     with SmtpSandbox(size_limit=10_000) as relay:
         for provider in adapter(relay):
             with pytest.raises(PermanentFailure) as failure:
@@ -350,22 +352,22 @@ def test_a_mail_larger_than_the_relay_takes_is_refused_before_it_travels(email: 
         assert "data" not in relay.commands
 
 
-def test_an_error_holds_no_address_and_no_password(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
-    relay.faults.add("smtp", say(550, f"5.1.1 <{email.to}> unknown, call 555123456", "rcpt"))
+def test_an_error_contains_no_address_and_no_password(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
+    relay.faults.add("smtp", reply(550, f"5.1.1 <{email.to}> unknown, call 555123456", "rcpt"))
 
     with pytest.raises(PermanentFailure) as failure:
         provider.send(email, "key-1")
 
-    said = f"{failure.value} {failure.value.__cause__} {failure.value.__context__}"
-    assert "@" not in said
-    assert "555123456" not in said
-    assert relay.login[1] not in said
+    shown = f"{failure.value} {failure.value.__cause__} {failure.value.__context__}"
+    assert "@" not in shown
+    assert "555123456" not in shown
+    assert relay.login[1] not in shown
 
 
 # --- Addresses
 
 
-def test_a_domain_beyond_ascii_travels_as_punycode(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
+def test_a_domain_beyond_ascii_is_sent_as_punycode(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
     provider.send(replace(email, to="ada@bücher.example"), "key-1")
 
     [mail] = relay.inbox.all()
@@ -373,13 +375,13 @@ def test_a_domain_beyond_ascii_travels_as_punycode(relay: SmtpSandbox, provider:
     assert mail.headers["To"] == "ada@xn--bcher-kva.example"
 
 
-def test_a_german_sharp_s_is_not_taken_for_two_s(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
+def test_a_german_sharp_s_is_not_sent_as_ss(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
     provider.send(replace(email, to="ada@straße.example"), "key-1")
 
     assert relay.inbox.all()[0].to == "ada@xn--strae-oqa.example"
 
 
-def test_a_name_beyond_ascii_before_the_at_needs_a_relay_that_can(email: Email) -> None:
+def test_a_local_part_beyond_ascii_requires_smtputf8(email: Email) -> None:
     with SmtpSandbox(utf8=True) as relay:
         for provider in adapter(relay):
             provider.send(replace(email, to="jürgen@example.org"), "key-1")
@@ -397,9 +399,9 @@ def test_a_name_beyond_ascii_before_the_at_needs_a_relay_that_can(email: Email) 
         ({"from_": Mailbox("jürgen@example.com")}, ConfigurationError),
         ({"reply_to": Mailbox("jürgen@example.com")}, ConfigurationError),
     ],
-    ids=["reader", "sender", "reply-to"],
+    ids=["recipient", "sender", "reply-to"],
 )
-def test_a_relay_that_cannot_is_not_tried_with_a_mangled_address(
+def test_a_relay_without_smtputf8_gets_no_mangled_address(
     email: Email, change: dict[str, Any], outcome: type[DeliveryError]
 ) -> None:
     with SmtpSandbox(utf8=False) as relay:
@@ -414,7 +416,7 @@ def test_a_relay_that_cannot_is_not_tried_with_a_mangled_address(
 @pytest.mark.parametrize(
     "to", ["a@example.org,b@example.org", "a@example.org>\r\nRCPT TO:<b@example.org", "<a@b.example>"]
 )
-def test_nobody_is_added_to_the_readers(relay: SmtpSandbox, provider: Smtp, email: Email, to: str) -> None:
+def test_the_recipient_is_the_only_one(relay: SmtpSandbox, provider: Smtp, email: Email, to: str) -> None:
     with pytest.raises(PermanentFailure):
         provider.send(replace(email, to=to), "key-1")
 
@@ -426,13 +428,13 @@ def test_nobody_is_added_to_the_readers(relay: SmtpSandbox, provider: Smtp, emai
 
 @pytest.fixture
 def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every host is this machine."""
+    """Resolve every host to loopback."""
     here = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: here("127.0.0.1", *rest, **more))
 
 
 @pytest.mark.usefixtures("everywhere")
-def test_resends_relay_is_told_the_key_and_so_knows_a_second_try(authority: trustme.CA, email: Email) -> None:
+def test_resends_relay_gets_the_idempotency_key(authority: trustme.CA, email: Email) -> None:
     with SmtpSandbox(tls="implicit", certificate=certificate(authority, "smtp.resend.com")) as relay:
         for provider in adapter(relay, host="smtp.resend.com", ca=pem(authority)):
             assert provider.idempotent
@@ -442,7 +444,7 @@ def test_resends_relay_is_told_the_key_and_so_knows_a_second_try(authority: trus
 
 
 @pytest.mark.usefixtures("everywhere")
-def test_sess_relay_is_told_the_configuration_set_and_our_tags(authority: trustme.CA, email: Email) -> None:
+def test_sess_relay_gets_the_configuration_set_and_the_tags(authority: trustme.CA, email: Email) -> None:
     host = "email-smtp.eu-west-1.amazonaws.com"
     with SmtpSandbox(tls="starttls", certificate=certificate(authority, host)) as relay:
         for provider in adapter(relay, host=host, ca=pem(authority), configuration_set="events"):
@@ -454,7 +456,7 @@ def test_sess_relay_is_told_the_configuration_set_and_our_tags(authority: trustm
         assert headers["X-SES-MESSAGE-TAGS"] == "message_id=0123456789ab, tenant=B_x___Co, kind=sign-in-code"
 
 
-def test_any_other_relay_is_told_neither(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
+def test_another_relay_gets_no_such_headers(relay: SmtpSandbox, provider: Smtp, email: Email) -> None:
     provider.send(email, "key-1")
 
     assert not [name for name in relay.inbox.all()[0].headers if name.startswith(("X-SES", "Resend"))]
@@ -472,10 +474,10 @@ def test_any_other_relay_is_told_neither(relay: SmtpSandbox, provider: Smtp, ema
         ("OK ada@example.org", "OK"),
     ],
 )  # fmt: skip
-def test_the_relays_name_for_the_mail_is_kept(
+def test_the_receipt_has_the_relays_queue_id(
     relay: SmtpSandbox, provider: Smtp, email: Email, answer: str, id_: str
 ) -> None:
-    relay.faults.add("smtp", say(250, answer))
+    relay.faults.add("smtp", reply(250, answer))
 
     assert provider.send(email, "key-1").id == id_
 
@@ -484,7 +486,7 @@ def test_the_relays_name_for_the_mail_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("given", "port", "tls"),
+    ("settings", "port", "tls"),
     [
         ({}, 587, Tls.STARTTLS),
         ({"tls": "implicit"}, 465, Tls.IMPLICIT),
@@ -496,14 +498,14 @@ def test_the_relays_name_for_the_mail_is_kept(
         ({"port": "1025", "tls": "none"}, 1025, Tls.NONE),
     ],
 )
-def test_a_port_implies_how_tls_is_spoken_and_the_other_way_round(given: dict[str, str], port: int, tls: Tls) -> None:
-    relay = Relay.from_settings({"host": "smtp.example.com", **given})
+def test_port_and_tls_mode_are_defaults_for_each_other(settings: dict[str, str], port: int, tls: Tls) -> None:
+    relay = Relay.from_settings({"host": "smtp.example.com", **settings})
 
     assert (relay.port, relay.tls) == (port, tls)
 
 
 @pytest.mark.parametrize(
-    ("given", "names"),
+    ("settings", "names"),
     [
         ({"host": ""}, "providers/smtp/host"),
         ({"host": "smtps://smtp.example.com"}, "providers/smtp/host"),
@@ -518,6 +520,6 @@ def test_a_port_implies_how_tls_is_spoken_and_the_other_way_round(given: dict[st
         ({"ehlo_name": "my host"}, "providers/smtp/ehlo_name"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(given: dict[str, str], names: str) -> None:
+def test_a_malformed_setting_is_named(settings: dict[str, str], names: str) -> None:
     with pytest.raises(ConfigurationError, match=names):
-        load("smtp", {"host": "smtp.example.com", **given})
+        load("smtp", {"host": "smtp.example.com", **settings})

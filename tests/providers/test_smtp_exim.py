@@ -40,13 +40,13 @@ tls_advertise_hosts = *
 tls_certificate = {folder}/certificate.pem
 tls_privatekey = {folder}/key.pem
 auth_advertise_hosts = *
-acl_smtp_rcpt = readers
+acl_smtp_rcpt = recipients
 begin acl
-readers:
+recipients:
   deny    !authenticated = *
           message = relay not permitted
   deny    local_parts = nobody
-          message = 5.1.1 no such reader
+          message = 5.1.1 no such user
   accept
 begin routers
 everyone:
@@ -74,7 +74,7 @@ login:
 
 
 class Exim:
-    """Starts one Exim for each connection, as inetd would; it ends with the connection. No daemon, no fixed port."""
+    """Starts one Exim per connection, as inetd does; it ends with the connection. No daemon, no fixed port."""
 
     def __init__(self, folder: Path, *, implicit: bool) -> None:
         assert EXIM
@@ -114,7 +114,7 @@ class Exim:
         return len(self._children)
 
     def delivered(self) -> list[EmailMessage]:
-        """Wait for every connection to end, let Exim deliver its queue, and return what it delivered."""
+        """Wait until all connections end, run Exim's queue, and return the delivered mails."""
         for child in self._children:
             child.wait(30)
         subprocess.run([*self._command[:3], "-qff"], check=True, capture_output=True, timeout=60)
@@ -164,7 +164,7 @@ def opened(exim: tuple[Exim, dict[str, str]], authority: trustme.CA) -> Iterator
         yield server, provider
 
 
-def test_a_mail_is_delivered_as_it_was_written(opened: tuple[Exim, Smtp], email: Email) -> None:
+def test_a_mail_is_delivered_unchanged(opened: tuple[Exim, Smtp], email: Email) -> None:
     exim, provider = opened
     written = replace(
         email,
@@ -200,7 +200,7 @@ def test_many_mails_share_one_connection(opened: tuple[Exim, Smtp], email: Email
     assert exim.connections == 1
 
 
-def test_a_reader_with_a_name_beyond_ascii_gets_it_too(opened: tuple[Exim, Smtp], email: Email) -> None:
+def test_a_recipient_with_a_local_part_beyond_ascii_gets_mail(opened: tuple[Exim, Smtp], email: Email) -> None:
     exim, provider = opened
 
     provider.send(replace(email, to="jürgen@example.org"), "key-1")
@@ -210,7 +210,7 @@ def test_a_reader_with_a_name_beyond_ascii_gets_it_too(opened: tuple[Exim, Smtp]
     assert mail["Envelope-to"] == "jürgen@example.org"
 
 
-def test_an_unknown_reader_is_rejected_and_the_next_mail_goes_out(opened: tuple[Exim, Smtp], email: Email) -> None:
+def test_an_unknown_recipient_is_a_permanent_failure_of_one_mail(opened: tuple[Exim, Smtp], email: Email) -> None:
     exim, provider = opened
 
     with pytest.raises(PermanentFailure) as failure:
@@ -227,7 +227,7 @@ def test_an_unknown_reader_is_rejected_and_the_next_mail_goes_out(opened: tuple[
     [({"username": "user", "password": "wrong"}, "bad_key"), ({}, "forbidden")],
     ids=["wrong", "none"],
 )
-def test_without_the_right_login_nothing_is_sent_and_an_operator_is_called(
+def test_a_wrong_login_is_a_configuration_error_and_sends_nothing(
     exim: tuple[Exim, dict[str, str]], authority: trustme.CA, email: Email, login: dict[str, str], code: str
 ) -> None:
     server, settings = exim
@@ -240,7 +240,7 @@ def test_without_the_right_login_nothing_is_sent_and_an_operator_is_called(
     assert server.delivered() == []
 
 
-def test_a_certificate_of_nobody_we_know_is_refused(exim: tuple[Exim, dict[str, str]], email: Email) -> None:
+def test_a_certificate_of_an_unknown_authority_is_refused(exim: tuple[Exim, dict[str, str]], email: Email) -> None:
     server, settings = exim
     provider = Smtp.from_settings(settings)
 

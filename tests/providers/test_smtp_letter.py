@@ -1,4 +1,4 @@
-"""The bytes of a mail, read back by another reader than the one who wrote them."""
+"""The bytes of a mail, parsed by another parser than the one that wrote them."""
 
 import email.policy
 from dataclasses import replace
@@ -41,7 +41,7 @@ def decoded(value: str) -> str:
 
 @letters
 @given(name=lines, subject=lines)
-def test_whatever_a_name_or_a_subject_holds_is_read_back(email: Email, name: str, subject: str) -> None:
+def test_any_name_and_subject_are_decoded_without_a_change(email: Email, name: str, subject: str) -> None:
     name, subject = clean_name(name), " ".join(subject.split())
     letter = compose(replace(email, from_=Mailbox("no-reply@example.com", name), subject=subject), OUR_ID, {})
 
@@ -53,32 +53,32 @@ def test_whatever_a_name_or_a_subject_holds_is_read_back(email: Email, name: str
 
 @letters
 @given(text=bodies, html=bodies)
-def test_a_text_and_its_html_are_read_back_to_the_last_character(email: Email, text: str, html: str) -> None:
+def test_text_and_html_are_decoded_without_a_change(email: Email, text: str, html: str) -> None:
     parts = {"plain": text, "html": html}
     letter = read(compose(replace(email, text=text, html=html), OUR_ID, {}))
 
-    found = [(part.get_content_subtype(), part.get_content()) for part in letter.iter_parts()]
-    assert [(kind, said.replace("\r\n", "\n")) for kind, said in found] == list(parts.items())
+    parsed = [(part.get_content_subtype(), part.get_content()) for part in letter.iter_parts()]
+    assert [(subtype, content.replace("\r\n", "\n")) for subtype, content in parsed] == list(parts.items())
 
 
-def test_the_text_comes_before_the_html_so_that_the_better_one_is_shown(email: Email) -> None:
+def test_the_text_part_comes_before_the_html_part(email: Email) -> None:
     letter = read(compose(email, OUR_ID, {}))
 
     assert letter.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in letter.iter_parts()] == ["text/plain", "text/html"]
 
 
-def test_one_mail_under_one_key_is_always_the_same_bytes(email: Email) -> None:
+def test_a_mail_with_the_same_key_has_the_same_bytes(email: Email) -> None:
     assert compose(email, OUR_ID, {}) == compose(email, OUR_ID, {})
 
 
-def test_its_date_is_when_the_message_was_made(email: Email) -> None:
+def test_the_date_is_the_creation_time_of_the_message(email: Email) -> None:
     letter = read(compose(email, OUR_ID, {}))
 
     assert parsedate_to_datetime(letter["Date"]).timestamp() == int(OUR_ID[:12], 16) // 1000
 
 
-def test_another_key_or_another_reader_is_another_mail(email: Email) -> None:
+def test_another_key_or_recipient_is_another_mail(email: Email) -> None:
     mails = [(email, "key-1"), (email, "key-2"), (replace(email, to="bob@example.org"), "key-1")]
     ids = {read(compose(mail, key, {}))["Message-ID"] for mail, key in mails}
 
@@ -86,7 +86,7 @@ def test_another_key_or_another_reader_is_another_mail(email: Email) -> None:
     assert all(id_.endswith("@example.com>") for id_ in ids)
 
 
-def test_our_ids_its_language_and_its_own_headers_travel_with_it(email: Email) -> None:
+def test_a_mail_has_headers_for_ids_and_language_and_its_own_ones(email: Email) -> None:
     letter = read(compose(email, OUR_ID, {"X-Extra": "1"}))
 
     expected = {
@@ -111,14 +111,14 @@ def test_a_long_link_in_a_header_stays_in_one_piece(email: Email) -> None:
 
 
 @pytest.mark.parametrize("name", ["=?utf-8?q?evil?=", "=?utf-8?b?PGV2aWxAZXhhbXBsZS5jb20+?="])
-def test_a_name_that_imitates_the_encoding_is_shown_as_it_was_typed(email: Email, name: str) -> None:
+def test_a_name_that_looks_encoded_is_shown_unchanged(email: Email, name: str) -> None:
     letter = compose(replace(email, from_=Mailbox("no-reply@example.com", name), subject=name), OUR_ID, {})
 
     assert decoded(parseaddr(header(letter, "From"))[0]) == name
     assert decoded(header(letter, "Subject")) == name
 
 
-def test_a_line_break_in_a_subject_or_a_header_makes_no_header(email: Email) -> None:
+def test_a_line_break_in_a_subject_or_header_adds_no_header(email: Email) -> None:
     broken = "Hi\r\nBcc: mallory@example.org"
     letter = read(compose(replace(email, subject=broken, headers={"X-Entity-Ref-ID": broken}), OUR_ID, {}))
 

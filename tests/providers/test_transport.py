@@ -1,4 +1,4 @@
-"""What every HTTP provider's requests travel by: one transport, no surprises, nothing in the log."""
+"""The transport of all HTTP providers: shared connections, limits, proxies, and nothing in the log."""
 
 import logging
 import socket
@@ -15,7 +15,7 @@ from mailroom_ops.sandbox.server import Sandbox
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that is taken, so that nobody else gets it, and at which nobody listens."""
+    """Reserve a port on which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -25,7 +25,7 @@ def test_providers_share_one_transport() -> None:
     assert _client.shared("https://api.example.com") is _client.shared("https://other.example.com")
 
 
-def test_where_tls_fails_nothing_was_taken(sandbox: Sandbox, email: Email) -> None:
+def test_a_failure_of_tls_is_a_temporary_failure(sandbox: Sandbox, email: Email) -> None:
     settings = sandbox.settings("postmark")
     provider = load("postmark", {**settings, "endpoint": settings["endpoint"].replace("http:", "https:")})
 
@@ -36,7 +36,7 @@ def test_where_tls_fails_nothing_was_taken(sandbox: Sandbox, email: Email) -> No
     assert sandbox.requests["postmark"] == 0
 
 
-def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
+def test_a_proxy_of_the_environment_is_used_but_not_for_loopback(
     sandbox: Sandbox, email: Email, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTPS_PROXY", "NO_PROXY", "no_proxy"):
@@ -51,9 +51,7 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
     assert _client.shared("https://mail.example.com") is not _client.shared("https://api.resend.com")
 
 
-def test_an_answer_that_drips_is_not_waited_for(
-    sandbox: Sandbox, email: Email, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_endless_answer_is_given_up(sandbox: Sandbox, email: Email, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_client, "MAX_ANSWER_SECONDS", 0.1)
     sandbox.faults.add("resend", Kind.DRIP)
 

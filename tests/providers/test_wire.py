@@ -1,4 +1,4 @@
-"""What goes over the wire, against what others wrote: specifications, and requests recorded from official SDKs."""
+"""The requests of the adapters, against specifications and requests recorded from official SDKs."""
 
 import json
 from base64 import b64decode
@@ -24,11 +24,11 @@ from mailroom.providers.resend import Resend
 from mailroom.providers.sendgrid import SendGrid
 
 Spec = dict[str, Any]
-OURS_ALONE = "what Mailroom sends beyond the SDK's example"
+NOT_IN_EXAMPLE = "not in the SDK's example"
 
 
 class Recorder:
-    """A provider that keeps the last request and always answers well."""
+    """A provider that stores the last request, and answers every request with a success."""
 
     def __init__(self) -> None:
         self.transport = httpx.MockTransport(self._answer)
@@ -38,10 +38,10 @@ class Recorder:
         self.request = request
         count = len(json.loads(request.content)) if request.url.path.endswith("/batch") else 1
         data = [{"id": str(number)} for number in range(count)]
-        said = {"id": "1", "data": data, "message": "Queued.", "MessageID": "1", "ErrorCode": 0}
+        body = {"id": "1", "data": data, "message": "Queued.", "MessageID": "1", "ErrorCode": 0}
         if not request.url.path.endswith("/batch"):
-            del said["data"]
-        return httpx.Response(200, json=said, headers={"X-Message-Id": "1"})
+            del body["data"]
+        return httpx.Response(200, json=body, headers={"X-Message-Id": "1"})
 
     def sent(self, provider: Provider, email: Email) -> httpx.Request:
         provider.send(email, "welcome/123")
@@ -58,7 +58,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def welcome() -> Email:
-    """The mail of the recorded requests."""
+    """Return the mail of the recorded requests."""
     return Email(
         from_=Mailbox("no-reply@example.com", "Acme"),
         to="ada@example.org",
@@ -79,34 +79,31 @@ def spec(contracts: Path, name: str) -> Spec:
 
 def resolved(whole: Spec, schema: Spec) -> Spec:
     while "$ref" in schema:
-        found: Any = whole
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        schema = found
+        path, schema = schema["$ref"].removeprefix("#/").split("/"), whole
+        for part in path:
+            schema = schema[part.replace("~1", "/").replace("~0", "~")]
     return schema
 
 
 def unknown_keys(whole: Spec, schema: Spec, value: Any, path: str = "") -> list[str]:
-    """Name every key of `value` that the schema does not list: a typo passes most schemas unseen."""
+    """Return the keys of `value` that the schema does not list: most schemas accept a misspelled key."""
     schema = resolved(whole, schema)
     for alternative in schema.get("oneOf", []):
         kind = {"string": str, "array": list, "object": dict}[resolved(whole, alternative)["type"]]
         if isinstance(value, kind):
             return unknown_keys(whole, alternative, value, path)
     if isinstance(value, list) and "items" in schema:
-        found = [unknown_keys(whole, schema["items"], item, f"{path}[]") for item in value]
-        return sorted({name for names in found for name in names})
+        keys = [unknown_keys(whole, schema["items"], item, f"{path}[]") for item in value]
+        return sorted({name for names in keys for name in names})
     if not isinstance(value, dict) or "properties" not in schema:
         return []
-    known = schema["properties"]
-    deeper = [unknown_keys(whole, known[name], item, f"{path}.{name}") for name, item in value.items() if name in known]
-    return sorted(
-        [f"{path}.{name}" for name in value if name not in known] + [name for names in deeper for name in names]
-    )
+    listed = schema["properties"]
+    below = [unknown_keys(whole, listed[key], item, f"{path}.{key}") for key, item in value.items() if key in listed]
+    return sorted([f"{path}.{key}" for key in value if key not in listed] + [key for keys in below for key in keys])
 
 
 def mismatches(whole: Spec, schema: Spec, value: Any, validator: type = Draft202012Validator) -> list[str]:
-    """Name every place where `value` breaks the schema."""
+    """Return the places where `value` violates the schema."""
     shared = {name: whole[name] for name in ("components", "definitions") if name in whole}
     return sorted(".".join(map(str, error.path)) for error in validator({**schema, **shared}).iter_errors(value))
 
@@ -116,7 +113,7 @@ def body_schema(whole: Spec, path: str) -> Spec:
     return cast(Spec, body["content"]["application/json"]["schema"])
 
 
-def test_resend_takes_our_request_as_its_specification_says(contracts: Path, recorder: Recorder, email: Email) -> None:
+def test_the_resend_request_fits_its_specification(contracts: Path, recorder: Recorder, email: Email) -> None:
     whole = spec(contracts, "resend/resend.json")
     recorder.sent(Resend("re_test", recorder.transport), email)
 
@@ -125,7 +122,7 @@ def test_resend_takes_our_request_as_its_specification_says(contracts: Path, rec
     assert unknown_keys(whole, schema, recorder.json()) == []
 
 
-def test_resend_takes_our_batch_as_its_specification_says(contracts: Path, recorder: Recorder, email: Email) -> None:
+def test_the_resend_batch_fits_its_specification(contracts: Path, recorder: Recorder, email: Email) -> None:
     whole = spec(contracts, "resend/resend.json")
     Resend("re_test", recorder.transport).send_batch([email, email], "batch/123")
 
@@ -135,7 +132,7 @@ def test_resend_takes_our_batch_as_its_specification_says(contracts: Path, recor
     assert unknown_keys(whole, schema, recorder.json()) == []
 
 
-def test_sendgrid_takes_our_request_but_for_the_known_error_of_its_specification(
+def test_the_sendgrid_request_fits_its_specification_but_for_a_known_error(
     contracts: Path, recorder: Recorder, email: Email
 ) -> None:
     whole = spec(contracts, "sendgrid/tsg_mail_v3.json")
@@ -147,7 +144,7 @@ def test_sendgrid_takes_our_request_but_for_the_known_error_of_its_specification
     assert unknown_keys(whole, schema, recorder.json()) == []
 
 
-def test_postmark_takes_our_request_but_for_what_its_specification_is_too_old_to_know(
+def test_the_postmark_request_fits_its_outdated_specification(
     contracts: Path, recorder: Recorder, email: Email
 ) -> None:
     whole = spec(contracts, "postmark/postmark-server-openapi-original.yml")
@@ -158,7 +155,7 @@ def test_postmark_takes_our_request_but_for_what_its_specification_is_too_old_to
     assert unknown_keys(whole, schema, recorder.json()) == [".MessageStream", ".Metadata"]
 
 
-def test_mailgun_takes_our_form_as_its_specification_says(contracts: Path, recorder: Recorder, email: Email) -> None:
+def test_the_mailgun_form_fits_its_specification(contracts: Path, recorder: Recorder, email: Email) -> None:
     whole = spec(contracts, "mailgun/openapi.yaml")
     request = recorder.sent(Mailgun("key", recorder.transport), email)
     form = form_of(request)
@@ -173,7 +170,7 @@ def test_mailgun_takes_our_form_as_its_specification_says(contracts: Path, recor
 
 
 def form_of(request: httpx.Request) -> dict[str, str]:
-    """Read the form of a request, whichever of the two ways it is written."""
+    """Return the form of a request in either of its two encodings."""
     content_type = request.headers["content-type"]
     if not content_type.startswith("multipart/"):
         return dict(parse_qsl(request.content.decode()))
@@ -190,18 +187,18 @@ def mailbox(text: str) -> tuple[str, str]:
     return address.display_name, address.addr_spec
 
 
-def in_one_way(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the addresses of a body in one of the many ways that mean the same. A reader's name is not ours to say."""
+def normalized(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with its mailboxes parsed; without the name of the recipient, which Mailroom does not send."""
     senders = {"from", "From", "reply_to", "ReplyTo", "h:Reply-To"}
-    readers = {"to", "To"}
-    found = dict(said)
-    for name, value in said.items():
-        value = value[0] if name in readers and isinstance(value, list) else value
+    recipients = {"to", "To"}
+    result = dict(body)
+    for name, value in body.items():
+        value = value[0] if name in recipients and isinstance(value, list) else value
         if name in senders and isinstance(value, str):
-            found[name] = mailbox(value)
-        elif name in readers:
-            found[name] = mailbox(value)[1]
-    return found
+            result[name] = mailbox(value)
+        elif name in recipients:
+            result[name] = mailbox(value)[1]
+    return result
 
 
 def recorded(contracts: Path, sdk: str) -> httpx.Request:
@@ -210,62 +207,62 @@ def recorded(contracts: Path, sdk: str) -> httpx.Request:
     return httpx.Request(capture["method"], url, headers=capture["headers"], content=capture["body"].encode())
 
 
-def test_resend_hears_from_us_what_its_own_sdk_says(contracts: Path, recorder: Recorder, welcome: Email) -> None:
+def test_the_resend_request_equals_that_of_its_sdk(contracts: Path, recorder: Recorder, welcome: Email) -> None:
     theirs, ours = recorded(contracts, "resend"), recorder.sent(Resend("re_test", recorder.transport), welcome)
 
     for header in ("authorization", "content-type", "idempotency-key"):
         assert ours.headers[header] == theirs.headers[header]
     assert (ours.method, ours.url.path) == (theirs.method, theirs.url.path)
-    said = in_one_way(recorder.json())
-    assert said["headers"].pop("Content-Language") == "en", OURS_ALONE
-    assert said == in_one_way(json.loads(theirs.content))
+    body = normalized(recorder.json())
+    assert body["headers"].pop("Content-Language") == "en", NOT_IN_EXAMPLE
+    assert body == normalized(json.loads(theirs.content))
 
 
-def test_sendgrid_hears_from_us_what_its_own_sdk_says(contracts: Path, recorder: Recorder, welcome: Email) -> None:
+def test_the_sendgrid_request_equals_that_of_its_sdk(contracts: Path, recorder: Recorder, welcome: Email) -> None:
     theirs, ours = recorded(contracts, "sendgrid"), recorder.sent(SendGrid("SG.test", recorder.transport), welcome)
 
     for header in ("authorization", "content-type"):
         assert ours.headers[header] == theirs.headers[header]
     assert (ours.method, ours.url.path) == (theirs.method, theirs.url.path)
-    said, example = recorder.json(), json.loads(theirs.content)
-    assert said["headers"].pop("Content-Language") == "en", OURS_ALONE
-    assert not any(setting["enable"] for setting in said.pop("tracking_settings").values()), OURS_ALONE
-    assert (said.pop("custom_args"), example.pop("custom_args")) == ({"kind": "welcome"}, {"user_id": "123"})
+    body, example = recorder.json(), json.loads(theirs.content)
+    assert body["headers"].pop("Content-Language") == "en", NOT_IN_EXAMPLE
+    assert not any(setting["enable"] for setting in body.pop("tracking_settings").values()), NOT_IN_EXAMPLE
+    assert (body.pop("custom_args"), example.pop("custom_args")) == ({"kind": "welcome"}, {"user_id": "123"})
     del example["personalizations"][0]["to"][0]["name"]
-    assert said == example
+    assert body == example
 
 
-def test_mailgun_hears_from_us_what_its_own_sdk_says(contracts: Path, recorder: Recorder, welcome: Email) -> None:
+def test_the_mailgun_request_equals_that_of_its_sdk(contracts: Path, recorder: Recorder, welcome: Email) -> None:
     theirs = recorded(contracts, "mailgun")
     ours = recorder.sent(Mailgun("key-test", recorder.transport, domain="mg.example.com"), welcome)
 
     assert ours.headers["authorization"] == theirs.headers["authorization"]
     assert b64decode(ours.headers["authorization"].removeprefix("Basic ")) == b"api:key-test"
     assert (ours.method, ours.url.path) == (theirs.method, theirs.url.path)
-    said, example = (in_one_way(form_of(request)) for request in (ours, theirs))
-    assert said.pop("h:Content-Language") == "en", OURS_ALONE
-    assert {said.pop(name) for name in list(said) if name.startswith("o:tracking")} == {"no"}, OURS_ALONE
-    assert said.pop("v:kind") == "welcome"
+    body, example = (normalized(form_of(request)) for request in (ours, theirs))
+    assert body.pop("h:Content-Language") == "en", NOT_IN_EXAMPLE
+    assert {body.pop(name) for name in list(body) if name.startswith("o:tracking")} == {"no"}, NOT_IN_EXAMPLE
+    assert body.pop("v:kind") == "welcome"
     assert (example.pop("v:user_id"), example.pop("o:testmode")) == ("123", "yes")
-    assert said == example
+    assert body == example
 
 
-def test_postmark_hears_from_us_what_its_own_sdk_says(contracts: Path, recorder: Recorder, welcome: Email) -> None:
+def test_the_postmark_request_equals_that_of_its_sdk(contracts: Path, recorder: Recorder, welcome: Email) -> None:
     theirs = recorded(contracts, "postmark")
     ours = recorder.sent(Postmark("POSTMARK_API_TEST", recorder.transport), welcome)
 
     for header in ("x-postmark-server-token", "content-type"):
         assert ours.headers[header] == theirs.headers[header]
     assert (ours.method, ours.url.path) == (theirs.method, theirs.url.path)
-    said, example = in_one_way(recorder.json()), in_one_way(json.loads(theirs.content))
-    assert said["Headers"].pop(0) == {"Name": "Content-Language", "Value": "en"}, OURS_ALONE
-    assert (said.pop("TrackOpens"), said.pop("TrackLinks")) == (False, "None"), OURS_ALONE
-    assert (said.pop("Metadata"), example.pop("Metadata")) == ({"kind": "welcome"}, {"user_id": "123"})
+    body, example = normalized(recorder.json()), normalized(json.loads(theirs.content))
+    assert body["Headers"].pop(0) == {"Name": "Content-Language", "Value": "en"}, NOT_IN_EXAMPLE
+    assert (body.pop("TrackOpens"), body.pop("TrackLinks")) == (False, "None"), NOT_IN_EXAMPLE
+    assert (body.pop("Metadata"), example.pop("Metadata")) == ({"kind": "welcome"}, {"user_id": "123"})
     assert example.pop("Attachments") == []
-    assert said == example
+    assert body == example
 
 
-def test_our_signature_is_the_one_of_the_standard_webhooks_vectors(contracts: Path) -> None:
+def test_the_signature_equals_the_standard_webhooks_vectors(contracts: Path) -> None:
     vectors = json.loads((contracts / "standard-webhooks" / "vectors.json").read_text())
     hmacs = [vector for vector in vectors if vector["scheme"].startswith("v1 ")]
 
@@ -276,9 +273,7 @@ def test_our_signature_is_the_one_of_the_standard_webhooks_vectors(contracts: Pa
         assert signature == vector["signature"]
 
 
-def test_a_mail_service_of_ones_own_gets_the_key_as_id_and_a_signature_for_each_secret(
-    recorder: Recorder, email: Email
-) -> None:
+def test_the_http_provider_sends_the_key_as_id_and_signs_with_each_secret(recorder: Recorder, email: Email) -> None:
     provider = Http("https://mail.example.com/in", (b"new", b"old"), recorder.transport, lambda: 1614265330.9)
     request = recorder.sent(provider, email)
 
@@ -288,7 +283,7 @@ def test_a_mail_service_of_ones_own_gets_the_key_as_id_and_a_signature_for_each_
 
 
 @pytest.mark.parametrize("domain", ["https://api.eu.mailgun.net", "https://api.mailgun.net"])
-def test_mailgun_is_asked_in_the_operators_region_about_the_senders_own_domain(
+def test_mailgun_is_called_in_the_configured_region_for_the_senders_domain(
     domain: str, recorder: Recorder, email: Email
 ) -> None:
     request = recorder.sent(Mailgun("key", recorder.transport, domain), email)
@@ -296,7 +291,7 @@ def test_mailgun_is_asked_in_the_operators_region_about_the_senders_own_domain(
     assert str(request.url) == f"{domain}/v3/example.com/messages"
 
 
-def test_mailgun_finds_no_placeholder_of_its_own_in_what_a_stranger_wrote(recorder: Recorder, email: Email) -> None:
+def test_a_mailgun_placeholder_in_a_name_has_no_effect(recorder: Recorder, email: Email) -> None:
     stranger = Email(email.from_, email.to, "Hi %recipient_email%", "50% of %unsubscribe_url%", "a%20b%", tags={})
     recorder.sent(Mailgun("key", recorder.transport), stranger)
 
