@@ -1,4 +1,4 @@
-"""Which way imports point, and what a cold start may not pay for. By name, not by the clock: names do not flicker."""
+"""The layers of the code, and the modules that a cold start may not load; by name, because durations vary."""
 
 import ast
 import os
@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,40 @@ from mailroom_ops import bytecode
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "layers/mailroom/mailroom"
-# Where the outside begins: AWS, logs and metrics, providers' HTTP and SMTP.
+# The only files that talk to AWS, logs and metrics; providers/ has the clients for HTTP and SMTP.
 EDGES = {"aws/client.py", "telemetry.py"}
 OUTSIDE = {
     *("aws_lambda_powertools", "boto3", "botocore", "awslambdaric", "moto"),
     *("httpx", "http", "urllib.request", "urllib3", "requests", "smtplib", "socket", "ssl"),
 }
+
+# The parts of each package, from the bottom up: a part imports only parts of the rows above it in this list.
+LAYER: tuple[tuple[str, ...], ...] = (
+    ("errors", "hostnames"),
+    ("model", "untrusted"),
+    ("redaction", "rendering", "request"),
+    ("aws", "providers"),
+    ("ledger", "settings"),
+    ("delivery", "feedback", "sources"),
+    ("api",),
+    ("telemetry",),
+)
+OPERATOR: tuple[tuple[str, ...], ...] = (
+    ("bytecode", "errors", "finding", "provider_modules", "tls"),
+    ("environment",),
+    ("cloudformation", "sandbox", "settings", "templates", "web"),
+    ("domains", "ledger", "secrets_import"),
+    ("doctor",),
+    ("console",),
+    ("local",),
+    ("cli",),
+)
+PACKAGES = {"mailroom": (PACKAGE, LAYER), "mailroom_ops": (ROOT / "ops/mailroom_ops", OPERATOR)}
+LOOSE_FILES = {
+    "mailroom": {"errors", "hostnames", "redaction", "request", "settings", "telemetry", "untrusted"},
+    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "tls"},
+}
+PACKAGES_WITH_CODE = {"feedback", "providers"}  # each loads its modules by the provider's name
 
 # `import botocore` alone is an empty package that Powertools looks for; what is below it costs 120 ms.
 HEAVY = {
@@ -61,7 +90,7 @@ def test_a_function_imports_only_what_it_needs(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", ["send", "deliver"])
-def test_the_adapters_of_the_chain_are_there_before_the_first_mail_and_no_others(function: str) -> None:
+def test_a_cold_start_loads_the_adapters_of_the_chain_and_no_others(function: str) -> None:
     loaded = modules_after(f"from functions.{function}.app import handler")
     adapters = {name.rpartition(".")[2] for name in loaded if name.startswith("mailroom.providers.")}
     assert {name for name in adapters if not name.startswith("_")} == {"resend", "smtp"}
@@ -72,7 +101,7 @@ def test_a_provider_other_than_ses_needs_no_aws_library(name: str) -> None:
     assert {"boto3", "botocore.session", "asyncio"} & modules_after(f"import mailroom.providers.{name}") == set()
 
 
-def test_a_host_and_an_address_in_ascii_load_no_tables_of_other_scripts() -> None:
+def test_hosts_and_addresses_in_ascii_load_no_unicode_tables() -> None:
     check = "assert is_address('ada@example.com') and link('https://example.com/?name=\u00e4')"
     loaded = modules_after(
         f"from mailroom.model.mailbox import is_address; from mailroom.untrusted import link; {check}"
@@ -81,7 +110,7 @@ def test_a_host_and_an_address_in_ascii_load_no_tables_of_other_scripts() -> Non
 
 
 def modules_after(statement: str) -> set[str]:
-    """Return what is loaded in a fresh interpreter after a statement."""
+    """Return the modules that a fresh interpreter has loaded after a statement."""
     path = os.pathsep.join([str(ROOT), str(PACKAGE.parent)])
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; {statement}; print(*sys.modules)"],
@@ -99,11 +128,71 @@ def test_the_package_imports_neither_functions_nor_ops() -> None:
         assert name.split(".")[0] not in {"functions", "mailroom_ops", "tests", "bench"}, path
 
 
-def test_what_is_not_an_edge_knows_nothing_of_aws_http_or_logs() -> None:
+def test_only_the_edges_import_aws_http_or_logging_libraries() -> None:
     for path, name in imports(PACKAGE):
         inside = path.relative_to(PACKAGE)
         if inside.parts[0] != "providers" and inside.as_posix() not in EDGES:
             assert not {name, name.split(".")[0]} & OUTSIDE, f"{inside} imports {name}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_of_a_package_point_downwards(package: str) -> None:
+    folder, rows = PACKAGES[package]
+    heights = {part: height for height, row in enumerate(rows) for part in row}
+    for path in sorted(folder.rglob("*.py")):
+        part = part_of(path, folder)
+        for imported in imported_parts(path, package) - {part}:
+            assert heights[imported] < heights[part], f"{path.relative_to(folder)} imports {package}.{imported}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_part_of_a_package_has_its_layer(package: str) -> None:
+    folder, rows = PACKAGES[package]
+    parts = {part_of(path, folder) for path in folder.rglob("*.py")} - {""}
+    assert sorted(part for row in rows for part in row) == sorted(parts)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_of_a_package_import_each_other_in_a_circle(package: str) -> None:
+    folder, _ = PACKAGES[package]
+    modules = {module_name(path, folder): path for path in folder.rglob("*.py") if path.name != "__init__.py"}
+    graph = {name: imported_names(path) & modules.keys() for name, path in modules.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)  # or it raises CycleError
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_only_few_files_lie_loose_in_a_package(package: str) -> None:
+    folder, _ = PACKAGES[package]
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == LOOSE_FILES[package]
+
+
+def test_the_packages_of_the_layer_load_nothing_by_themselves() -> None:
+    for path in PACKAGE.rglob("__init__.py"):
+        if path.parent.name not in PACKAGES_WITH_CODE:
+            (docstring,) = ast.parse(path.read_text(encoding="utf-8")).body
+            assert isinstance(docstring, ast.Expr), path
+
+
+def part_of(path: Path, folder: Path) -> str:
+    """Return the part of a package to which a file belongs: its first folder, or its own name."""
+    name = path.relative_to(folder).with_suffix("").parts[0]
+    return "" if name == "__init__" else name
+
+
+def imported_names(path: Path) -> set[str]:
+    """Return what a file imports, by full name, with and without the last step: it may be a module or its content."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def imported_parts(path: Path, package: str) -> set[str]:
+    prefix = f"{package}."
+    return {name.removeprefix(prefix).split(".")[0] for name in imported_names(path) if name.startswith(prefix)}
 
 
 def test_the_operators_side_imports_no_function() -> None:
@@ -112,7 +201,7 @@ def test_the_operators_side_imports_no_function() -> None:
 
 
 def imports(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every module that a file in the folder imports, wherever in the file it does."""
+    """Yield each file of a folder with every module that it imports, at its top or inside of functions."""
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -122,9 +211,9 @@ def imports(folder: Path) -> Iterator[tuple[Path, str]]:
                 yield path, node.module or ""
 
 
-def module_name(path: Path) -> str:
-    """Return the name of a module of the layer, such as `mailroom.api.keys`."""
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+def module_name(path: Path, package: Path = PACKAGE) -> str:
+    """Return the name of a module, such as `mailroom.api.keys`."""
+    parts = path.relative_to(package.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

@@ -91,8 +91,6 @@ class Environment:
 
         try:
             if self.is_local:
-                from mailroom_ops.environment import CREDENTIALS
-
                 return boto3.Session(
                     aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
                     aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
@@ -170,8 +168,6 @@ class Environment:
 
     def _local_outputs(self) -> dict[str, str]:
         """The names that template.yaml gives, with the addresses of the local stack."""
-        from mailroom_ops.environment import ACCOUNT
-
         stack, queues = self.stack_name, f"{self.about['aws']}/{ACCOUNT}/{self.stack_name}"
         return {
             "WebhookUrl": f"{self.local_url}/webhooks/logto",
