@@ -194,7 +194,7 @@ def main() -> None:
     print(
         f"{args.processes} processes of deliver, {RATE} requests a second, {LATENCY * 1000:.0f} ms for a call to AWS\n"
     )
-    print(f"{'':34}{'in crates':>12}{'one by one':>12}")
+    print(f"{'':34}{'in batches':>12}{'one by one':>12}")
     for label, which in ROWS.items():
         print(f"{label:34}{which(packed):>12}{which(singly):>12}")
     print(f"\nOne by one, {args.mails} mails would take {args.mails / RATE:.0f} s at this limit (computed, not run).")

@@ -192,7 +192,8 @@ def _plain(value: Row) -> Any:
 def _condition(text: str) -> Callable[[Row, Row, Row], bool]:
     """Turn a condition into a function of a row, the names and the values."""
     python = re.sub(r"attribute_not_exists\(pk\)", "('pk' not in row)", text)
-    python = re.sub(r"(#\w+)", r"row.get(names['\1'])", python)
+    python = re.sub(r"attribute_not_exists\((#\w+)\)", r"(names['\1'] not in row)", python)
+    python = re.sub(r"(?<!\[')(#\w+)", r"row.get(names['\1'])", python)
     python = re.sub(r"(:\w+)", r"values['\1']", python)
     for theirs, its in ((" = ", " == "), (" <> ", " != "), (" AND ", " and "), (" OR ", " or ")):
         python = python.replace(theirs, its)

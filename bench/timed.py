@@ -1,4 +1,4 @@
-"""The deliver function with a watch on what it waits for: the handler that bench/burst.py lets the runtime run."""
+"""The handler of bench/burst.py: the deliver function, with the time that it spends on each thing it waits for."""
 
 import json
 import time
@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 
 import app  # type: ignore[import-not-found]  # functions/deliver/app.py: the runtime starts in its folder
 import httpx
+from aws_lambda_powertools import Logger, Metrics
+
+from mailroom.aws.client import Aws
+from mailroom.delivery.deliver import Delivery
 
 Result = TypeVar("Result")
 
@@ -34,7 +38,9 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     return answer
 
 
-app.aws.call = timed("aws", app.aws.call)
-app.delivery.dispatch.sleep = timed("held back", app.delivery.dispatch.sleep)
+aws = Aws.from_env()
+aws.call = timed("aws", aws.call)  # type: ignore[method-assign]
+delivery = Delivery.from_env(aws)
+delivery.dispatch.sleep = timed("held back", delivery.dispatch.sleep)
 httpx.HTTPTransport.handle_request = timed("provider", httpx.HTTPTransport.handle_request)  # type: ignore[method-assign]
-work = timed("wall", app.handler)
+work = timed("wall", app.build(delivery, Logger(), Metrics()))
