@@ -6,6 +6,7 @@ Markup is not handled here: templates escape every value.
 import re
 import unicodedata
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -46,7 +47,6 @@ TRAILERS = "\u0e33\u0eb3\uff9e\uff9f"  # letters that belong to the one before: 
 SKIN_TONES = "".join(map(chr, range(0x1F3FB, 0x1F400)))
 FLAG_HALVES = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 MARKS = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]"
-STACKED = re.compile(f"({MARKS}{{2}}){MARKS}+")
 
 # How mail clients find links in text, as far as that is known (November 2026):
 # - All of them link `scheme://host`, `www.host`, hosts with a known ending, and mail addresses. Gmail and Apple Mail
@@ -64,12 +64,6 @@ DOTS = ".\u2024-\u2026\u2488-\u249b\u3002\u33c2\u33c7\u33d8\ufe12\ufe19\ufe30\uf
 COLONS = ":\u2a74\ufe13\ufe55\uff1a"
 SLASHES = r"/\\\ufe68\uff0f\uff3c"
 ATS = "@\ufe6b\uff20"
-# A dot, a colon or an at-sign before anything but a space, and each slash before another. A time keeps its colon.
-SEPARATOR = re.compile(
-    rf"[{DOTS}{ATS}{COLONS}{SLASHES}](?=\S)"
-    rf"(?:(?<=[{DOTS}{ATS}])|(?<=[{COLONS}])(?:(?<![0-9].)|(?![0-9]))|(?=[{SLASHES}])(?<=[{SLASHES}]))"
-)
-JOINED_SEPARATOR = re.compile(rf"([{DOTS}{ATS}{COLONS}{SLASHES}])[{JOINERS}]+")
 PUNCTUATION = ".,;:!?()<>\"'“”„«»"
 
 FORBIDDEN_IN_LINK = re.compile(r'[\x00-\x20\\<>"`\x7f]')
@@ -96,7 +90,7 @@ def prose(value: Any, limit: int = LINE_LENGTH, links: Collection[str] = ()) -> 
         return ""
     text = _clean(value, limit)
     if not text.isascii():
-        text = JOINED_SEPARATOR.sub(r"\1", text)
+        text = _joined_separator().sub(r"\1", text)
     text = _cut(text, limit)
     if links and any(url in text for url in links):
         words = text.split(" ")
@@ -140,8 +134,8 @@ def image(value: Any) -> str:
 
 def isolate(text: str, *, rtl: bool) -> str:
     """Wrap a text in bidi isolates where it could reorder the sentence around it."""
-    turns = rtl or any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text if ord(char) > 0x58F)
-    return f"\u2068{text}\u2069" if text and turns else text
+    reorders = rtl or not (text.isascii() or all(map(_is_left_to_right, text)))
+    return f"\u2068{text}\u2069" if text and reorders else text
 
 
 def _clean(value: str, limit: int) -> str:
@@ -150,8 +144,12 @@ def _clean(value: str, limit: int) -> str:
         text = "".join(map(_plain, text))
     if text.isascii():
         return " ".join(text.split())
-    text = " ".join(STACKED.sub(r"\1", text).split())
+    text = " ".join(_stacked_marks().sub(r"\1", text).split())
     return text if any(map(_is_visible, text)) else ""
+
+
+def _is_left_to_right(char: str) -> bool:
+    return unicodedata.bidirectional(char) not in ("R", "AL", "AN")
 
 
 def _is_visible(char: str) -> bool:
@@ -165,7 +163,27 @@ def _plain(char: str) -> str:
 
 
 def _without_links(text: str) -> str:
-    return SEPARATOR.sub(_separated, text)
+    return _separator().sub(_separated, text)
+
+
+# Compiled at first use: the webhook does without them, and they would be a millisecond of each of its cold starts.
+@cache
+def _separator() -> re.Pattern[str]:
+    """Match a dot, a colon or an at-sign before anything but a space, and a slash before a slash; no time's colon."""
+    return re.compile(
+        rf"[{DOTS}{ATS}{COLONS}{SLASHES}](?=\S)"
+        rf"(?:(?<=[{DOTS}{ATS}])|(?<=[{COLONS}])(?:(?<![0-9].)|(?![0-9]))|(?=[{SLASHES}])(?<=[{SLASHES}]))"
+    )
+
+
+@cache
+def _joined_separator() -> re.Pattern[str]:
+    return re.compile(rf"([{DOTS}{ATS}{COLONS}{SLASHES}])[{JOINERS}]+")
+
+
+@cache
+def _stacked_marks() -> re.Pattern[str]:
+    return re.compile(f"({MARKS}{{2}}){MARKS}+")
 
 
 def _separated(match: re.Match[str]) -> str:
