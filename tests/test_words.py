@@ -1,0 +1,184 @@
+"""Plain technical English: a short list of words that hide what they mean, each with the terms to use instead."""
+
+import ast
+import io
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# Parts of names, in any case: `said`, `_said`, `SaidValue` and `what_was_said` are all `said`.
+NAMES: Mapping[str, str] = {
+    "said": "the noun of the content: text, message, value, answer",
+    "told": "the noun of the content: variables, settings, notice",
+    "heard": "event, effect, response",
+    "says": "text, message, summary",
+    "held": "value, item, in_flight, leased",
+    "wanted": "expected, requested, target, query",
+    "wish": "spec",
+    "desk": "client, stub, context",
+    "crate": "batch",
+    "door": "endpoint, service, handler",
+    "takeover": "import",
+    "foreign": "untrusted, cross-origin",
+}
+ALLOWED_NAMES: Mapping[str, str] = {
+    "front_door": "the local stack's one address is called its front door, as AWS does in diagrams",
+    "FrontDoor": "the class of front_door.py",
+}
+# Anywhere in code, templates and documentation, across line ends.
+PHRASES: Mapping[str, str] = {
+    r"what became of": "delivery status, outcome",
+    r"what (comes|came) of": "result",
+    r"what (is|was) said": "content, request data",
+    r"what (it|they|he|she) says?": "content, value",
+    r"what stands": "content, value",
+    r"who asked": "caller",
+    r"whom? to ask": "name the person or the page",
+    r"(says|tells|say|tell) (so|what|which|who|whose|whether|how)\b": "contains, states, reports, and the noun",
+    r"is (said|told)\b": "is stated, is reported, receives",
+    r"to be said": "content",
+    r"as good as": "treated as",
+    r"hears\b": "receives",
+    r"speaks\b": "supports, concerns",
+    r"takes over": "imports, continues",
+    r"as it should": "name the expected state",
+}
+ALLOWED_PHRASES: Mapping[str, str] = {}
+# First words of docstrings: a function's begins with a technical verb, a class's and a module's with a noun.
+OPENINGS: Mapping[str, str] = {
+    **dict.fromkeys(("Tell", "Say"), "Return, Print, Log, Test whether"),
+    **dict.fromkeys(("What", "Who", "Whose", "Where", "Which", "How"), "the noun that it stands for"),
+    "Let": "Allow, Set, Start, and the verb itself",
+}
+SUFFIXES = {".py", ".md", ".html", ".toml", ".yaml", ".yml", ".js", ".css"}
+FOLDERS = (".github", "bench", "docs", "functions", "layers", "ops", "tests")
+GENERATED = {"node_modules", "__pycache__", ".aws-sam", "locales"}  # locales: mails, in their readers' words
+
+NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def files() -> Iterator[Path]:
+    """Yield the files that people write and read."""
+    for path in [*ROOT.glob("*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]:
+        if path.suffix in SUFFIXES and path.is_file() and not GENERATED & set(path.parts) and path != Path(__file__):
+            yield path
+
+
+def banned_names(source: str) -> Iterator[str]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and token.string not in ALLOWED_NAMES and not token.string.startswith("test_"):
+            for part in NAME_PART.findall(token.string):
+                if hint := NAMES.get(part.lower()):
+                    yield f"line {token.start[0]}: the name `{token.string}`; better: {hint}"
+
+
+def banned_phrases(text: str) -> Iterator[str]:
+    line = re.sub(r"\s+(#\s+)?", " ", text)
+    for phrase, hint in PHRASES.items():
+        for match in re.finditer(rf"\b{phrase}", line, re.IGNORECASE):
+            context = line[max(0, match.start() - 30) : match.end() + 30]
+            if not any(allowed in context for allowed in ALLOWED_PHRASES):
+                yield f"`…{context}…`; better: {hint}"
+
+
+def banned_openings(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node) or ""
+            if hint := OPENINGS.get(docstring.partition(" ")[0].rstrip(",:;")):
+                yield f"the docstring `{docstring.splitlines()[0]}`; better: {hint}"
+
+
+def banned(path: Path) -> list[str]:
+    """Return every use of a banned word in a file."""
+    text = path.read_text("utf-8")
+    code = [*banned_names(text), *banned_openings(text)] if path.suffix == ".py" else []
+    return [*code, *banned_phrases(text)]
+
+
+def folder(path: Path) -> str:
+    """Return the folder that a file is counted under, two levels deep."""
+    parts = path.relative_to(ROOT).parts
+    depth = 4 if parts[0] == "layers" else 3 if parts[0] == "ops" else 2
+    return "/".join(parts[:-1][:depth]) or "."
+
+
+# How many are left in each folder; a number may only fall.
+REMAINING: Mapping[str, int] = {
+    ".": 8,
+    "bench": 48,
+    "bench/naive": 1,
+    "docs": 14,
+    "layers/mailroom/mailroom": 3,
+    "layers/mailroom/mailroom/api": 6,
+    "layers/mailroom/mailroom/aws": 1,
+    "layers/mailroom/mailroom/delivery": 2,
+    "layers/mailroom/mailroom/ledger": 15,
+    "layers/mailroom/mailroom/model": 10,
+    "layers/mailroom/mailroom/sources": 9,
+    "ops/mailroom_ops": 23,
+    "ops/mailroom_ops/cli": 49,
+    "ops/mailroom_ops/console": 12,
+    "ops/mailroom_ops/doctor": 11,
+    "ops/mailroom_ops/domains": 6,
+    "ops/mailroom_ops/local": 6,
+    "ops/mailroom_ops/sandbox": 5,
+    "ops/mailroom_ops/secrets_import": 53,
+    "ops/mailroom_ops/settings": 69,
+    "ops/mailroom_ops/web": 1,
+    "tests": 45,
+    "tests/api": 2,
+    "tests/cli": 137,
+    "tests/console": 5,
+    "tests/crash": 5,
+    "tests/delivery": 8,
+    "tests/domains": 20,
+    "tests/feedback": 1,
+    "tests/fuzz": 4,
+    "tests/ledger": 14,
+    "tests/local": 9,
+    "tests/logto": 5,
+    "tests/mail": 7,
+    "tests/providers": 5,
+    "tests/rendering": 30,
+}
+
+
+def test_names_phrases_and_docstrings_use_plain_terms() -> None:
+    uses = {path: banned(path) for path in sorted(files())}
+    counts = Counter(dict.fromkeys(REMAINING, 0))
+    for path, found in uses.items():
+        counts[folder(path)] += len(found)
+    for name, count in counts.items():
+        report = "\n".join(
+            f"{path.relative_to(ROOT)}: {use}" for path, found in uses.items() if folder(path) == name for use in found
+        )
+        assert count <= REMAINING.get(name, 0), f"{name}: {count} banned words\n{report}"
+
+
+@pytest.mark.parametrize(
+    "source", ["said = 1", "class WishList: ...", "x.heard_of(1)", "def f(*, _told): ...", "DESKS_OF_DESK = 1"]
+)
+def test_a_banned_name_is_found(source: str) -> None:
+    assert list(banned_names(source))
+
+
+@pytest.mark.parametrize("source", ["outsaid = aside = 1", "# said\nx = 'said'", "front_door = household = 1"])
+def test_other_names_are_not_banned(source: str) -> None:
+    assert not list(banned_names(source))
+
+
+def test_a_banned_phrase_is_found_across_lines() -> None:
+    assert list(banned_phrases("# Know what became\n    # of a mail."))
+    assert not list(banned_phrases("The delivery status of a mail."))
+
+
+def test_a_banned_opening_of_a_docstring_is_found() -> None:
+    assert list(banned_openings('def f():\n    """What it is."""'))
+    assert not list(banned_openings('def f():\n    """Return a status: what it is."""'))
