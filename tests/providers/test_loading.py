@@ -75,6 +75,27 @@ def test_a_malformed_key_is_named_and_not_shown(name: str, key: str) -> None:
     assert key not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("account", "values"),
+    [
+        ("resend.acme", {"api_key": "two words"}),
+        ("postmark.acme", {"server_token": ""}),
+        ("smtp.acme", {"host": "not a host"}),
+        ("smtp.acme", {"ca": "no certificate"}),
+        ("http.acme", {"secret": "short"}),
+        ("aliyun.acme", {"region": "not a region"}),
+        ("mailgun.acme", {"endpoint": "http://mail.example.com"}),
+        ("ses.acme", {"region": "not a region"}),
+    ],
+)
+def test_a_malformed_setting_is_named_with_its_account(account: str, values: dict[str, str]) -> None:
+    [setting] = values
+    settings = {**SETTINGS[account.removesuffix(".acme")], **values}
+
+    with pytest.raises(ConfigurationError, match=rf"providers/{account}/{setting} "):
+        load(account, settings)
+
+
 @pytest.mark.parametrize("secret", ["whsec_", "plain", "whsec_ü", f"{SECRET} x"])
 def test_a_malformed_secret_is_named_and_not_shown(secret: str) -> None:
     with pytest.raises(ConfigurationError, match="providers/http/secret"):

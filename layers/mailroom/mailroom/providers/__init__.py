@@ -70,7 +70,7 @@ class BatchProvider(Provider, Protocol):
 class ProviderSpec:
     """The declaration of a provider. Settings are names below `providers/{account}/`."""
 
-    create: Callable[[Mapping[str, str]], Provider]  # from the account's settings; raises ConfigurationError
+    create: Callable[[Mapping[str, str], str], Provider]  # from the settings and the name of an account
     required: tuple[str, ...] = ()  # without all of these, an account is not configured
     optional: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()  # the settings that nobody may see
@@ -102,8 +102,8 @@ def is_configured(account: str, values: Mapping[str, str]) -> bool:
 
 
 def load(account: str, values: Mapping[str, str]) -> Provider:
-    """Build the adapter of an account from its settings."""
-    return spec_of(account).create(values)
+    """Build the adapter of an account from its settings; raise ConfigurationError if one is missing or malformed."""
+    return spec_of(account).create(values, account)
 
 
 def warm_up(chain: Iterable[str]) -> None:

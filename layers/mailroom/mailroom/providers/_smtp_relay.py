@@ -32,28 +32,29 @@ class Relay:
     ca: str = ""  # PEM, if the operator's own authority signed the relay's certificate
     ehlo_name: str = ""  # default: the sender's domain, because some relays look it up
     configuration_set: str = ""  # SES only
+    account: str = "smtp"
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, str]) -> "Relay":
+    def from_settings(cls, values: Mapping[str, str], account: str = "smtp") -> "Relay":
         host, port, tls = (values.get(name, "").strip() for name in ("host", "port", "tls"))
         username, password, ehlo_name = (values.get(name, "").strip() for name in ("username", "password", "ehlo_name"))
         if not _is_host(host):
-            raise _malformed("host", "must be the relay's name, such as smtp.example.com")
+            raise _malformed(account, "host", "must be the relay's name, such as smtp.example.com")
         if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
-            raise _malformed("port", "must be a number, usually 465 or 587")
+            raise _malformed(account, "port", "must be a number, usually 465 or 587")
         if tls and tls not in list(Tls):
-            raise _malformed("tls", f"must be one of {', '.join(Tls)}")
+            raise _malformed(account, "tls", f"must be one of {', '.join(Tls)}")
         if bool(username) != bool(password):
             missing, present = ("password", "username") if username else ("username", "password")
-            raise _malformed(missing, f"is not set, but {present} is")
+            raise _malformed(account, missing, f"is not set, but {present} is")
         if not (username + password).isascii():
-            raise _malformed("username", "and password must be ASCII")
+            raise _malformed(account, "username", "and password must be ASCII")
         if ehlo_name and not _is_host(ehlo_name.strip("[]")):
-            raise _malformed("ehlo_name", "must be a host name")
+            raise _malformed(account, "ehlo_name", "must be a host name")
         number = int(port) if port else 465 if tls == Tls.IMPLICIT else 587
         mode = Tls(tls) if tls else _default_tls(number, bool(username))
         ca, configuration_set = (values.get(name, "").strip() for name in ("ca", "configuration_set"))
-        return cls(host, number, mode, username, password, ca, ehlo_name, configuration_set)
+        return cls(host, number, mode, username, password, ca, ehlo_name, configuration_set, account)
 
     def context(self) -> ssl.SSLContext | None:
         """Return the TLS context: certificates are verified, except in opportunistic mode without a login."""
@@ -62,7 +63,7 @@ class Relay:
         try:
             context = ssl.create_default_context(cadata=self.ca or None)
         except (ssl.SSLError, ValueError) as error:
-            raise _malformed("ca", "must be a certificate in PEM form") from error
+            raise _malformed(self.account, "ca", "must be a certificate in PEM form") from error
         if self.tls is Tls.OPPORTUNISTIC and not self.username:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -82,5 +83,5 @@ def _is_host(text: str) -> bool:
     return len(text) < 254 and all(re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", label) for label in labels)
 
 
-def _malformed(name: str, why: str) -> ConfigurationError:
-    return ConfigurationError("settings", "malformed", f"providers/smtp/{name} {why}")
+def _malformed(account: str, name: str, problem: str) -> ConfigurationError:
+    return ConfigurationError("settings", "malformed", f"providers/{account}/{name} {problem}")

@@ -74,13 +74,13 @@ class Aliyun:
         self._tag_name = tag_name
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, str]) -> "Aliyun":
-        key_id, secret = (_client.secret(cls.name, values, name) for name in ("access_key_id", "access_key_secret"))
+    def from_settings(cls, values: Mapping[str, str], account: str = name) -> "Aliyun":
+        key_id, secret = (_client.secret(account, values, name) for name in ("access_key_id", "access_key_secret"))
         region = values.get("region", "").strip() or DEFAULT_REGION
         if not re.fullmatch(r"[a-z0-9-]{1,40}", region):
-            hint = f"providers/{cls.name}/region must be a region such as {DEFAULT_REGION}"
+            hint = f"providers/{account}/region must be a region such as {DEFAULT_REGION}"
             raise ConfigurationError("settings", "malformed", hint)
-        endpoint = _client.endpoint(cls.name, values, _endpoint(region))
+        endpoint = _client.endpoint(account, values, _endpoint(region))
         return cls(key_id, secret, _client.shared(endpoint), endpoint, values.get("tag_name", "").strip())
 
     def send(self, email: Email, key: str) -> Receipt:

@@ -42,11 +42,11 @@ class Http:
         self._clock = clock
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, str]) -> "Http":
-        secrets = [_decode_secret(line) for line in values.get("secret", "").split()]
+    def from_settings(cls, values: Mapping[str, str], account: str = name) -> "Http":
+        secrets = [_decode_secret(line, account) for line in values.get("secret", "").split()]
         if not secrets:
-            raise _malformed_secret()
-        endpoint = _client.endpoint(cls.name, values)
+            raise _malformed_secret(account)
+        endpoint = _client.endpoint(account, values)
         return cls(endpoint, secrets, _client.shared(endpoint))
 
     def send(self, email: Email, key: str) -> Receipt:
@@ -91,19 +91,19 @@ def _payload(email: Email) -> dict[str, Any]:
     return {"type": "email.send", "data": data}
 
 
-def _decode_secret(secret: str) -> bytes:
+def _decode_secret(secret: str, account: str) -> bytes:
     try:
         decoded = b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
         decoded = b""
     if len(decoded) < MIN_SECRET_BYTES:
-        raise _malformed_secret()
+        raise _malformed_secret(account)
     return decoded
 
 
-def _malformed_secret() -> ConfigurationError:
-    hint = f"providers/http/secret must be whsec_ and base64 of {MIN_SECRET_BYTES} bytes or more; two lines to rotate"
-    return ConfigurationError("settings", "malformed", hint)
+def _malformed_secret(account: str) -> ConfigurationError:
+    hint = f"must be whsec_ and base64 of {MIN_SECRET_BYTES} bytes or more; two lines to rotate"
+    return ConfigurationError("settings", "malformed", f"providers/{account}/secret {hint}")
 
 
 PROVIDER = ProviderSpec(

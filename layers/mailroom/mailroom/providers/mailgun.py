@@ -58,9 +58,9 @@ class Mailgun:
         }
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, str]) -> "Mailgun":
-        api_key = _client.secret(cls.name, values, "api_key")
-        endpoint = _client.endpoint(cls.name, values, ENDPOINT)
+    def from_settings(cls, values: Mapping[str, str], account: str = name) -> "Mailgun":
+        api_key = _client.secret(account, values, "api_key")
+        endpoint = _client.endpoint(account, values, ENDPOINT)
         return cls(api_key, _client.shared(endpoint), endpoint, values.get("domain", "").strip())
 
     def send(self, email: Email, key: str) -> Receipt:

@@ -53,9 +53,9 @@ class Postmark:
         self._headers = {"X-Postmark-Server-Token": server_token, "Content-Type": "application/json"}
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, str]) -> "Postmark":
-        server_token = _client.secret(cls.name, values, "server_token")
-        endpoint = _client.endpoint(cls.name, values, ENDPOINT)
+    def from_settings(cls, values: Mapping[str, str], account: str = name) -> "Postmark":
+        server_token = _client.secret(account, values, "server_token")
+        endpoint = _client.endpoint(account, values, ENDPOINT)
         return cls(server_token, _client.shared(endpoint), endpoint, values.get("message_stream", "").strip() or STREAM)
 
     def send(self, email: Email, key: str) -> Receipt:

@@ -55,9 +55,9 @@ class SendGrid:
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, str]) -> "SendGrid":
-        api_key = _client.secret(cls.name, values, "api_key")
-        endpoint = _client.endpoint(cls.name, values, ENDPOINT)
+    def from_settings(cls, values: Mapping[str, str], account: str = name) -> "SendGrid":
+        api_key = _client.secret(account, values, "api_key")
+        endpoint = _client.endpoint(account, values, ENDPOINT)
         return cls(api_key, _client.shared(endpoint), endpoint)
 
     def send(self, email: Email, key: str) -> Receipt:

@@ -75,18 +75,18 @@ class Ses:
         self._used_at = time.time()
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, str]) -> "Ses":
+    def from_settings(cls, values: Mapping[str, str], account: str = name) -> "Ses":
         settings = {name: value.strip() for name, value in values.items() if value.strip()}
         endpoint = urlsplit(settings.get("endpoint", "https:"))
         if endpoint.scheme != "https" and endpoint.hostname not in ("127.0.0.1", "localhost"):
-            raise ConfigurationError("settings", "malformed", "providers/ses/endpoint must be an https address")
+            raise ConfigurationError("settings", "malformed", f"providers/{account}/endpoint must be an https address")
         try:
             # botocore reads AWS_DEFAULT_REGION only; Lambda sets AWS_REGION.
             region = settings.get("region") or os.environ.get("AWS_REGION")
             client = boto3.client("sesv2", region_name=region, endpoint_url=settings.get("endpoint"), config=CONFIG)
         except (NoRegionError, ValueError, BotoCoreError) as error:
-            hint = "providers/ses/region must be a region such as eu-west-1, providers/ses/endpoint a URL or not set"
-            raise ConfigurationError("settings", "malformed", hint) from error
+            hint = "must be a region such as eu-west-1, and endpoint a URL or not set"
+            raise ConfigurationError("settings", "malformed", f"providers/{account}/region {hint}") from error
         return cls(client, settings.get("configuration_set", ""))
 
     def send(self, email: Email, key: str) -> Receipt:

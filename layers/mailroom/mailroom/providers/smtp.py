@@ -52,8 +52,8 @@ class Smtp:
         self.idempotent = bool(RESEND.fullmatch(relay.host))
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, str]) -> "Smtp":
-        return cls(Relay.from_settings(values))
+    def from_settings(cls, values: Mapping[str, str], account: str = name) -> "Smtp":
+        return cls(Relay.from_settings(values, account))
 
     def send(self, email: Email, key: str) -> Receipt:
         email = _with_wire_addresses(email)
@@ -123,7 +123,7 @@ class Smtp:
         has_starttls = smtp.has_extn("starttls")
         # A password is never sent in the clear unless the operator has set `none`.
         if not has_starttls and (relay.tls is Tls.STARTTLS or (relay.tls is Tls.OPPORTUNISTIC and relay.username)):
-            hint = "it offers no STARTTLS: set providers/smtp/tls to implicit, or to none in a network of your own"
+            hint = "it offers no STARTTLS: set tls to implicit, or to none in a network of your own"
             raise ConfigurationError(PARTY, "no_tls", hint)
         if has_starttls and relay.tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
             with _stage("tls", email):
@@ -200,11 +200,11 @@ def _stage(stage: str, email: Email, without_reply: type[DeliveryError] = Tempor
     except smtplib.SMTPException:
         raise ConfigurationError(PARTY, "no_login", "it offers no login method that we support") from None
     except ssl.SSLCertVerificationError as error:
-        hint = f"{error.verify_message}: set providers/smtp/ca if the authority is your own"
+        hint = f"{error.verify_message}: set ca if the authority is your own"
         raise ConfigurationError(PARTY, "bad_certificate", hint) from None
     except ssl.SSLError as error:
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-            hint = "this port does not start with TLS: set providers/smtp/tls to starttls"
+            hint = "this port does not start with TLS: set tls to starttls"
             raise ConfigurationError(PARTY, "no_tls", hint) from None
         raise TemporaryFailure(PARTY, "unreachable", f"TLS failed: {error.reason}") from None
     except OSError as error:

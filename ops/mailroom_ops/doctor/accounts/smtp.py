@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 10.0
 def check(
     account: str, environment: Environment, values: Mapping[str, str], domains: Sequence[str]
 ) -> Iterator[Finding]:
-    relay = Relay.from_settings(values)
+    relay = Relay.from_settings(values, account)
     subject = f"{account} {relay.host}:{relay.port}"
     hello = relay.ehlo_name or (domains[0] if domains else "localhost")
     prefix = f"providers/{account}"
