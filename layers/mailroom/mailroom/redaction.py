@@ -13,18 +13,15 @@ MARK = "…"
 Span = tuple[int, int]
 
 # Private in any text, with no mail to compare it with. The status codes of SMTP, `550 5.1.1`, are not.
-PRIVATE = re.compile(
-    r"""
-      [^\s@]*@\S*                                                   # an address
-    | [a-z][a-z0-9+.-]*://\S+                                       # a link
-    | [\w-]+(?:\.[\w-]+)+[/?]\S+                                    # a link without its scheme
-    | [^\s?]*\?[^\s=]*=\S*                                          # a query string
-    | \b(?:re_|sk[_-]|sg\.|key-|whsec_|bearer\s)\S+                 # a key
-    | (?<![\w.-])(?!\d{3}-\d\.\d)(?=(?:-?\d){4})\d+(?:-\d+)*(?!\w)  # a code of digits, also in groups
-    | (?<!\w)(?=\w*\d)(?=\w*[^\W\d_])\w{4,}                         # a code of letters and digits
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+PRIVATE = r"""
+    [^\s@]*@\S*                                                   # an address
+  | [a-z][a-z0-9+.-]*://\S+                                       # a link
+  | [\w-]+(?:\.[\w-]+)+[/?]\S+                                    # a link without its scheme
+  | [^\s?]*\?[^\s=]*=\S*                                          # a query string
+  | \b(?:re_|sk[_-]|sg\.|key-|whsec_|bearer\s)\S+                 # a key
+  | (?<![\w.-])(?!\d{3}-\d\.\d)(?=(?:-?\d){4})\d+(?:-\d+)*(?!\w)  # a code of digits, also in groups
+  | (?<!\w)(?=\w*\d)(?=\w*[^\W\d_])\w{4,}                         # a code of letters and digits
+"""
 WORD = re.compile(r"[^\W_]+")
 MIN_QUOTE_LENGTH = 6  # characters
 MIN_CODE_LENGTH = 4  # characters, of words without a lower-case letter
@@ -49,7 +46,7 @@ COMMON_WORDS = frozenset(COMMON.split())
 def redact(text: str, *emails: Email) -> str:
     """Return the words of a provider, or of AWS, without private parts and without quotes of the mails it was given."""
     text = _printable(text)
-    return _without(text, [*(match.span() for match in PRIVATE.finditer(text)), *_quotes(text, emails)], emails)
+    return _without(text, [*_private(text), *_quotes(text, emails)], emails)
 
 
 def remove_quotes(text: str, *emails: Email) -> str:
@@ -61,6 +58,11 @@ def remove_quotes(text: str, *emails: Email) -> str:
 def _printable(text: str) -> str:
     characters = (char if char.isprintable() else " " for char in text[:MAX_INPUT_LENGTH])
     return " ".join("".join(characters).split())
+
+
+def _private(text: str) -> Iterator[Span]:
+    for match in re.finditer(PRIVATE, text, re.VERBOSE | re.IGNORECASE):  # compiled and cached at first use
+        yield match.span()
 
 
 def _quotes(text: str, emails: tuple[Email, ...]) -> Iterator[Span]:
