@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from mailroom.aws.client import Aws
+from mailroom.delivery.batches import split
 from mailroom.delivery.seal import seal
 from mailroom.errors import TemporaryFailure, UnknownOutcome
+from mailroom.ledger.table import LEASE
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message, Parcel
@@ -256,6 +258,29 @@ def test_a_hanging_account_comes_last_and_costs_its_neighbors_one_hang(
     mine = code()
     process.receive(*map(Parcel.of, acme), Parcel.of(mine))
     assert sent[:1] == [mine.id]
+
+
+def test_a_mail_waits_for_one_of_another_tenant_not_for_all_that_are_older(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    older = [code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}", age=1) for n in range(5)]
+    newer = code("999999", to="reader@acme.example", tenant="acme")
+    deliver.receive(*map(Parcel.of, [*older, newer]))
+    newest_first = [mail.message_id for mail in sandbox.inbox.all()]
+    assert newer.id in newest_first[-2:]
+
+
+def test_the_copy_of_a_batch_waits_until_the_lease_ends_and_no_longer(
+    deliver: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = next(split([Parcel.of(code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}")) for n in range(3)]))
+    delivery, passed, delays = deliver.delivery, LEASE - 4, list[float]()
+    key = delivery.settings.address_key()
+    for parcel in batch.parcels:
+        delivery.ledger.claim_for_batch(parcel, key, f"{batch.id} resend t", "t", time.time() - passed, "resend")
+    monkeypatch.setattr(delivery.queue, "put", lambda queued, delay=0: delays.append(delay))
+    assert deliver.receive(batch.to_json()) == []
+    assert delays == [pytest.approx(LEASE - passed, abs=1.5)]
 
 
 def test_a_rendered_parcel_without_a_valid_seal_is_not_sent(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:

@@ -138,6 +138,9 @@ class Batcher:
                 requests.setdefault(request, []).append(parcel)
         for request, parcels in requests.items():
             unfinished = {p.message.id for p in parcels if rows[p.message.id]["status"] == Status.ACCEPTED}
+            lease_seconds = max((rows[i]["lease"] for i in unfinished), default=0.0) - self.delivery.clock()
+            if lease_seconds > 0:
+                raise ClaimedElsewhere(lease_seconds)
             if unfinished:
                 yield from self._repeat(batch, request, parcels, unfinished, deadline)
         if free:

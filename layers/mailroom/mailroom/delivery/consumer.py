@@ -6,6 +6,7 @@ are used up in seconds, and an outage lasts minutes.
 """
 
 import json
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,7 +84,7 @@ class Consumer:
         if len(records) >= FULL:
             singles = yield from self._send_burst(singles)
         self._mark_newest(singles)
-        for item in sorted(singles, key=self._order):
+        for item in self._in_turn(singles):
             (parcel,) = item.parcels
             yield from self._guard(item, self._send_parcel(parcel))
 
@@ -163,11 +164,19 @@ class Consumer:
                 except DeliveryError:
                     return  # each message meets it again, and is put back
 
-    def _order(self, item: Item) -> tuple[bool, float]:
-        """Sort an account that fails or hangs behind the others, and codes of one recipient by their age."""
-        (parcel,) = item.parcels
-        gate = self._delivery.dispatch.gate(self._batcher.account_of(parcel))
-        return gate.is_troubled, parcel.message.created_at
+    def _in_turn(self, items: list[Item]) -> list[Item]:
+        """Sort items: a mail of each tenant in turn, the oldest first; those of an account that fails or hangs last.
+
+        So many mails of one tenant, through a slow provider, delay another's by one request.
+        """
+        turns: Counter[str] = Counter()
+        places: list[tuple[bool, int, Item]] = []
+        for item in sorted(items, key=lambda item: item.parcels[0].message.created_at):
+            (parcel,) = item.parcels
+            gate = self._delivery.dispatch.gate(self._batcher.account_of(parcel))
+            places.append((gate.is_troubled, turns[parcel.tenant], item))
+            turns[parcel.tenant] += 1
+        return [item for _, _, item in sorted(places, key=lambda place: place[:2])]
 
     def _guard(self, item: Item, work: Iterator[Sent]) -> Iterator[Result]:
         record_id = item.record["messageId"]
