@@ -1,0 +1,91 @@
+"""The network between our code and AWS: latency, faults, and the models of the services behind it."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.simulation.dynamodb import Table
+from tests.simulation.faults import Fault, Faults
+from tests.simulation.scheduler import Scheduler, current_process
+from tests.simulation.sqs import Queues
+from tests.simulation.ssm import Parameters
+
+__all__ = ["Network", "SsmCall"]
+
+Request = Callable[[str, Mapping[str, Any]], tuple[int, dict[str, Any]]]
+LATENCY = {"sqs": (0.008, 0.03), "dynamodb": (0.003, 0.012), "ssm": (0.015, 0.06)}
+THROTTLED = {
+    "sqs": "RequestThrottled",
+    "dynamodb": "com.amazonaws.dynamodb.v20120810#ThrottlingException",
+    "ssm": "ThrottlingException",
+}
+
+SsmCall = tuple[str, float, float, frozenset[str], bool]  # process, start, end, names, whether it was answered
+
+
+class Network:
+    """Carries requests to the models of AWS."""
+
+    def __init__(
+        self, scheduler: Scheduler, faults: Faults, table: Table, queues: Queues, parameters: Parameters, timeout: float
+    ) -> None:
+        self._scheduler = scheduler
+        self._faults = faults
+        self._services: Mapping[str, Request] = {
+            "dynamodb": table.request,
+            "sqs": queues.request,
+            "ssm": parameters.request,
+        }
+        self.timeout = timeout
+        self.ssm_calls: list[SsmCall] = []
+
+    def post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Make one request; raise OSError where no answer comes."""
+        if service != "ssm":
+            return self._post(service, operation, body)
+        payload = json.loads(body)
+        names = frozenset(payload.get("Names") or [payload.get("Path") or payload.get("Name")])
+        start, answered = self._scheduler.now, False
+        try:
+            status, answer = self._post(service, operation, body)
+            answered = status == 200
+        finally:
+            self.ssm_calls.append((current_process(), start, self._scheduler.now, names, answered))
+        return status, answer
+
+    def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        name = f"{service} {operation}"
+        low, high = LATENCY[service]
+        latency = low + (high - low) * self._scheduler.random.random()
+        fault = self._faults.meet(service, operation, body)
+        request = self._services[service]
+        if fault is None:
+            return self._scheduler.call(name, lambda: request(operation, json.loads(body)), latency / 2, latency / 2)  # type: ignore[no-any-return]
+        return self._go_wrong(fault, name, service, lambda: request(operation, json.loads(body)), latency)
+
+    def _go_wrong(
+        self, fault: Fault, name: str, service: str, effect: Callable[[], Any], latency: float
+    ) -> tuple[int, dict[str, Any]]:
+        scheduler = self._scheduler
+        scheduler.note(current_process(), f"{name}: {fault.kind}")
+        match fault.kind:
+            case "down":
+                scheduler.call(name, lambda: None, latency / 2, 0.0)
+                raise ConnectionRefusedError(111, "refused")
+            case "hang":
+                scheduler.call(name, lambda: None, self.timeout, 0.0)
+                raise TimeoutError("timed out")
+            case "late":
+                scheduler.after(self.timeout + latency, effect)
+                scheduler.call(name, lambda: None, self.timeout, 0.0)
+                raise TimeoutError("timed out")
+            case "lost":
+                scheduler.call(name, effect, latency / 2, latency / 2)
+                raise ConnectionResetError(104, "reset")
+        status, code = {
+            "error": (500, "InternalServerError"),
+            "throttle": (400, THROTTLED[service]),
+            "denied": (400, "AccessDeniedException"),
+        }[fault.kind]
+        scheduler.call(name, lambda: None, latency / 2, latency / 2)
+        return status, {"__type": code, "message": "simulated"}

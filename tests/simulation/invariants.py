@@ -1,0 +1,453 @@
+"""What must be true of every history."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation import wiring
+from tests.simulation.accounts import Copy, Offer
+from tests.simulation.history import CHAINS, Mail
+from tests.simulation.scheduler import START
+from tests.simulation.world import Request, World
+
+__all__ = ["RULES", "Violation", "violations"]
+
+CODE_LIFETIME = 600.0
+NOTICE_LIFETIME = 86_400.0
+SUPERSEDED_AFTER = 30.0  # a newer code kills an older one only if it is at least so many seconds younger
+PROMPT = 15.0  # while all is healthy, every code leaves within so many seconds
+RECOVERED = 30.0  # after the last fault has ended
+REDELIVERED = 125.0  # after a process was killed: the visibility timeout of the queues
+QUOTA = 3_600.0  # nobody says when a used-up quota comes back
+STORE_PATIENCE = 5.0  # seconds in any 15 that a process may wait for a parameter store whose values it has
+IDEMPOTENT = ("resend", "resend.acme")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule that a history broke."""
+
+    rule: str
+    text: str
+    mails: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        about = f" [mail {', '.join(map(str, self.mails))}]" if self.mails else ""
+        return f"{self.rule}: {self.text}{about}"
+
+
+@dataclass(slots=True)
+class Case:
+    """All that was observed about one mail."""
+
+    mail: Mail
+    requests: list[Request] = field(default_factory=list)
+    rows: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    copies: list[Copy] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> list[Request]:
+        return [request for request in self.requests if request.is_accepted and request.message_id]
+
+    @property
+    def created_at(self) -> float:
+        created = [row["created"] for row in self.rows.values() if row]
+        return float(min(created, default=self.requests[0].at if self.requests else 0.0))
+
+    @property
+    def expires_at(self) -> float:
+        lifetime = CODE_LIFETIME if self.mail.is_code else NOTICE_LIFETIME
+        return self.created_at + (self.mail.expires_in or lifetime)
+
+    @property
+    def was_rejected(self) -> bool:
+        """Whether a provider said that it will never take this mail."""
+        return any(row and row["status"] == "failed" and _last_error(row) == "rejected" for row in self.rows.values())
+
+
+@dataclass(slots=True)
+class Findings:
+    """A finished world, sorted by mail."""
+
+    world: World
+    cases: dict[int, Case]
+    dead: dict[str, tuple[float, bool]]
+    waiting: set[str]
+    mail_of: dict[str, int]
+
+    @classmethod
+    def of(cls, world: World) -> "Findings":
+        cases = {mail.number: Case(mail) for mail in world.history.mails}
+        mail_of: dict[str, int] = {}
+        for request in world.requests:
+            cases[request.mail.number].requests.append(request)
+            if request.message_id:
+                mail_of[request.message_id] = request.mail.number
+        for copy in world.copies:
+            mail = world.mail_of(copy)
+            if mail:
+                cases[mail.number].copies.append(copy)
+                if copy.offer.message_id:
+                    mail_of.setdefault(copy.offer.message_id, mail.number)
+        for account in world.accounts.values():
+            for offer in account.offers:
+                if offer.message_id in mail_of:
+                    cases[mail_of[offer.message_id]].offers.append(offer)
+        for message_id, number in mail_of.items():
+            cases[number].rows[message_id] = wiring.row_of(world.table.items, message_id)
+        return cls(world, cases, world.dead_letters(), set(world.waiting()), mail_of)
+
+    def healed_at(self, mail: Mail, until: float = float("inf")) -> float:
+        """Return when the last thing that could hold up this mail was over."""
+        history, moments = self.world.history, [0.0]
+        for fault in history.faults:
+            if fault.target in ("dynamodb", "sqs", "ssm", *CHAINS[mail.tenant]):
+                wait = QUOTA if fault.kind == "quota" else fault.seconds if fault.kind == "rate_limit" else 0.0
+                # Without SQS nobody can ask for a message back early: it comes when its visibility timeout ends.
+                if fault.target == "sqs" and "ChangeMessageVisibility".startswith(fault.operation):
+                    wait = REDELIVERED
+                moments.append(START + fault.end + wait)
+        moments += [moment + REDELIVERED for moment in self.world.scheduler.interrupted]
+        return max(moments)
+
+
+Rule = Callable[[Findings], Iterator[Violation]]
+
+
+def every_accepted_message_has_an_outcome(findings: Findings) -> Iterator[Violation]:
+    """Every message we have accepted ends in one final outcome or on a dead-letter queue."""
+    for case in findings.cases.values():
+        for request in case.accepted:
+            row = case.rows.get(request.message_id)
+            if request.message_id in findings.waiting:
+                yield _violation("silently gone", f"{request.message_id} is still on a queue after a day", case)
+            elif request.message_id not in findings.dead and (row is None or row["status"] not in wiring.FINAL):
+                status = row["status"] if row else "no row"
+                yield _violation("silently gone", f"{request.message_id} was accepted and ends as: {status}", case)
+        for message_id, row in case.rows.items():
+            outcomes = wiring.outcomes_in(row) if row else []
+            if len(outcomes) > 1:
+                yield _violation("two outcomes", f"{message_id} has the outcomes {', '.join(outcomes)}", case)
+
+
+def no_message_dies_of_an_outage(findings: Findings) -> Iterator[Violation]:
+    """No message is given up while it lives and its provider would take it, whatever was down before."""
+    for case in findings.cases.values():
+        if case.mail.tenant in ("broken", "slow") or case.was_rejected or case.mail.is_suppressed:
+            continue
+        for request in case.accepted:
+            row = case.rows.get(request.message_id)
+            died_at, by_sqs = findings.dead.get(request.message_id, (0.0, False))
+            is_expired = bool(row and row["status"] == "skipped" and row.get("reason") == "expired")
+            if not died_at and row and (row["status"] == "failed" or is_expired):
+                died_at = row.get("ended", 0.0)
+            if not died_at or _copies_of(case, request.message_id):
+                continue
+            if row and "quota" in row.get("reason", ""):
+                continue  # nobody says when it comes back
+            left = case.expires_at - died_at
+            how = f"{row['status']} as {row.get('reason')}" if row else "buried"
+            how = "moved to the dead letters by SQS" if by_sqs else how
+            healed = findings.healed_at(case.mail)
+            if left > 1.0:
+                yield _violation("given up alive", f"{how} with {left:.0f} s to live", case)
+            elif case.expires_at > max(healed, request.at) + RECOVERED:
+                spare = case.expires_at - max(healed, request.at)
+                yield _violation("given up alive", f"{how}, though all was well for the last {spare:.0f} s", case)
+
+
+def an_idempotent_provider_leaves_no_doubt(findings: Findings) -> Iterator[Violation]:
+    """A message for providers that know our key goes on until its lifetime ends: it is never `unknown` before.
+
+    The exception is one that must not leave any more, because a newer code replaced it or its recipient was suppressed:
+    to ask again whether it has left would be to risk that it leaves now.
+    """
+    for case in findings.cases.values():
+        if not set(CHAINS[case.mail.tenant]) <= set(IDEMPOTENT):
+            continue
+        for row in case.rows.values():
+            if not row or row["status"] != "unknown" or row.get("reason") in ("superseded", "suppressed"):
+                continue
+            left = case.expires_at - row.get("ended", 0.0)
+            if left > RECOVERED:
+                yield _violation("needless doubt", f"ended as unknown with {left:.0f} s to live", case)
+
+
+def no_recipient_gets_too_many_copies(findings: Findings) -> Iterator[Violation]:
+    """One copy through providers that know our key, else at most two."""
+    history = findings.world.history
+    calm = not history.interruptions and not history.duplicates
+    calm = calm and not any(fault.target in ("dynamodb", "sqs", "ssm") for fault in history.faults)
+    for case in findings.cases.values():
+        accounts = {copy.offer.account for copy in case.copies}
+        limit = 1 if accounts <= set(IDEMPOTENT) or (calm and not case.mail.is_code) else 2
+        if len(case.copies) > limit:
+            through = ", ".join(f"{copy.offer.account} at {copy.at - START:.1f}" for copy in case.copies)
+            yield _violation("too many copies", f"{len(case.copies)} copies where {limit} is allowed: {through}", case)
+
+
+def nothing_leaves_after_it_has_expired(findings: Findings) -> Iterator[Violation]:
+    """No copy leaves after its message has expired."""
+    for case in findings.cases.values():
+        for copy in case.copies:
+            if copy.offer.started_at > case.expires_at + 0.5:
+                late = copy.offer.started_at - case.expires_at
+                yield _violation("sent after expiry", f"left {late:.1f} s after it had expired", case)
+
+
+def no_dead_code_leaves_after_its_successor(findings: Findings) -> Iterator[Violation]:
+    """No code leaves after a code that replaces it."""
+    for older, newer in _successors(findings):
+        if newer.created_at - older.created_at < SUPERSEDED_AFTER or not newer.copies:
+            continue
+        for copy in older.copies:
+            if copy.offer.started_at > newer.copies[0].at:
+                after = copy.offer.started_at - newer.copies[0].at
+                yield _violation("dead code sent", f"left {after:.1f} s after its successor", older, newer)
+
+
+def no_live_code_is_dropped(findings: Findings) -> Iterator[Violation]:
+    """Codes for one recipient that are less than 30 s apart are separate sessions: each is sent, the older first."""
+    replaced = {
+        older.mail.number
+        for older, newer in _successors(findings)
+        if newer.created_at - older.created_at >= SUPERSEDED_AFTER - 0.5
+    }
+    for case in findings.cases.values():
+        for row in case.rows.values():
+            is_superseded = row and row["status"] == "skipped" and row.get("reason") == "superseded"
+            if is_superseded and case.mail.number not in replaced:
+                yield _violation("live code dropped", "skipped as superseded, and no newer code replaces it", case)
+    if findings.world.history.is_healthy:
+        for older, newer in _successors(findings):
+            apart = newer.created_at - older.created_at
+            both = older.copies and newer.copies
+            if both and 1.0 <= apart < SUPERSEDED_AFTER and older.copies[0].at > newer.copies[0].at:
+                yield _violation("out of order", f"the newer code left first, {apart:.1f} s apart", older, newer)
+
+
+def a_retry_is_the_same_request(findings: Findings) -> Iterator[Violation]:
+    """What may have been taken is offered again with the same bytes and under the same key."""
+    for case in findings.cases.values():
+        offers: defaultdict[tuple[str, str], list[Offer]] = defaultdict(list)
+        for offer in case.offers:
+            offers[offer.message_id, offer.account].append(offer)
+        for (_, account), several in offers.items():
+            if len({offer.content for offer in several}) > 1:
+                yield _violation("retry differs", f"{account} was offered different bytes", case)
+            keys = [offer.key for offer in several if offer.result != "refused"]
+            several.sort(key=lambda offer: offer.at)
+            open_keys: set[str] = set()
+            for offer in several:
+                if account in IDEMPOTENT and open_keys and offer.key not in open_keys:
+                    yield _violation("other key", f"{account} may have it as {keys[0]}, gets it as {offer.key}", case)
+                    break
+                if offer.result != "refused":
+                    open_keys.add(offer.key)
+
+
+def every_code_is_prompt_while_all_is_well(findings: Findings) -> Iterator[Violation]:
+    """Neither a burst, nor a poisonous message, nor a provider in trouble of one tenant delays another's code."""
+    history = findings.world.history
+    targets = {fault.target for fault in history.faults}
+    if targets & {"dynamodb", "sqs", "ssm"} or history.interruptions or history.duplicates:
+        return
+    if history.requests_per_second:
+        targets.add("resend")
+    for case in findings.cases.values():
+        if not _must_leave(case) or targets & set(CHAINS[case.mail.tenant]):
+            continue
+        asked_at = case.accepted[0].at
+        left_at = case.copies[0].at if case.copies else float("inf")
+        if left_at - asked_at > PROMPT:
+            when = f"after {left_at - asked_at:.1f} s" if case.copies else "never"
+            yield _violation("delayed by others", f"left {when}, though all it needs is well", case)
+
+
+def every_live_code_leaves_soon_after_recovery(findings: Findings) -> Iterator[Violation]:
+    """Once the last fault has ended, every code that lives leaves within 30 s."""
+    history = findings.world.history
+    slack = RECOVERED if history.requests_per_second else 0.0
+    for case in findings.cases.values():
+        if not _must_leave(case) or not case.copies:
+            continue
+        due = max(findings.healed_at(case.mail), case.accepted[0].at) + RECOVERED + slack
+        if case.copies[0].at > due:
+            late = case.copies[0].at - due + RECOVERED
+            yield _violation("late after recovery", f"left {late:.0f} s after everything was well", case)
+
+
+def no_gate_outlives_its_cause(findings: Findings) -> Iterator[Violation]:
+    """No message fails because we hold back from a provider that has been well for a while."""
+    for case in findings.cases.values():
+        for row in case.rows.values():
+            if row and row["status"] == "failed" and row.get("reason") == "holding_back":
+                healed_at = findings.healed_at(case.mail)
+                since = row.get("ended", 0.0) - max(healed_at, case.created_at)
+                if not healed_at or since > RECOVERED:
+                    cause = f"{since:.0f} s after its cause" if healed_at else "without any cause"
+                    yield _violation("gate shut", f"failed as holding_back, {cause}", case)
+
+
+def the_ledger_is_true(findings: Findings) -> Iterator[Violation]:
+    """`sent` means that a copy left; a message that left is never `skipped` or `failed`; ids are the provider's."""
+    for case in findings.cases.values():
+        for message_id, row in case.rows.items():
+            if row is None:
+                continue
+            copies, status = _copies_of(case, message_id), row["status"]
+            if status in ("sent", "delivered", "bounced", "complained") and not copies:
+                yield _violation("sent and never left", f"{message_id} is {status}, and no copy left", case)
+            if status in ("skipped", "failed") and copies:
+                reason = row.get("reason", "")
+                yield _violation("untrue outcome", f"{status} ({reason}), and {copies[0].offer.account} has it", case)
+            name = row.get("provider_id", "")
+            if name and copies and not any(copy.id.startswith(name) for copy in copies):
+                yield _violation("wrong provider id", f"{name!r} is the name of no copy", case)
+        for request in case.requests:
+            if request.body.get("status") == "sent" and not case.copies:
+                yield _violation("sent and never left", "its caller was told sent, and no copy left", case)
+
+
+def a_suppressed_recipient_gets_nothing(findings: Findings) -> Iterator[Violation]:
+    """Nothing leaves for a recipient on the list of suppressed addresses, and nobody else is on it."""
+    bad = {
+        case.mail.recipient
+        for case in findings.cases.values()
+        if any(what != "delivered" for what, _ in case.mail.events)
+    }
+    for case in findings.cases.values():
+        reasons = {row.get("reason") for row in case.rows.values() if row}
+        if "suppressed" in reasons and not case.mail.is_suppressed and case.mail.recipient not in bad:
+            yield _violation("wrongly suppressed", "skipped as suppressed, and nothing has bounced", case)
+        if case.mail.is_suppressed and case.copies:
+            yield _violation("sent though suppressed", "a suppressed recipient got a copy", case)
+
+
+def values_in_hand_are_used(findings: Findings) -> Iterator[Violation]:
+    """A process that has read its parameters does not wait, again and again, for a parameter store that is away."""
+    world = findings.world
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    waits: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    reported = set()
+    for process, start, end, names, answered in world.network.ssm_calls:
+        if answered:
+            known[process] |= names
+        elif names <= known[process] and process not in reported:
+            waits[process] = [wait for wait in waits[process] if wait[0] > start - 15.0] + [(start, end)]
+            total = sum(until - since for since, until in waits[process])
+            if total > STORE_PATIENCE:
+                reported.add(process)
+                yield Violation("values not used", f"{process} waited {total:.1f} s for parameters that it had")
+    if {fault.target for fault in world.history.faults} != {"ssm"} or world.history.interruptions:
+        return
+    for name, function in world.functions.items():
+        for _, end, process, how in function.log:
+            if how == "timed_out" and known[process]:
+                yield Violation(
+                    "values not used", f"{process} of {name} timed out at {end - START:.1f}, values in hand"
+                )
+    ended = {(round(end, 6), name): process for _, end, process, _ in world.functions["webhook"].log for name in ("",)}
+    for request in world.requests:
+        process = ended.get((round(request.answered_at, 6), ""), "")
+        before = any(
+            p == process and answered and end < request.at for p, _, end, _, answered in world.network.ssm_calls
+        )
+        if request.mail.route == "webhook" and request.status != 200 and before:
+            yield _violation(
+                "values not used", f"refused with {request.status}, though {process} had its values",
+                findings.cases[request.mail.number],
+            )  # fmt: skip
+
+
+def no_function_crashes(findings: Findings) -> Iterator[Violation]:
+    """Every invocation that is not ended from outside returns an answer.
+
+    `feedback` is left out: where AWS itself invokes it, it raises so that AWS repeats the event.
+    """
+    for name in ("webhook", "send", "deliver"):
+        function = findings.world.functions[name]
+        crashes = [(end, process) for _, end, process, how in function.log if how == "crashed"]
+        if crashes:
+            end, process = crashes[0]
+            yield Violation("function crashed", f"{process} of {name} at {end - START:.2f}, {len(crashes)} times")
+
+
+def nothing_secret_is_written(findings: Findings) -> Iterator[Violation]:
+    """No code, link or address in a log line; no code or link in the ledger."""
+    lines = wiring.Logger.lines or []
+    for case in findings.cases.values():
+        for line in lines:
+            if case.mail.code in line or case.mail.recipient in line:
+                yield _violation("leak", f"a log line holds a code or an address: {line[:200]}", case)
+                break
+    if wiring.Logger.lines is not None:
+        rows = str(findings.world.table.items)
+        for case in findings.cases.values():
+            if case.mail.code in rows:
+                yield _violation("leak", "the ledger holds a code", case)
+
+
+RULES: tuple[Rule, ...] = (
+    every_accepted_message_has_an_outcome,
+    no_message_dies_of_an_outage,
+    an_idempotent_provider_leaves_no_doubt,
+    no_recipient_gets_too_many_copies,
+    nothing_leaves_after_it_has_expired,
+    no_dead_code_leaves_after_its_successor,
+    no_live_code_is_dropped,
+    a_retry_is_the_same_request,
+    every_code_is_prompt_while_all_is_well,
+    every_live_code_leaves_soon_after_recovery,
+    no_gate_outlives_its_cause,
+    the_ledger_is_true,
+    a_suppressed_recipient_gets_nothing,
+    values_in_hand_are_used,
+    no_function_crashes,
+    nothing_secret_is_written,
+)
+
+
+def violations(world: World) -> list[Violation]:
+    """Return every violation of every rule."""
+    findings = Findings.of(world)
+    return [violation for rule in RULES for violation in rule(findings)]
+
+
+def _violation(rule: str, text: str, *cases: Case) -> Violation:
+    return Violation(rule, text, tuple(case.mail.number for case in cases))
+
+
+def _copies_of(case: Case, message_id: str) -> list[Copy]:
+    return [copy for copy in case.copies if copy.offer.message_id == message_id]
+
+
+def _last_error(row: Mapping[str, Any]) -> str:
+    errors = [entry["error"] for entry in row["timeline"] if entry.get("error")]
+    return str(errors[-1]) if errors else ""
+
+
+def _successors(findings: Findings) -> Iterator[tuple[Case, Case]]:
+    """Yield each two codes of one kind for one recipient, the older first."""
+    groups: defaultdict[tuple[str, str, str], list[Case]] = defaultdict(list)
+    for case in findings.cases.values():
+        if case.mail.is_code and any(case.rows.values()):
+            groups[case.mail.tenant, case.mail.recipient, case.mail.kind].append(case)
+    for cases in groups.values():
+        cases.sort(key=lambda case: case.created_at)
+        for number, older in enumerate(cases):
+            for newer in cases[number + 1 :]:
+                yield older, newer
+
+
+def _must_leave(case: Case) -> bool:
+    """Tell whether a copy of this mail must leave: it was accepted, and nothing but our own fault keeps it back."""
+    mail = case.mail
+    if not mail.is_code or mail.is_suppressed or mail.tenant in ("broken", "slow") or not case.accepted:
+        return False
+    reasons = {(row["status"], row.get("reason")) for row in case.rows.values() if row}
+    # `suppressed`: an earlier mail to the same recipient has bounced; see a_suppressed_recipient_gets_nothing.
+    excused = reasons & {("skipped", "superseded"), ("skipped", "expired"), ("skipped", "suppressed")}
+    return not excused and not case.was_rejected and not any(status == "unknown" for status, _ in reasons)

@@ -1,0 +1,210 @@
+"""Histories written by hand, each about one behavior. Every rule must hold in each of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.simulation.faults import Fault
+from tests.simulation.history import History, Mail
+from tests.simulation.scheduler import Interruption
+
+__all__ = ["SCENARIOS"]
+
+NOTICE = "organization-invitation"
+
+
+def _mails(*groups: Mapping[str, Any]) -> tuple[Mail, ...]:
+    """Return mails numbered in order: each group is `count` mails (one by default), `apart` seconds from each other."""
+    mails: list[Mail] = []
+    for group in groups:
+        facts = dict(group)
+        count, apart, at = facts.pop("count", 1), facts.pop("apart", 0.0), facts.pop("at", 0.0)
+        mails += [Mail(len(mails) + n + 1, round(at + n * apart, 4), **facts) for n in range(count)]
+    return tuple(mails)
+
+
+def _kill(function: str, operation: str, *, at: float = 0.0, when: str = "after", count: int = 1) -> Interruption:
+    return Interruption(function, at, "kill", when, count, operation)
+
+
+def _history(name: str, *groups: Mapping[str, Any], seed: int | str = "", **rest: Any) -> tuple[str, History]:
+    """Return a named history. `seed` where its interleaving matters."""
+    return name, History(seed or name, _mails(*groups), **rest)
+
+
+SCENARIOS: Mapping[str, History] = dict(
+    [
+        # ---- our own services are away ----
+        _history(
+            "a_minute_without_the_ledger_costs_nobody_a_code",
+            {"at": 1.0, "count": 5, "apart": 0.5},
+            {"at": 3.0, "kind": NOTICE},
+            faults=(Fault("dynamodb", "error", 0.5, 60.0),),
+        ),
+        _history(
+            "five_minutes_without_the_parameter_store_cost_nobody_a_code",
+            {"at": 1.0, "count": 3, "apart": 0.5},
+            {"at": 3.0, "kind": NOTICE},
+            faults=(Fault("ssm", "down", 1.4, 300.0),),
+        ),
+        _history(
+            "values_in_hand_are_used_while_the_parameter_store_hangs",
+            {"at": 0.0},
+            {"at": 330.0, "count": 4, "apart": 5.0},
+            faults=(Fault("ssm", "hang", 301.0, 600.0),),
+        ),
+        _history(
+            "values_in_hand_are_used_while_the_parameter_store_denies",
+            {"at": 0.0},
+            {"at": 330.0, "count": 4, "apart": 5.0},
+            faults=(Fault("ssm", "denied", 301.0, 600.0),),
+        ),
+        _history(
+            "packing_fails_and_nobody_waits_for_the_visibility_timeout",
+            {"at": 0.0, "count": 80},
+            faults=(Fault("sqs", "error", 0.0, 20.0, operation="ReceiveMessage"),),
+        ),
+        # ---- one mail must not harm others ----
+        _history(
+            "a_mail_that_cannot_be_rendered_takes_nobody_along",
+            {"at": 0.0},
+            {"at": 5.0, "count": 30, "apart": 0.001},
+            {"at": 5.005, "tenant": "broken", "count": 4, "apart": 0.01},
+            {"at": 5.02, "count": 30, "apart": 0.001},
+        ),
+        _history(
+            "a_burst_through_a_slow_provider_delays_no_other_tenant",
+            {"at": 0.0, "tenant": "default"},
+            {"at": 5.0, "tenant": "umbrella", "count": 400, "apart": 0.001},
+            {"at": 6.0, "tenant": "default"},
+            faults=(Fault("postmark", "slow", 0.0, 400.0, seconds=1.5),),
+            providers="ses",
+        ),
+        _history(
+            "a_hanging_relay_delays_no_other_tenant",
+            {"at": 0.0, "tenant": "default"},
+            {"at": 5.0, "tenant": "slow", "count": 20, "apart": 0.06},
+            {"at": 5.4, "tenant": "default", "count": 8, "apart": 0.2},
+            faults=(Fault("smtp.slow", "hang", 0.0, 400.0),),
+            providers="ses",
+        ),
+        _history(
+            "a_burst_of_tenants_with_and_without_batch_calls_closes_no_gate",
+            {"at": 0.0, "tenant": "default", "count": 60, "apart": 0.002},
+            {"at": 0.001, "tenant": "globex", "count": 60, "apart": 0.002},
+            {"at": 90.0, "tenant": "globex", "count": 3, "apart": 1.0},
+        ),
+        # ---- too many copies ----
+        _history(
+            "a_relay_gets_at_most_two_copies_through_four_crashes",
+            {"at": 0.0, "tenant": "umbrella"},
+            interruptions=tuple(_kill("deliver", "postmark send") for _ in range(4)),
+        ),
+        _history(
+            "a_relay_gets_at_most_two_copies_while_the_last_write_fails",
+            {"at": 0.0, "tenant": "umbrella"},
+            faults=(Fault("dynamodb", "error", 0.0, 200.0, containing="ended"),),
+        ),
+        _history(
+            "a_provider_id_that_is_too_long_for_a_key_costs_no_copies",
+            {"at": 0.0, "tenant": "umbrella"},
+            faults=(Fault("postmark", "long_id", 0.0, 300.0),),
+        ),
+        _history(
+            "a_burst_that_is_cut_short_is_sent_once_through_resend",
+            {"at": 0.0, "count": 40},
+            faults=(Fault("resend", "refused", 8.0, 130.0),),
+            interruptions=(_kill("deliver", "resend batch"),),
+        ),
+        _history(
+            "a_batch_that_is_taken_without_an_answer_is_sent_once",
+            {"at": 0.0, "count": 40},
+            faults=(
+                Fault("resend", "no_answer", 0.0, 25.0, operation="batch"),
+                Fault("resend", "rate_limit", 25.0, 60.0, seconds=30.0),
+            ),
+        ),
+        _history(
+            "a_mail_whose_last_write_failed_is_sent_once_in_a_later_batch",
+            {"at": 0.0, "count": 10},
+            {"at": 120.0, "count": 60, "apart": 0.01},
+            interruptions=tuple(_kill("deliver", "resend send") for _ in range(10)),
+        ),
+        _history(
+            "a_message_that_sqs_hands_out_twice_is_in_a_batch_once",
+            {"at": 0.0, "count": 120},
+            duplicates=0.5,
+        ),
+        _history(
+            "a_mail_that_joins_its_batch_late_is_sent_too",
+            {"at": 0.0, "count": 6},
+            {"at": 5.0},
+            {"at": 5.1, "count": 80, "apart": 0.004},
+            interruptions=(_kill("deliver", "resend send", at=5.0, when="before"),),
+            duplicates=0.5,
+            seed=2,
+        ),
+        # ---- expiry, and codes for one recipient ----
+        _history(
+            "an_older_code_that_hangs_does_not_leave_after_its_successor",
+            {"at": 0.0, "tenant": "initech", "to": "again@example.net"},
+            {"at": 48.0, "tenant": "initech", "to": "again@example.net"},
+            faults=(
+                Fault("smtp", "refused", 0.0, 44.0),
+                Fault("resend", "refused", 0.0, 44.0),
+                Fault("smtp", "hang", 44.0, 60.0, operation="send", count=1),
+            ),
+        ),
+        _history(
+            "a_code_does_not_leave_after_it_has_expired_while_a_provider_hung",
+            {"at": 0.0, "tenant": "initech", "route": "inline", "expires_in": 3.0},
+            faults=(Fault("smtp", "hang", 0.0, 60.0),),
+        ),
+        _history(
+            "two_tabs_get_both_their_codes",
+            *({"at": 10.0 * n, "count": 2, "apart": 0.0, "to": f"tabs-{n}@example.net"} for n in range(10)),
+        ),
+        _history(
+            "a_code_whose_provider_stumbles_is_not_dropped_for_another_tab",
+            {"at": 0.0, "count": 2, "apart": 0.01},
+            {"at": 5.0, "to": "tabs@example.net"},
+            {"at": 5.5, "to": "tabs@example.net"},
+            faults=(Fault("resend", "error_before", 4.0, 5.4),),
+        ),
+        # ---- what the ledger says ----
+        _history(
+            "a_mail_that_a_provider_has_is_not_recorded_as_skipped",
+            {"at": 0.0, "route": "queued", "expires_in": 15.0},
+            faults=(Fault("resend", "no_answer", 0.0, 1.2), Fault("dynamodb", "error", 7.6, 16.0)),
+        ),
+        _history(
+            "an_older_code_that_a_provider_has_is_not_recorded_as_superseded",
+            {"at": 0.0, "tenant": "default", "to": "again@example.net"},
+            {"at": 31.0, "tenant": "default", "to": "again@example.net"},
+            faults=(
+                Fault("resend", "no_answer", 0.0, 1.0),
+                Fault("resend", "error_before", 1.0, 31.0),
+            ),
+        ),
+        _history(
+            "a_caller_who_waits_is_not_left_in_doubt_by_a_provider_that_knows_our_key",
+            {"at": 0.0, "route": "inline", "with_key": True},
+            faults=(Fault("resend", "error_before", 0.0, 25.0),),
+        ),
+        _history(
+            "a_caller_who_asks_again_after_a_crash_is_not_told_of_a_mail_that_nobody_sends",
+            {"at": 0.0, "route": "inline", "with_key": True},
+            interruptions=(_kill("send", "resend send", when="before"),),
+        ),
+        # ---- recovery ----
+        _history(
+            "a_code_leaves_soon_after_its_provider_is_well_again",
+            {"at": 0.0, "count": 3, "apart": 0.5},
+            faults=(Fault("resend", "refused", 0.0, 130.0),),
+        ),
+        _history(
+            "codes_of_a_dead_provider_leave_soon_after_it_is_well_again",
+            {"at": 0.0, "count": 30, "apart": 1.0, "tenant": "umbrella"},
+            faults=(Fault("postmark", "refused", 0.0, 300.0),),
+        ),
+    ]
+)
