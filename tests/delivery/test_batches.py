@@ -62,11 +62,11 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, deliver: Process, operation: str, n
     """Let the process die before or after its `number`-th call of an operation."""
     call, calls = deliver.aws.call, Counter[str]()
 
-    def counted(service: str, name: str, payload: Any) -> Any:
+    def counted(service: str, name: str, payload: Any, **options: Any) -> Any:
         calls[name] += 1
         if name == operation and calls[name] == number and not after:
             raise Killed
-        answer = call(service, name, payload)
+        answer = call(service, name, payload, **options)
         if name == operation and calls[name] == number:
             raise Killed
         return answer

@@ -164,7 +164,7 @@ class Batcher:
             else:
                 others.append(parcel)
         for account, mails in groups.items():
-            yield from self._send_group(batch, account, mails, deadline)
+            yield from self._send_group(batch, account, mails, others, deadline)
         for parcel in others:
             yield from self._send_alone(parcel, deadline)
 
@@ -180,8 +180,9 @@ class Batcher:
             yield parcel.message, outcome
 
     def _send_group(
-        self, batch: Batch, account: str, mails: list[tuple[Parcel, Ready]], deadline: float
+        self, batch: Batch, account: str, mails: list[tuple[Parcel, Ready]], others: list[Parcel], deadline: float
     ) -> Iterator[Result]:
+        """Claim messages for one request and send it; those that are not free join `others`."""
         delivery, parcels = self.delivery, [parcel for parcel, _ in mails]
         gate_wait = delivery.dispatch.gate(account).wait(delivery.clock())
         if gate_wait > MAX_GATE_WAIT_SECONDS:
@@ -194,7 +195,7 @@ class Batcher:
             if delivery.ledger.claim_for_batch(parcel, key, request, token, delivery.clock(), account):
                 ours.append((parcel, ready))
             else:
-                yield from self._send_alone(parcel, deadline)
+                others.append(parcel)
         leaving: list[tuple[Parcel, Ready]] = []
         for parcel, ready in reversed(ours):  # the newest first: it may replace an older one beside it
             if reason := delivery.last_check(parcel.message):
@@ -206,10 +207,12 @@ class Batcher:
         if not leaving:
             return
         if delivery.clock() + MAX_REQUEST_SECONDS > min(deadline, started + LEASE):
-            self._postpone(batch, [parcel for parcel, _ in leaving], 0)
-            self._set_free(batch, leaving, token, Outcome(Status.ACCEPTED, "no_time_left"))
-            return
-        yield from self._request(batch, request, token, leaving, {parcel.message.id for parcel, _ in leaving}, False)
+            parcels = [parcel for parcel, _ in leaving]
+            self._postpone(batch, parcels, 0)
+            return self._set_free(parcels, token, Outcome(Status.ACCEPTED, "no_time_left"))
+        yield from self._request(
+            batch, request, token, leaving, {parcel.message.id for parcel, _ in leaving}, in_doubt=False
+        )
 
     def _repeat(
         self, batch: Batch, request: str, parcels: Sequence[Parcel], unfinished: set[str], deadline: float
@@ -220,7 +223,7 @@ class Batcher:
         gate_wait = delivery.dispatch.gate(account).wait(delivery.clock())
         has_expired = any(parcel.message.expires_at <= delivery.clock() for parcel in parcels)
         if not has_expired and gate_wait > MAX_GATE_WAIT_SECONDS:
-            return self._postpone(batch, batch.parcels, gate_wait)
+            return self._postpone(batch, parcels, gate_wait)
         for parcel in parcels:
             if parcel.message.id in unfinished and not delivery.ledger.claim_again(
                 parcel.message.id, request, token, delivery.clock()
@@ -232,11 +235,12 @@ class Batcher:
                 if parcel.message.id in unfinished:
                     yield self._give_up(parcel, token, account)
             return
-        if delivery.clock() + MAX_REQUEST_SECONDS > deadline:
-            return self._postpone(batch, batch.parcels, 0)
         delivery.dispatch.sleep_briefly(gate_wait)
         mails = [(parcel, delivery.render(parcel)) for parcel in parcels]
-        yield from self._request(batch, request, token, mails, unfinished, True)
+        expires_at = min(parcel.message.expires_at for parcel in parcels)
+        if delivery.clock() >= expires_at or delivery.clock() + MAX_REQUEST_SECONDS > deadline:
+            return self._postpone(batch, parcels, 0)
+        yield from self._request(batch, request, token, mails, unfinished, in_doubt=True)
 
     def _request(
         self,
@@ -245,6 +249,7 @@ class Batcher:
         token: str,
         mails: list[tuple[Parcel, Ready]],
         unfinished: set[str],
+        *,
         in_doubt: bool,
     ) -> Iterator[Result]:
         delivery, account = self.delivery, request.split(" ")[1]
@@ -253,9 +258,7 @@ class Batcher:
         try:
             receipts = delivery.dispatch.send_batch(account, [ready.email for _, ready in mails], key)
         except DeliveryError as error:
-            yield from self._refused(
-                batch, request, token, [mail for mail in mails if mail[0].message.id in unfinished], in_doubt, error
-            )
+            yield from self._refused(batch, request, token, mails, unfinished, error, in_doubt=in_doubt)
             return
         for (parcel, ready), receipt in zip(mails, receipts, strict=True):
             if parcel.message.id not in unfinished:
@@ -271,23 +274,25 @@ class Batcher:
         request: str,
         token: str,
         mails: list[tuple[Parcel, Ready]],
-        in_doubt: bool,
+        unfinished: set[str],
         error: DeliveryError,
+        *,
+        in_doubt: bool,
     ) -> Iterator[Result]:
         delivery, account = self.delivery, request.split(" ")[1]
-        parcels = [parcel for parcel, _ in mails]
+        parcels = [parcel for parcel, _ in mails if parcel.message.id in unfinished]
         wait = postponement(batch.postponed, batch.lane, error.retry_after or 0.0)
         outcome = Outcome(Status.ACCEPTED, error.code, tries=(Attempt.of(error, delivery.clock()),), retry_in=wait)
         if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
-            # The whole batch, since a request is repeated with all of its mails.
-            self._postpone(batch, batch.parcels, wait)
+            # Also those that have an outcome, since a request is repeated with all of its mails.
+            self._postpone(batch, [parcel for parcel, _ in mails], wait)
             for parcel in parcels:
                 delivery.ledger.release(
                     parcel.message.id, token, 0, outcome, (account,), batch=request, keep_claim=True
                 )
         elif self._passes_soon(error, batch.postponed):
             self._postpone(batch, parcels, wait)
-            self._set_free(batch, mails, token, outcome)
+            self._set_free(parcels, token, outcome)
         else:
             # So that one bad address, or a dead account, holds up no other mail.
             outcome = replace(outcome, retry_in=0.0)
@@ -303,8 +308,8 @@ class Batcher:
             return error.retry_after <= SOON_SECONDS
         return isinstance(error, TemporaryFailure) and postponed == 0
 
-    def _set_free(self, batch: Batch, mails: Iterable[tuple[Parcel, Ready]], token: str, outcome: Outcome) -> None:
-        for parcel, _ in mails:
+    def _set_free(self, parcels: Iterable[Parcel], token: str, outcome: Outcome) -> None:
+        for parcel in parcels:
             self.delivery.ledger.release(parcel.message.id, token, 0, outcome)
 
     def _postpone(self, batch: Batch, parcels: Sequence[Parcel], wait: float) -> None:
@@ -316,7 +321,8 @@ class Batcher:
     def _give_up(self, parcel: Parcel, token: str, account: str) -> Result:
         delivery = self.delivery
         doubted = replace(parcel, doubts=(account,))
-        outcome = Outcome(Status.UNKNOWN, "expired", account)
+        has_expired = parcel.message.expires_at <= delivery.clock()
+        outcome = Outcome(Status.UNKNOWN, "expired" if has_expired else "no_answer", account)
         delivery.queue.dead_letter(seal(doubted, delivery.settings.address_key()))
         delivery.finish(parcel.message, token, outcome, doubted.doubts)
         return parcel.message, outcome
