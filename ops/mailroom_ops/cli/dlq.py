@@ -66,7 +66,7 @@ def show(environment: Environment, id_: str, as_json: bool) -> None:
         screen.emit(json.dumps(_to_json(letter), ensure_ascii=False))
         return
     screen.say(f"{letter.id}  {letter.lane}, {letter.size} bytes, since {_moment(letter.waits_since)}")
-    screen.note(f"A replay: it {replay_effect(letter.verdict)}{HINTS.get(letter.verdict, '')}.")
+    screen.note(f"A replay: it is {replay_effect(letter.verdict)}{HINTS.get(letter.verdict, '')}.")
     rows = []
     for mail in letter.mails:
         status = f"{mail.delivery}, attempt {mail.attempt}"

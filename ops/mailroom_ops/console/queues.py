@@ -28,7 +28,7 @@ JOB_REFRESH_SECONDS = 1
 METRIC_MINUTES = 15
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
 EXTENSION_SECONDS = {"": 0, "an hour": 3600, "6 hours": 6 * 3600, "a day": 24 * 3600, "3 days": 72 * 3600}
-LANE_DESCRIPTIONS = {Lane.CODES: "somebody is waiting", Lane.NOTICES: "invitations and notifications"}
+LANE_DESCRIPTIONS = {Lane.CODES: "codes and links", Lane.NOTICES: "invitations and notifications"}
 
 Action = Literal["look", "replay", "drop"]
 VERBS: Mapping[str, tuple[str, str, str]] = {
@@ -119,6 +119,7 @@ def _overview(context: PageContext) -> Response:
 def _letters(context: PageContext, lane: Lane, refusal: str = "") -> Response:
     """Render the newest job of a lane: its progress, or its result."""
     job: Job[DeadLetter] | None = context.jobs.get(lane)
+    now = datetime.now(UTC)
     letters, selection = (list(job.results), job.parameters) if job else ([], None)
     values: dict[str, Any] = {
         "lane": lane,
@@ -131,7 +132,8 @@ def _letters(context: PageContext, lane: Lane, refusal: str = "") -> Response:
         "extensions": list(EXTENSION_SECONDS) if lane is Lane.NOTICES else [],
         "missing": job.total - len(letters) if job and job.action != "look" and not job.is_running else 0,
         "refusal": refusal,
-        "now": datetime.now(UTC),
+        "now": now,
+        "seconds": now.timestamp(),
         "at": lambda seconds: datetime.fromtimestamp(seconds, UTC),
         "refresh_seconds": JOB_REFRESH_SECONDS,
     }

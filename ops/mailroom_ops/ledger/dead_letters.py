@@ -47,11 +47,11 @@ class Verdict(StrEnum):
 
 
 EFFECTS = {
-    Verdict.READY: "is queued again",
-    Verdict.SETTLED: "is deleted: it has its final status",
-    Verdict.EXPIRED: "is deleted: it has expired",
-    Verdict.DOUBTFUL: "is kept: the recipient may have it already",
-    Verdict.UNREADABLE: "is kept: it cannot be read",
+    Verdict.READY: "queued again",
+    Verdict.SETTLED: "deleted: it has its final status",
+    Verdict.EXPIRED: "deleted: it has expired",
+    Verdict.DOUBTFUL: "kept: the recipient may have it already",
+    Verdict.UNREADABLE: "kept: it cannot be read",
 }
 
 
