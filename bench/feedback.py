@@ -43,6 +43,8 @@ ROW = {
     "kind": {"S": "notification"},
     "to": {"S": "r•••@example.com"},
     "recipient": {"S": "0" * 32},
+    "source": {"S": "direct"},
+    "created": {"N": "1800000000"},
     "status": {"S": "delivered"},
     "timeline": {"L": []},
 }

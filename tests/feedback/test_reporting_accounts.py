@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mailroom.aws.client import Aws
+from mailroom.aws.dynamodb import encode
 from mailroom.errors import UnknownOutcome
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import Suppressions
@@ -108,8 +109,8 @@ def test_a_provider_that_may_hold_the_mail_may_report_about_it(intake: Intake, l
     offered: dict[str, Any] = {
         "TableName": "ledger",
         "Key": {"pk": {"S": f"message#{mail.id}"}},
-        "UpdateExpression": "ADD offered :offered",
-        "ExpressionAttributeValues": {":offered": {"SS": ["resend", "postmark"]}},
+        "UpdateExpression": "SET offered = :offered",
+        "ExpressionAttributeValues": {":offered": encode(["resend", "postmark"])},
     }
     aws.call("dynamodb", "UpdateItem", offered)
     assert is_believed(intake, mail, "mailgun") is False

@@ -159,6 +159,7 @@ def test_a_crate_is_looked_into_and_goes_back_as_it_is(endpoint: FeedbackEndpoin
     run = new_id()
     parcels = [replace(buried(endpoint, run, n), email=None) for n in range(3)]
     parcels = [replace(parcel, message=replace(parcel.message, data={"title": "Hello"})) for parcel in parcels]
+    parcels = [seal(parcel, endpoint.key()) for parcel in parcels]
     bury(letters, [Batch(new_id(), tuple(parcels), Lane.NOTICES).to_json()])
     (letter,) = letters.read()
     assert ({mail.id for mail in letter.mails}, letter.verdict) == (
@@ -174,7 +175,7 @@ def test_a_mail_the_ledger_never_heard_of_is_written_down_even_if_it_is_too_late
     endpoint: FeedbackEndpoint, letters: DeadLetters
 ) -> None:
     said = message(kind="security-notice", expires_at=time.time() - 1)
-    bury(letters, [Parcel.of(said).to_json()])
+    bury(letters, [seal(Parcel.of(said), endpoint.key()).to_json()])
     assert [letter.verdict for letter in letters.replay(letters.read())] == [Verdict.READY]
     endpoint.stack.until(lambda: endpoint.row(said.id).get("reason") == "expired")
 

@@ -9,6 +9,7 @@ from mailroom.ledger.table import MAX_TIMELINE_ENTRIES, EventEffect, Holder, Led
 from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
+from mailroom.model.record import Record
 from tests.factories import KEY, NOW, message, row, sent
 
 
@@ -32,6 +33,13 @@ def claimed(ledger: Ledger, mail: Message, token: str = "token") -> Message:
     return mail
 
 
+def record(ledger: Ledger, mail: Message, reported: Event) -> tuple[EventEffect, Record]:
+    """Record an event of a known message; return its effect and the message's record."""
+    effect, updated = ledger.record(mail.id, reported)
+    assert updated
+    return effect, updated
+
+
 @pytest.mark.parametrize(
     ("reported", "status"),
     [
@@ -51,16 +59,16 @@ def claimed(ledger: Ledger, mail: Message, token: str = "token") -> Message:
 )
 def test_an_event_moves_a_sent_message_to_its_status(ledger: Ledger, aws: Aws, reported: Event, status: str) -> None:
     mail = sent(ledger, message())
-    effect, returned = ledger.record(mail.id, reported)
-    assert (effect, returned["status"]) == (EventEffect.NEW, status)
+    effect, returned = record(ledger, mail, reported)
+    assert (effect, returned.status) == (EventEffect.NEW, status)
     entry = row(aws, "ledger", f"message#{mail.id}")["timeline"][-1]
     assert (entry["event"], entry["provider"], entry["at"]) == (reported.type, "resend", reported.at)
 
 
 def test_a_bounce_is_recorded_with_its_reason_and_codes(ledger: Ledger) -> None:
-    _, updated = ledger.record(sent(ledger, message()).id, BOUNCED)
-    assert updated["reason"] == "no_mailbox"
-    assert updated["timeline"][-1]["detail"] == "550 5.1.1"
+    _, updated = record(ledger, sent(ledger, message()), BOUNCED)
+    assert updated.reason == "no_mailbox"
+    assert updated.timeline[-1].detail == "550 5.1.1"
 
 
 @pytest.mark.parametrize(
@@ -72,23 +80,23 @@ def test_the_final_status_does_not_depend_on_the_order_of_events(ledger: Ledger,
     mail = sent(ledger, message())
     for reported in order:
         assert ledger.record(mail.id, reported)[0] is EventEffect.NEW
-    effect, unchanged = ledger.record(mail.id, order[0])
-    assert (effect, unchanged["status"]) == (EventEffect.REPEATED, "complained")
-    assert len(unchanged["timeline"]) == 5
+    effect, unchanged = record(ledger, mail, order[0])
+    assert (effect, unchanged.status) == (EventEffect.REPEATED, "complained")
+    assert len(unchanged.timeline) == 5
 
 
 @pytest.mark.parametrize("later", [DELIVERED, ABSENCE_NOTE, event(EventType.FAILED)], ids=name_of)
 def test_no_event_moves_a_status_back(ledger: Ledger, later: Event) -> None:
     mail = sent(ledger, message())
     ledger.record(mail.id, COMPLAINED)
-    assert ledger.record(mail.id, later)[1]["status"] == "complained"
+    assert record(ledger, mail, later)[1].status == "complained"
 
 
 def test_an_absence_note_does_not_undo_a_delivery_but_a_late_bounce_does(ledger: Ledger) -> None:
     mail = sent(ledger, message())
     ledger.record(mail.id, DELIVERED)
-    assert ledger.record(mail.id, ABSENCE_NOTE)[1]["status"] == "delivered"
-    assert ledger.record(mail.id, BOUNCED)[1]["status"] == "bounced"
+    assert record(ledger, mail, ABSENCE_NOTE)[1].status == "delivered"
+    assert record(ledger, mail, BOUNCED)[1].status == "bounced"
 
 
 @pytest.mark.parametrize("early", [DELIVERED, BOUNCED, event(EventType.DEFERRED)], ids=name_of)
@@ -123,16 +131,16 @@ def test_a_process_that_lost_its_claim_cannot_record_an_outcome(ledger: Ledger) 
     ledger.claim(Parcel.of(mail), KEY, "quick", NOW + 60)
     ledger.record(mail.id, DELIVERED)
     ledger.finish(mail.id, "slow", Outcome(Status.FAILED), NOW + 61)
-    record = ledger.read(mail.id)
-    assert record
-    assert record.status is Status.DELIVERED
+    current = ledger.read(mail.id)
+    assert current
+    assert current.status is Status.DELIVERED
 
 
 def test_a_skipped_message_stays_skipped(ledger: Ledger) -> None:
     mail = claimed(ledger, message())
     ledger.finish(mail.id, "token", Outcome(Status.SKIPPED, "expired"), NOW)
-    _, updated = ledger.record(mail.id, DELIVERED)
-    assert (updated["status"], updated["reason"]) == ("skipped", "expired")
+    _, updated = record(ledger, mail, DELIVERED)
+    assert (updated.status, updated.reason) == ("skipped", "expired")
 
 
 def test_only_the_first_opening_of_a_mail_is_recorded(ledger: Ledger) -> None:
@@ -145,14 +153,14 @@ def test_a_provider_that_retries_for_days_does_not_fill_the_row(ledger: Ledger) 
     mail = sent(ledger, message())
     for number in range(MAX_TIMELINE_ENTRIES + 5):
         ledger.record(mail.id, event(EventType.DEFERRED, number))
-    effect, updated = ledger.record(mail.id, BOUNCED)
-    assert (effect, updated["status"]) == (EventEffect.NEW, "bounced")
-    assert len(updated["timeline"]) == MAX_TIMELINE_ENTRIES + 1
+    effect, updated = record(ledger, mail, BOUNCED)
+    assert (effect, updated.status) == (EventEffect.NEW, "bounced")
+    assert len(updated.timeline) == MAX_TIMELINE_ENTRIES + 1
 
 
 def test_an_event_about_an_unknown_message_creates_no_row(ledger: Ledger, aws: Aws) -> None:
     unknown = message()
-    assert ledger.record(unknown.id, BOUNCED) == (EventEffect.UNKNOWN, {})
+    assert ledger.record(unknown.id, BOUNCED) == (EventEffect.UNKNOWN, None)
     assert row(aws, "ledger", f"message#{unknown.id}") == {}
 
 

@@ -5,7 +5,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -15,6 +15,7 @@ from mailroom.ledger.table import EventEffect
 from mailroom.model.event import Event, EventType
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
+from mailroom.model.record import Record
 
 if TYPE_CHECKING:
     from mailroom.api.reply import Reply
@@ -116,13 +117,11 @@ def _count(metrics: Metrics, name: str, dimensions: Mapping[str, str], number: i
             metric.add_dimension(dimension, value)
 
 
-def log_events(
-    logger: Logger, metrics: Metrics, results: Iterable[tuple[Event, EventEffect, Mapping[str, Any]]]
-) -> int:
+def log_events(logger: Logger, metrics: Metrics, results: Iterable[tuple[Event, EventEffect, Record | None]]) -> int:
     """Log the events that matter for a single mail and count all of them; return how many there were."""
     metrics.add_metric("Reports", MetricUnit.Count, 1)
     counts: Counter[tuple[str, str]] = Counter()
-    for event, effect, row in results:
+    for event, effect, record in results:
         is_new = effect is EventEffect.NEW
         counts[_counted_as(event) if is_new else UNEVENTFUL[effect], event.provider] += 1
         if is_new and event.type in NOT_LOGGED:
@@ -134,8 +133,8 @@ def log_events(
             "event": event.type,
             "reason": event.reason,
             "detail": event.detail,
-            "tenant": row.get("tenant", event.tenant),
-            "kind": row.get("kind"),
+            "tenant": record.tenant if record else event.tenant,
+            "kind": record.kind if record else "",
         }
         log = logger.warning if effect is EventEffect.FOREIGN else logger.info
         log(EVENT_HEADLINES[effect], extra={name: value for name, value in facts.items() if value})

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from mailroom.aws.client import Aws
 from mailroom.feedback._authentication import TOLERANCE_SECONDS, Unauthenticated
@@ -14,6 +13,7 @@ from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
 from mailroom.ledger.table import EventEffect, Ledger, keyed_hash
 from mailroom.model.event import Event, Report
 from mailroom.model.mailbox import canonical, is_address
+from mailroom.model.record import Record
 from mailroom.settings import Settings
 
 __all__ = ["Intake"]
@@ -21,7 +21,7 @@ __all__ = ["Intake"]
 MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 MAX_PARALLEL_WRITES = 8  # SendGrid posts up to some two thousand events, and waits
 
-Processed = tuple[Event, EventEffect, dict[str, Any]]
+Processed = tuple[Event, EventEffect, Record | None]
 
 
 @dataclass(slots=True)
@@ -40,19 +40,18 @@ class Intake:
         return cls(Settings.from_env(aws), Ledger.from_env(aws), Suppressions(aws, os.environ["TABLE_NAME"]))
 
     def process(self, report: Report) -> Iterator[Processed]:
-        """Process each event; yield it with its effect and the row of its message."""
+        """Process each event; yield it with its effect and the record of its message."""
         now = self.clock()
         expiry = now + 2 * TOLERANCE_SECONDS
         if report.token and not self.ledger.consume_token(report.token, report.body, expiry, now):
             raise Unauthenticated("the token was used before, for another body")
-        for event, effect, row in self._record(report.events):
-            if effect is EventEffect.NEW:
-                self.ledger.tally.count(row["tenant"], event.type, event.provider)
-            # Also a repeated event, if a process died between recording it and suppressing its recipient.
-            is_unfinished = effect is EventEffect.REPEATED and event.dedup_key not in row.get("suppressed_by", ())
-            if effect is EventEffect.NEW or is_unfinished:
-                self._suppress(event, row, now)
-            yield event, effect, row
+        for event, effect, record in self._record(report.events):
+            if record and effect is EventEffect.NEW:
+                self.ledger.tally.count(record.tenant, event.type, event.provider)
+                self._suppress(event, record, now)
+            elif record and effect is EventEffect.REPEATED and event.dedup_key not in record.suppressed_by:
+                self._suppress(event, record, now)  # a process may have died between recording and suppressing
+            yield event, effect, record
 
     def _record(self, events: Sequence[Event]) -> Iterator[Processed]:
         """Record events: those of one message in their order, those of different messages in parallel."""
@@ -69,20 +68,20 @@ class Intake:
         if not message_id and first.provider_id:
             message_id = self.ledger.find(first.provider_id)
         if not message_id:
-            return [(event, EventEffect.UNKNOWN, {}) for event in events]
+            return [(event, EventEffect.UNKNOWN, None) for event in events]
         return [(event, *self.ledger.record(message_id, event)) for event in events]
 
-    def _suppress(self, event: Event, row: dict[str, Any], now: float) -> None:
+    def _suppress(self, event: Event, record: Record, now: float) -> None:
         """Suppress the recipient of a message where an event demands it, and mark its row when that is done."""
         cause = cause_of(event)
         if cause is None:
             return
-        tenant, recipient = row["tenant"], row["recipient"]
         # A server may report the address to which it forwarded a mail: the one that we wrote to is suppressed.
-        is_recipient = is_address(event.recipient) and recipient == keyed_hash(
+        is_recipient = is_address(event.recipient) and record.recipient == keyed_hash(
             self.settings.address_key(), canonical(event.recipient)
         )
-        address = event.recipient if is_recipient else row["to"]
-        days = policy_of(self.settings, tenant)[cause]
-        self.suppressions.add(tenant, recipient, address, cause, days, event.provider, min(event.at, now))
-        self.ledger.mark_suppressed(row["pk"], event)
+        address = event.recipient if is_recipient else record.to
+        days = policy_of(self.settings, record.tenant)[cause]
+        at = min(event.at, now)
+        self.suppressions.add(record.tenant, record.recipient, address, cause, days, event.provider, at)
+        self.ledger.mark_suppressed(record.message_id, event)

@@ -378,8 +378,8 @@ class Ledger:
         except AwsError as error:
             _old_item(error)
 
-    def record(self, message_id: str, event: "Event") -> tuple[EventEffect, dict[str, Any]]:
-        """Record a provider's event on the row of its message, once; return the effect and the row.
+    def record(self, message_id: str, event: "Event") -> tuple[EventEffect, Record | None]:
+        """Record a provider's event on the row of its message, once; return the effect and the message's record.
 
         The first write assumes the common case, in which the reporting account sent the mail. Where it is refused, the
         row decides, and the next write requires that the row has not changed since.
@@ -410,26 +410,26 @@ class Ledger:
         values = {":account": event.provider, **(statuses or {":most": MAX_TIMELINE_ENTRIES})}
         for _ in range(MAX_WRITES):
             try:
-                return EventEffect.NEW, write(change, condition, values)
+                return EventEffect.NEW, Record.from_row(write(change, condition, values))
             except AwsError as refusal:
                 row = _old_item(refusal)
             if not row:
-                return EventEffect.UNKNOWN, {}
+                return EventEffect.UNKNOWN, None
             if event.dedup_key in row.get("events", ()):
-                return EventEffect.REPEATED, row
+                return EventEffect.REPEATED, Record.from_row(row)
             if not _may_report(event, row):
-                return EventEffect.FOREIGN, row
+                return EventEffect.FOREIGN, Record.from_row(row)
             if row["status"] not in earlier:
                 change = {}
             if not change and len(row["timeline"]) >= MAX_TIMELINE_ENTRIES:
-                return EventEffect.REPEATED, row
+                return EventEffect.REPEATED, Record.from_row(row)
             condition, values = _unchanged(row, "status", "provider")
         raise TemporaryFailure("ledger", "contended")
 
-    def mark_suppressed(self, pk: str, event: "Event") -> None:
+    def mark_suppressed(self, message_id: str, event: "Event") -> None:
         """Mark on a message's row that the recipient is suppressed for this event, so that a repeat does nothing."""
         add = {"suppressed_by": frozenset([event.dedup_key])}
-        self._update(pk, {}, add=add, condition="attribute_exists(pk)", values={})
+        self._update(f"message#{message_id}", {}, add=add, condition="attribute_exists(pk)", values={})
 
     def consume_token(self, token: str, body: bytes, until: float, now: float) -> bool:
         """Consume a token that is valid for one body; False if it was used for another one."""

@@ -46,6 +46,7 @@ class Record:
     provider: str = ""
     provider_id: str = ""
     timeline: tuple[TimelineEntry, ...] = ()
+    suppressed_by: frozenset[str] = frozenset()  # deduplication keys of the events that suppressed the recipient
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Record":
@@ -63,4 +64,5 @@ class Record:
             provider=row.get("provider", ""),
             provider_id=row.get("provider_id", ""),
             timeline=tuple(map(TimelineEntry.from_row, row["timeline"])),
+            suppressed_by=row.get("suppressed_by", frozenset()),
         )
