@@ -78,7 +78,7 @@ def test_the_webhook_accepts_and_deliver_sends(here: Artifact, stub: Stub, tmp_p
 
 
 @pytest.mark.parametrize("package", ["aws_lambda_powertools", "httpx", "minijinja", "pydantic", "mailroom"])
-def test_a_package_that_is_missing_is_found_out(here: Artifact, stub: Stub, tmp_path: Path, package: str) -> None:
+def test_a_missing_package_is_detected(here: Artifact, stub: Stub, tmp_path: Path, package: str) -> None:
     lame = Artifact(tmp_path / "artifact")
     shutil.copytree(here.folder, lame.folder, copy_function=os.link)
     (gone,) = lame.folder.glob(f"*/python/{package}")
@@ -88,13 +88,13 @@ def test_a_package_that_is_missing_is_found_out(here: Artifact, stub: Stub, tmp_
 
 
 @pytest.mark.parametrize("function", ["SendFunction", "FeedbackFunction"])
-def test_the_other_doors_open_too(here: Artifact, stub: Stub, tmp_path: Path, function: str) -> None:
+def test_send_and_feedback_start(here: Artifact, stub: Stub, tmp_path: Path, function: str) -> None:
     with start(here, function, stub, tmp_path / "log") as process:
         assert process.init > 0
 
 
 @pytest.mark.parametrize("architecture", MACHINES)
-def test_native_code_is_for_the_processor_it_will_run_on(built: dict[str, Artifact], architecture: str) -> None:
+def test_native_code_is_for_the_processor_of_the_artifact(built: dict[str, Artifact], architecture: str) -> None:
     libraries = list(built[architecture].folder.rglob("*.so"))
     assert {path.name.split(".")[0] for path in libraries} >= {"_pydantic_core", "_lowlevel"}
     assert {machine_of(path) for path in libraries} == {MACHINES[architecture]}
@@ -102,7 +102,7 @@ def test_native_code_is_for_the_processor_it_will_run_on(built: dict[str, Artifa
 
 @pytest.mark.parametrize("architecture", MACHINES)
 @pytest.mark.parametrize("layer", ["DependenciesLayer", "SignaturesLayer", "MailroomLayer"])
-def test_every_module_of_a_layer_comes_compiled_and_is_loaded_unchecked(
+def test_every_module_of_a_layer_is_compiled_with_an_unchecked_hash(
     built: dict[str, Artifact], architecture: str, layer: str
 ) -> None:
     modules = list((built[architecture].folder / layer / "python").rglob("*.py"))
@@ -112,13 +112,13 @@ def test_every_module_of_a_layer_comes_compiled_and_is_loaded_unchecked(
         assert header == MAGIC_OF_3_13 + struct.pack("<I", UNCHECKED_HASH), module
 
 
-def test_bytecode_speaks_of_where_it_will_lie(here: Artifact) -> None:
+def test_bytecode_has_the_path_of_the_deployed_file(here: Artifact) -> None:
     (compiled,) = (here.folder / "MailroomLayer" / "python").rglob("deliver.cpython-313.pyc")
     assert b"/opt/python/mailroom/delivery/deliver.py" in compiled.read_bytes()
 
 
 @pytest.mark.parametrize("architecture", MACHINES)
-def test_nothing_travels_that_is_not_needed(built: dict[str, Artifact], architecture: str) -> None:
+def test_the_artifact_contains_nothing_unnecessary(built: dict[str, Artifact], architecture: str) -> None:
     folder = built[architecture].folder
     assert [path.name for path in sorted((folder / "WebhookFunction").iterdir())] == ["app.py"]
     assert [path.name for path in sorted((folder / "SendFunction").iterdir())] == ["app.py", "openapi.json"]
@@ -129,7 +129,7 @@ def test_nothing_travels_that_is_not_needed(built: dict[str, Artifact], architec
     assert sum(path.stat().st_size for path in without_signatures if path.is_file()) < 40_000_000
 
 
-def test_layers_carry_what_the_repository_holds(here: Artifact) -> None:
+def test_layers_contain_the_files_of_the_repository(here: Artifact) -> None:
     assert files(here.folder / "MailroomLayer/python/mailroom", "*.py") == files(
         ROOT / "layers/mailroom/mailroom", "*.py"
     )
@@ -144,14 +144,14 @@ LOCKS = (
 
 
 @pytest.mark.parametrize("path", LAYER_LOCKS)
-def test_a_layer_holds_the_versions_that_the_tests_ran_with(path: str) -> None:
+def test_a_layer_has_the_versions_of_the_tests(path: str) -> None:
     layer = pins(ROOT / path)
     assert layer
     assert layer.items() <= pins(ROOT / "requirements-dev.txt").items()
 
 
 @pytest.mark.parametrize("path", LOCKS)
-def test_every_dependency_is_pinned_by_hash_and_names_no_index(path: str) -> None:
+def test_every_dependency_is_pinned_by_hash_without_an_index(path: str) -> None:
     text = (ROOT / path).read_text()
     assert "://" not in text
     assert "index" not in re.findall(r"^--(\S+)", text, re.MULTILINE)

@@ -103,7 +103,7 @@ PERMISSIONS = {
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_what_it_does_and_nothing_else(function: str) -> None:
+def test_a_function_has_only_the_permissions_it_needs(function: str) -> None:
     assert Stack().permissions(function) == PERMISSIONS[function]
 
 
@@ -117,7 +117,7 @@ def test_an_environment_reaches_no_secret_of_another(environment: str, function:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_even_with_every_option_on_no_permission_is_broad(function: str) -> None:
+def test_no_option_makes_a_permission_broad(function: str) -> None:
     stack = Stack(Providers="resend, ses", FixedEgressIp="true", SnapStart="on")
     for action, resources in stack.permissions(function).items():
         assert "*" not in action
@@ -127,9 +127,7 @@ def test_even_with_every_option_on_no_permission_is_broad(function: str) -> None
 
 @pytest.mark.parametrize(("chain", "allowed"), [("resend", False), ("resend, ses", True), ("ses", True), ("", False)])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_only_what_delivers_may_use_ses_and_only_where_it_is_in_the_chain(
-    function: str, chain: str, allowed: bool
-) -> None:
+def test_only_senders_may_use_ses_and_only_where_it_is_in_the_chain(function: str, chain: str, allowed: bool) -> None:
     granted = Stack(Providers=chain).permissions(function).get("ses:SendEmail")
     assert bool(granted) is (allowed and function in ("Send", "Deliver"))
 
@@ -166,13 +164,13 @@ def test_only_lambda_may_take_the_roles() -> None:
 
 
 @pytest.mark.parametrize("lane", LANES)
-def test_a_message_is_hidden_for_six_times_as_long_as_deliver_may_take(lane: str) -> None:
+def test_the_visibility_timeout_is_six_times_delivers_timeout(lane: str) -> None:
     stack = Stack()
     assert stack[f"{lane}Queue"]["VisibilityTimeout"] >= 6 * stack["DeliverFunction"]["Timeout"]
 
 
 @pytest.mark.parametrize("lane", LANES)
-def test_what_cannot_be_delivered_waits_two_weeks_in_a_queue_of_its_own(lane: str) -> None:
+def test_each_lane_has_a_dead_letter_queue_for_two_weeks(lane: str) -> None:
     stack = Stack()
     queue, dead = stack[f"{lane}Queue"], stack[f"{lane}DeadLetterQueue"]
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": f"{lane}DeadLetterQueue.Arn", "maxReceiveCount": 10}
@@ -180,7 +178,7 @@ def test_what_cannot_be_delivered_waits_two_weeks_in_a_queue_of_its_own(lane: st
 
 
 @pytest.mark.parametrize("lane", LANES)
-def test_deliver_takes_from_each_lane_on_its_own_and_reports_single_failures(lane: str) -> None:
+def test_deliver_reads_each_lane_alone_and_reports_single_failures(lane: str) -> None:
     event = Stack()["DeliverFunction"]["Events"][lane]["Properties"]
     assert event["Queue"] == f"{lane}Queue.Arn"
     assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -188,7 +186,7 @@ def test_deliver_takes_from_each_lane_on_its_own_and_reports_single_failures(lan
     assert int(event["ScalingConfig"]["MaximumConcurrency"]) >= 2
 
 
-def test_everything_that_holds_mail_is_encrypted() -> None:
+def test_queues_table_and_topics_are_encrypted() -> None:
     stack = Stack()
     assert stack["LedgerTable"]["SSESpecification"] == {"SSEEnabled": True}
     for lane in LANES:
@@ -197,7 +195,7 @@ def test_everything_that_holds_mail_is_encrypted() -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_ledger_of_production_can_be_brought_back(environment: str) -> None:
+def test_the_ledger_of_production_can_be_restored(environment: str) -> None:
     stack = Stack(Environment=environment)
     table, precious = stack["LedgerTable"], environment == "production"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": precious}
@@ -205,14 +203,14 @@ def test_the_ledger_of_production_can_be_brought_back(environment: str) -> None:
     assert (stack.template.resolve(BODY["Resources"]["LedgerTable"]["DeletionPolicy"]) == "Retain") is precious
 
 
-def test_the_ledger_costs_by_use_and_forgets_by_ttl() -> None:
+def test_the_ledger_is_billed_by_request_and_expires_by_ttl() -> None:
     table = Stack()["LedgerTable"]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
 
 
-def test_an_index_of_the_ledger_is_written_once_a_mail_and_holds_keys_only() -> None:
+def test_an_index_of_the_ledger_is_written_once_per_mail_keys_only() -> None:
     table = Stack()["LedgerTable"]
     indexes = {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
     assert set(indexes) == {"by_recipient", "by_tenant", "by_time", "by_provider_id"}
@@ -221,7 +219,7 @@ def test_an_index_of_the_ledger_is_written_once_a_mail_and_holds_keys_only() -> 
     assert keys == {definition["AttributeName"] for definition in table["AttributeDefinitions"]}
 
 
-def test_ses_reports_of_our_own_mails_only() -> None:
+def test_ses_reports_only_events_of_our_mails() -> None:
     (rule,) = [e for e in Stack()["FeedbackFunction"]["Events"].values() if e["Type"] == "EventBridgeRule"]
     pattern = rule["Properties"]["Pattern"]
     assert pattern["source"] == ["aws.ses"]
@@ -241,7 +239,7 @@ def test_an_event_that_feedback_fails_is_kept_after_two_retries(snapshots: str) 
     assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0)
 
 
-def test_an_event_that_cannot_even_be_kept_sounds_an_alarm() -> None:
+def test_an_event_that_cannot_be_stored_raises_an_alarm() -> None:
     watched = [query["MetricStat"]["Metric"] for query in Stack()["ErrorAlarm"]["Metrics"] if "MetricStat" in query]
     lost = [metric for metric in watched if metric["MetricName"] == "DeadLetterErrors"]
     assert [metric["Dimensions"] for metric in lost] == [[{"Name": "FunctionName", "Value": "FeedbackFunction"}]]
@@ -258,13 +256,13 @@ def test_only_the_named_topic_of_ses_may_invoke_feedback(topic: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_logs_to_a_group_of_its_own_that_forgets(function: str) -> None:
+def test_a_function_has_its_own_log_group_with_a_retention(function: str) -> None:
     stack = Stack(LogRetentionDays="7")
     assert stack[f"{function}Function"]["LoggingConfig"] == {"LogGroup": f"{function}LogGroup"}
     assert stack[f"{function}LogGroup"]["RetentionInDays"] == "7"
 
 
-def test_the_access_log_holds_no_address_and_no_path() -> None:
+def test_the_access_log_contains_no_address_and_no_path() -> None:
     stack = Stack()
     line = stack["HttpApi"]["AccessLogSettings"]["Format"]
     fields = json.loads(line)
@@ -276,12 +274,12 @@ def test_the_access_log_holds_no_address_and_no_path() -> None:
     assert stack["AccessLogGroup"]["RetentionInDays"] == "30"
 
 
-def test_every_door_has_a_speed_limit() -> None:
+def test_every_route_has_a_rate_limit() -> None:
     limits = Stack(RequestsPerSecond="50")["HttpApi"]["DefaultRouteSettings"]
     assert limits == {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "50"}
 
 
-def test_these_are_the_doors() -> None:
+def test_the_routes_are_exactly_these() -> None:
     stack = Stack()
     doors = {
         f"{event['Properties']['Method']} {event['Properties']['Path']}": function
@@ -315,7 +313,7 @@ def test_layers_are_for_the_processor_of_the_functions(architecture: str) -> Non
     ("layer", "wanted"),
     [("TemplatesLayer", {"Send", "Deliver"}), ("SignaturesLayer", {"Feedback"})],
 )
-def test_a_layer_is_carried_by_those_who_need_it(layer: str, wanted: set[str]) -> None:
+def test_a_function_has_the_layers_it_needs(layer: str, wanted: set[str]) -> None:
     stack = Stack()
     assert {f for f in FUNCTIONS if layer in stack[f"{f}Function"]["Layers"]} == wanted
 
@@ -328,7 +326,7 @@ def test_codes_are_recorded_in_development_only(environment: str, wish: str) -> 
     assert variables["RECORD_CODE_ON_FAILURE"] == str(recorded).lower()
 
 
-def test_no_parameter_is_a_place_for_a_secret() -> None:
+def test_no_parameter_takes_a_secret() -> None:
     assert set(BODY["Parameters"]) == {
         *("Environment", "Providers", "AllowedSourceCidrs", "FixedEgressIp", "CodeLifetimeMinutes"),
         *("RecordCodeOnFailure", "LogRetentionDays", "SnapStart", "CodesConcurrency", "NoticesConcurrency"),
@@ -351,7 +349,7 @@ def test_no_parameter_is_a_place_for_a_secret() -> None:
         ("LogRetentionDays", "31", "use 1, 3, 5"),
     ],
 )
-def test_a_wrong_parameter_is_refused_with_what_would_be_right(name: str, value: str, hint: str) -> None:
+def test_a_malformed_parameter_is_refused_with_the_correct_form(name: str, value: str, hint: str) -> None:
     with pytest.raises(TemplateError, match=re.escape(hint)):
         Stack(**{name: value})
 
@@ -369,7 +367,7 @@ def test_a_provider_chain_has_all_providers_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "203.0.113.0/24", "203.0.113.0/24, 2001:db8::/32,198.51.100.7/32"])
-def test_networks_may_be_given_as_people_write_them(value: str) -> None:
+def test_networks_are_accepted_in_their_usual_forms(value: str) -> None:
     given = Stack(AllowedSourceCidrs=value)["WebhookFunction"]["Environment"]["Variables"]["ALLOWED_SOURCE_CIDRS"]
     assert [str(ipaddress.ip_network(part.strip())) for part in given.split(",") if part] == [
         part.strip() for part in value.split(",") if part
@@ -377,7 +375,7 @@ def test_networks_may_be_given_as_people_write_them(value: str) -> None:
 
 
 @pytest.mark.parametrize("fixed", ["true", "false"])
-def test_what_sends_leaves_through_one_address_if_asked(fixed: str) -> None:
+def test_senders_use_one_fixed_address_if_configured(fixed: str) -> None:
     stack, asked = Stack(FixedEgressIp=fixed), fixed == "true"
     inside = {function for function in FUNCTIONS if "VpcConfig" in stack[f"{function}Function"]}
     assert inside == ({"Send", "Deliver"} if asked else set())
@@ -392,7 +390,7 @@ def test_what_sends_leaves_through_one_address_if_asked(fixed: str) -> None:
     }
 
 
-def test_the_way_out_of_the_network_is_complete() -> None:
+def test_the_fixed_address_has_a_complete_route_to_the_internet() -> None:
     stack = Stack(FixedEgressIp="true")
     assert stack["PrivateRoute"] | {"NatGatewayId": "NatGateway"} == stack["PrivateRoute"]
     assert stack["PublicRoute"] | {"GatewayId": "InternetGateway"} == stack["PublicRoute"]
@@ -423,13 +421,13 @@ def test_alarms_go_to_the_topic_if_there_is_one(topic: str) -> None:
         assert stack[alarm].get("AlarmActions") == ([topic] if topic else None)
 
 
-def test_the_webhook_address_is_put_out_ready_to_paste() -> None:
+def test_the_webhook_url_is_an_output() -> None:
     url = Stack().template.resolve(BODY["Outputs"]["WebhookUrl"]["Value"])
     assert url == "https://HttpApi.execute-api.eu-west-1.amazonaws.com/webhooks/logto"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_each_environment_is_a_stack_of_its_own(environment: str) -> None:
+def test_each_environment_is_its_own_stack(environment: str) -> None:
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     assert config[environment]["global"]["parameters"]["stack_name"] == f"mailroom-{environment}"
     assert config[environment]["deploy"]["parameters"]["parameter_overrides"] == [f"Environment={environment}"]

@@ -39,7 +39,7 @@ def test_a_mail_with_a_logo_is_accessible_even_when_it_is_blocked(page, with_log
         assert violations(page, email.html) == {}
 
 
-def test_dark_is_dark_and_light_is_light(page, gallery):
+def test_dark_and_light_mode_have_their_colors(page, gallery):
     page.set_content(gallery.mail("sign-in-code").email.html)
     ground = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
     is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
@@ -47,14 +47,14 @@ def test_dark_is_dark_and_light_is_light(page, gallery):
 
 
 @pytest.mark.parametrize("locale", ["en", "de", "ar", "hu", "el"])
-def test_nothing_runs_over_the_edge_of_a_small_phone(page, gallery, locale):
+def test_nothing_overflows_a_small_screen(page, gallery, locale):
     page.set_viewport_size({"width": 320, "height": 800})
     for kind in KINDS:
         page.set_content(gallery.mail(kind, locale, "acme", "both").email.html)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, kind
 
 
-def test_a_double_click_takes_the_whole_code(page, gallery):
+def test_a_double_click_selects_the_whole_code(page, gallery):
     page.set_content(gallery.mail("sign-in-code").email.html)
     page.dblclick(".code")
     assert page.evaluate("getSelection().toString()").strip() == "048291"

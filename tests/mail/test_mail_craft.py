@@ -42,7 +42,7 @@ def test_every_mail_parses_without_an_error(every_mail, every_shape):
 
 
 @pytest.mark.parametrize(("manner", "known"), [("unsupported", set(FALLBACKS)), ("partial", IN_PART)])
-def test_nothing_is_used_that_gmail_outlook_or_apple_mail_cannot_do_without_a_fallback(verdicts, manner, known):
+def test_mail_clients_support_all_features_or_have_a_fallback(verdicts, manner, known):
     used: dict[str, set[str]] = defaultdict(set)
     for verdict in verdicts.values():
         for feature, clients in getattr(verdict, manner).items():
@@ -71,7 +71,7 @@ def test_a_mail_fetches_nothing_and_tracks_nobody(every_mail, every_shape):
         assert "<img" not in email.html
 
 
-def test_a_logo_has_the_brands_name_for_who_does_not_see_it(with_logo):
+def test_a_logo_has_the_brands_name_as_alternative_text(with_logo):
     addresses = {"logo.day": ["https://example.com/day.png"]}
     addresses["logo.both"] = [*addresses["logo.day"], "https://example.com/night.png"]
     for name, email in with_logo:
@@ -82,7 +82,7 @@ def test_a_logo_has_the_brands_name_for_who_does_not_see_it(with_logo):
             assert 'height="36"' in image
 
 
-def test_the_text_part_says_all_the_html_says(every_shape):
+def test_the_text_part_has_all_the_content_of_the_html(every_shape):
     for name, email in every_shape:
         text = " ".join(email.text.split())
         for said in re.findall(r"<(?:p|h1|th|td)[^>]*>([^<>]+)</(?:p|h1|th|td)>", email.html):
@@ -90,7 +90,7 @@ def test_the_text_part_says_all_the_html_says(every_shape):
             assert said in text or said == email.from_.name, name
 
 
-def test_every_colour_that_carries_text_can_be_read(gallery):
+def test_every_text_color_has_enough_contrast(gallery):
     pairs = [
         ("text", "card"),
         ("muted", "card"),

@@ -16,7 +16,7 @@ GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 pytestmark = pytest.mark.skipif(missing_spam_tools() != "", reason=missing_spam_tools())
 
 
-def test_no_mail_looks_like_spam_in_any_language(every_mail, record_property):
+def test_spamassassin_gives_no_points_in_any_language(every_mail, record_property):
     verdicts = check_spam(dict(every_mail))
     assert len(verdicts) == len(every_mail)
     record_property("table", _table(every_mail, verdicts))
@@ -25,14 +25,14 @@ def test_no_mail_looks_like_spam_in_any_language(every_mail, record_property):
     assert {rule: points for rule, points in rules.items() if points > MOST_OF_ONE_RULE} == {}
 
 
-def test_no_shape_of_a_mail_looks_like_spam(every_shape, with_logo):
+def test_spamassassin_gives_no_points_to_any_shape_of_a_mail(every_shape, with_logo):
     left_to_right = {
         name: email for name, email in every_shape + with_logo if ".ar." not in name and ".de." not in name
     }
     assert {name: verdict for name, verdict in check_spam(left_to_right).items() if verdict.points > MOST} == {}
 
 
-def test_the_judge_knows_spam_when_it_sees_it(every_mail):
+def test_spamassassin_recognizes_spam(every_mail):
     name, email = every_mail[0]
     assert check_spam({name: replace(email, text=GTUBE, html=f"<p>{GTUBE}</p>")})[name].points > 100
 

@@ -41,7 +41,7 @@ def sentences(tag: str) -> dict[str, str]:
 ENGLISH = sentences("en")
 
 
-def test_all_of_logtos_languages_are_there_and_fourteen_more():
+def test_all_languages_of_logto_and_fourteen_more_are_available():
     assert set(TAGS) >= LOGTO | MORE
 
 
@@ -50,21 +50,21 @@ def test_every_kind_has_texts_of_its_own():
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_a_language_says_everything_that_english_says(tag):
+def test_a_language_has_the_same_sentences_as_english(tag):
     missing, unknown = ENGLISH.keys() - sentences(tag).keys(), sentences(tag).keys() - ENGLISH.keys()
     assert not missing, f"locales/{tag}.toml lacks {', '.join(sorted(missing))}"
     assert not unknown, f"locales/{tag}.toml has what no template asks for: {', '.join(sorted(unknown))}"
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_a_language_names_the_same_things_in_each_sentence(tag):
+def test_a_sentence_has_the_same_placeholders_as_in_english(tag):
     for key, said in sentences(tag).items():
         expected, found = sorted(PLACEHOLDER.findall(ENGLISH[key])), sorted(PLACEHOLDER.findall(said))
         assert found == expected, f"locales/{tag}.toml, {key}: has {found}, should have {expected}"
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_a_sentence_is_translated_whole_and_clean(tag):
+def test_a_sentence_is_translated_and_free_of_stray_characters(tag):
     for key, said in sentences(tag).items():
         where = f"locales/{tag}.toml, {key}"
         assert said == " ".join(said.split(" ")).strip() and "  " not in said, f"{where}: stray spaces"
@@ -74,7 +74,7 @@ def test_a_sentence_is_translated_whole_and_clean(tag):
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_a_language_has_each_plural_form_it_needs_and_no_other(tag):
+def test_a_language_has_exactly_the_plural_forms_it_needs(tag):
     needed = {category(tag, n) for n in range(1, 200)} | {"other"}
     for unit in ("valid_minutes", "valid_hours", "valid_days"):
         forms = read(tag)["common"][unit]
@@ -117,7 +117,7 @@ def test_direction_and_name_are_those_of_cldr(tag):
         ("uk-UA", 5, "Діє 5 хвилин."),
     ],
 )
-def test_minutes_are_counted_as_natives_count_them(tag, n, said):
+def test_minutes_have_the_correct_plural_form(tag, n, said):
     assert Texts.read(LOCALES / f"{tag}.toml").duration("valid_minutes", n) == said
 
 
@@ -149,7 +149,7 @@ def test_minutes_are_counted_as_natives_count_them(tag, n, said):
     ],
     ids=str,
 )
-def test_a_reader_gets_the_nearest_language_in_the_order_asked_for(wanted, got):
+def test_the_nearest_available_language_is_chosen_in_order(wanted, got):
     assert negotiate(wanted, TAGS, "nl") == got
 
 

@@ -56,7 +56,7 @@ def message(kind: str = "sign-in-code", *locales: str, minutes: int = 10, **data
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("locale", ["en", "de"])
-def test_every_kind_says_something_with_a_code_a_link_both_or_neither(renderer, kind, locale, mode):
+def test_every_kind_is_complete_with_a_code_a_link_both_or_neither(renderer, kind, locale, mode):
     email = renderer.render(message(kind, locale, **MODES[mode]), SENDER, {})
     assert email.locale == locale
     assert email.subject and f"<title>{email.subject}" in email.html.replace("&#x27;", "'").replace("’", "’")
@@ -67,13 +67,13 @@ def test_every_kind_says_something_with_a_code_a_link_both_or_neither(renderer, 
     assert "undefined" not in email.html + email.text
 
 
-def test_a_code_stands_in_one_piece_and_is_read_out_sign_by_sign(renderer):
+def test_a_code_is_one_word_and_screen_readers_spell_it(renderer):
     html = renderer.render(message(code="048291"), SENDER, {}).html
     assert ">048291</p>" in html
     assert 'aria-label="0 4 8 2 9 1"' in html
 
 
-def test_the_link_stands_in_plain_sight_below_its_button(renderer):
+def test_the_link_is_shown_below_its_button(renderer):
     html = renderer.render(message("password-reset", link=LINK), SENDER, {}).html
     shown = LINK.replace("&", "&amp;")
     assert html.count(f'href="{shown}"') == 2
@@ -92,12 +92,12 @@ def test_the_link_stands_in_plain_sight_below_its_button(renderer):
         ("de", 10, "10 Minuten gültig."),
     ],
 )
-def test_a_code_tells_how_long_it_is_valid(renderer, locale, minutes, said):
+def test_a_mail_with_a_code_shows_its_validity(renderer, locale, minutes, said):
     email = renderer.render(message("mfa-code", locale, minutes=minutes, code="123456"), SENDER, {})
     assert said in email.text and said in email.html
 
 
-def test_an_invitation_names_who_invites_and_whereto(renderer):
+def test_an_invitation_names_the_inviter_and_the_organization(renderer):
     logto: dict[str, Any] = {
         "organization": {"id": "1", "name": "Acme GmbH & Söhne"},
         "inviter": {"name": None, "username": "zoe"},
@@ -108,7 +108,7 @@ def test_an_invitation_names_who_invites_and_whereto(renderer):
     assert "zoe has invited you to join Acme GmbH &amp; Söhne." in email.html
 
 
-def test_a_notification_carries_what_the_caller_has_to_say(renderer):
+def test_a_notification_shows_the_callers_content(renderer):
     data: dict[str, Any] = {
         "title": "Your booking is confirmed",
         "paragraphs": ["We look forward to your visit.", "Bring this mail."],
@@ -123,7 +123,7 @@ def test_a_notification_carries_what_the_caller_has_to_say(renderer):
 
 
 @pytest.mark.parametrize("data", [{"code": "123456"}, {"title": "Hello", "paragraphs": "One.\n\nTwo."}])
-def test_a_kind_of_the_tenants_own_gets_a_body_that_fits(renderer, data):
+def test_a_tenants_own_kind_gets_a_body_that_fits_its_data(renderer, data):
     email = renderer.render(message("welcome", **data), SENDER, {})
     for said in (data.get("code", "One."), data.get("title", "Acme")):
         assert said in email.text
@@ -147,12 +147,12 @@ def test_a_kind_of_the_tenants_own_gets_a_body_that_fits(renderer, data):
         "self",
     ],
 )
-def test_a_code_goes_out_whatever_else_is_odd(renderer, key, odd):
+def test_a_code_is_sent_with_malformed_data_beside_it(renderer, key, odd):
     for kind in ("sign-in-code", "organization-invitation", "notification"):
         assert "123456" in renderer.render(message(kind, **{"code": "123456", key: odd}), SENDER, {}).text
 
 
-def test_the_headers_say_that_a_machine_wrote_this(renderer):
+def test_the_headers_mark_the_mail_as_automatic(renderer):
     email = renderer.render(message(code="123456"), SENDER, {})
     assert email.headers["Auto-Submitted"] == "auto-generated"
     assert email.headers["X-Entity-Ref-ID"] == email.tags["message_id"] == message().id
@@ -160,7 +160,7 @@ def test_the_headers_say_that_a_machine_wrote_this(renderer):
     assert not any(name.lower().startswith("list-") for name in email.headers)
 
 
-def test_the_sender_is_named_after_the_brand_where_it_has_no_name_itself(renderer):
+def test_a_sender_without_a_name_gets_the_brands(renderer):
     nameless = Sender(Mailbox("no-reply@example.com"))
     hinted = replace(message(code="123456"), brand={"name": "Acme Web"})
     assert renderer.render(message(code="123456"), SENDER, {"name": "Other"}).from_.name == "Acme"

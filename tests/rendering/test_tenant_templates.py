@@ -51,7 +51,7 @@ def test_a_tenant_replaces_one_sentence(renderer):
     assert renderer.render(message("sign-in-code", "en"), SENDER, {}, own).subject == "Your sign-in code for Acme & Co"
 
 
-def test_a_tenant_replaces_the_body_of_a_kind_inside_our_layout(renderer):
+def test_a_tenant_replaces_a_body_inside_the_built_in_layout(renderer):
     own = {"emails/sign-in-code.html": BODY + "<p>Hi, {{ names.app }}: <b>{{ code.text }}</b></p>{% endblock %}"}
     made = renderer.compose(message(), SENDER, {"company": "Acme Ltd"}, own)
     assert made.problems == ()
@@ -60,7 +60,7 @@ def test_a_tenant_replaces_the_body_of_a_kind_inside_our_layout(renderer):
     assert OURS not in made.email.html and OURS in made.email.text
 
 
-def test_a_tenant_replaces_the_whole_layout_and_our_bodies_stand_in_it(renderer):
+def test_a_tenant_replaces_the_layout_around_the_built_in_bodies(renderer):
     own = {"layout.html": "<html lang={{ lang }}><body>{% set x = code %}</body></html>"}
     assert "`=`" in renderer.compose(message(), SENDER, {}, own).problems[0]
     own = {"layout.html": '<html lang="{{ lang }}"><body id="theirs">{% block body %}{% endblock %}</body></html>'}
@@ -69,7 +69,7 @@ def test_a_tenant_replaces_the_whole_layout_and_our_bodies_stand_in_it(renderer)
     assert 'id="theirs"' in made.email.html and ">048291</p>" in made.email.html
 
 
-def test_the_body_in_the_readers_language_comes_before_the_one_for_all(renderer):
+def test_a_body_in_the_mails_language_has_priority(renderer):
     own = {
         "emails/sign-in-code.html": "all {{ code.text }}",
         "emails/sign-in-code.pt.html": "portuguese {{ code.text }}",
@@ -80,7 +80,7 @@ def test_the_body_in_the_readers_language_comes_before_the_one_for_all(renderer)
     assert renderer.render(message("mfa-code", "ca"), SENDER, {}, own).locale == "en"
 
 
-def test_a_kind_of_the_tenants_own_has_texts_and_a_body_of_its_own(renderer):
+def test_a_tenants_own_kind_has_its_own_texts_and_body(renderer):
     own = {
         "texts.toml": '[welcome]\nsubject = "Welcome to {app}"\nheading = "Hello!"\ntext = "Good to have you."',
         "emails/welcome.txt": '{% extends "layout.txt" %}{% block body %}\nHooray! {{ paragraphs[0] }}{% endblock %}',
@@ -110,14 +110,14 @@ def test_a_kind_of_the_tenants_own_has_texts_and_a_body_of_its_own(renderer):
         ("application.__len__", ""),
     ],
 )
-def test_payload_paths_mean_what_they_mean_to_logto(renderer, path, said):
+def test_payload_paths_have_the_values_that_logto_prints(renderer, path, said):
     own = {"emails/sign-in-code.html": f'{{{{ code.text }}}}[{{{{ payload["{path}"] }}}}]'}
     made = renderer.compose(message(), SENDER, {}, own)
     assert made.problems == ()
     assert made.email.html == f"048291[{said}]\n"
 
 
-def test_a_folder_of_the_tenant_is_found_by_its_name(tmp_path):
+def test_a_tenants_folder_is_found_by_its_name(tmp_path):
     for path in TEMPLATES.rglob("*.*"):
         copy = tmp_path / path.relative_to(TEMPLATES)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -174,13 +174,13 @@ RUNS = {"reads by subscript", "reads a setting", "misses an end", "hides the cod
 
 
 @pytest.mark.parametrize("what", sorted(HOSTILE.keys() - RUNS))
-def test_a_template_that_asks_for_too_much_is_refused_before_it_runs(what):
+def test_a_forbidden_template_is_refused_before_it_runs(what):
     with pytest.raises(NotAllowed):
         check(HOSTILE[what])
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("emails/*.*")), ids=lambda path: path.name)
-def test_our_own_bodies_keep_to_what_tenants_may_do(path):
+def test_the_built_in_bodies_follow_the_policy_for_tenants(path):
     check(path.read_text("utf-8"))
 
 
@@ -188,7 +188,7 @@ def test_our_own_bodies_keep_to_what_tenants_may_do(path):
     "place", ["emails/sign-in-code.html", "emails/sign-in-code.txt", "layout.html", "parts/code.html"]
 )
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_template_that_misbehaves_is_stopped_and_ours_is_sent(renderer, what, place):
+def test_a_hostile_template_is_stopped_and_replaced(renderer, what, place):
     before, clock = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     made = renderer.compose(message(), SENDER, {}, {place: HOSTILE[what]})
     assert made.problems
@@ -212,18 +212,18 @@ def test_a_template_that_misbehaves_is_stopped_and_ours_is_sent(renderer, what, 
         "[common]\nbutton = ['x']",
     ],
 )
-def test_texts_that_cannot_be_used_are_reported_and_ours_stand(renderer, text):
+def test_unusable_texts_are_reported_and_not_used(renderer, text):
     made = renderer.compose(message(), SENDER, {}, {"texts.toml": text})
     assert made.problems[0].startswith("texts.toml: ")
     assert made.email == renderer.render(message(), SENDER, {}, {})
 
 
-def test_a_file_nobody_looks_for_is_reported(renderer):
+def test_a_file_with_an_unknown_name_is_reported(renderer):
     made = renderer.compose(message(), SENDER, {}, {"email/sign-in-code.html": "x", "../secrets": "x"})
     assert len(made.problems) == 2
 
 
-def test_many_tenants_do_not_fill_the_memory(renderer):
+def test_the_cache_of_tenants_is_bounded(renderer):
     for n in range(200):
         renderer.render(message(), SENDER, {}, {"texts.toml": f'[sign-in-code]\nheading = "{n}"'})
     assert len(renderer._tenants) <= 16

@@ -64,7 +64,7 @@ def parcels(aws: Aws, webhook: LambdaFunction) -> list[Parcel]:
     return found
 
 
-def test_an_accepted_mail_is_on_its_lane_when_the_answer_leaves(webhook: LambdaFunction, aws: Aws) -> None:
+def test_an_accepted_message_is_queued_before_the_response(webhook: LambdaFunction, aws: Aws) -> None:
     status, body = ask(webhook, event(sign_in(ip="2001:db8::1")))
     (parcel,) = parcels(aws, webhook)
     message = parcel.message
@@ -104,7 +104,7 @@ def test_only_to_and_type_are_needed(webhook: LambdaFunction, aws: Aws) -> None:
     assert ask(webhook, event({"to": "ada@example.com", "type": "Generic", "payload": None, "ip": None}))[0] == 200
 
 
-def test_what_we_do_not_know_is_kept_as_data(webhook: LambdaFunction, aws: Aws) -> None:
+def test_unknown_payload_fields_are_kept_as_data(webhook: LambdaFunction, aws: Aws) -> None:
     payload = {
         "link": "https://app.example.com/?a=1&b=2",
         "inviter": {"name": None},
@@ -116,7 +116,7 @@ def test_what_we_do_not_know_is_kept_as_data(webhook: LambdaFunction, aws: Aws) 
     assert {name: parcel.message.data[name] for name in payload} == payload
 
 
-def test_an_invitation_looks_like_the_organization_but_is_not_from_it(webhook: LambdaFunction, aws: Aws) -> None:
+def test_an_invitation_has_the_organizations_logo_but_not_its_name(webhook: LambdaFunction, aws: Aws) -> None:
     payload = {
         "application": {
             "name": "acme-web",
@@ -157,7 +157,7 @@ def test_a_tenant_has_its_own_secret(webhook: LambdaFunction, aws: Aws) -> None:
 
 @pytest.mark.parametrize("tenant", ["nobody", "Acme", "../acme", "acme/authorization", "x" * 64])
 @pytest.mark.parametrize("authorization", ["Bearer wrong", "", TOKEN])
-def test_an_unknown_tenant_is_answered_like_a_wrong_secret(
+def test_an_unknown_tenant_gets_the_response_for_a_wrong_secret(
     webhook: LambdaFunction, tenant: str, authorization: str
 ) -> None:
     wrong = ask(webhook, event(sign_in(), tenant="acme", authorization="Bearer wrong"))
@@ -165,7 +165,7 @@ def test_an_unknown_tenant_is_answered_like_a_wrong_secret(
     assert ask(webhook, event(sign_in(), tenant=tenant, authorization=authorization)) == wrong
 
 
-def test_a_stranger_causes_one_parameter_lookup_whatever_he_calls_himself(webhook: LambdaFunction, aws: Aws) -> None:
+def test_unauthenticated_requests_cause_one_parameter_lookup(webhook: LambdaFunction, aws: Aws) -> None:
     calls = webhook.record_calls()
     for number in range(50):
         ask(webhook, event(sign_in(), tenant=f"tenant-{number}", authorization="Bearer wrong"))
@@ -210,7 +210,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("bad", "status"), BAD)
-def test_bad_input_gets_one_plain_sentence_and_leaves_nothing(
+def test_invalid_input_gets_one_plain_sentence_and_queues_nothing(
     webhook: LambdaFunction, aws: Aws, bad: dict[str, Any], status: int
 ) -> None:
     got, body = ask(webhook, bad)
@@ -227,7 +227,7 @@ def test_header_names_may_come_in_any_case(webhook: LambdaFunction) -> None:
     assert ask(webhook, odd)[0] == 200
 
 
-def test_a_code_that_came_as_a_number_is_sent_all_the_same(webhook: LambdaFunction, aws: Aws) -> None:
+def test_a_code_given_as_a_number_is_sent(webhook: LambdaFunction, aws: Aws) -> None:
     assert ask(webhook, event(sign_in(payload={"code": 123456})))[0] == 200
     assert parcels(aws, webhook)[0].message.data["code"] == "123456"
 
@@ -250,7 +250,7 @@ def test_only_the_listed_networks_may_call_the_webhook(
 
 
 @pytest.mark.parametrize("entry", ["999.1.1.1/8", "203.0.113.0/99", "/99", "::/129", "example.com"])
-def test_a_malformed_network_closes_the_webhook_and_is_named_in_the_log(
+def test_a_malformed_network_is_named_in_the_log_and_nobody_is_let_in(
     webhook: LambdaFunction, aws: Aws, environment: pytest.MonkeyPatch, entry: str
 ) -> None:
     environment.setenv("ALLOWED_SOURCE_CIDRS", f"203.0.113.0/24, {entry}")
@@ -263,15 +263,13 @@ def test_a_malformed_network_closes_the_webhook_and_is_named_in_the_log(
     assert f"AllowedSourceCidrs contains {entry}, which is not a network" in line["detail"]
 
 
-def test_without_a_configured_secret_nothing_is_taken_and_the_log_says_what_to_set(
-    webhook: LambdaFunction, aws: Aws
-) -> None:
+def test_without_a_secret_nothing_is_accepted_and_the_log_names_it(webhook: LambdaFunction, aws: Aws) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/webhooks/logto/authorization"})
     assert ask(webhook, event(sign_in()))[0] == 503
     assert "mailroom secrets set webhooks/logto/authorization" in webhook.log.getvalue()
 
 
-def test_when_the_queue_is_gone_the_caller_hears_503_and_the_log_says_why(
+def test_a_failing_queue_is_a_503_with_its_cause_in_the_log(
     webhook: LambdaFunction, aws: Aws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for queue in aws.call("sqs", "ListQueues", {})["QueueUrls"]:
@@ -282,7 +280,7 @@ def test_when_the_queue_is_gone_the_caller_hears_503_and_the_log_says_why(
     assert [line for line in lines if "_aws" in line and "Misconfigured" in line]
 
 
-def test_no_log_line_holds_anything_private(webhook: LambdaFunction, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_log_line_contains_private_data(webhook: LambdaFunction, capsys: pytest.CaptureFixture[str]) -> None:
     ask(
         webhook, event(sign_in(to="canary@example.com", payload={"code": "KX9876", "link": "https://canary.example/x"}))
     )

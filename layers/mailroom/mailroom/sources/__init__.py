@@ -1,1 +1,1 @@
-"""Who hands messages over: one file each, which authenticates, parses and maps to a Message."""
+"""Sources of messages, one file each: authentication, parsing, and the mapping to a Message."""

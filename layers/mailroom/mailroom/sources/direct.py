@@ -1,4 +1,4 @@
-"""Requests of an auth service that calls `send`: one JSON object per message, or a list of them."""
+"""Requests to the send function: one JSON object per message, or a list of them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -141,7 +141,7 @@ def parse(body: Any) -> SendRequest:
 
 
 def messages_of(body: Any) -> Sequence[Any]:
-    """Return the messages of a batch: a list, or an object whose `messages` are one."""
+    """Return the messages of a batch: a list, or an object with the list as its only field, `messages`."""
     messages = body.get("messages") if isinstance(body, Mapping) and set(body) == {"messages"} else body
     if not isinstance(messages, list) or not 0 < len(messages) <= MAX_BATCH_SIZE:
         raise InvalidRequest(422, ("messages", f"Give a list of 1 to {MAX_BATCH_SIZE} messages."))
@@ -149,14 +149,14 @@ def messages_of(body: Any) -> Sequence[Any]:
 
 
 def _missing_content(body: Any) -> Iterator[tuple[str, str]]:
-    """Yield what a message of this kind needs and lacks. Only sources that cannot correct it get a default text."""
+    """Yield the missing content of a kind. Sources that cannot correct a request get default texts instead."""
     kind, data = (body.get("kind"), body.get("data") or {}) if isinstance(body, Mapping) else ("", {})
     if not isinstance(data, Mapping) or not isinstance(kind, str):
         return
     if KINDS.get(kind) is Lane.CODES and not (data.get("code") or data.get("link")):
-        yield "data", "Give a code or a link: that is what a mail of this kind is for."
+        yield "data", "Give a code or a link: a mail of this kind must have one."
     if kind == "notification" and not (data.get("title") or data.get("paragraphs")):
-        yield "data", "Give a title or paragraphs: that is what a notification is for."
+        yield "data", "Give a title or paragraphs: a notification must have one."
 
 
 def _sentence(problem: ErrorDetails) -> str:

@@ -1,4 +1,4 @@
-"""What a field of a request may hold: each type with the sentence that says so, and its JSON schema."""
+"""Types of request fields: each with its validation, its error sentence and its JSON schema."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from mailroom.untrusted import LOCALE_TAG, MAX_FACTS, MAX_PARAGRAPHS
 
 __all__ = ["Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
 
-LOCALES = 20
+MAX_LOCALES = 20
 
 
 def _address(value: str) -> str:
@@ -51,11 +51,11 @@ def _fact(value: Any) -> Any:
     return value
 
 
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value  # to JSON, 60.0 is an integer
+def _to_integer(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # in JSON, 60.0 is an integer
 
 
-def _listed(value: Any) -> Any:
+def _to_tags(value: Any) -> Any:
     match value:
         case str():
             return [value]
@@ -64,7 +64,7 @@ def _listed(value: Any) -> Any:
     raise PydanticCustomError("tags", "Give a language tag, such as en or pt-BR, or a list of them.")
 
 
-def _split(value: Any) -> Any:
+def _to_paragraphs(value: Any) -> Any:
     match value:
         case str():
             return value.split("\n\n")
@@ -73,7 +73,7 @@ def _split(value: Any) -> Any:
     raise PydanticCustomError("paragraphs", "Give a text, with empty lines between its paragraphs, or a list of texts.")
 
 
-def _paired(value: Any) -> Any:
+def _to_pairs(value: Any) -> Any:
     match value:
         case dict():
             return [list(pair) for pair in value.items()]
@@ -86,38 +86,41 @@ def _any_of(*schemas: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": list(schemas)})
 
 
-def _list_of(items: dict[str, Any], most: int) -> dict[str, Any]:
-    return {"type": "array", "items": items, "maxItems": most}
+def _list_of(items: dict[str, Any], max_items: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, "maxItems": max_items}
 
 
-TEXT: dict[str, Any] = {"type": "string"}
-NAMED = TEXT | {"pattern": f"^{NAME.pattern}$"}
-TAGGED = TEXT | {"pattern": f"^{LOCALE_TAG.pattern}$"}
-CODED = TEXT | {"minLength": 1, "maxLength": untrusted.CODE_LENGTH}
-LINKED = TEXT | {"format": "uri", "pattern": "^https?://", "maxLength": untrusted.LINK_LENGTH}
-SAID = {"type": ["string", "number"]}
-PAIR = {"type": "array", "items": SAID, "minItems": 2, "maxItems": 2}
+TEXT_SCHEMA: dict[str, Any] = {"type": "string"}
+NAME_SCHEMA = TEXT_SCHEMA | {"pattern": f"^{NAME.pattern}$"}
+TAG_SCHEMA = TEXT_SCHEMA | {"pattern": f"^{LOCALE_TAG.pattern}$"}
+CODE_SCHEMA = TEXT_SCHEMA | {"minLength": 1, "maxLength": untrusted.CODE_LENGTH}
+LINK_SCHEMA = TEXT_SCHEMA | {"format": "uri", "pattern": "^https?://", "maxLength": untrusted.LINK_LENGTH}
+FACT_SCHEMA = {"type": ["string", "number"]}
+PAIR_SCHEMA = {"type": "array", "items": FACT_SCHEMA, "minItems": 2, "maxItems": 2}
 
-Name = Annotated[str, AfterValidator(_name), WithJsonSchema(NAMED)]
-Address = Annotated[str, AfterValidator(_address), WithJsonSchema(TEXT | {"format": "email"})]
-Code = Annotated[Any, AfterValidator(_code), WithJsonSchema(CODED)]
-Link = Annotated[Any, AfterValidator(_link), WithJsonSchema(LINKED)]
-Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600), BeforeValidator(_whole)]
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema(NAME_SCHEMA)]
+Address = Annotated[str, AfterValidator(_address), WithJsonSchema(TEXT_SCHEMA | {"format": "email"})]
+Code = Annotated[Any, AfterValidator(_code), WithJsonSchema(CODE_SCHEMA)]
+Link = Annotated[Any, AfterValidator(_link), WithJsonSchema(LINK_SCHEMA)]
+Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600), BeforeValidator(_to_integer)]
 Locales = Annotated[
     list[Annotated[str, AfterValidator(_tag)]],
-    Field(max_length=LOCALES),
-    BeforeValidator(_listed),
-    _any_of(TAGGED, _list_of(TAGGED, LOCALES)),
+    Field(max_length=MAX_LOCALES),
+    BeforeValidator(_to_tags),
+    _any_of(TAG_SCHEMA, _list_of(TAG_SCHEMA, MAX_LOCALES)),
 ]
 Paragraphs = Annotated[
     list[str],
     Field(max_length=MAX_PARAGRAPHS),
-    BeforeValidator(_split),
-    _any_of(TEXT, _list_of(TEXT, MAX_PARAGRAPHS)),
+    BeforeValidator(_to_paragraphs),
+    _any_of(TEXT_SCHEMA, _list_of(TEXT_SCHEMA, MAX_PARAGRAPHS)),
 ]
 Facts = Annotated[
     list[Annotated[list[Annotated[Any, AfterValidator(_fact)]], Field(min_length=2, max_length=2)]],
     Field(max_length=MAX_FACTS),
-    BeforeValidator(_paired),
-    _any_of({"type": "object", "additionalProperties": SAID, "maxProperties": MAX_FACTS}, _list_of(PAIR, MAX_FACTS)),
+    BeforeValidator(_to_pairs),
+    _any_of(
+        {"type": "object", "additionalProperties": FACT_SCHEMA, "maxProperties": MAX_FACTS},
+        _list_of(PAIR_SCHEMA, MAX_FACTS),
+    ),
 ]

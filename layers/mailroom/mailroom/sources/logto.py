@@ -1,7 +1,7 @@
 """Logto's HTTP email connector: one static header, one JSON body, no id, no timestamp, no signature.
 
 https://docs.logto.io/integrations/http-email. Logto never retries a POST, follows every redirect, and shows the body
-of an error to the person who waits (connector-http-email 0.4.3, observed 2026-08).
+of an error to the user (connector-http-email 0.4.3, observed 2026-08).
 """
 
 import hmac
@@ -36,11 +36,11 @@ TYPES: Mapping[str, str] = {
     "BindMfa": "bind-mfa-code",
 }
 CONSOLE_TEST_CODE = "000000"
-UNGUESSABLE = secrets.token_bytes(32)  # what an unknown tenant's header is compared with
+UNGUESSABLE = secrets.token_bytes(32)  # compared with the header of an unknown tenant
 
 
 class Body(BaseModel):
-    """What Logto posts. Older versions send less; later ones will send more."""
+    """The body of Logto's request. Older versions send fewer fields; later ones will send more."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -69,14 +69,14 @@ def authenticate(request: Request, settings: Settings) -> str:
 
 
 def parse(request: Request, tenant: str, code_lifetime: float) -> Message:
-    """Map what Logto says to a Message."""
+    """Return the Message for a request of Logto's; raise RequestError if it is malformed."""
     try:
         body = Body.model_validate(request.json())
     except ValidationError as error:
         field = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"])) or "body"
-        known = field if field in Body.model_fields else "body"
-        raise RequestError(422, f"The field {known} is missing or not of the right type.") from error
-    data = {**(body.payload or {}), **_said(body.payload or {})}
+        name = field if field in Body.model_fields else "body"
+        raise RequestError(422, f"The field {name} is missing or not of the right type.") from error
+    data = {**(body.payload or {}), **_code_and_link(body.payload or {})}
     if not is_address(body.to):
         raise RequestError(422, "The recipient is not a single valid email address.")
     kind = TYPES.get(body.type, "generic-code")
@@ -98,8 +98,8 @@ def parse(request: Request, tenant: str, code_lifetime: float) -> Message:
     )
 
 
-def _said(payload: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return code and link, checked: they are what the reader acts on."""
+def _code_and_link(payload: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return code and link, validated, because the recipient acts on them."""
     code, link = payload.get("code"), payload.get("link")
     if isinstance(code, int) and not isinstance(code, bool):
         code = str(code)
@@ -118,9 +118,9 @@ def _locales(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _brand(kind: str, data: Mapping[str, Any]) -> dict[str, str]:
-    """Return brand hints: an invitation looks like the organization, any other mail like the application.
+    """Return brand hints: for an invitation those of the organization, for any other mail those of the application.
 
-    Of an organization only the logos: whoever may create one chooses its name, and a mail is not from it.
+    An organization gives its logos only: many products let every user create one and choose its name.
     """
     order = ("organization", "application") if kind == "organization-invitation" else ("application", "organization")
     for owner in order:
