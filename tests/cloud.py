@@ -1,6 +1,6 @@
-"""What functions and commands talk to: a real AWS endpoint on loopback, emptied for each test, and the providers.
+"""The services of functions and commands: an AWS endpoint on loopback, emptied for each test, and the providers.
 
-moto has a process of its own, one for a run, so that it takes no time from the tests.
+moto has its own process, one per run, so that it takes no time from the tests.
 """
 
 import atexit
@@ -28,8 +28,8 @@ OPS = ROOT / "ops"
 REGION = "eu-west-1"
 QUEUES = ("CODES", "NOTICES", "CODES_DEAD_LETTER", "NOTICES_DEAD_LETTER")
 TABLE = loader.load(ROOT / "template.yaml")["Resources"]["LedgerTable"]["Properties"]
-WANTED = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-LEDGER = {"TableName": "ledger", **{name: TABLE[name] for name in WANTED}}
+TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+LEDGER = {"TableName": "ledger", **{name: TABLE[name] for name in TABLE_PROPERTIES}}
 
 # It ends when its standard input does: no process is left behind, however the run ends.
 SERVER = """
@@ -117,12 +117,12 @@ def put(aws: Aws, name: str, value: str, environment: str = "development") -> No
 
 
 def waiting(aws: Aws, queue: str) -> list[Parcel]:
-    """Return what is on a queue, also what is delayed there."""
+    """Return the parcels on a queue, also delayed ones."""
     url = aws.call("sqs", "GetQueueUrl", {"QueueName": queue})["QueueUrl"]
     counts = aws.call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})["Attributes"]
     expected = int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"])
-    found: list[Parcel] = []
-    while len(found) < expected:
+    parcels: list[Parcel] = []
+    while len(parcels) < expected:
         answer = aws.call("sqs", "ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 1})
-        found += [Parcel.from_json(message["Body"]) for message in answer.get("Messages", [])]
-    return found
+        parcels += [Parcel.from_json(message["Body"]) for message in answer.get("Messages", [])]
+    return parcels

@@ -1,4 +1,4 @@
-"""What every test may use, and the rule that a complete machine skips nothing."""
+"""Fixtures for every test, and the rule that a complete machine skips nothing."""
 
 import os
 from collections import Counter
@@ -28,7 +28,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def contracts() -> Path:
-    """The folder of what providers and auth servers really send."""
+    """The folder of requests and responses recorded from providers and auth servers."""
     if not Path(CONTRACTS).is_dir():
         pytest.skip(NO_CONTRACTS)
     return Path(CONTRACTS)
@@ -36,7 +36,7 @@ def contracts() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_loader() -> Iterator[None]:
-    """Let botocore read each service's description once a run: a third of the commands' tests was reading it anew."""
+    """Load botocore's description of each service once a run; it took a third of the time of the commands' tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield
@@ -70,7 +70,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the tables that tests have made: what they print themselves is lost where they run side by side."""
+    """Print the tables of the tests, whose own output is lost where they run in parallel."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, value in report.user_properties:
             if name == "table" and report.when == "call":
@@ -78,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _no_skip(report: Report) -> Report:
-    """With MAILROOM_NO_SKIPS=1, make a skipped test a failed one: the machine was said to have every tool."""
+    """With MAILROOM_NO_SKIPS=1, turn a skipped test into a failed one: the machine must have every tool."""
     if NO_SKIPS and report.skipped and isinstance(report.longrepr, tuple) and not _is_agreed(report.longrepr[2]):
         report.outcome = "failed"
         report.longrepr = f"skipped, where nothing may be: {report.longrepr[2]}"

@@ -10,7 +10,7 @@ from mailroom.ledger.table import Ledger
 from mailroom.model.message import Message, Parcel, content_identity, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
 
-__all__ = ["KEY", "NOW", "code", "message", "row", "sent"]
+__all__ = ["KEY", "NOW", "Clock", "code", "message", "row", "sent"]
 
 KEY = "address key"
 NOW = 1_800_000_000.0
@@ -31,12 +31,25 @@ def code(value: str = "424242", *, kind: str = "sign-in-code", age: float = 0, *
     return replace(message, **({"identity": identity} | changes))
 
 
-def sent(ledger: Ledger, said: Message, provider: str = "resend", provider_id: str = "", key: str = KEY) -> Message:
+def sent(ledger: Ledger, mail: Message, provider: str = "resend", provider_id: str = "", key: str = KEY) -> Message:
     """Record a message as sent by a provider; return it."""
-    ledger.claim(Parcel.of(said), key, "token", said.created_at)
-    tries = (Attempt(said.created_at, provider, "accepted"),)
-    ledger.finish(said.id, "token", Outcome(Status.SENT, "", provider, provider_id, tries), said.created_at)
-    return said
+    ledger.claim(Parcel.of(mail), key, "token", mail.created_at)
+    tries = (Attempt(mail.created_at, provider, "accepted"),)
+    ledger.finish(mail.id, "token", Outcome(Status.SENT, "", provider, provider_id, tries), mail.created_at)
+    return mail
+
+
+class Clock:
+    """A clock that only a test moves, and a sleep that takes its time from it."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def row(aws: Aws, table: str, pk: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class AwsCall:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a call gets instead of an answer from AWS."""
+    """A response in place of the one from AWS."""
 
     status: int = 503
     body: bytes = b'{"__type": "ServiceUnavailable", "message": "told to"}'
@@ -94,7 +94,7 @@ class _Server(ThreadingHTTPServer):
         self.gate = gate
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever was killed in the middle of a call is no news here."""
+        """Ignore that a process was killed in the middle of a call: tests do it on purpose."""
 
 
 class _Passage(BaseHTTPRequestHandler):
@@ -104,8 +104,8 @@ class _Passage(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        said = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        call = AwsCall(self.headers.get("X-Amz-Target", "").rpartition(".")[2], _json(said))
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        call = AwsCall(self.headers.get("X-Amz-Target", "").rpartition(".")[2], _json(content))
         rule = self.server.gate.take(call)
         if rule and (refusal := rule.strike("before", call)):
             return self._answer(refusal.status, refusal.body)
@@ -113,7 +113,7 @@ class _Passage(BaseHTTPRequestHandler):
         onward = http.client.HTTPConnection(url.netloc, timeout=60)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            onward.request("POST", self.path, said, headers)
+            onward.request("POST", self.path, content, headers)
             answer = onward.getresponse()
             body = answer.read()
         finally:

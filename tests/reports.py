@@ -38,15 +38,17 @@ class FeedbackEndpoint:
     table: str
 
     def mail(self, provider: str, to: str = "", **changes: Any) -> Captured:
-        """Return a mail that a provider took: what its events will be about."""
+        """Return a mail that a provider accepted, as the subject of events."""
         now = time.time()
-        said = message(to=to or self.stack.address(), created_at=now, expires_at=now + 600, **changes)
-        mail = Captured(said.id, said.to, "a@example.com", "", "Hello", "", "", {}, provider, said.tenant, said.kind)
-        sent(self.ledger, said, provider, mail.id, self.key())
+        accepted = message(to=to or self.stack.address(), created_at=now, expires_at=now + 600, **changes)
+        mail = Captured(
+            accepted.id, accepted.to, "a@example.com", "", "Hello", "", "", {}, provider, accepted.tenant, accepted.kind
+        )
+        sent(self.ledger, accepted, provider, mail.id, self.key())
         return mail
 
     def key(self) -> str:
-        """Return what this environment hashes addresses with."""
+        """Return the key with which this environment hashes addresses."""
         return Settings(self.aws, "development").address_key()
 
     def post(self, posting: Posting, headers: Sequence[tuple[str, str]] | None = None, method: str = "POST") -> Answer:
@@ -63,7 +65,7 @@ class FeedbackEndpoint:
             connection.close()
 
     def events(self, message_id: str) -> list[Mapping[str, Any]]:
-        """Return what was reported of a message."""
+        """Return the events that are recorded for a message."""
         return [entry for entry in self.row(message_id)["timeline"] if "event" in entry]
 
     def row(self, message_id: str) -> dict[str, Any]:

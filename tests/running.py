@@ -25,7 +25,7 @@ MADE_BY_THE_FIRST_MAIL = "/ledger/address_key"
 
 
 class Answer:
-    """What an HTTP request got."""
+    """The response to an HTTP request."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status = response.status
@@ -103,24 +103,24 @@ class Running:
         return self.stack.logs.lines(function)
 
     def line_with(self, word: str, function: str | None = None, timeout: float = PATIENCE) -> str:
-        """Return the first log line that holds `word`, once there is one."""
+        """Wait for a log line that contains `word`, and return it."""
         return self.stack.logs.wait(lambda line: word in line, function, timeout)
 
     @staticmethod
     def until(
         holds: Callable[[], bool], timeout: float = PATIENCE, *, instead: Callable[[], object] = lambda: ""
     ) -> None:
-        """Look again and again until something holds that nobody tells us of; `instead` says what does."""
+        """Poll a condition until it holds; `instead` returns the state for the error message."""
         end = time.monotonic() + timeout
         while not holds():
-            assert time.monotonic() < end, f"it did not come about: {instead()}"
+            assert time.monotonic() < end, f"the condition never held: {instead()}"
             time.sleep(0.02)
 
     def settings(self) -> dict[str, str]:
-        """Return what the parameter store holds that somebody has put there."""
+        """Return the parameters, without those that the first mail creates."""
         pages = self.aws("ssm").get_paginator("get_parameters_by_path").paginate(Path="/", Recursive=True)
-        found = {said["Name"]: said["Value"] for page in pages for said in page["Parameters"]}
-        return {name: value for name, value in found.items() if not name.endswith(MADE_BY_THE_FIRST_MAIL)}
+        values = {item["Name"]: item["Value"] for page in pages for item in page["Parameters"]}
+        return {name: value for name, value in values.items() if not name.endswith(MADE_BY_THE_FIRST_MAIL)}
 
     def clear(self) -> None:
         """Forget mails, logs and faults."""

@@ -1,4 +1,4 @@
-"""What `sam build` makes, run as Lambda runs it: AWS's runtime client on a Python 3.13 with nothing else installed."""
+"""The artifacts of `sam build`, run as in Lambda: AWS's runtime client on a Python 3.13 with nothing else installed."""
 
 import json
 import os
@@ -33,7 +33,7 @@ UNCHECKED_HASH = 0b01
 
 @pytest.fixture(scope="session")
 def built() -> dict[str, Artifact]:
-    """The artifact for each processor, and all that is needed to run one."""
+    """The artifact for each processor architecture."""
     try:
         artifact.runtime_client()
         return {architecture: artifact.build(architecture) for architecture in MACHINES}
@@ -53,21 +53,21 @@ def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
         yield server
 
 
-def start(where: Artifact, function: str, stub: Stub, log: Path, **variables: str) -> Process:
-    told = where.variables(function) | stub.variables | variables
-    return Process(where.code(function), where.path(function), told, log)
+def start(unpacked: Artifact, function: str, stub: Stub, log: Path, **variables: str) -> Process:
+    environment = unpacked.variables(function) | stub.variables | variables
+    return Process(unpacked.code(function), unpacked.path(function), environment, log)
 
 
-def carry(where: Artifact, stub: Stub, folder: Path) -> list[dict[str, Any]]:
-    """Let the artifact's webhook take one code and its deliver send it; return the mails the provider got."""
+def carry(unpacked: Artifact, stub: Stub, folder: Path) -> list[dict[str, Any]]:
+    """Send one code through the artifact's webhook and deliver; return the mails that the provider received."""
     stub.seen.clear()
-    with start(where, "WebhookFunction", stub, folder / "webhook.log") as webhook:
+    with start(unpacked, "WebhookFunction", stub, folder / "webhook.log") as webhook:
         answer, _ = webhook.invoke(sign_in())
     assert json.loads(answer.payload)["statusCode"] == 200
-    (parcel,) = [asked["MessageBody"] for operation, asked in stub.seen if operation == "SendMessage"]
-    with start(where, "DeliverFunction", stub, folder / "deliver.log") as deliver:
+    (parcel,) = [body["MessageBody"] for operation, body in stub.seen if operation == "SendMessage"]
+    with start(unpacked, "DeliverFunction", stub, folder / "deliver.log") as deliver:
         deliver.invoke(batch(parcel))
-    return [asked for operation, asked in stub.seen if operation == "/emails"]
+    return [body for operation, body in stub.seen if operation == "/emails"]
 
 
 def test_the_webhook_accepts_and_deliver_sends(here: Artifact, stub: Stub, tmp_path: Path) -> None:
@@ -79,12 +79,12 @@ def test_the_webhook_accepts_and_deliver_sends(here: Artifact, stub: Stub, tmp_p
 
 @pytest.mark.parametrize("package", ["aws_lambda_powertools", "httpx", "minijinja", "pydantic", "mailroom"])
 def test_a_missing_package_is_detected(here: Artifact, stub: Stub, tmp_path: Path, package: str) -> None:
-    lame = Artifact(tmp_path / "artifact")
-    shutil.copytree(here.folder, lame.folder, copy_function=os.link)
-    (gone,) = lame.folder.glob(f"*/python/{package}")
-    shutil.rmtree(gone)
+    incomplete = Artifact(tmp_path / "artifact")
+    shutil.copytree(here.folder, incomplete.folder, copy_function=os.link)
+    (missing,) = incomplete.folder.glob(f"*/python/{package}")
+    shutil.rmtree(missing)
     with suppress(InitFailed):
-        assert carry(lame, stub, tmp_path) == []
+        assert carry(incomplete, stub, tmp_path) == []
 
 
 @pytest.mark.parametrize("function", ["SendFunction", "FeedbackFunction"])
@@ -161,7 +161,7 @@ def test_every_dependency_is_pinned_by_hash_without_an_index(path: str) -> None:
 
 
 def sign_in() -> bytes:
-    """A request of this moment: the one in the file is long past, and so would be its code."""
+    """Return a request of this moment: the code in the file expired long ago."""
     event = json.loads((EVENTS / "webhook-sign-in.json").read_bytes())
     event["requestContext"]["timeEpoch"] = int(time.time() * 1000)
     return json.dumps(event).encode()

@@ -1,4 +1,4 @@
-"""What a provider quotes of a mail never leaves an adapter; what an operator has to read does."""
+"""An adapter removes what a provider quotes of a mail, and keeps what an operator has to read."""
 
 from dataclasses import replace
 

@@ -10,13 +10,7 @@ from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
 from mailroom.settings import Settings
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.factories import Clock
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What `sam deploy` would make, read from template.yaml with its conditions and functions carried out."""
+"""The stack of `sam deploy`: template.yaml with its conditions and intrinsic functions resolved."""
 
 import ast
 import ipaddress
@@ -53,7 +53,7 @@ class Stack:
         return [statement for document in documents for statement in document["Statement"]]
 
     def permissions(self, function: str) -> dict[str, set[str]]:
-        """Which action a function may do on which resources."""
+        """An action, and the resources for which a function has it."""
         allowed: dict[str, set[str]] = {}
         for statement in self.statements(function):
             assert statement["Effect"] == "Allow"
@@ -310,19 +310,19 @@ def test_layers_are_for_the_processor_of_the_functions(architecture: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("layer", "wanted"),
+    ("layer", "functions"),
     [("TemplatesLayer", {"Send", "Deliver"}), ("SignaturesLayer", {"Feedback"})],
 )
-def test_a_function_has_the_layers_it_needs(layer: str, wanted: set[str]) -> None:
+def test_a_function_has_the_layers_it_needs(layer: str, functions: set[str]) -> None:
     stack = Stack()
-    assert {f for f in FUNCTIONS if layer in stack[f"{f}Function"]["Layers"]} == wanted
+    assert {f for f in FUNCTIONS if layer in stack[f"{f}Function"]["Layers"]} == functions
 
 
-@pytest.mark.parametrize("wish", ["true", "false"])
+@pytest.mark.parametrize("option", ["true", "false"])
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_codes_are_recorded_in_development_only(environment: str, wish: str) -> None:
-    variables = Stack(Environment=environment, RecordCodeOnFailure=wish)["SendFunction"]["Environment"]["Variables"]
-    recorded = wish == "true" and environment == "development"
+def test_codes_are_recorded_in_development_only(environment: str, option: str) -> None:
+    variables = Stack(Environment=environment, RecordCodeOnFailure=option)["SendFunction"]["Environment"]["Variables"]
+    recorded = option == "true" and environment == "development"
     assert variables["RECORD_CODE_ON_FAILURE"] == str(recorded).lower()
 
 
@@ -400,13 +400,13 @@ def test_the_fixed_address_has_a_complete_route_to_the_internet() -> None:
     assert "SecurityGroupIngress" not in stack["EgressSecurityGroup"]
 
 
-@pytest.mark.parametrize("wish", ["on", "off"])
-def test_snapshots_come_with_an_alias_and_without_them_there_is_none(wish: str) -> None:
-    stack = Stack(SnapStart=wish)
+@pytest.mark.parametrize("option", ["on", "off"])
+def test_snapshots_come_with_an_alias_and_without_them_there_is_none(option: str) -> None:
+    stack = Stack(SnapStart=option)
     applied = stack.template.resolve(BODY["Globals"]["Function"]["SnapStart"])
-    assert applied == {"ApplyOn": "PublishedVersions" if wish == "on" else "None"}
+    assert applied == {"ApplyOn": "PublishedVersions" if option == "on" else "None"}
     for function in FUNCTIONS:
-        assert stack[f"{function}Function"].get("AutoPublishAlias") == ("live" if wish == "on" else None)
+        assert stack[f"{function}Function"].get("AutoPublishAlias") == ("live" if option == "on" else None)
         assert stack[f"{function}Function"]["AutoPublishAliasAllProperties"] is True
     for layer in ("DependenciesLayer", "SignaturesLayer", "MailroomLayer", "TemplatesLayer"):
         assert stack[layer]["PublishLambdaVersion"] is True

@@ -111,17 +111,16 @@ def folder(path: Path) -> str:
 
 # How many are left in each folder; a number may only fall.
 REMAINING: Mapping[str, int] = {
-    ".": 8,
+    ".": 2,
     "bench": 48,
     "bench/naive": 1,
-    "docs": 14,
+    "docs": 10,
     "layers/mailroom/mailroom": 3,
     "layers/mailroom/mailroom/api": 6,
     "layers/mailroom/mailroom/aws": 1,
     "layers/mailroom/mailroom/delivery": 2,
     "layers/mailroom/mailroom/ledger": 15,
     "layers/mailroom/mailroom/model": 10,
-    "layers/mailroom/mailroom/sources": 9,
     "ops/mailroom_ops": 23,
     "ops/mailroom_ops/cli": 49,
     "ops/mailroom_ops/console": 12,
@@ -132,7 +131,7 @@ REMAINING: Mapping[str, int] = {
     "ops/mailroom_ops/secrets_import": 53,
     "ops/mailroom_ops/settings": 69,
     "ops/mailroom_ops/web": 1,
-    "tests": 45,
+    "tests": 1,
     "tests/api": 2,
     "tests/cli": 137,
     "tests/console": 5,
@@ -144,9 +143,9 @@ REMAINING: Mapping[str, int] = {
     "tests/ledger": 14,
     "tests/local": 9,
     "tests/logto": 5,
-    "tests/mail": 7,
+    "tests/mail": 1,
     "tests/providers": 5,
-    "tests/rendering": 30,
+    "tests/simulation": 32,
 }
 
 

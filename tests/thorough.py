@@ -1,4 +1,4 @@
-"""How much is tried: enough to see that it holds, and in CI, where nobody waits (MAILROOM_THOROUGH=1), a lot."""
+"""Numbers of generated examples: few by default, and many in CI (MAILROOM_THOROUGH=1)."""
 
 import os
 
@@ -6,5 +6,5 @@ __all__ = ["times"]
 
 
 def times(usual: int, thorough: int) -> int:
-    """Return how often to do something."""
+    """Return a number of repetitions."""
     return thorough if os.environ.get("MAILROOM_THOROUGH") == "1" else usual

@@ -17,6 +17,7 @@ from mailroom.aws.parameter_store import (
     ParameterStore,
 )
 from mailroom.errors import ConfigurationError, DeliveryError, TemporaryFailure
+from tests.factories import Clock
 
 ROOT = "/mailroom/staging/"
 KEY, SENDER, BRAND = "providers/resend/api_key", "senders/default/auth", "brands/default"
@@ -30,13 +31,6 @@ FAILURES = [
     pytest.param(ConfigurationError("ssm", "ExpiredTokenException"), id="expired-credentials"),
     pytest.param(AwsError("ssm", "ValidationException", {}), id="refused"),
 ]
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Ssm(Aws):

@@ -14,9 +14,9 @@ from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Outcome, Status
 from mailroom.providers import Receipt
 from mailroom.settings import Settings
+from tests.factories import NOW, Clock
 
 EMAIL = Email(Mailbox("no-reply@example.com"), "ada@example.com", "s", "<p>h</p>", "t")
-NOW = 1_800_000_000.0
 FAR = NOW + 1000
 
 
@@ -46,16 +46,6 @@ class NoSettings(Settings):
 
     def refresh(self) -> None:
         self.refreshed += 1
-
-
-class Clock:
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def dispatch(*speakers: Speaker, clock: Clock | None = None) -> Dispatch:

@@ -1,4 +1,4 @@
-"""Every mail there is, as the preview shows it."""
+"""The sample mails of the preview: each kind, language, form and brand."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from mailroom_ops.templates.preview import FORMS, SENDER, TEMPLATES, Gallery, sa
 
 
 class Sample(NamedTuple):
-    """One mail and how it came about."""
+    """A mail, and a name for its kind, language, brand and form."""
 
     name: str
     email: Email
@@ -34,7 +34,7 @@ def every_mail(gallery: Gallery) -> list[Sample]:
 
 @pytest.fixture(scope="session")
 def with_logo(gallery: Gallery) -> list[Sample]:
-    """A mail with a logo for day and night, and one with a logo for the day alone."""
+    """A mail with logos for both modes, and one with a logo for light mode only."""
     assert gallery.renderer
     day = {"name": "Acme", "logo_url": "https://example.com/day.png"}
     both = {**day, "dark_logo_url": "https://example.com/night.png"}
@@ -46,7 +46,7 @@ def with_logo(gallery: Gallery) -> list[Sample]:
 
 @pytest.fixture(scope="session")
 def every_shape(gallery: Gallery) -> list[Sample]:
-    """Each kind with a code, a link, both and neither, from left to right and from right to left."""
+    """Each kind with a code, a link, both and neither, left to right and right to left."""
     return [
         Sample(f"{kind}.{locale}.{brand}.{form}", gallery.mail(kind, locale, brand, form).email)
         for kind in gallery.options()["kinds"]

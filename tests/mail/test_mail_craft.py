@@ -1,4 +1,4 @@
-"""What can be told from a mail's source: it is valid, small, readable aloud, and nothing in it reaches out."""
+"""The source of each mail: valid, small, accessible to screen readers, and without requests to anybody."""
 
 import re
 import tomllib
@@ -85,9 +85,9 @@ def test_a_logo_has_the_brands_name_as_alternative_text(with_logo):
 def test_the_text_part_has_all_the_content_of_the_html(every_shape):
     for name, email in every_shape:
         text = " ".join(email.text.split())
-        for said in re.findall(r"<(?:p|h1|th|td)[^>]*>([^<>]+)</(?:p|h1|th|td)>", email.html):
-            said = said.replace("&amp;", "&").replace("&#x27;", "'").replace("&quot;", '"').strip()
-            assert said in text or said == email.from_.name, name
+        for content in re.findall(r"<(?:p|h1|th|td)[^>]*>([^<>]+)</(?:p|h1|th|td)>", email.html):
+            content = content.replace("&amp;", "&").replace("&#x27;", "'").replace("&quot;", '"').strip()
+            assert content in text or content == email.from_.name, name
 
 
 def test_every_text_color_has_enough_contrast(gallery):

@@ -35,7 +35,7 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
 
 def sentences(tag: str) -> dict[str, str]:
     """Every text but those that come in plural forms, which differ between languages."""
-    return {key: said for key, said in flat(read(tag)) if not key.startswith(("about.", "common.valid_"))}
+    return {key: sentence for key, sentence in flat(read(tag)) if not key.startswith(("about.", "common.valid_"))}
 
 
 ENGLISH = sentences("en")
@@ -58,19 +58,19 @@ def test_a_language_has_the_same_sentences_as_english(tag):
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_sentence_has_the_same_placeholders_as_in_english(tag):
-    for key, said in sentences(tag).items():
-        expected, found = sorted(PLACEHOLDER.findall(ENGLISH[key])), sorted(PLACEHOLDER.findall(said))
-        assert found == expected, f"locales/{tag}.toml, {key}: has {found}, should have {expected}"
+    for key, sentence in sentences(tag).items():
+        expected, actual = sorted(PLACEHOLDER.findall(ENGLISH[key])), sorted(PLACEHOLDER.findall(sentence))
+        assert actual == expected, f"locales/{tag}.toml, {key}: has {actual}, should have {expected}"
 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_sentence_is_translated_and_free_of_stray_characters(tag):
-    for key, said in sentences(tag).items():
+    for key, sentence in sentences(tag).items():
         where = f"locales/{tag}.toml, {key}"
-        assert said == " ".join(said.split(" ")).strip() and "  " not in said, f"{where}: stray spaces"
-        assert not set("<>&\"'`\\\t\n") & set(said), f"{where}: markup, straight quotes or control characters"
-        assert PLACEHOLDER.sub("", said).count("{") == 0, f"{where}: a broken placeholder"
-        assert tag == "en" or said != ENGLISH[key], f"{where}: still in English"
+        assert sentence == " ".join(sentence.split(" ")).strip() and "  " not in sentence, f"{where}: stray spaces"
+        assert not set("<>&\"'`\\\t\n") & set(sentence), f"{where}: markup, straight quotes or control characters"
+        assert PLACEHOLDER.sub("", sentence).count("{") == 0, f"{where}: a broken placeholder"
+        assert tag == "en" or sentence != ENGLISH[key], f"{where}: still in English"
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -83,9 +83,9 @@ def test_a_language_has_exactly_the_plural_forms_it_needs(tag):
         assert set(forms) <= needed | optional, (
             f"locales/{tag}.toml, common.{unit}: {set(forms) - needed} is never used"
         )
-        for name, said in forms.items():
+        for name, sentence in forms.items():
             numbers = [n for n in range(200) if category(tag, n) == name]
-            assert "{n}" in said or len(numbers) <= 1, f"locales/{tag}.toml, common.{unit}.{name} hides its number"
+            assert "{n}" in sentence or len(numbers) <= 1, f"locales/{tag}.toml, common.{unit}.{name} hides its number"
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -102,7 +102,7 @@ def test_direction_and_name_are_those_of_cldr(tag):
 
 
 @pytest.mark.parametrize(
-    ("tag", "n", "said"),
+    ("tag", "n", "sentence"),
     [
         ("ar", 2, "صالح لمدة دقيقتين."),
         ("ar", 5, "صالح لمدة 5 دقائق."),
@@ -117,12 +117,12 @@ def test_direction_and_name_are_those_of_cldr(tag):
         ("uk-UA", 5, "Діє 5 хвилин."),
     ],
 )
-def test_minutes_have_the_correct_plural_form(tag, n, said):
-    assert Texts.read(LOCALES / f"{tag}.toml").duration("valid_minutes", n) == said
+def test_minutes_have_the_correct_plural_form(tag, n, sentence):
+    assert Texts.read(LOCALES / f"{tag}.toml").duration("valid_minutes", n) == sentence
 
 
 @pytest.mark.parametrize(
-    ("wanted", "got"),
+    ("preferred", "expected"),
     [
         (["de"], "de"),
         (["de-AT"], "de"),
@@ -149,8 +149,8 @@ def test_minutes_have_the_correct_plural_form(tag, n, said):
     ],
     ids=str,
 )
-def test_the_nearest_available_language_is_chosen_in_order(wanted, got):
-    assert negotiate(wanted, TAGS, "nl") == got
+def test_the_nearest_available_language_is_chosen_in_order(preferred, expected):
+    assert negotiate(preferred, TAGS, "nl") == expected
 
 
 def test_english_is_the_last_resort():

@@ -60,9 +60,9 @@ def test_every_kind_is_complete_with_a_code_a_link_both_or_neither(renderer, kin
     email = renderer.render(message(kind, locale, **MODES[mode]), SENDER, {})
     assert email.locale == locale
     assert email.subject and f"<title>{email.subject}" in email.html.replace("&#x27;", "'").replace("’", "’")
-    for said in MODES[mode].values():
-        assert said in email.text
-        assert said.replace("&", "&amp;") in email.html
+    for text in MODES[mode].values():
+        assert text in email.text
+        assert text.replace("&", "&amp;") in email.html
     assert not {"{", "}"} & set(email.text + email.subject)
     assert "undefined" not in email.html + email.text
 
@@ -81,7 +81,7 @@ def test_the_link_is_shown_below_its_button(renderer):
 
 
 @pytest.mark.parametrize(
-    ("locale", "minutes", "said"),
+    ("locale", "minutes", "text"),
     [
         ("en", 1, "Valid for 1 minute."),
         ("en", 10, "Valid for 10 minutes."),
@@ -92,9 +92,9 @@ def test_the_link_is_shown_below_its_button(renderer):
         ("de", 10, "10 Minuten gültig."),
     ],
 )
-def test_a_mail_with_a_code_shows_its_validity(renderer, locale, minutes, said):
+def test_a_mail_with_a_code_shows_its_validity(renderer, locale, minutes, text):
     email = renderer.render(message("mfa-code", locale, minutes=minutes, code="123456"), SENDER, {})
-    assert said in email.text and said in email.html
+    assert text in email.text and text in email.html
 
 
 def test_an_invitation_names_the_inviter_and_the_organization(renderer):
@@ -117,16 +117,16 @@ def test_a_notification_shows_the_callers_content(renderer):
     }
     email = renderer.render(message("notification", **data), SENDER, {})
     assert email.subject == "Your booking is confirmed"
-    for said in ("We look forward to your visit.", "Bring this mail.", "View booking", "https://example.com/b/1"):
-        assert said in email.text and said in email.html
+    for text in ("We look forward to your visit.", "Bring this mail.", "View booking", "https://example.com/b/1"):
+        assert text in email.text and text in email.html
     assert "Guests: 2" in email.text
 
 
 @pytest.mark.parametrize("data", [{"code": "123456"}, {"title": "Hello", "paragraphs": "One.\n\nTwo."}])
 def test_a_tenants_own_kind_gets_a_body_that_fits_its_data(renderer, data):
     email = renderer.render(message("welcome", **data), SENDER, {})
-    for said in (data.get("code", "One."), data.get("title", "Acme")):
-        assert said in email.text
+    for text in (data.get("code", "One."), data.get("title", "Acme")):
+        assert text in email.text
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)

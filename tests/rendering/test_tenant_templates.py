@@ -1,4 +1,4 @@
-"""A tenant's own templates and texts: what they can do, and what they cannot do to us."""
+"""A tenant's own templates and texts: their features, and the limits that keep them harmless."""
 
 import re
 import resource
@@ -53,20 +53,20 @@ def test_a_tenant_replaces_one_sentence(renderer):
 
 def test_a_tenant_replaces_a_body_inside_the_built_in_layout(renderer):
     own = {"emails/sign-in-code.html": BODY + "<p>Hi, {{ names.app }}: <b>{{ code.text }}</b></p>{% endblock %}"}
-    made = renderer.compose(message(), SENDER, {"company": "Acme Ltd"}, own)
-    assert made.problems == ()
-    assert "<p>Hi, Acme &amp; Co: <b>048291</b></p>" in made.email.html
-    assert "Acme Ltd" in made.email.html
-    assert OURS not in made.email.html and OURS in made.email.text
+    rendered = renderer.compose(message(), SENDER, {"company": "Acme Ltd"}, own)
+    assert rendered.problems == ()
+    assert "<p>Hi, Acme &amp; Co: <b>048291</b></p>" in rendered.email.html
+    assert "Acme Ltd" in rendered.email.html
+    assert OURS not in rendered.email.html and OURS in rendered.email.text
 
 
 def test_a_tenant_replaces_the_layout_around_the_built_in_bodies(renderer):
     own = {"layout.html": "<html lang={{ lang }}><body>{% set x = code %}</body></html>"}
     assert "`=`" in renderer.compose(message(), SENDER, {}, own).problems[0]
     own = {"layout.html": '<html lang="{{ lang }}"><body id="theirs">{% block body %}{% endblock %}</body></html>'}
-    made = renderer.compose(message(), SENDER, {}, own)
-    assert made.problems == ()
-    assert 'id="theirs"' in made.email.html and ">048291</p>" in made.email.html
+    rendered = renderer.compose(message(), SENDER, {}, own)
+    assert rendered.problems == ()
+    assert 'id="theirs"' in rendered.email.html and ">048291</p>" in rendered.email.html
 
 
 def test_a_body_in_the_mails_language_has_priority(renderer):
@@ -75,8 +75,8 @@ def test_a_body_in_the_mails_language_has_priority(renderer):
         "emails/sign-in-code.pt.html": "portuguese {{ code.text }}",
         "emails/sign-in-code.ca.html": "catalan {{ code.text }}",
     }
-    for locale, said in {"fr": "all", "pt-BR": "portuguese", "ca-ES": "catalan"}.items():
-        assert renderer.render(message("sign-in-code", locale), SENDER, {}, own).html == f"{said} 048291\n"
+    for locale, content in {"fr": "all", "pt-BR": "portuguese", "ca-ES": "catalan"}.items():
+        assert renderer.render(message("sign-in-code", locale), SENDER, {}, own).html == f"{content} 048291\n"
     assert renderer.render(message("mfa-code", "ca"), SENDER, {}, own).locale == "en"
 
 
@@ -85,15 +85,15 @@ def test_a_tenants_own_kind_has_its_own_texts_and_body(renderer):
         "texts.toml": '[welcome]\nsubject = "Welcome to {app}"\nheading = "Hello!"\ntext = "Good to have you."',
         "emails/welcome.txt": '{% extends "layout.txt" %}{% block body %}\nHooray! {{ paragraphs[0] }}{% endblock %}',
     }
-    made = renderer.compose(message("welcome", title=None), SENDER, {}, own)
-    assert made.problems == ()
-    assert made.email.subject == "Welcome to Acme"
-    assert "Hooray! Good to have you." in made.email.text
-    assert "Good to have you." in made.email.html
+    rendered = renderer.compose(message("welcome", title=None), SENDER, {}, own)
+    assert rendered.problems == ()
+    assert rendered.email.subject == "Welcome to Acme"
+    assert "Hooray! Good to have you." in rendered.email.text
+    assert "Good to have you." in rendered.email.html
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "content"),
     [
         ("code", "048291"),
         ("application.displayName", "Acme &amp; Co"),
@@ -110,11 +110,11 @@ def test_a_tenants_own_kind_has_its_own_texts_and_body(renderer):
         ("application.__len__", ""),
     ],
 )
-def test_payload_paths_have_the_values_that_logto_prints(renderer, path, said):
+def test_payload_paths_have_the_values_that_logto_prints(renderer, path, content):
     own = {"emails/sign-in-code.html": f'{{{{ code.text }}}}[{{{{ payload["{path}"] }}}}]'}
-    made = renderer.compose(message(), SENDER, {}, own)
-    assert made.problems == ()
-    assert made.email.html == f"048291[{said}]\n"
+    rendered = renderer.compose(message(), SENDER, {}, own)
+    assert rendered.problems == ()
+    assert rendered.email.html == f"048291[{content}]\n"
 
 
 def test_a_tenants_folder_is_found_by_its_name(tmp_path):
@@ -169,14 +169,14 @@ HOSTILE = {
 }
 
 
-# These are only found out when they run, or by what they made.
+# These are only found out when they run, or by what they rendered.
 RUNS = {"reads by subscript", "reads a setting", "misses an end", "hides the code", "asks for what is not there"}
 
 
-@pytest.mark.parametrize("what", sorted(HOSTILE.keys() - RUNS))
-def test_a_forbidden_template_is_refused_before_it_runs(what):
+@pytest.mark.parametrize("fault", sorted(HOSTILE.keys() - RUNS))
+def test_a_forbidden_template_is_refused_before_it_runs(fault):
     with pytest.raises(NotAllowed):
-        check(HOSTILE[what])
+        check(HOSTILE[fault])
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("emails/*.*")), ids=lambda path: path.name)
@@ -187,14 +187,14 @@ def test_the_built_in_bodies_follow_the_policy_for_tenants(path):
 @pytest.mark.parametrize(
     "place", ["emails/sign-in-code.html", "emails/sign-in-code.txt", "layout.html", "parts/code.html"]
 )
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_hostile_template_is_stopped_and_replaced(renderer, what, place):
+@pytest.mark.parametrize("fault", HOSTILE)
+def test_a_hostile_template_is_stopped_and_replaced(renderer, fault, place):
     before, clock = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    made = renderer.compose(message(), SENDER, {}, {place: HOSTILE[what]})
-    assert made.problems
-    assert made.problems[0].startswith((place, "emails/sign-in-code"))
-    assert "048291" not in str(made.problems)
-    assert OURS in made.email.html and OURS in made.email.text
+    rendered = renderer.compose(message(), SENDER, {}, {place: HOSTILE[fault]})
+    assert rendered.problems
+    assert rendered.problems[0].startswith((place, "emails/sign-in-code"))
+    assert "048291" not in str(rendered.problems)
+    assert OURS in rendered.email.html and OURS in rendered.email.text
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # kB
     assert time.process_time() - clock < 2.0
 
@@ -213,14 +213,14 @@ def test_a_hostile_template_is_stopped_and_replaced(renderer, what, place):
     ],
 )
 def test_unusable_texts_are_reported_and_not_used(renderer, text):
-    made = renderer.compose(message(), SENDER, {}, {"texts.toml": text})
-    assert made.problems[0].startswith("texts.toml: ")
-    assert made.email == renderer.render(message(), SENDER, {}, {})
+    rendered = renderer.compose(message(), SENDER, {}, {"texts.toml": text})
+    assert rendered.problems[0].startswith("texts.toml: ")
+    assert rendered.email == renderer.render(message(), SENDER, {}, {})
 
 
 def test_a_file_with_an_unknown_name_is_reported(renderer):
-    made = renderer.compose(message(), SENDER, {}, {"email/sign-in-code.html": "x", "../secrets": "x"})
-    assert len(made.problems) == 2
+    rendered = renderer.compose(message(), SENDER, {}, {"email/sign-in-code.html": "x", "../secrets": "x"})
+    assert len(rendered.problems) == 2
 
 
 def test_the_cache_of_tenants_is_bounded(renderer):
@@ -235,10 +235,10 @@ def test_the_examples_of_the_documentation_work(renderer):
         re.findall(r"tenants/acme/(\S+)", example)[0]: example
         for example in re.findall(r"```(?:toml|html)\n(.*?)```", page, re.DOTALL)
     }
-    made = renderer.compose(message("sign-in-code", "de"), SENDER, {}, own)
-    assert made.problems == ()
-    assert made.email.subject == "Hereinspaziert bei Acme & Co!"
-    assert "Welcome back to Acme &amp; Co. Your code:" in made.email.html
+    rendered = renderer.compose(message("sign-in-code", "de"), SENDER, {}, own)
+    assert rendered.problems == ()
+    assert rendered.email.subject == "Hereinspaziert bei Acme & Co!"
+    assert "Welcome back to Acme &amp; Co. Your code:" in rendered.email.html
     named = re.findall(
         r"^\| ((?:`[^`]+` ?)+)\|", page[page.index("They know:") : page.index("A template that fails")], re.MULTILINE
     )
