@@ -123,8 +123,10 @@ def dead(run: Run, at_home: Running) -> Iterator[list[str]]:
     queue = sqs.get_queue_url(QueueName="mailroom-development-notices-dead-letters")["QueueUrl"]
     now, readers = time.time(), [at_home.address() for _ in range(3)]
     for reader, lifetime in zip(readers, (3600, 3600, -60), strict=True):
-        data = {"title": "Your receipt", "paragraphs": ["For your eyes only."]}
-        message = Message(new_id(), "acme", "notification", reader, data, now - 100, now + lifetime, "direct")
+        data = {"link": "https://app.example.com/join", "inviter": {"name": "For your eyes only"}}
+        message = Message(
+            new_id(), "acme", "organization-invitation", reader, data, now - 100, now + lifetime, "direct"
+        )
         sqs.send_message(QueueUrl=queue, MessageBody=Parcel.of(message).to_json())
     sqs.send_message(QueueUrl=queue, MessageBody="{")
     yield readers
@@ -135,11 +137,11 @@ def test_dead_letters_are_listed_shown_and_sent_again(run: Run, dead: list[str],
     listed = run("dlq", "list")
     assert "3 ready" in listed.said
     assert "1 unreadable" in listed.said
-    assert "acme notification r•••@example.com never sent, not in the ledger" in listed.said
+    assert "r•••@example.com never sent, not in the ledger" in listed.said
     letters = json.loads(run("dlq", "list", "--lane", "notices", "--json").out)
     first = next(letter["id"] for letter in letters if letter["verdict"] == "ready")
     shown = run("dlq", "show", first)
-    assert "acme notification r•••@example.com" in shown.said
+    assert "acme organization-invitation r•••@example.com" in shown.said
     for done in (listed, shown, run("dlq", "show", first, "--json")):
         assert "eyes only" not in done.said
         assert not any(reader in done.said for reader in dead)

@@ -1,4 +1,4 @@
-"""Hundreds of dead letters, in CI a thousand: each comes to the right end, and nobody gets a mail twice."""
+"""Dead letters by the hundreds: each mail ends with the right status, and no recipient gets it twice."""
 
 import json
 import time
@@ -27,16 +27,16 @@ from tests.factories import message
 from tests.reports import FeedbackEndpoint
 from tests.thorough import times
 
-# Two hundred at a time: moto counts the whole queue for each message that it hands out.
+# Two hundred at a time, because moto counts the whole queue for each message that it returns.
 ROUNDS = times(2, 5)
 READY, EXPIRED, SUPPRESSED, SETTLED, DOUBTFUL = 30, 58, 10, 100, 2
 
 
 @pytest.fixture
 def letters(endpoint: FeedbackEndpoint) -> Iterator[DeadLetters]:
-    found = dead_letters(endpoint, Lane.NOTICES)
-    yield found
-    list(found.drop(found.read()))
+    queue = dead_letters(endpoint, Lane.NOTICES)
+    yield queue
+    list(queue.drop(queue.read()))
 
 
 def dead_letters(endpoint: FeedbackEndpoint, lane: Lane) -> DeadLetters:
@@ -47,30 +47,32 @@ def dead_letters(endpoint: FeedbackEndpoint, lane: Lane) -> DeadLetters:
     return DeadLetters(endpoint.stack.aws("sqs"), queries, lane, *urls, wait_seconds=0)
 
 
-def buried(endpoint: FeedbackEndpoint, run: str, number: int, status: Status = Status.FAILED, **changes: Any) -> Parcel:
-    """Return a rendered parcel that deliver gave up, and what it wrote down of it."""
-    return bury_in_ledger(endpoint, [given_up(run, number, **changes)], status)[0]
+def recorded(
+    endpoint: FeedbackEndpoint, run: str, number: int, status: Status = Status.FAILED, **changes: Any
+) -> Parcel:
+    """Return a rendered parcel that ended with a status, recorded in the ledger."""
+    return record(endpoint, [attempted(run, number, **changes)], status)[0]
 
 
-def given_up(run: str, number: int, **changes: Any) -> Parcel:
+def attempted(run: str, number: int, **changes: Any) -> Parcel:
     now = time.time()
     times = {"created_at": now - 600, "expires_at": now + 3600}
-    said = message(kind="security-notice", to=f"r{number}-{run}@example.com", **{**times, **changes})
-    tags = {"message_id": said.id}
-    email = Email(Mailbox("no-reply@example.com"), said.to, "Hello", "<p>Hello</p>", "Hello", tags=tags)
-    return Parcel.of(said).next_attempt(email)
+    mail = message(kind="security-notice", to=f"r{number}-{run}@example.com", **{**times, **changes})
+    tags = {"message_id": mail.id}
+    email = Email(Mailbox("no-reply@example.com"), mail.to, "Hello", "<p>Hello</p>", "Hello", tags=tags)
+    return Parcel.of(mail).next_attempt(email)
 
 
-def bury_in_ledger(endpoint: FeedbackEndpoint, parcels: list[Parcel], status: Status) -> list[Parcel]:
-    """Write the rows that deliver leaves behind: the first through the ledger, the others like it."""
+def record(endpoint: FeedbackEndpoint, parcels: list[Parcel], status: Status) -> list[Parcel]:
+    """Write the rows of parcels that ended with a status: the first through the ledger, the others like it."""
     first, now, key = parcels[0].message, time.time(), endpoint.key()
     endpoint.ledger.claim(parcels[0], key, "token", now)
     if status is not Status.ACCEPTED:
         endpoint.ledger.finish(first.id, "token", Outcome(status, "rate_limited"), now)
     row = endpoint.row(first.id)
     rows = [
-        {**row, "pk": f"message#{said.id}", "recipient": keyed_hash(key, said.to), "lease": 0}
-        for said in (parcel.message for parcel in parcels)
+        {**row, "pk": f"message#{mail.id}", "recipient": keyed_hash(key, mail.to), "lease": 0}
+        for mail in (parcel.message for parcel in parcels)
     ]
     puts = [{"PutRequest": {"Item": {name: encode(value) for name, value in row.items()}}} for row in rows]
     for start in range(0, len(puts), 25):
@@ -78,38 +80,38 @@ def bury_in_ledger(endpoint: FeedbackEndpoint, parcels: list[Parcel], status: St
     return [seal(parcel, key) for parcel in parcels]
 
 
-def bury(letters: DeadLetters, bodies: list[str]) -> None:
+def enqueue(letters: DeadLetters, bodies: list[str]) -> None:
     for start in range(0, len(bodies), 10):
         batch = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + 10])]
         letters.sqs.send_message_batch(QueueUrl=letters.url, Entries=batch)  # type: ignore[arg-type]
 
 
-def ended(endpoint: FeedbackEndpoint, said: list[Message]) -> Counter[str]:
-    rows = dead_letters(endpoint, Lane.NOTICES).queries.rows([f"message#{one.id}" for one in said])
+def statuses(endpoint: FeedbackEndpoint, messages: list[Message]) -> Counter[str]:
+    rows = dead_letters(endpoint, Lane.NOTICES).queries.rows([f"message#{mail.id}" for mail in messages])
     return Counter(f"{row['status']} {row.get('reason', '')}".strip() for row in rows)
 
 
-def test_hundreds_of_letters_each_come_to_the_right_end(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
+def test_many_letters_each_end_with_the_right_status(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     run, now = new_id(), time.time()
     numbers = count()
     outcomes: defaultdict[str, list[Parcel]] = defaultdict(list)
 
-    def some(outcome: str, number: int, status: Status, **changes: Any) -> list[Parcel]:
-        made = bury_in_ledger(endpoint, [given_up(run, next(numbers), **changes) for _ in range(number)], status)
-        outcomes[outcome] += made
-        return made
+    def create(outcome: str, number: int, status: Status, **changes: Any) -> list[Parcel]:
+        parcels = record(endpoint, [attempted(run, next(numbers), **changes) for _ in range(number)], status)
+        outcomes[outcome] += parcels
+        return parcels
 
-    bury(letters, ['{"message": "poison KX4829"}'])
+    enqueue(letters, ['{"message": "poison KX4829"}'])
     for number in range(1, ROUNDS + 1):
-        batch = some("sent", READY, Status.FAILED)
-        batch += some("skipped expired", EXPIRED, Status.ACCEPTED, expires_at=now - 1)
-        batch += (suppressed := some("skipped suppressed", SUPPRESSED, Status.FAILED))
-        batch += some("sent rate_limited", SETTLED, Status.SENT)
-        doubtful = some("unknown rate_limited", DOUBTFUL, Status.UNKNOWN)
+        batch = create("sent", READY, Status.FAILED)
+        batch += create("skipped expired", EXPIRED, Status.ACCEPTED, expires_at=now - 1)
+        batch += (suppressed := create("skipped suppressed", SUPPRESSED, Status.FAILED))
+        batch += create("sent rate_limited", SETTLED, Status.SENT)
+        doubtful = create("unknown rate_limited", DOUBTFUL, Status.UNKNOWN)
         batch += [replace(parcel, doubts=("sendgrid",)) for parcel in doubtful]
         for parcel in suppressed:
             add(letters.queries, parcel.message.tenant, parcel.message.to, {Lane.NOTICES: 30})
-        bury(letters, [parcel.to_json() for parcel in batch])
+        enqueue(letters, [parcel.to_json() for parcel in batch])
 
         plan = list(letters.read())
         assert Counter(letter.verdict for letter in plan) == {
@@ -126,27 +128,27 @@ def test_hundreds_of_letters_each_come_to_the_right_end(endpoint: FeedbackEndpoi
         list(letters.replay(plan))
 
     for outcome, parcels in outcomes.items():
-        said = [parcel.message for parcel in parcels]
-        endpoint.stack.until(lambda: ended(endpoint, said) == {outcome: len(said)}, timeout=60)  # noqa: B023
+        messages = [parcel.message for parcel in parcels]
+        endpoint.stack.until(lambda: statuses(endpoint, messages) == {outcome: len(messages)}, timeout=60)  # noqa: B023
     mails = Counter(mail.to for mail in endpoint.stack.sandbox.inbox.all() if mail.to.endswith(f"-{run}@example.com"))
     assert mails == Counter(parcel.message.to for parcel in outcomes["sent"])
     left = Counter(letter.verdict for letter in letters.read())
     assert left == {Verdict.DOUBTFUL: ROUNDS * DOUBTFUL, Verdict.UNREADABLE: 1}
 
 
-def test_a_doubtful_one_goes_if_asked_for_and_is_sent_as_policy_allows(
-    endpoint: FeedbackEndpoint, letters: DeadLetters
-) -> None:
-    parcel = replace(buried(endpoint, new_id(), 1, Status.UNKNOWN), doubts=("resend",))
-    bury(letters, [parcel.to_json()])
+def test_a_doubtful_letter_is_sent_only_on_request(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
+    parcel = replace(recorded(endpoint, new_id(), 1, Status.UNKNOWN), doubts=("resend",))
+    enqueue(letters, [parcel.to_json()])
     assert [letter.verdict for letter in letters.replay(letters.read())] == [Verdict.DOUBTFUL]
     list(letters.replay(letters.read(), doubtful=True))
     assert endpoint.stack.mail_to(parcel.message.to).message_id == parcel.message.id
 
 
-def test_a_notice_can_be_given_more_time_and_a_code_cannot(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
-    parcel = buried(endpoint, new_id(), 1, expires_at=time.time() - 60)
-    bury(letters, [parcel.to_json()])
+def test_the_lifetime_of_a_notice_can_be_extended_and_not_that_of_a_code(
+    endpoint: FeedbackEndpoint, letters: DeadLetters
+) -> None:
+    parcel = recorded(endpoint, new_id(), 1, expires_at=time.time() - 60)
+    enqueue(letters, [parcel.to_json()])
     plan = list(letters.read())
     assert [letter.verdict for letter in plan] == [Verdict.EXPIRED]
     assert [letter.verdict for letter in letters.replay(plan, extend=3600)] == [Verdict.READY]
@@ -155,29 +157,72 @@ def test_a_notice_can_be_given_more_time_and_a_code_cannot(endpoint: FeedbackEnd
         next(dead_letters(endpoint, Lane.CODES).replay([], extend=60))
 
 
-def test_a_crate_is_looked_into_and_goes_back_as_it_is(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
+def test_the_failed_mails_of_a_batch_are_sent_by_a_replay(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     run = new_id()
-    parcels = [replace(buried(endpoint, run, n), email=None) for n in range(3)]
-    parcels = [replace(parcel, message=replace(parcel.message, data={"title": "Hello"})) for parcel in parcels]
-    parcels = [seal(parcel, endpoint.key()) for parcel in parcels]
-    bury(letters, [Batch(new_id(), tuple(parcels), Lane.NOTICES).to_json()])
+    messages = [replace(recorded(endpoint, run, n).message, data={"title": "Hello"}) for n in range(3)]
+    parcels = [seal(Parcel.of(message), endpoint.key()) for message in messages]
+    enqueue(letters, [Batch(new_id(), tuple(parcels), Lane.NOTICES).to_json()])
     (letter,) = letters.read()
-    assert ({mail.id for mail in letter.mails}, letter.verdict) == (
-        {parcel.message.id for parcel in parcels},
-        Verdict.READY,
-    )
+    assert {mail.id for mail in letter.mails} == {parcel.message.id for parcel in parcels}
+    assert letter.verdict is Verdict.READY
+    assert letter.delivery == "3 failed (rate_limited)"
     list(letters.replay([letter]))
-    for parcel in parcels:
-        assert endpoint.stack.mail_to(parcel.message.to).message_id == parcel.message.id
+    for mail in messages:
+        assert endpoint.stack.mail_to(mail.to).message_id == mail.id
+    endpoint.stack.until(lambda: statuses(endpoint, messages) == {"sent": 3})
 
 
-def test_a_mail_the_ledger_never_heard_of_is_written_down_even_if_it_is_too_late(
+def test_an_expired_mail_without_a_row_is_recorded_by_a_replay(
     endpoint: FeedbackEndpoint, letters: DeadLetters
 ) -> None:
-    said = message(kind="security-notice", expires_at=time.time() - 1)
-    bury(letters, [seal(Parcel.of(said), endpoint.key()).to_json()])
+    mail = message(kind="security-notice", expires_at=time.time() - 1)
+    enqueue(letters, [seal(Parcel.of(mail), endpoint.key()).to_json()])
     assert [letter.verdict for letter in letters.replay(letters.read())] == [Verdict.READY]
-    endpoint.stack.until(lambda: endpoint.row(said.id).get("reason") == "expired")
+    endpoint.stack.until(lambda: endpoint.row(mail.id).get("reason") == "expired")
+
+
+def unrecorded(endpoint: FeedbackEndpoint) -> Parcel:
+    """Return the parcel of a mail that was sent, of which the ledger has no end, after its lifetime."""
+    parcel = recorded(endpoint, new_id(), 1, Status.ACCEPTED, expires_at=time.time() - 1)
+    offer(endpoint, parcel, "smtp")
+    outcome = Outcome(Status.SENT, "", "smtp", "queued-1")
+    return seal(replace(parcel, email=None, settled=outcome, doubts=("smtp",)), endpoint.key())
+
+
+def test_a_mail_whose_end_was_not_recorded_is_recorded_by_a_replay(
+    endpoint: FeedbackEndpoint, letters: DeadLetters
+) -> None:
+    parcel = unrecorded(endpoint)
+    enqueue(letters, [parcel.to_json()])
+    (letter,) = letters.read()
+    assert letter.delivery == "sent, not recorded in the ledger"
+    assert [letter.verdict for letter in letters.replay([letter])] == [Verdict.READY]
+    endpoint.stack.until(lambda: endpoint.row(parcel.message.id)["status"] == "sent")
+    assert [mail.to for mail in endpoint.stack.sandbox.inbox.all() if mail.to == parcel.message.to] == []
+
+
+def test_a_dropped_mail_whose_end_was_not_recorded_is_unknown(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
+    parcel = unrecorded(endpoint)
+    enqueue(letters, [parcel.to_json()])
+    list(letters.drop(letters.read()))
+    assert endpoint.row(parcel.message.id)["status"] == "unknown"
+
+
+def test_a_replayed_letter_belongs_to_its_tenant_in_the_queue(
+    endpoint: FeedbackEndpoint, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parcels = [recorded(endpoint, new_id(), n, Status.ACCEPTED, tenant=tenant) for n, tenant in enumerate("ab")]
+    enqueue(letters, [parcel.to_json() for parcel in parcels])
+    groups: list[str] = []
+    calls = letters.sqs.meta.events
+    calls.register(
+        "provide-client-params.sqs.SendMessageBatch",
+        lambda params, **_: groups.extend(entry.get("MessageGroupId", "") for entry in params["Entries"]),
+        unique_id="groups",
+    )
+    list(letters.replay(letters.read()))
+    calls.unregister("provide-client-params.sqs.SendMessageBatch", unique_id="groups")
+    assert sorted(groups) == ["a", "b"]
 
 
 def offer(endpoint: FeedbackEndpoint, parcel: Parcel, account: str) -> None:
@@ -192,8 +237,8 @@ def test_a_mail_that_no_provider_was_asked_to_send_was_never_sent(
 ) -> None:
     """SQS moves a message after ten receives, whatever the ledger knows of it by then."""
     run = new_id()
-    unrecorded, accepted = given_up(run, 1), buried(endpoint, run, 2, Status.ACCEPTED)
-    bury(letters, [unrecorded.to_json(), accepted.to_json()])
+    unrecorded, accepted = attempted(run, 1), recorded(endpoint, run, 2, Status.ACCEPTED)
+    enqueue(letters, [unrecorded.to_json(), accepted.to_json()])
     plan = {letter.mails[0].id: letter for letter in letters.read()}
     assert plan[unrecorded.message.id].delivery == "never sent, not in the ledger"
     assert plan[accepted.message.id].delivery == "never sent"
@@ -202,10 +247,10 @@ def test_a_mail_that_no_provider_was_asked_to_send_was_never_sent(
 
 def test_a_mail_that_a_provider_may_have_sent_is_doubtful(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     run = new_id()
-    accepted, failed = buried(endpoint, run, 1, Status.ACCEPTED), buried(endpoint, run, 2)
+    accepted, failed = recorded(endpoint, run, 1, Status.ACCEPTED), recorded(endpoint, run, 2)
     for parcel in (accepted, failed):
         offer(endpoint, parcel, "smtp")
-    bury(letters, [accepted.to_json(), failed.to_json()])
+    enqueue(letters, [accepted.to_json(), failed.to_json()])
     plan = {letter.mails[0].id: letter for letter in letters.read()}
     assert plan[accepted.message.id].delivery == "may have been sent by smtp"
     assert plan[failed.message.id].delivery == "failed (rate_limited), may have been sent by smtp"
@@ -214,9 +259,9 @@ def test_a_mail_that_a_provider_may_have_sent_is_doubtful(endpoint: FeedbackEndp
 
 
 def test_a_mail_that_was_sent_in_spite_of_an_offer_is_settled(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
-    parcel = buried(endpoint, new_id(), 1, Status.SENT)
+    parcel = recorded(endpoint, new_id(), 1, Status.SENT)
     offer(endpoint, parcel, "smtp")
-    bury(letters, [parcel.to_json()])
+    enqueue(letters, [parcel.to_json()])
     (letter,) = letters.read()
     assert letter.verdict is Verdict.SETTLED
     assert letter.delivery == "sent (rate_limited)"
@@ -226,9 +271,9 @@ def test_a_mail_that_was_sent_in_spite_of_an_offer_is_settled(endpoint: Feedback
 def test_a_mail_that_may_have_been_sent_ends_as_unknown(
     endpoint: FeedbackEndpoint, letters: DeadLetters, action: str
 ) -> None:
-    parcel = buried(endpoint, new_id(), 1, Status.ACCEPTED, expires_at=time.time() - 1)
+    parcel = recorded(endpoint, new_id(), 1, Status.ACCEPTED, expires_at=time.time() - 1)
     offer(endpoint, parcel, "smtp")
-    bury(letters, [parcel.to_json()])
+    enqueue(letters, [parcel.to_json()])
     list(getattr(letters, action)(letters.read()))
     row = endpoint.row(parcel.message.id)
     assert (row["status"], row["reason"]) == ("unknown", {"drop": "dropped", "replay": "expired"}[action])
@@ -237,8 +282,8 @@ def test_a_mail_that_may_have_been_sent_ends_as_unknown(
 
 def test_an_offer_after_the_plan_counts(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     """Another copy of the parcel may be on its way while an operator decides."""
-    parcel = buried(endpoint, new_id(), 1, Status.ACCEPTED)
-    bury(letters, [parcel.to_json()])
+    parcel = recorded(endpoint, new_id(), 1, Status.ACCEPTED)
+    enqueue(letters, [parcel.to_json()])
     judge = DeadLetters._judge
 
     def judge_too_early(queue: DeadLetters, batch: list[Any], extend: float = 0) -> Iterator[Any]:
@@ -254,21 +299,20 @@ def test_an_offer_after_the_plan_counts(endpoint: FeedbackEndpoint, letters: Dea
 
 
 def test_a_doubtful_batch_of_the_old_form_stays_doubtful(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
-    parcels = [json.loads(buried(endpoint, new_id(), n, Status.ACCEPTED).to_json()) for n in range(2)]
+    parcels = [json.loads(recorded(endpoint, new_id(), n, Status.ACCEPTED).to_json()) for n in range(2)]
     body = {"crate": new_id(), "lane": "notices", "attempt": 1, "doubted": True, "parcels": parcels}
-    bury(letters, [json.dumps(body)])
+    enqueue(letters, [json.dumps(body)])
     (letter,) = letters.read()
     assert letter.verdict is Verdict.DOUBTFUL
 
 
-def test_what_is_dropped_has_failed_and_what_was_not_meant_stays(
-    endpoint: FeedbackEndpoint, letters: DeadLetters
-) -> None:
+def test_only_the_letters_of_a_plan_are_dropped(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     run = new_id()
-    first, second = buried(endpoint, run, 1, Status.ACCEPTED), buried(endpoint, run, 2, Status.ACCEPTED)
-    bury(letters, [first.to_json()])
+    first, second = recorded(endpoint, run, 1, Status.ACCEPTED), recorded(endpoint, run, 2, Status.ACCEPTED)
+    enqueue(letters, [first.to_json()])
     plan = list(letters.read())
-    bury(letters, [second.to_json()])
+    enqueue(letters, [second.to_json()])
     assert [letter.mails[0].id for letter in letters.drop(plan)] == [first.message.id]
-    assert (endpoint.row(first.message.id)["status"], endpoint.row(first.message.id)["reason"]) == ("failed", "dropped")
+    row = endpoint.row(first.message.id)
+    assert (row["status"], row["reason"]) == ("failed", "dropped")
     assert [letter.mails[0].id for letter in letters.read()] == [second.message.id]

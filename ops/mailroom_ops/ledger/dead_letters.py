@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.dynamodb import encode
-from mailroom.delivery.batches import Batch
+from mailroom.delivery.batches import MAX_CHARACTERS, Batch
+from mailroom.ledger.table import NOBODY
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import mask
 from mailroom.model.message import Parcel
@@ -31,7 +32,6 @@ __all__ = ["DeadLetter", "DeadLetters", "MailSummary", "Verdict", "count_letters
 
 VISIBILITY_TIMEOUT_SECONDS = 120  # for which a message that was received stays invisible
 FINAL = (Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.SKIPPED)
-MAX_REQUEST_BYTES = 200_000
 PLACEHOLDER = re.compile(r"#\w+")
 NOT_OFFERED = "(attribute_not_exists(#offered) OR size(#offered) = :zero)"
 
@@ -80,6 +80,7 @@ class MailSummary:
     offered: tuple[str, ...]  # accounts that may hold the mail, by the ledger
     status: str
     reason: str
+    unrecorded: str  # the final status that its parcel carries, because it could not be recorded
     delivery: str  # all of this in words
 
     @property
@@ -88,7 +89,8 @@ class MailSummary:
 
     @property
     def is_doubtful(self) -> bool:
-        return bool(self.doubts or self.offered or self.status == Status.UNKNOWN)
+        """Whether sending it may be sending it twice. A replay of a mail that is only to be recorded sends nothing."""
+        return not self.unrecorded and bool(self.doubts or self.offered or self.status == Status.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,13 @@ class _Received:
     sent_at: float
     parcels: tuple[Parcel, ...]
     doubted: bool
+    is_batch: bool
+
+    @property
+    def group(self) -> dict[str, str]:
+        """The group of a fair queue, so that a large replay of one tenant does not delay the others."""
+        tenants = {parcel.tenant for parcel in self.parcels}
+        return {"MessageGroupId": tenants.pop()} if len(tenants) == 1 else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,25 +221,25 @@ class DeadLetters:
         now = time.time()
         for received in batch:
             mails = tuple(_summarize(parcel, rows.get(parcel.message.id, {})) for parcel in received.parcels)
-            doubted = received.doubted or any(mail.offered for mail in mails if not mail.is_final)
+            doubted = received.doubted or any(mail.is_doubtful for mail in mails if not mail.is_final)
             verdict = _verdict(mails, doubted, now - extend)
             yield DeadLetter(received.id, self.lane, verdict, mails, received.sent_at, len(received.body), doubted)
 
     def _reopen(self, received: _Received) -> None:
         """Make mails that have failed claimable again; idempotent, and without effect on a mail that was sent since."""
+        change = "SET #status = :accepted, #lease = :zero, #timeline = list_append(#timeline, :entry)"
+        entry = {"at": time.time(), "status": "replayed"}
+        values: dict[str, Any] = {":accepted": Status.ACCEPTED, ":zero": 0, ":entry": [entry]}
+        if received.is_batch:  # a batch sends only mails that are as new
+            change += ", #attempt = :zero, #claim = :nobody, #batch = :nobody"
+            values[":nobody"] = NOBODY
         for parcel in received.parcels:
-            self._update(
-                parcel,
-                "SET #status = :accepted, #lease = :none, #timeline = list_append(#timeline, :entry) "
-                "REMOVE #ended, #reason",
-                {":accepted": Status.ACCEPTED, ":none": 0, ":entry": [{"at": time.time(), "status": "replayed"}]},
-                (Status.FAILED, Status.UNKNOWN),
-            )
+            self._update(parcel, f"{change} REMOVE #ended, #reason", values, (Status.FAILED, Status.UNKNOWN))
 
     def _close(self, letter: DeadLetter, received: _Received, status: Status, reason: str) -> None:
         """Record the final status of mails that have none: `unknown` where a provider may hold the mail."""
         for parcel, mail in zip(received.parcels, letter.mails, strict=True):
-            is_doubtful = received.doubted or mail.is_doubtful
+            is_doubtful = received.doubted or mail.is_doubtful or mail.unrecorded
             # Another copy of the parcel may have been offered to a provider since the row was read.
             if is_doubtful or not self._end(parcel, status, reason, f" AND {NOT_OFFERED}", {":zero": 0}):
                 self._end(parcel, Status.UNKNOWN, reason)
@@ -279,7 +288,10 @@ class DeadLetters:
 
     def _send(self, messages: list[_Received]) -> None:
         for batch in _split(messages):
-            entries = [{"Id": str(number), "MessageBody": message.body} for number, message in enumerate(batch)]
+            entries = [
+                {"Id": str(number), "MessageBody": message.body, **message.group}
+                for number, message in enumerate(batch)
+            ]
             answer = self.sqs.send_message_batch(QueueUrl=self.lane_url, Entries=entries)  # type: ignore[arg-type]
             _raise_for_failures(answer)
 
@@ -301,20 +313,22 @@ class DeadLetters:
 def _read(message: Any) -> _Received:
     sent_at = int(message["Attributes"]["SentTimestamp"]) / 1000
     body: str = message["Body"]
+    batch = None
     try:
         batch = Batch.from_json(body)
         parcels = batch.parcels if batch else (Parcel.from_json(body),)
-        # Batches queued before the ledger recorded offers carry their doubt themselves.
-        doubted = bool(json.loads(body).get("doubted")) or any(parcel.doubts for parcel in parcels)
+        doubted = bool(json.loads(body).get("doubted"))  # batches of the form before 2026-12
     except (ValueError, KeyError, TypeError, AttributeError):
         parcels, doubted = (), False
-    return _Received(message["MessageId"], message["ReceiptHandle"], body, sent_at, parcels, doubted)
+    return _Received(message["MessageId"], message["ReceiptHandle"], body, sent_at, parcels, doubted, batch is not None)
 
 
 def _summarize(parcel: Parcel, row: Row) -> MailSummary:
     message = parcel.message
     status, reason = row.get("status", ""), row.get("reason", "")
     offered = tuple(sorted(row.get("offered", ())))
+    unrecorded = str(parcel.settled.status) if parcel.settled else ""
+    may_hold = tuple(dict.fromkeys((*parcel.doubts, *offered)))
     return MailSummary(
         id=message.id,
         tenant=message.tenant,
@@ -327,13 +341,16 @@ def _summarize(parcel: Parcel, row: Row) -> MailSummary:
         offered=offered,
         status=status,
         reason=reason,
-        delivery=_delivery(status, reason, tuple(dict.fromkeys((*parcel.doubts, *offered)))),
+        unrecorded=unrecorded,
+        delivery=_delivery(status, reason, unrecorded, may_hold),
     )
 
 
-def _delivery(status: str, reason: str, may_hold: Sequence[str]) -> str:
+def _delivery(status: str, reason: str, unrecorded: str, may_hold: Sequence[str]) -> str:
     if status in FINAL:
         return f"{status} ({reason})" if reason else status
+    if unrecorded:
+        return f"{unrecorded}, not recorded in the ledger"
     possibly = f"may have been sent by {', '.join(may_hold)}" if may_hold else ""
     if not status:
         return possibly or "never sent, not in the ledger"
@@ -348,8 +365,9 @@ def _verdict(mails: Sequence[MailSummary], doubted: bool, expired_before: float)
         return Verdict.UNREADABLE
     if not unfinished:
         return Verdict.SETTLED
-    if all(mail.status and mail.expires_at <= expired_before for mail in unfinished):
-        return Verdict.EXPIRED  # a mail without a row is queued again, so that deliver records it
+    # A mail without a row, or with an unrecorded status, is queued again so that deliver records it.
+    if all(mail.status and not mail.unrecorded and mail.expires_at <= expired_before for mail in unfinished):
+        return Verdict.EXPIRED
     if doubted or any(mail.is_doubtful for mail in unfinished):
         return Verdict.DOUBTFUL
     return Verdict.READY
@@ -371,7 +389,7 @@ def _split(messages: Iterable[_Received]) -> Iterator[list[_Received]]:
     """Split messages into groups that fit into one request."""
     batch: list[_Received] = []
     for message in messages:
-        if batch and sum(len(packed.body) for packed in (*batch, message)) > MAX_REQUEST_BYTES:
+        if batch and sum(len(packed.body) for packed in (*batch, message)) > MAX_CHARACTERS:
             yield batch
             batch = []
         batch.append(message)

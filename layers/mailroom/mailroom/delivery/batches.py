@@ -28,7 +28,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
 
-__all__ = ["COPY_DELAY_SECONDS", "Batch", "Batcher", "split"]
+__all__ = ["COPY_DELAY_SECONDS", "MAX_CHARACTERS", "Batch", "Batcher", "split"]
 
 MAX_MAILS = 100
 MAX_CHARACTERS = 200_000  # of JSON; the smallest limit that SQS has had is 256 KiB
