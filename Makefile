@@ -27,7 +27,7 @@ MAKEFLAGS += --jobs=3
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: setup run test check build bench deploy lock clean help
+.PHONY: setup run test simulate check build bench deploy lock clean help
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ run: $(VENV) ## start everything on this machine, with an inbox: http://127.0.0.
 
 test: setup ## run the tests (ARGS="-k webhook" for some)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+simulate: setup ## run delivery under random faults (ARGS="--histories 1000000 --processes 2", or --help)
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 check: setup ## run all that must pass before a change goes in
 	$(BIN)/ruff check

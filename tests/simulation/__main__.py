@@ -1,10 +1,13 @@
-"""Run simulated histories: one seed, one scenario, or as many as there is time for.
+"""Run the functions in virtual time, under random faults, and check every rule in each history.
 
-python -m tests.simulation --histories 10000 --processes 2   search; each broken rule is shown with its first seeds
-python -m tests.simulation --seed 4711                       repeat one history and say what it breaks
-python -m tests.simulation --seed 4711 --shrink              ... and make it as short as it can be
-python -m tests.simulation --scenario a_burst_is_cut_short   run one of the scenarios written by hand
-python -m tests.simulation --scenarios                       run all of them
+python -m tests.simulation --histories 10000 --processes 2   run random histories; list broken rules with their seeds
+python -m tests.simulation --seed 4711                       repeat the history of a seed, print what it breaks
+python -m tests.simulation --seed 4711 --shrink              ... and remove all that is not needed to break it
+python -m tests.simulation --scenarios                       run all scenarios written by hand
+python -m tests.simulation --scenario a_minute_without_the_ledger_costs_nobody_a_code
+
+The exit status is 1 if a rule is broken. A seed gives the same history, event by event, on every machine with the same
+version of Python. docs/reliability.md lists the rules.
 """
 
 import argparse
@@ -28,7 +31,7 @@ LOOK_FOR_LEAKS = 10  # in every tenth history
 
 
 def check(seeds: range) -> tuple[int, int, dict[int, list[str]]]:
-    """Run some seeds; return how many histories and mails that were, and which rules each seed broke."""
+    """Run some seeds; return the number of histories and of mails, and the rules that each seed broke."""
     gc.disable()
     broken, mails = {}, 0
     for seed in seeds:
@@ -47,7 +50,7 @@ def check(seeds: range) -> tuple[int, int, dict[int, list[str]]]:
 
 
 def search(histories: int, processes: int, first: int) -> int:
-    """Run histories on all processes; show what they break; return the exit status."""
+    """Run histories on all processes, print the rules that they break, and return the exit status."""
     seeds: defaultdict[str, list[int]] = defaultdict(list)
     counts: Counter[str] = Counter()
     done = mails = bad = 0
@@ -72,7 +75,7 @@ def search(histories: int, processes: int, first: int) -> int:
 
 
 def show(history: History, *, shorten: bool) -> int:
-    """Run one history and show what it breaks; return the exit status."""
+    """Run one history, print its trace and the rules that it breaks, and return the exit status."""
     world = run(history)
     found = violations(world)
     if found and shorten:
@@ -92,13 +95,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seed", type=int, help="run the history of this seed")
+    parser.add_argument("--seed", type=int, help="repeat the history of this seed")
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), metavar="NAME", help="run this scenario")
-    parser.add_argument("--scenarios", action="store_true", help="run every scenario and say which rules each breaks")
+    parser.add_argument("--scenarios", action="store_true", help="run all scenarios")
     parser.add_argument("--shrink", action="store_true", help="shorten a history that breaks a rule")
-    parser.add_argument("--histories", type=int, default=1000, help="how many histories to search (default: 1000)")
-    parser.add_argument("--first", type=int, default=0, help="the first seed of a search (default: 0)")
-    parser.add_argument("--processes", type=int, default=1, help="how many to run side by side (default: 1)")
+    parser.add_argument("--histories", type=int, default=1000, help="number of random histories (default: 1000)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
+    parser.add_argument("--processes", type=int, default=1, help="number of processes (default: 1)")
     options = parser.parse_args(arguments)
     if options.scenarios:
         results = {name: sorted({v.rule for v in violations(run(history))}) for name, history in SCENARIOS.items()}
@@ -115,7 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _progress(done: int, histories: int, elapsed: float, bad: int, counts: Counter[str]) -> None:
     bar = "#" * int(30 * done / histories)
     kinds = ", ".join(f"{rule} {count}" for rule, count in counts.most_common(4))
-    line = f"[{bar:30}] {done}/{histories}  {done / elapsed * 60:,.0f} a minute  {bad} broken  {kinds}"
+    left = elapsed / done * (histories - done)
+    pace = f"{done / elapsed * 60:,.0f} a minute, {left / 60:.0f} min left"
+    line = f"[{bar:30}] {done}/{histories}  {pace}  {bad} broken  {kinds}".rstrip()
     if sys.stdout.isatty():
         print(f"\r{line:150}", end="", flush=True)
     elif done == histories or done % (10 * CHUNK) == 0:

@@ -153,7 +153,7 @@ class Account:
 
 
 class Answers:
-    """How one kind of account words what happened: an answer to return, or an error to raise."""
+    """The answers of one kind of account: a response to return, or an error to raise."""
 
     connect_timeout = 2.0
     read_timeout = 6.0
@@ -235,14 +235,14 @@ class HttpAnswers(Answers):
         headers = {"retry-after": str(int(wait))} if wait else {}
         if self.kind == "resend":
             status, name = RESEND[reason]
-            said = "Invalid `to` field." if reason == "reject" else name
-            return _response(status, {"statusCode": status, "name": name, "message": said}, headers)
+            message = "Invalid `to` field." if reason == "reject" else name
+            return _response(status, {"statusCode": status, "name": name, "message": message}, headers)
         if self.kind == "postmark":
             status, code = POSTMARK[reason]
-            said = "Error parsing 'To': illegal address." if reason == "reject" else reason
-            return _response(status, {"ErrorCode": code, "Message": said} if code else {}, headers)
-        said = "'to' parameter is not a valid address." if reason == "reject" else reason
-        return _response(STATUS[reason], {"message": said, "errors": [{"message": said}]}, headers)
+            message = "Error parsing 'To': illegal address." if reason == "reject" else reason
+            return _response(status, {"ErrorCode": code, "Message": message} if code else {}, headers)
+        message = "'to' parameter is not a valid address." if reason == "reject" else reason
+        return _response(STATUS[reason], {"message": message, "errors": [{"message": message}]}, headers)
 
 
 class Transport(httpx.BaseTransport):

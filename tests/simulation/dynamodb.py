@@ -122,8 +122,8 @@ class Table:
                 body["Item"] = old
             return 400, {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", **body}
         self._store(pk, new)
-        wanted = single.get("ReturnValues", "NONE")
-        returned = {"ALL_OLD": old, "ALL_NEW": new}.get(wanted)
+        returned_values = single.get("ReturnValues", "NONE")
+        returned = {"ALL_OLD": old, "ALL_NEW": new}.get(returned_values)
         return 200, {"Attributes": returned} if returned else {}
 
     def _store(self, pk: str, new: Item | None) -> None:

@@ -414,8 +414,8 @@ def _contains(value: Value | None, part: Value | None) -> bool:
     if "L" in value:
         return any(_equal(member, part) for member in value["L"])
     ((kind, members),) = value.items()
-    ((other, wanted),) = part.items()
-    return kind in ("SS", "NS", "BS") and kind[0] == other and wanted in members
+    ((other, member),) = part.items()
+    return kind in ("SS", "NS", "BS") and kind[0] == other and member in members
 
 
 def _is_type(value: Value | None, kind: Value | None) -> bool:

@@ -1,4 +1,4 @@
-"""What can go wrong outside of our code, and when."""
+"""Faults of AWS and of the providers: what goes wrong, and when."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

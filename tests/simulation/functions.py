@@ -25,7 +25,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Context:
-    """What Lambda tells a handler."""
+    """The context object that Lambda passes to a handler."""
 
     scheduler: Scheduler
     deadline: float

@@ -43,7 +43,7 @@ class Mail:
     kind: str = "sign-in-code"
     route: str = "webhook"  # or inline, queued, batch: the ways of the send API
     expires_in: float = 0.0  # seconds, over the send API only; 0: the default
-    with_key: bool = False  # the caller gives an idempotency key, and asks again if it hears nothing
+    with_key: bool = False  # the caller gives an idempotency key, and asks again if no answer comes
     repeats: tuple[float, ...] = ()  # asked for once more, so many seconds later, as a double click does
     events: tuple[tuple[str, float], ...] = ()  # what its provider reports, seconds after it took the mail
     is_suppressed: bool = False

@@ -1,4 +1,4 @@
-"""What must be true of every history."""
+"""The rules that must hold in every history."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -229,7 +229,7 @@ def no_live_code_is_dropped(findings: Findings) -> Iterator[Violation]:
 
 
 def a_retry_is_the_same_request(findings: Findings) -> Iterator[Violation]:
-    """What may have been taken is offered again with the same bytes and under the same key."""
+    """A mail that a provider may have taken is offered again with the same bytes and under the same key."""
     for case in findings.cases.values():
         offers: defaultdict[tuple[str, str], list[Offer]] = defaultdict(list)
         for offer in case.offers:
@@ -443,7 +443,7 @@ def _successors(findings: Findings) -> Iterator[tuple[Case, Case]]:
 
 
 def _must_leave(case: Case) -> bool:
-    """Tell whether a copy of this mail must leave: it was accepted, and nothing but our own fault keeps it back."""
+    """Return whether a copy of this mail must leave: it was accepted, and nothing but our own fault keeps it back."""
     mail = case.mail
     if not mail.is_code or mail.is_suppressed or mail.tenant in ("broken", "slow") or not case.accepted:
         return False

@@ -97,7 +97,7 @@ class Scheduler:
         return task
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass in the current task."""
+        """Suspend the current task for `seconds`."""
         task = getcurrent()
         if not isinstance(task, Task):
             raise RuntimeError("only a simulated process can sleep")
@@ -109,7 +109,7 @@ class Scheduler:
             raise Killed
 
     def wait(self) -> None:
-        """Let the current task stand still until somebody wakes it."""
+        """Suspend the current task until another wakes it."""
         self._hub.switch()
         if getcurrent().process.is_dead:
             raise Killed

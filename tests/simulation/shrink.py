@@ -72,15 +72,15 @@ def _happened(world: World, mails: tuple[int, ...]) -> Iterator[str]:
     """Yield what happened to these mails, and what went wrong meanwhile; without any, everything."""
     names = {r.message_id: f"mail {r.mail.number}" for r in world.requests if r.message_id}
     names |= {c.offer.message_id: f"mail {mail.number}" for c in world.copies if (mail := world.mail_of(c))}
-    wanted = {f"mail {number}" for number in mails}
+    subjects = {f"mail {number}" for number in mails}
     entries: set[str] = set()
     for moment, subject, line in world.scheduler.trace:
         line = MESSAGE_ID.sub(lambda found: names.get(found[0], found[0]), line.replace(f"{wiring.STACK}-", ""))
         about = set(MAIL.findall(f"{subject} {line}"))
-        if about & wanted and " holds " in line:
+        if about & subjects and " holds " in line:
             entries.add(line.partition(" ")[0])
         mentioned = set(ENTRY.findall(line))
-        if not mails or about & wanted or mentioned & entries or not (about or mentioned):
+        if not mails or about & subjects or mentioned & entries or not (about or mentioned):
             yield f"{moment - START:9.2f}  {subject.removeprefix(f'{wiring.STACK}-')}: {line}"
 
 

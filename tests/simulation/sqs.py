@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Queue:
-    """One queue. `on_visible` is told when a message becomes visible."""
+    """One queue. `on_visible` is called with the time at which a message becomes visible."""
 
     name: str
     scheduler: Scheduler

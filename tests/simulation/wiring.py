@@ -232,7 +232,7 @@ def _defaults(function: types.FunctionType, originals: frozenset[int]) -> list[t
 
 @contextlib.contextmanager
 def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers: str) -> Iterator[None]:
-    """Let the package see virtual time, seeded chance, and the models of its surroundings."""
+    """Give the package virtual time, seeded chance, and the models of its surroundings."""
     clock, chance = _clock(scheduler), scheduler.random
     process = current_process
 
@@ -396,12 +396,12 @@ def feedback_event(kind: str, what: str, message_id: str, provider_id: str, to: 
             headers, path = {"x-mailroom-secret": POSTMARK_SECRET}, {"provider": "postmark"}
         case "ses":
             name = {"delivered": "Delivery", "bounced": "Bounce", "complained": "Complaint"}[what]
-            said: dict[str, Any] = {"timestamp": moment, "feedbackId": mark}
+            effect: dict[str, Any] = {"timestamp": moment, "feedbackId": mark}
             if what == "bounced":
-                said |= {"bounceType": "Permanent", "bounceSubType": "NoEmail"}
+                effect |= {"bounceType": "Permanent", "bounceSubType": "NoEmail"}
             mail = {"messageId": provider_id, "destination": [to], "tags": {"message_id": [message_id]}}
             part = {"delivered": "delivery", "bounced": "bounce", "complained": "complaint"}[what]
-            return {"source": "aws.ses", "detail": {"eventType": name, "mail": mail, part: said}}
+            return {"source": "aws.ses", "detail": {"eventType": name, "mail": mail, part: effect}}
         case _:
             return None
     headers["content-type"] = "application/json"

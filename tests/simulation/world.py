@@ -170,8 +170,8 @@ class World:
 
     def _note_answer(self, request: Request, answer: Answer) -> None:
         request.answered_at = self.scheduler.now
-        said = f"{request.status} {dict(request.body)}" if request.status else answer.ended
-        self.scheduler.note(f"mail {request.mail.number}", f"asked at {request.at - START:.2f}: {said}")
+        answered = f"{request.status} {dict(request.body)}" if request.status else answer.ended
+        self.scheduler.note(f"mail {request.mail.number}", f"asked at {request.at - START:.2f}: {answered}")
 
     def _report(self, account: Account, copy: Copy) -> None:
         mail = self.mail_of(copy)
