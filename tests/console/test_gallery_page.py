@@ -128,6 +128,15 @@ def test_an_unknown_email_is_not_found(gallery: Gallery, wrong: str) -> None:
     assert gallery.stack.request("POST", f"/gallery/crafts?{wrong}").status == 404
 
 
+def test_a_missing_tool_is_named_for_emails_that_exist(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailroom_ops.console.gallery.missing_html_tools", lambda: "needs npm")
+
+    answer = gallery.stack.request("POST", "/gallery/crafts?kind=sign-in-code")
+
+    assert answer.json() == {"error": {"message": "needs npm"}}
+    assert gallery.stack.request("POST", "/gallery/crafts?kind=nothing").status == 404
+
+
 def test_an_email_has_the_sandbox_and_the_policy_of_the_inbox(gallery: Gallery) -> None:
     policy = gallery.stack.request("GET", "/gallery/mail.html?kind=sign-in-code").headers["content-security-policy"]
 

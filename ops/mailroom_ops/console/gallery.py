@@ -84,15 +84,16 @@ class GalleryPage:
         return json_answer({**values, "size": size, "problems": problems})
 
     def _check(self, check: str, options: dict[str, str]) -> Response:
-        if missing := missing_html_tools() if check == "crafts" else missing_spam_tools():
-            return json_answer({"error": {"message": missing}})
         try:
             email, _ = self._compose(options)
-            return json_answer(_run_check(check, email))
         except UnknownMailError:
             return refusal(404, "No such mail.")
         except TEMPLATE_ERRORS as error:
             return json_answer({"error": self._describe(error, options)})
+        if missing := missing_html_tools() if check == "crafts" else missing_spam_tools():
+            return json_answer({"error": {"message": missing}})
+        try:
+            return json_answer(_run_check(check, email))
         except ServiceError as error:
             return json_answer({"error": {"message": str(error)}})
 
