@@ -20,7 +20,7 @@ __all__ = ["Answer", "Running", "one_stack", "running", "stack"]
 
 ROOT = Path(__file__).parent.parent
 TOKENS = {"default": "Bearer local-logto-token", "acme": "Bearer local-acme-token"}
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 MADE_BY_THE_FIRST_MAIL = "/ledger/address_key"
 
 
@@ -60,7 +60,7 @@ class Running:
         self, method: str, path: str, body: bytes | str | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send one request to the front door, on a connection of its own."""
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE)
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=TIMEOUT_SECONDS)
         try:
             content = body.encode() if isinstance(body, str) else body
             connection.request(method, path, content, dict(headers or {}))
@@ -84,11 +84,11 @@ class Running:
         found: list[dict[str, Any]] = self.request("GET", "/inbox.json").json()
         return found
 
-    def mail_to(self, address: str, timeout: float = PATIENCE) -> Captured:
+    def mail_to(self, address: str, timeout: float = TIMEOUT_SECONDS) -> Captured:
         """Return the newest mail to an address, once there is one."""
         return self.mails_to(address, 1, timeout)[0]
 
-    def mails_to(self, address: str, count: int, timeout: float = PATIENCE) -> list[Captured]:
+    def mails_to(self, address: str, count: int, timeout: float = TIMEOUT_SECONDS) -> list[Captured]:
         """Return the mails to an address, newest first, once there are `count`."""
         inbox = self.sandbox.inbox
         mails = inbox.all()
@@ -102,13 +102,13 @@ class Running:
         """Return the raw log lines of one function, or of all."""
         return self.stack.logs.lines(function)
 
-    def line_with(self, word: str, function: str | None = None, timeout: float = PATIENCE) -> str:
+    def line_with(self, word: str, function: str | None = None, timeout: float = TIMEOUT_SECONDS) -> str:
         """Wait for a log line that contains `word`, and return it."""
         return self.stack.logs.wait(lambda line: word in line, function, timeout)
 
     @staticmethod
     def until(
-        holds: Callable[[], bool], timeout: float = PATIENCE, *, instead: Callable[[], object] = lambda: ""
+        holds: Callable[[], bool], timeout: float = TIMEOUT_SECONDS, *, instead: Callable[[], object] = lambda: ""
     ) -> None:
         """Poll a condition until it holds; `instead` returns the state for the error message."""
         end = time.monotonic() + timeout

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mailroom_ops import bytecode
-from tests.running import PATIENCE
+from tests.running import TIMEOUT_SECONDS
 
 COMMAND = [sys.executable, "-m", "mailroom_ops.local"]
 
@@ -56,7 +56,7 @@ class Command:
         return family_of(self.process.pid)
 
     def end(self) -> int:
-        code = self.process.wait(PATIENCE)
+        code = self.process.wait(TIMEOUT_SECONDS)
         self._reader.join()
         assert self.process.stdout
         self.process.stdout.close()
@@ -123,13 +123,13 @@ def test_it_starts_prints_ready_and_stops_without_leaving_processes(root: Path, 
 @needs_proc
 def test_it_can_be_stopped_while_it_starts(root: Path) -> None:
     process = subprocess.Popen(COMMAND, env=environment(root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while len(family := family_of(process.pid)) < 3:  # itself, the guard and moto
         assert time.monotonic() < end
         time.sleep(0.01)
 
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=PATIENCE)
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert (process.returncode, output.splitlines()[-1]) == (130, b"stopped before it was ready")
     assert alive(family) == set()
@@ -142,7 +142,7 @@ def test_a_killed_stack_leaves_no_process(root: Path) -> None:
 
         command.process.kill()
 
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_SECONDS
         while left := alive(family):
             assert time.monotonic() < end, f"{len(left)} processes are left"
             time.sleep(0.02)
