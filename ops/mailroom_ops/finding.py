@@ -1,6 +1,6 @@
-"""What a check found, and what to do about it."""
+"""The finding of a check, and what to do about it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = ["Finding", "Level", "failed", "ok", "warning"]
@@ -8,30 +8,31 @@ __all__ = ["Finding", "Level", "failed", "ok", "warning"]
 
 class Level(StrEnum):
     OK = "ok"
-    WARNING = "warning"  # mail goes out, but somebody should look
-    FAILED = "failed"  # mail does not go out, or not to the inbox
+    WARNING = "warning"  # mail is delivered, but an operator should act
+    FAILED = "failed"  # mail is not sent, or does not reach the inbox
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, how it stands, what to do."""
+    """One line of a report: the subject of a check, its state, and what to do."""
 
     level: Level
     subject: str
-    says: str
+    state: str
     todo: str = ""
 
     def to_json(self) -> dict[str, str]:
-        return asdict(self)
+        """Return the finding in the form of `--json`."""
+        return {"level": self.level, "subject": self.subject, "says": self.state, "todo": self.todo}
 
 
-def ok(subject: str, says: str) -> Finding:
-    return Finding(Level.OK, subject, says)
+def ok(subject: str, state: str) -> Finding:
+    return Finding(Level.OK, subject, state)
 
 
-def warning(subject: str, says: str, todo: str = "") -> Finding:
-    return Finding(Level.WARNING, subject, says, todo)
+def warning(subject: str, state: str, todo: str = "") -> Finding:
+    return Finding(Level.WARNING, subject, state, todo)
 
 
-def failed(subject: str, says: str, todo: str = "") -> Finding:
-    return Finding(Level.FAILED, subject, says, todo)
+def failed(subject: str, state: str, todo: str = "") -> Finding:
+    return Finding(Level.FAILED, subject, state, todo)

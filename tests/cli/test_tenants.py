@@ -122,7 +122,7 @@ def test_a_key_nobody_knows_and_a_domain_somebody_has_are_sentences(run: Run, re
     staging.put(providers__resend__api_key="re_somebody_elses")
     wrong = run(*ADD, "--providers", "resend")
     assert wrong.code == 3
-    assert "does not know the key" in wrong.said
+    assert "rejects the key" in wrong.said
     assert "re_somebody" not in wrong.said
 
 

@@ -173,7 +173,7 @@ def test_a_refusal_of_a_provider_is_shown_in_one_sentence(
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": "", **AMAZON}))
     put(providers__resend__api_key="re_somebody_elses")
     shown = text(client, "/acme?check=1")
-    assert "Resend does not know the key in providers/resend/api_key" in shown
+    assert "Resend rejects the key in providers/resend/api_key" in shown
     assert "re_somebody" not in shown
 
 

@@ -140,7 +140,7 @@ def test_only_eight_names_are_queried(nameserver: Zones) -> None:
     skipped = '_dmarc.b.c.d.e.f.g.h.i.j.k TXT "v=DMARC1; p=quarantine; psd=n"\n'
     address = nameserver({**ELSEWHERE, "example.com": f'_dmarc TXT "v=DMARC1; p=reject"\n{skipped}'})
     assert alignment(address, domain, "signing.example.com") is Level.OK
-    assert "p=reject, from _dmarc.example.com" in policy(address, domain).says
+    assert "p=reject, from _dmarc.example.com" in policy(address, domain).state
 
 
 POLICIES = {
@@ -175,9 +175,9 @@ POLICIES = {
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_policy_is_the_one_that_receivers_apply(nameserver: Zones, name: str) -> None:
-    zone, level, says = POLICIES[name]
+    zone, level, state = POLICIES[name]
     finding = policy(nameserver({**ELSEWHERE, "acme.com": f'auth TXT "x"\n{zone}\n'}), "auth.acme.com")
-    assert says in finding.says
+    assert state in finding.state
     assert finding.level is level
 
 
@@ -185,17 +185,17 @@ def test_a_policy_between_the_domain_and_its_organization_is_not_applied(nameser
     """Receivers apply the record of acme.com, not that of the domain in between."""
     zone = 'a.mail TXT "x"\n_dmarc.mail TXT "v=DMARC1; p=reject"\n_dmarc TXT "v=DMARC1; p=none"\n'
     address = nameserver({**ELSEWHERE, "acme.com": zone})
-    assert "p=none, from _dmarc.acme.com" in policy(address, "a.mail.acme.com").says
+    assert "p=none, from _dmarc.acme.com" in policy(address, "a.mail.acme.com").state
 
 
 def test_the_policy_of_a_public_suffix_applies_to_a_domain_without_one(nameserver: Zones) -> None:
     zone = 'giant TXT "x"\n_dmarc TXT "v=DMARC1; p=reject; sp=quarantine; np=reject; psd=y"\n'
     address = nameserver({**ELSEWHERE, "bank.example": zone})
-    assert "p=quarantine, from _dmarc.bank.example" in policy(address, "giant.bank.example").says
+    assert "p=quarantine, from _dmarc.bank.example" in policy(address, "giant.bank.example").state
 
 
 def test_a_domain_that_does_not_exist_has_the_policy_for_such_names(nameserver: Zones) -> None:
     zone = 'auth TXT "x"\n_dmarc TXT "v=DMARC1; p=none; sp=quarantine; np=reject"\n'
     address = nameserver({**ELSEWHERE, "acme.com": zone})
-    assert "p=reject" in policy(address, "new.acme.com").says
-    assert "p=quarantine" in policy(address, "auth.acme.com").says
+    assert "p=reject" in policy(address, "new.acme.com").state
+    assert "p=quarantine" in policy(address, "auth.acme.com").state

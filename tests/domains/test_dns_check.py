@@ -42,7 +42,7 @@ def test_the_printed_zone_lines_are_live_in_the_zone(nameserver: Zones, record: 
 def test_a_missing_record_is_named_with_its_value(nameserver: Zones, record: Record) -> None:
     finding = check(nameserver, record, "")
     assert finding.level is Level.FAILED
-    assert finding.says == "is missing"
+    assert finding.state == "is missing"
     assert record.name in finding.todo
     assert record.value in finding.todo
 
@@ -94,9 +94,9 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_wrong_record_is_named_with_what_to_do(nameserver: Zones, name: str) -> None:
-    record, text, says, todo = CASES[name]
+    record, text, state, todo = CASES[name]
     finding = check(nameserver, record, f"{text}\n")
-    assert says in finding.says
+    assert state in finding.state
     assert todo in finding.todo
     assert (finding.level is Level.OK) == (todo == "")
 
@@ -105,14 +105,14 @@ def test_a_cname_loop_is_detected(nameserver: Zones) -> None:
     loop = f"{DKIM.name}. CNAME a.acme.example.\na CNAME b.acme.example.\nb CNAME a.acme.example.\n"
     finding = check(nameserver, DKIM, loop)
     assert finding.level is Level.FAILED
-    assert "loop" in finding.says or "a CNAME" in finding.says
+    assert "loop" in finding.state or "a CNAME" in finding.state
 
 
 def test_an_spf_record_that_includes_itself_is_detected(nameserver: Zones) -> None:
     text = f'{SPF.name}. TXT "v=spf1 include:loop.acme.example ~all"\nloop TXT "v=spf1 include:{SPF.name} ~all"\n'
     finding = check(nameserver, SPF, text)
     assert finding.level is Level.FAILED
-    assert "includes itself" in finding.says
+    assert "includes itself" in finding.state
 
 
 def test_an_spf_record_with_too_many_lookups_is_detected(nameserver: Zones) -> None:
@@ -121,18 +121,18 @@ def test_an_spf_record_with_too_many_lookups_is_detected(nameserver: Zones) -> N
     text += "".join(f's{number} TXT "v=spf1 ip4:192.0.2.1 ~all"\n' for number in range(11))
     finding = check(nameserver, SPF, text)
     assert finding.level is Level.FAILED
-    assert "receivers stop at 10" in finding.says
+    assert "receivers stop at 10" in finding.state
 
 
 def test_an_spf_record_that_includes_a_missing_one_is_detected(nameserver: Zones) -> None:
     text = f'{SPF.name}. TXT "v=spf1 include:amazonses.com include:gone.acme.example ~all"\n'
-    assert "gone.acme.example, which has no SPF record" in check(nameserver, SPF, text).says
+    assert "gone.acme.example, which has no SPF record" in check(nameserver, SPF, text).state
 
 
 def test_a_server_that_refuses_does_not_count_as_a_missing_record(nameserver: Zones) -> None:
     finding = check_record(Dns([nameserver({"other.test": ""})]), TOKEN)
     assert finding.level is Level.FAILED
-    assert "cannot resolve" in finding.says
+    assert "cannot resolve" in finding.state
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_a_timeout_does_not_count_as_a_missing_record(silent_server: str) -> None:
     dns = Dns([silent_server])
-    assert {check_record(dns, record).says for record in (TOKEN, SPF, DMARC)} == {"DNS does not answer"}
+    assert {check_record(dns, record).state for record in (TOKEN, SPF, DMARC)} == {"DNS does not answer"}
 
 
 @pytest.mark.parametrize("text", ["dns.example.com", "127.0.0.1:99999", "", "1.2.3", "[::1"])

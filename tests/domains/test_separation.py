@@ -20,7 +20,7 @@ def warnings(nameserver: Zones, zone: str, values: dict[str, str] = SENDERS) -> 
 
 
 def problems(nameserver: Zones, zone: str, values: dict[str, str] = SENDERS) -> list[str]:
-    return [finding.says for finding in warnings(nameserver, zone, values)]
+    return [finding.state for finding in warnings(nameserver, zone, values)]
 
 
 def test_a_domain_with_auth_mail_alone_is_fine(nameserver: Zones) -> None:

@@ -23,7 +23,7 @@ def show(found: Sequence[Finding], *, as_json: bool) -> None:
 
 def line(one: Finding) -> None:
     word = screen.colored(one.level.ljust(8), COLORS[one.level], bold=one.level is not Level.OK)
-    screen.hanging(word, f"{one.subject}: {one.says}", 8)
+    screen.hanging(word, f"{one.subject}: {one.state}", 8)
     if one.todo:
         screen.hanging(" " * 8, f"→ {one.todo}", 10)
 

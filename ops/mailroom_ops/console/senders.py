@@ -225,4 +225,4 @@ def _check_separation(dns: Dns, values: Mapping[str, str], domains: Set[str]) ->
 
 
 def _row(record: Record, finding: Finding) -> RecordRow:
-    return RecordRow(record, status_of(finding), finding.says, finding.todo)
+    return RecordRow(record, status_of(finding), finding.state, finding.todo)

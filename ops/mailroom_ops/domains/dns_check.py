@@ -27,7 +27,7 @@ def status_of(finding: Finding) -> RecordStatus:
     """Return the status that a finding of `check_record` stands for."""
     if finding.level is Level.OK:
         return RecordStatus.LIVE
-    if finding.says == MISSING:
+    if finding.state == MISSING:
         return RecordStatus.MISSING
     return RecordStatus.UNKNOWN if finding.todo == RETRY else RecordStatus.WRONG
 

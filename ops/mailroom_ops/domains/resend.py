@@ -112,9 +112,7 @@ class Resend:
                 "Pass a key with full access with --key-file; it is used once and not stored.",
             )
         if response.status_code in (401, 403) and "key" in f"{name} {message}".lower():
-            return ServiceError(
-                f"Resend does not know the key in {setting}.", f"Replace it: mailroom secrets set {setting}"
-            )
+            return ServiceError(f"Resend rejects the key in {setting}.", f"Replace it: mailroom secrets set {setting}")
         return ServiceError(f"Resend refused: {message or name or response.status_code}.", "")
 
 

@@ -31,13 +31,13 @@ def follow(
 ) -> Iterator[Trace]:
     """Yield each new message, and again at each change of its status, until `pause` returns True."""
     started = clock()
-    known: dict[str, str] = {}
+    statuses_seen: dict[str, str] = {}
     while True:
         since = max(started - 1, clock() - FOLLOWED_SECONDS)
         records = list(islice(queries.find(since, tenant=tenant), MAX_FOLLOWED))
         for record in reversed(records):
-            if known.get(record.message_id) != record.status and (not statuses or record.status in statuses):
+            if statuses_seen.get(record.message_id) != record.status and (not statuses or record.status in statuses):
                 yield Trace.of(record)
-        known = {record.message_id: record.status for record in records}
+        statuses_seen = {record.message_id: record.status for record in records}
         if pause():
             return

@@ -30,7 +30,7 @@ def finding_of(account: str, response: httpx.Response, key: str) -> Finding:
     """Return the finding for a response that is not a success; `key` is the setting with the credentials."""
     name = f"providers/{account}/{key}"
     if response.status_code in (401, 403):
-        return failed(account, f"does not know the key in {name}", f"Replace it: mailroom secrets rotate {name}")
+        return failed(account, f"rejects the key in {name}", f"Replace it: mailroom secrets rotate {name}")
     if response.status_code == 429:
         return warning(account, "is rate limited at the moment", "Try again in a minute.")
     todo = "Check the provider's status page, and the configured endpoint."
