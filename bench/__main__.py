@@ -1,6 +1,6 @@
-"""Measure what Lambda would run: cold start, warm time and memory of our functions beside a newcomer's.
+"""Measure cold start, warm time and memory of the deployed functions, compared to a function with usual libraries.
 
-All functions are started in turn, round after round, so that a busy moment of the machine strikes each alike.
+All functions run in turn, round after round, so that a busy moment of the machine slows down all alike.
 """
 
 import argparse
@@ -34,7 +34,7 @@ NAIVE = ROOT / "bench" / "naive" / "template.yaml"
 
 @dataclass
 class Contender:
-    """A function and what was measured of it; times in milliseconds, memory in MB."""
+    """A function and its measurements; times in milliseconds, memory in MB."""
 
     label: str
     artifact: Artifact
@@ -44,14 +44,14 @@ class Contender:
     first: list[float] = field(default_factory=list)
     cold: list[float] = field(default_factory=list)
     warm: list[float] = field(default_factory=list)
-    elsewhere: list[float] = field(default_factory=list)  # how much of a warm call the stub was busy
+    elsewhere: list[float] = field(default_factory=list)  # the share of a warm call in which the stub was busy
     memory: list[float] = field(default_factory=list)
 
     def run(self, stub: Stub, calls: int, log: Path) -> None:
-        """Start a process, let it take a first mail and then more; note what it took."""
-        told = self.artifact.variables(self.function) | stub.variables | {"RESEND_API_URL": stub.url}
+        """Start a process, call it with a first mail and then more, and record the measurements."""
+        variables = self.artifact.variables(self.function) | stub.variables | {"RESEND_API_URL": stub.url}
         event = self.event()
-        with Process(self.artifact.code(self.function), self.artifact.path(self.function), told, log) as process:
+        with Process(self.artifact.code(self.function), self.artifact.path(self.function), variables, log) as process:
             first = self._call(process, event, log)
             self.init.append(process.init)
             self.first.append(first)
@@ -70,7 +70,7 @@ class Contender:
         outcome, took = process.invoke(event)
         answer = json.loads(outcome.payload)
         if outcome.failed or answer.get("statusCode", 200) != 200 or answer.get("batchItemFailures"):
-            raise SystemExit(f"{self.label} did not do it: {outcome.payload.decode()}\n{log.read_text()}")
+            raise SystemExit(f"{self.label} failed: {outcome.payload.decode()}\n{log.read_text()}")
         return took
 
 
@@ -102,7 +102,7 @@ def line_up(stub: Stub, log: Path) -> list[Contender]:
     def batch() -> bytes:
         stub.seen.clear()
         Contender("webhook", ours, "WebhookFunction", sign_in).run(stub, 0, log)
-        (parcel,) = [asked["MessageBody"] for operation, asked in stub.seen if operation == "SendMessage"]
+        (parcel,) = [request["MessageBody"] for operation, request in stub.seen if operation == "SendMessage"]
         record = {"messageId": "1", "receiptHandle": "1", "body": parcel, "eventSourceARN": "arn:aws:sqs:::codes"}
         return json.dumps({"Records": [record]}).encode()
 
@@ -151,17 +151,17 @@ def table(contenders: Sequence[Contender]) -> str:
     head = ("", "init ms", "first mail ms", "cold start ms", "of (b)", "warm ms", "of it stub", "peak MB", "of (b)")
     rows = [head] + [
         (
-            one.label,
-            spread(one.init),
-            spread(one.first),
-            spread(one.cold),
-            f"{ratio(one.cold, naive.cold):.2f}",
-            spread(one.warm, 1),
-            f"{statistics.median(one.elsewhere):.1f}",
-            f"{statistics.median(one.memory):.0f}",
-            f"{ratio(one.memory, naive.memory):.2f}",
+            contender.label,
+            spread(contender.init),
+            spread(contender.first),
+            spread(contender.cold),
+            f"{ratio(contender.cold, naive.cold):.2f}",
+            spread(contender.warm, 1),
+            f"{statistics.median(contender.elsewhere):.1f}",
+            f"{statistics.median(contender.memory):.0f}",
+            f"{ratio(contender.memory, naive.memory):.2f}",
         )
-        for one in contenders
+        for contender in contenders
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]

@@ -15,7 +15,7 @@ NONE = ("aliyun", "http")  # it has no backend for these
 
 
 def anymail(name: str, settings: Mapping[str, str], email: Email) -> Callable[[int], object]:
-    """Return what sends the mail, over one connection."""
+    """Return a function that sends the mail, over one connection."""
     if not django_settings.configured:
         django_settings.configure()
     django_settings.ANYMAIL = _settings(name, settings)
@@ -39,26 +39,26 @@ BACKENDS = {
 }
 
 
-def _settings(name: str, ours: Mapping[str, str]) -> dict[str, object]:
+def _settings(name: str, values: Mapping[str, str]) -> dict[str, object]:
     match name:
         case "resend":
-            return {"RESEND_API_KEY": ours["api_key"], "RESEND_API_URL": f"{ours['endpoint']}/"}
+            return {"RESEND_API_KEY": values["api_key"], "RESEND_API_URL": f"{values['endpoint']}/"}
         case "ses":
-            params = {"region_name": ours["region"], "endpoint_url": ours["endpoint"]}
+            params = {"region_name": values["region"], "endpoint_url": values["endpoint"]}
             return {"AMAZON_SES_CLIENT_PARAMS": params}
         case "sendgrid":
-            return {"SENDGRID_API_KEY": ours["api_key"], "SENDGRID_API_URL": f"{ours['endpoint']}/v3/"}
+            return {"SENDGRID_API_KEY": values["api_key"], "SENDGRID_API_URL": f"{values['endpoint']}/v3/"}
         case "mailgun":
-            return {"MAILGUN_API_KEY": ours["api_key"], "MAILGUN_API_URL": f"{ours['endpoint']}/v3/"}
+            return {"MAILGUN_API_KEY": values["api_key"], "MAILGUN_API_URL": f"{values['endpoint']}/v3/"}
         case "postmark":
-            return {"POSTMARK_SERVER_TOKEN": ours["server_token"], "POSTMARK_API_URL": f"{ours['endpoint']}/"}
+            return {"POSTMARK_SERVER_TOKEN": values["server_token"], "POSTMARK_API_URL": f"{values['endpoint']}/"}
     return {}
 
 
-def _relay(ours: Mapping[str, str]) -> Any:
-    login = {"username": ours["username"], "password": ours["password"]}
+def _relay(values: Mapping[str, str]) -> Any:
+    login = {"username": values["username"], "password": values["password"]}
     backend = "django.core.mail.backends.smtp.EmailBackend"
-    return get_connection(backend, host=ours["host"], port=int(ours["port"]), use_tls=False, **login)
+    return get_connection(backend, host=values["host"], port=int(values["port"]), use_tls=False, **login)
 
 
 def _tagged(email: Email) -> AnymailMessage:

@@ -1,4 +1,4 @@
-"""What Lambda would get, built by `sam build`, and a bare Python 3.13 with AWS's runtime client to run it on."""
+"""The artifacts of `sam build`, and a bare Python 3.13 with AWS's runtime client to run them."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ __all__ = ["HOST", "Artifact", "Missing", "build", "python", "runtime_client"]
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "artifact"
-HOST = {"arm64": "arm64", "aarch64": "arm64"}.get(platform.machine(), "x86_64")  # in Lambda's words
+HOST = {"arm64": "arm64", "aarch64": "arm64"}.get(platform.machine(), "x86_64")  # by Lambda's names
 CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 PSEUDO = {
     "AWS::Partition": "aws",
@@ -30,7 +30,7 @@ PSEUDO = {
 
 
 class Missing(Exception):
-    """A tool is not here; the message says which, and how to get it."""
+    """A tool is missing; `str()` has its name and the way to install it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,23 @@ class Artifact:
     folder: Path
 
     def code(self, function: str) -> Path:
-        """Where Lambda unpacks the function itself."""
+        """Return the folder of the function's own code."""
         return self.folder / function
 
     def path(self, function: str) -> list[Path]:
-        """What Lambda puts on the path from the layers of a function."""
+        """Return the folders that Lambda adds to the import path from the layers of a function."""
         return [python for layer in self._layers(function) if (python := self.folder / layer / "python").is_dir()]
 
     def variables(self, function: str) -> dict[str, str]:
-        """The environment that the template gives a function, its layers at where they are here."""
+        """Return the environment of a function by the template, with the local paths of its layers."""
         deployed = _deployed(self.folder)
         shared, own = deployed.body.get("Globals", {}).get("Function", {}), self._properties(function)
-        found = {
+        variables = {
             name: deployed.resolve(value)
             for part in (shared, own)
             for name, value in part.get("Environment", {}).get("Variables", {}).items()
         }
-        return {name: self._laid_out(function, str(value)) for name, value in found.items()}
+        return {name: self._laid_out(function, str(value)) for name, value in variables.items()}
 
     def _laid_out(self, function: str, value: str) -> str:
         for layer in self._layers(function):
@@ -75,8 +75,8 @@ class Artifact:
 @cache
 def _deployed(folder: Path) -> Template:
     body = template_file.load(folder / "template.yaml")
-    given = {"Environment": "development"} if "Environment" in body.get("Parameters", {}) else {}
-    deployed = Template.deploy(body, given, PSEUDO)
+    parameters = {"Environment": "development"} if "Environment" in body.get("Parameters", {}) else {}
+    deployed = Template.deploy(body, parameters, PSEUDO)
     deployed.attributes = template_file.PlaceholderAttributes()
     return deployed
 
@@ -103,10 +103,10 @@ def build(architecture: str = HOST, template: Path = ROOT / "template.yaml", nam
 
 def python() -> Path:
     """Return a Python 3.13 with pip, to build with."""
-    found = subprocess.run([ROOT / ".ci" / "find-python"], capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise Missing(found.stderr.strip())
-    return Path(found.stdout.strip())
+    search = subprocess.run([ROOT / ".ci" / "find-python"], capture_output=True, text=True, check=False)
+    if search.returncode:
+        raise Missing(search.stderr.strip())
+    return Path(search.stdout.strip())
 
 
 def bare_python() -> Path:
@@ -118,17 +118,17 @@ def bare_python() -> Path:
 
 
 def runtime_client() -> Path:
-    """Return a folder with the runtime client that Lambda brings along, in the version that is pinned."""
+    """Return a folder with Lambda's runtime client, in the pinned version."""
     if platform.system() != "Linux":
         raise Missing("needs Linux: AWS's runtime client has wheels for it only")
     pinned = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
-    wanted = "".join(re.findall(rf"^(?:{'|'.join(CLIENT)})==(?:.*\\\n)*.*\n", pinned, re.MULTILINE))
+    requirements = "".join(re.findall(rf"^(?:{'|'.join(CLIENT)})==(?:.*\\\n)*.*\n", pinned, re.MULTILINE))
     folder = CACHE / "runtime"
     lock = folder / "requirements.txt"
-    if not lock.exists() or lock.read_text(encoding="utf-8") != wanted:
+    if not lock.exists() or lock.read_text(encoding="utf-8") != requirements:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (CACHE / "runtime.txt").write_text(wanted, encoding="utf-8")
+        (CACHE / "runtime.txt").write_text(requirements, encoding="utf-8")
         options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:")
         _run([python(), "-m", "pip", "install", *options, "--target", folder, "--requirement", CACHE / "runtime.txt"])
         (CACHE / "runtime.txt").rename(lock)

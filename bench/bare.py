@@ -1,4 +1,4 @@
-"""What nobody can do without: the very bytes that our adapter would send, written and signed beforehand, in a loop."""
+"""The lower bound: the bytes that our adapter would send, written and signed in advance, sent in a loop."""
 
 import smtplib
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ OF_THE_CLIENT = {"host", "content-length", "connection", "user-agent", "accept",
 
 
 def bare(name: str, settings: Mapping[str, str], email: Email, keys: Sequence[str]) -> Callable[[int], object]:
-    """Return what sends the mail with the n-th key, over one connection."""
+    """Return a function that sends the mail with the n-th key, over one connection."""
     return _smtplib(settings, email, keys) if name == "smtp" else _httpx(name, settings, email, keys)
 
 
@@ -56,7 +56,7 @@ def _written(
 
 
 class _Recorder(httpx.BaseTransport):
-    """Keeps what would be posted, and posts nothing."""
+    """A transport that records requests and sends nothing."""
 
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []

@@ -1,8 +1,8 @@
-"""A burst of sign-ups behind a provider's limit: how long until the last one has left, and what took that long.
+"""A burst of sign-ups behind a provider's rate limit: the time until the last mail is sent, and its parts.
 
-deliver runs as the local stack runs it: under AWS's runtime client, fed from the codes queue. Queue and ledger
-are bench/cloud.py, which answers as late as AWS does; moto takes 40 ms of CPU for a mail's calls (2026-11), and minutes
-for a burst. What deliver waits for is told apart. `python -m bench.burst` prints it.
+deliver runs as in the local stack: under AWS's runtime client, fed from the codes queue. Queue and ledger
+are bench/cloud.py, which has the latency of AWS; moto takes 40 ms of CPU for a mail's calls (2026-11), and minutes
+for a burst. `python -m bench.burst` prints a table with the time that deliver waits for each of them.
 """
 
 import argparse
@@ -35,14 +35,14 @@ from mailroom_ops.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[1]
 REGION = "eu-west-1"
-RATE = 10  # requests a second: Resend's of 2026
+RATE = 10  # requests a second, as of Resend in 2026
 HANDLER = "bench.timed.handler"
 MARK = '{"bench": '
-PATIENCE = 90.0  # seconds without a mail: then those that are missing are lost
+MAX_SILENCE_SECONDS = 90.0  # without a mail; then the missing ones count as lost
 
 
-class Desk(Resend):
-    """Resend's, that counts how often it was asked too soon."""
+class CountingResend(Resend):
+    """The stub of Resend, with a count of the requests over its rate limit."""
 
     refused = 0
 
@@ -53,7 +53,7 @@ class Desk(Resend):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one burst."""
+    """The result of one burst."""
 
     mails: int
     requests: int
@@ -61,12 +61,12 @@ class Result:
     copies: int
     lost: int
     seconds: float  # from the first mail at the provider to the last
-    stood_in: float  # seconds of CPU that stand-in for AWS took
+    cloud_cpu: float  # seconds, of the stub of AWS
     spent: Mapping[str, float]  # seconds, by all invocations together
 
 
 class Stage:
-    """Everything that one burst needs, with deliver waiting for it."""
+    """The environment of one burst, with deliver ready for it."""
 
     def __init__(self, children: Children, endpoint: str, sandbox: Sandbox, batch: int, processes: int) -> None:
         self.logs = Logs(None)
@@ -93,16 +93,16 @@ class Stage:
         self.poller.start()
 
     def feed(self, messages: Sequence[Message]) -> None:
-        """Put all on the queue."""
+        """Put messages on the queue."""
         for start in range(0, len(messages), 10):
             bodies = [Parcel.of(message).to_json() for message in messages[start : start + 10]]
             entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
             self._sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
 
     def drain(self) -> None:
-        """Wait until nothing is on the queue any more, or nothing moves."""
+        """Wait until the queue is empty, or no mail arrives for too long."""
         moved, seen = time.monotonic(), -1
-        while self._waiting() and time.monotonic() - moved < PATIENCE:
+        while self._waiting() and time.monotonic() - moved < MAX_SILENCE_SECONDS:
             if len(self.arrived) != seen:
                 moved, seen = time.monotonic(), len(self.arrived)
             time.sleep(0.5)
@@ -115,7 +115,7 @@ class Stage:
         self.arrived.append((time.monotonic(), mail.message_id))
 
     def spent(self) -> Counter[str]:
-        """Return what all invocations together waited for, in seconds."""
+        """Return the seconds that all invocations together waited, by cause."""
         total: Counter[str] = Counter()
         for line in self.logs.lines("deliver"):
             if line.startswith(MARK):
@@ -127,22 +127,22 @@ def sign_ups(number: int) -> list[Message]:
     at = time.time()
     return [
         Message(new_id(), "default", "sign-up-code", f"reader{n}@example.org", {"code": f"{n:06}"}, at, at + 600,
-                "logto", ("de",), identity=f"said {n}")
+                "logto", ("de",), identity=f"code {n}")
         for n in range(number)
     ]  # fmt: skip
 
 
 def burst(mails: int, *, batch: int, processes: int) -> Result:
-    """Let so many people sign up at the same time."""
-    desk, children = Desk(), Children()
-    sandboxed = Sandbox(rates={"resend": RATE}, providers=[desk])
+    """Send the codes of people who sign up at the same time."""
+    resend, children = CountingResend(), Children()
+    sandboxed = Sandbox(rates={"resend": RATE}, providers=[resend])
     with sandboxed as sandbox, cloud() as (endpoint, pid), closing(children):
         stage = Stage(children, endpoint, sandbox, batch, processes)
         messages = sign_ups(mails)
         before = cpu_of(pid)
         stage.feed(messages)
         stage.drain()
-        stood_in = cpu_of(pid) - before
+        cloud_cpu = cpu_of(pid) - before
         stage.poller.stop()
         stage.function.stop()
         times, ids = [at for at, _ in stage.arrived], Counter(id_ for _, id_ in stage.arrived)
@@ -150,11 +150,11 @@ def burst(mails: int, *, batch: int, processes: int) -> Result:
         return Result(
             mails,
             sandbox.requests["resend"],
-            desk.refused,
+            resend.refused,
             ids.total() - len(ids),
             len(lost),
             max(times) - min(times),
-            stood_in,
+            cloud_cpu,
             stage.spent(),
         )
 
@@ -185,8 +185,8 @@ def cpu_of(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.burst", description=__doc__)
-    parser.add_argument("--mails", type=int, default=5000, help="how many sign up at the same time (default: 5000)")
-    parser.add_argument("--singly", type=int, default=100, help="and how many for the contrast (default: 100)")
+    parser.add_argument("--mails", type=int, default=5000, help="number of simultaneous sign-ups (default: 5000)")
+    parser.add_argument("--singly", type=int, default=100, help="the same for sending one by one (default: 100)")
     parser.add_argument("--processes", type=int, default=20, help="deliver's, as CodesConcurrency (default: 20)")
     args = parser.parse_args()
     packed = burst(args.mails, batch=10, processes=args.processes)
@@ -195,8 +195,8 @@ def main() -> None:
         f"{args.processes} processes of deliver, {RATE} requests a second, {LATENCY * 1000:.0f} ms for a call to AWS\n"
     )
     print(f"{'':34}{'in batches':>12}{'one by one':>12}")
-    for label, which in ROWS.items():
-        print(f"{label:34}{which(packed):>12}{which(singly):>12}")
+    for label, cell in ROWS.items():
+        print(f"{label:34}{cell(packed):>12}{cell(singly):>12}")
     print(f"\nOne by one, {args.mails} mails would take {args.mails / RATE:.0f} s at this limit (computed, not run).")
     print("CPU is this machine's, shared by all processes and the sandbox; waiting for AWS includes waiting for CPU.")
 
@@ -211,15 +211,15 @@ ROWS: Mapping[str, Callable[[Result], str]] = {
     "least that the limit allows, s": lambda result: f"{(result.requests - result.refused) / RATE:.1f}",
     "deliver's CPU, all processes, s": lambda result: f"{result.spent['cpu']:.1f}",
     "  a mail, ms": lambda result: f"{result.spent['cpu'] / result.mails * 1000:.1f}",
-    "the stand-in's CPU, s": lambda result: f"{result.stood_in:.1f}",
+    "CPU of the stub of AWS, s": lambda result: f"{result.cloud_cpu:.1f}",
     "share of waiting for AWS": lambda result: share(result, "aws"),
     "share of waiting for the provider": lambda result: share(result, "provider"),
     "share of holding back": lambda result: share(result, "held back"),
 }
 
 
-def share(result: Result, what: str) -> str:
-    return f"{result.spent[what] / result.spent['wall']:.0%}"
+def share(result: Result, part: str) -> str:
+    return f"{result.spent[part] / result.spent['wall']:.0%}"
 
 
 if __name__ == "__main__":

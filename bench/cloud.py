@@ -1,8 +1,8 @@
-"""AWS as a mail and the console see it, light enough to stand behind a burst or a full ledger, answers a little late.
+"""A fast stub of AWS for a burst or a full ledger, with the latency of AWS.
 
-moto needs 40 ms of CPU for a mail's calls, and walks every row for each Query: that would then be what is measured.
-This does what deliver asks for, conditional updates, visibility, delay, receive counts and the move to the dead-letter
-queue, and what the console reads, and no more.
+moto needs 40 ms of CPU for a mail's calls, and reads every row for each Query, so that a benchmark would measure moto.
+This has the operations of deliver (conditional updates, visibility, delay, receive counts, dead-letter queue) and those
+of the console, and no more.
 `python -m bench.cloud` prints its address, and serves until its standard input ends.
 """
 
@@ -27,18 +27,18 @@ from bench.indexes import Indexes
 
 __all__ = ["LATENCY", "Cloud", "serving"]
 
-LATENCY = 0.005  # seconds: what SQS and DynamoDB take to answer within their region
-MOST_RECEIVED = 10  # template.yaml: maxReceiveCount
-VISIBILITY = 120.0  # and VisibilityTimeout
-MOST_KEYS = 100  # of one BatchGetItem
-PAGE = 10  # parameters: the most that one answer holds
+LATENCY = 0.005  # seconds, of SQS and DynamoDB within their region
+MAX_RECEIVE_COUNT = 10  # template.yaml: maxReceiveCount
+VISIBILITY_TIMEOUT_SECONDS = 120.0  # and VisibilityTimeout
+MAX_KEYS = 100  # of one BatchGetItem
+PAGE = 10  # parameters in one answer, at most
 
 Row = dict[str, Any]
 
 
 @dataclass
 class Queue:
-    """One SQS queue: what may be received next is on top of the heap."""
+    """An SQS queue; the next message to receive is on top of the heap."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
     bodies: dict[str, str] = field(default_factory=dict)
@@ -53,26 +53,26 @@ class Queue:
             self._show(id_, delay)
         return id_
 
-    def receive(self, most: int, wait: float, dead: "Queue") -> list[Row]:
-        until, found = time.monotonic() + wait, list[Row]()
+    def receive(self, max_count: int, wait: float, dead: "Queue") -> list[Row]:
+        until, messages = time.monotonic() + wait, list[Row]()
         with self.changed:
-            while not found:
-                while len(found) < most and self.heap and self.heap[0][0] <= time.monotonic():
+            while not messages:
+                while len(messages) < max_count and self.heap and self.heap[0][0] <= time.monotonic():
                     at, id_ = heapq.heappop(self.heap)
                     if self.visible.get(id_) != at:
                         continue  # deleted, or shown at another time
                     self.received[id_] += 1
-                    if self.received[id_] > MOST_RECEIVED:
+                    if self.received[id_] > MAX_RECEIVE_COUNT:
                         dead.put(self.bodies[id_], 0)
                         self.delete(id_)
                         continue
-                    self._show(id_, VISIBILITY)
-                    found.append({"MessageId": id_, "ReceiptHandle": id_, "Body": self.bodies[id_], "MD5OfBody": ""})
+                    self._show(id_, VISIBILITY_TIMEOUT_SECONDS)
+                    messages.append({"MessageId": id_, "ReceiptHandle": id_, "Body": self.bodies[id_], "MD5OfBody": ""})
                 left = until - time.monotonic()
-                if found or left <= 0:
+                if messages or left <= 0:
                     break
                 self.changed.wait(min(left, max(0.001, self.heap[0][0] - time.monotonic()) if self.heap else left))
-        return found
+        return messages
 
     def delete(self, id_: str) -> None:
         with self.changed:
@@ -91,7 +91,7 @@ class Queue:
 
 
 class Cloud:
-    """Every operation that deliver, its poller and the console's pages use; `calls` are those there were."""
+    """The operations of deliver, its poller and the console's pages; `calls` has the names of the calls."""
 
     def __init__(self, outputs: Mapping[str, str] = {}) -> None:
         self.outputs = outputs  # of the stack
@@ -103,83 +103,85 @@ class Cloud:
 
     @cached_property
     def indexes(self) -> Indexes:
-        """Made at the first Query: what is written after that is not in them."""
+        """The indexes, built at the first Query; later rows are missing in them."""
         return Indexes(self.rows)
 
-    def answer(self, operation: str, asked: Row) -> tuple[int, Row]:
+    def answer(self, operation: str, request: Row) -> tuple[int, Row]:
         self.calls.append(operation)
         if operation in ("Query", "BatchGetItem"):
-            return self._batch(asked) if operation == "BatchGetItem" else (200, self.indexes.query(asked))
+            return self._batch(request) if operation == "BatchGetItem" else (200, self.indexes.query(request))
         if operation in ("UpdateItem", "GetItem"):
             with self.lock:
-                return self._update(asked) if operation == "UpdateItem" else (200, self._get(asked))
+                return self._update(request) if operation == "UpdateItem" else (200, self._get(request))
         if operation in ("PutParameter", "GetParameters"):
-            return 200, self._put(asked) if operation == "PutParameter" else self._named(asked["Names"])
+            return 200, self._put(request) if operation == "PutParameter" else self._named(request["Names"])
         if operation == "GetParametersByPath":
-            return 200, self._below(asked["Path"].rstrip("/") + "/", int(asked.get("NextToken", 0)))
+            return 200, self._below(request["Path"].rstrip("/") + "/", int(request.get("NextToken", 0)))
         if operation == "GetMetricData":
             return 200, {"MetricDataResults": []}
-        return 200, self._queue(operation, asked)
+        return 200, self._queue(operation, request)
 
-    def _queue(self, operation: str, asked: Row) -> Row:
-        url = asked["QueueUrl"]
+    def _queue(self, operation: str, request: Row) -> Row:
+        url = request["QueueUrl"]
         queue = self.queues[url.rpartition("/")[2]]
         match operation:
             case "SendMessage":
-                return {"MessageId": queue.put(asked["MessageBody"], asked["DelaySeconds"])}
+                return {"MessageId": queue.put(request["MessageBody"], request["DelaySeconds"])}
             case "SendMessageBatch":
-                entries = asked["Entries"]
+                entries = request["Entries"]
                 return {"Successful": [{"Id": e["Id"], "MessageId": queue.put(e["MessageBody"], 0)} for e in entries]}
             case "ReceiveMessage":
-                most, wait = asked["MaxNumberOfMessages"], asked["WaitTimeSeconds"]
-                return {"Messages": queue.receive(most, wait, self.queues["dead"])}
+                max_count, wait = request["MaxNumberOfMessages"], request["WaitTimeSeconds"]
+                return {"Messages": queue.receive(max_count, wait, self.queues["dead"])}
             case "DeleteMessage":
-                queue.delete(asked["ReceiptHandle"])
+                queue.delete(request["ReceiptHandle"])
             case "DeleteMessageBatch":
-                for entry in asked["Entries"]:
+                for entry in request["Entries"]:
                     queue.delete(entry["ReceiptHandle"])
-                return {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]]}
+                return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
             case "ChangeMessageVisibility":
-                queue.show(asked["ReceiptHandle"], asked["VisibilityTimeout"])
+                queue.show(request["ReceiptHandle"], request["VisibilityTimeout"])
             case "GetQueueAttributes":
                 return {"Attributes": {"ApproximateNumberOfMessages": str(len(queue.bodies))}}
             case _:
                 raise NotImplementedError(operation)
         return {}
 
-    def _put(self, asked: Row) -> Row:
-        self.parameters[asked["Name"]] = asked["Value"]
+    def _put(self, request: Row) -> Row:
+        self.parameters[request["Name"]] = request["Value"]
         return {"Version": 1}
 
     def _named(self, names: list[str]) -> Row:
         about = {"Type": "SecureString", "Version": 1, "LastModifiedDate": 0}
-        found = [{"Name": name, "Value": self.parameters[name], **about} for name in names if name in self.parameters]
-        return {"Parameters": found}
+        parameters = [
+            {"Name": name, "Value": self.parameters[name], **about} for name in names if name in self.parameters
+        ]
+        return {"Parameters": parameters}
 
     def _below(self, path: str, start: int) -> Row:
         names = sorted(name for name in self.parameters if name.startswith(path))
         end = start + PAGE
         return self._named(names[start:end]) | ({"NextToken": str(end)} if end < len(names) else {})
 
-    def _get(self, asked: Row) -> Row:
-        row = self.rows.get(asked["Key"]["pk"]["S"])
+    def _get(self, request: Row) -> Row:
+        row = self.rows.get(request["Key"]["pk"]["S"])
         return {"Item": row} if row else {}
 
-    def _batch(self, asked: Row) -> tuple[int, Row]:
-        ((table, wanted),) = asked["RequestItems"].items()
-        keys = [key["pk"]["S"] for key in wanted["Keys"]]
-        if not 0 < len(set(keys)) == len(keys) <= MOST_KEYS:
+    def _batch(self, request: Row) -> tuple[int, Row]:
+        ((table, selection),) = request["RequestItems"].items()
+        keys = [key["pk"]["S"] for key in selection["Keys"]]
+        if not 0 < len(set(keys)) == len(keys) <= MAX_KEYS:
             return 400, {"__type": "dynamodb#ValidationException", "message": "too many keys, none, or one twice"}
         return 200, {"Responses": {table: [self.rows[pk] for pk in keys if pk in self.rows]}, "UnprocessedKeys": {}}
 
-    def _update(self, asked: Row) -> tuple[int, Row]:
-        pk = asked["Key"]["pk"]["S"]
+    def _update(self, request: Row) -> tuple[int, Row]:
+        pk = request["Key"]["pk"]["S"]
         row = self.rows.get(pk, {})
-        names, values = asked["ExpressionAttributeNames"], asked["ExpressionAttributeValues"]
+        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
         plain = {name: _plain(value) for name, value in values.items()}
-        if not _condition(asked.get("ConditionExpression", ""))({n: _plain(v) for n, v in row.items()}, names, plain):
+        if not _condition(request.get("ConditionExpression", ""))({n: _plain(v) for n, v in row.items()}, names, plain):
             return 400, {"__type": "dynamodb#ConditionalCheckFailedException", "Item": row}
-        self.rows[pk] = {"pk": {"S": pk}, **row, **_changes(asked["UpdateExpression"], row, names, values)}
+        self.rows[pk] = {"pk": {"S": pk}, **row, **_changes(request["UpdateExpression"], row, names, values)}
         return 200, {}
 
 
@@ -195,10 +197,10 @@ def _condition(text: str) -> Callable[[Row, Row, Row], bool]:
     python = re.sub(r"attribute_not_exists\((#\w+)\)", r"(names['\1'] not in row)", python)
     python = re.sub(r"(?<!\[')(#\w+)", r"row.get(names['\1'])", python)
     python = re.sub(r"(:\w+)", r"values['\1']", python)
-    for theirs, its in ((" = ", " == "), (" <> ", " != "), (" AND ", " and "), (" OR ", " or ")):
-        python = python.replace(theirs, its)
-    made: Callable[[Row, Row, Row], bool] = eval(f"lambda row, names, values: {python or True}")  # noqa: S307 - ours
-    return made
+    for operator, python_operator in ((" = ", " == "), (" <> ", " != "), (" AND ", " and "), (" OR ", " or ")):
+        python = python.replace(operator, python_operator)
+    condition: Callable[[Row, Row, Row], bool] = eval(f"lambda row, names, values: {python or True}")  # noqa: S307 - ours
+    return condition
 
 
 def _changes(text: str, row: Row, names: Row, values: Row) -> Row:
@@ -227,9 +229,9 @@ class Handler(BaseHTTPRequestHandler):
         cloud, target = self.server.cloud, self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         time.sleep(self.server.latency)
         if target:
-            status, said = cloud.answer(target, json.loads(body))
-            return self._write(status, json.dumps(said).encode(), "application/x-amz-json-1.0")
-        cloud.calls.append(dict(parse_qsl(body.decode()))["Action"])  # CloudFormation's, which knows no JSON
+            status, answer = cloud.answer(target, json.loads(body))
+            return self._write(status, json.dumps(answer).encode(), "application/x-amz-json-1.0")
+        cloud.calls.append(dict(parse_qsl(body.decode()))["Action"])  # CloudFormation's, which has no JSON protocol
         return self._write(200, _stack(cloud.outputs), "text/xml")
 
     def _write(self, status: int, content: bytes, kind: str) -> None:
@@ -243,7 +245,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _stack(outputs: Mapping[str, str]) -> bytes:
-    """Write what CloudFormation says of a stack."""
+    """Return CloudFormation's description of a stack."""
     members = "".join(
         f"<member><OutputKey>{name}</OutputKey><OutputValue>{escape(value)}</OutputValue></member>"
         for name, value in outputs.items()
@@ -265,7 +267,7 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving(cloud: Cloud, latency: float) -> Iterator[str]:
-    """Serve at the address that this yields."""
+    """Serve, and yield the address."""
     with Server(cloud, latency) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

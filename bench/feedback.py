@@ -1,7 +1,7 @@
-"""What hearing costs: events a second through the feedback function, and what each makes the ledger do.
+"""The cost of events: events a second through the feedback function, and calls to the ledger per event.
 
-The function runs in this process, the table in another that answers at once: what is measured is ours. On Lambda with
-512 MB a function has about 0.3 of a processor, so that figures there are three to four times lower.
+The function runs in this process, the table in another that answers at once, so that only our own code is measured. On
+Lambda with 512 MB a function has about 0.3 of a processor, so that figures there are three to four times lower.
 `python -m bench.feedback` prints the table.
 """
 
@@ -33,7 +33,7 @@ from mailroom_ops.sandbox.reports import Posting
 from mailroom_ops.sandbox.reports.sendgrid import sign_sendgrid
 
 ROUNDS = 15
-EVENTS = 500  # a round: also what one post of SendGrid holds
+EVENTS = 500  # in a round, and in one report of SendGrid
 CONTEXT = SimpleNamespace(
     function_name="feedback", memory_limit_in_mb="512", invoked_function_arn="arn", aws_request_id="request"
 )
@@ -51,27 +51,27 @@ ROW = {
 
 
 class Table(BaseHTTPRequestHandler):
-    """Answers as DynamoDB and the parameter store do when all is well."""
+    """A stub of DynamoDB and the parameter store without failures."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         match self.headers["X-Amz-Target"].rpartition(".")[2]:
-            case "UpdateItem" if asked.get("ReturnValues") == "ALL_NEW":
-                said: dict[str, Any] = {"Attributes": ROW}
+            case "UpdateItem" if request.get("ReturnValues") == "ALL_NEW":
+                answer: dict[str, Any] = {"Attributes": ROW}
             case "GetParameters" | "GetParametersByPath":
                 values = {**reports.settings(), "ledger/address_key": "k"}
                 parameters = {f"/mailroom/production/{name}": value for name, value in values.items()}
-                names = asked.get("Names") or [name for name in parameters if name.startswith(asked["Path"])]
-                said = {
+                names = request.get("Names") or [name for name in parameters if name.startswith(request["Path"])]
+                answer = {
                     "Parameters": [{"Name": name, "Value": parameters[name]} for name in names if name in parameters]
                 }
             case _:
-                said = {}
-        content = json.dumps(said).encode()
+                answer = {}
+        content = json.dumps(answer).encode()
         self.send_response_only(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -114,7 +114,7 @@ def event(posting: Posting) -> dict[str, Any]:
 
 
 def singly(provider: str) -> Callable[[], list[dict[str, Any]]]:
-    """Make a round of reports with one event each."""
+    """Return a function that makes a round of reports with one event each."""
 
     def make() -> list[dict[str, Any]]:
         postings = (reports.report(mail(provider), EventType.DELIVERED) for _ in range(EVENTS))
@@ -124,7 +124,7 @@ def singly(provider: str) -> Callable[[], list[dict[str, Any]]]:
 
 
 def together() -> list[dict[str, Any]]:
-    """Make a round that is one report."""
+    """Make a round of one report with all events."""
     number = count()
     items = [
         {"event": "delivered", "timestamp": int(time.time()), "email": "a@example.com", "message_id": new_id()}
@@ -170,7 +170,7 @@ def main() -> None:
                 events = make()
                 began, spent = time.perf_counter(), time.process_time()
                 with redirect_stdout(io.StringIO()):
-                    answers = [handler(one, CONTEXT) for one in events]
+                    answers = [handler(event, CONTEXT) for event in events]
                 wall.append(time.perf_counter() - began)
                 cpu.append(time.process_time() - spent)
                 if refused := [answer for answer in answers if answer["statusCode"] != 200]:

@@ -1,4 +1,4 @@
-"""The ledger's indexes as DynamoDB answers a Query on them: keys only, in order, a page at a time."""
+"""The ledger's indexes as a Query of DynamoDB reads them: keys only, in order, page by page."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -19,36 +19,38 @@ Row = dict[str, Any]
 
 
 class Indexes:
-    """Those of template.yaml, over rows that are written no more."""
+    """The indexes of template.yaml, over rows that no longer change."""
 
     def __init__(self, rows: Mapping[str, Row]) -> None:
-        names = {one["IndexName"]: one["KeySchema"][0]["AttributeName"] for one in TABLE["GlobalSecondaryIndexes"]}
+        names = {
+            index["IndexName"]: index["KeySchema"][0]["AttributeName"] for index in TABLE["GlobalSecondaryIndexes"]
+        }
         self._keys: dict[str, dict[str, list[str]]] = {index: {} for index in names}
         for pk in sorted(rows):
             for index, name in names.items():
                 if value := rows[pk].get(name):
                     self._keys[index].setdefault(value["S"], []).append(pk)
 
-    def query(self, asked: Row) -> Row:
-        """Answer the forms of a condition that the product uses: a partition, and its keys before or between some."""
-        condition = asked["KeyConditionExpression"]
-        values = {name: value["S"] for name, value in asked["ExpressionAttributeValues"].items()}
-        called, value = PARTITION.match(condition).groups()  # type: ignore[union-attr]  # there is no Query without
-        keys = self._keys[asked["IndexName"]].get(values[value], [])
+    def query(self, request: Row) -> Row:
+        """Answer the conditions that the product uses: a partition, and its keys before one or between two."""
+        condition = request["KeyConditionExpression"]
+        values = {name: value["S"] for name, value in request["ExpressionAttributeValues"].items()}
+        alias, value = PARTITION.match(condition).groups()  # type: ignore[union-attr]  # there is no Query without
+        keys = self._keys[request["IndexName"]].get(values[value], [])
         first, end = 0, len(keys)
         if between := BETWEEN.search(condition):
             first, end = bisect_left(keys, values[between[1]]), bisect_right(keys, values[between[2]])
         if before := BEFORE.search(condition):
             end = bisect_left(keys, values[before[1]])
-        forward, start = asked.get("ScanIndexForward", True), asked.get("ExclusiveStartKey")
+        forward, start = request.get("ScanIndexForward", True), request.get("ExclusiveStartKey")
         if start and forward:
             first = max(first, bisect_right(keys, start["pk"]["S"]))
         elif start:
             end = min(end, bisect_left(keys, start["pk"]["S"]))
-        limit = min(asked.get("Limit", end), max(0, end - first))
-        found = keys[first : first + limit] if forward else keys[end - limit : end][::-1]
-        name = asked.get("ExpressionAttributeNames", {}).get(called, called)
-        items = [{"pk": {"S": pk}, name: {"S": values[value]}} for pk in found]
+        limit = min(request.get("Limit", end), max(0, end - first))
+        selected = keys[first : first + limit] if forward else keys[end - limit : end][::-1]
+        name = request.get("ExpressionAttributeNames", {}).get(alias, alias)
+        items = [{"pk": {"S": pk}, name: {"S": values[value]}} for pk in selected]
         # A full page names its last key, even where nothing follows.
-        is_full = items and limit == asked.get("Limit")
+        is_full = items and limit == request.get("Limit")
         return {"Items": items, "Count": limit} | ({"LastEvaluatedKey": items[-1]} if is_full else {})

@@ -15,18 +15,18 @@ from mailroom_ops.local.runtime_api import Invocation, InvocationResult, Runtime
 
 __all__ = ["InitFailed", "Process"]
 
-PATIENCE = 60.0  # seconds
+TIMEOUT_SECONDS = 60.0
 
 
 class InitFailed(Exception):
-    """The process did not come for an event; the message is what it said."""
+    """The process never requested an event; `str()` has its output."""
 
 
 class Process:
-    """Starts at once and waits until the function is ready; `init` is how long that took, in milliseconds."""
+    """Starts a function and waits until it is ready; `init` is the time for that in milliseconds."""
 
     def __init__(self, code: Path, path: Sequence[Path], variables: Mapping[str, str], output: Path) -> None:
-        self._happened: queue.SimpleQueue[tuple[str, float, str]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[str, float, str]] = queue.SimpleQueue()
         self._api = RuntimeApi(
             lambda: self._note("ready"), lambda outcome: self._note("failed", outcome.payload.decode())
         )
@@ -42,18 +42,18 @@ class Process:
         self.init = (self._wait() - started) * 1e3
 
     def invoke(self, event: bytes) -> tuple[InvocationResult, float]:
-        """Run one event; return what came of it and how many milliseconds it took."""
+        """Run one event; return its result and its duration in milliseconds."""
         invocation = Invocation(event, "arn:aws:lambda:eu-west-1:123456789012:function:bench", 30)
         started = time.perf_counter()
         self._api.offer(invocation)
-        outcome = invocation.result.result(PATIENCE)
+        outcome = invocation.result.result(TIMEOUT_SECONDS)
         took = time.perf_counter() - started
         self._wait()
         return outcome, took * 1e3
 
     @property
     def peak_memory(self) -> float:
-        """The most memory it ever held, in MB."""
+        """The peak of its memory, in MB."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -66,17 +66,17 @@ class Process:
         self._end()
 
     def _wait(self) -> float:
-        what, when, words = self._happened.get(timeout=PATIENCE)
-        if what == "ready":
-            return when
+        event, time_, text = self._events.get(timeout=TIMEOUT_SECONDS)
+        if event == "ready":
+            return time_
         self._end()
-        raise InitFailed(words)
+        raise InitFailed(text)
 
     def _watch(self) -> None:
         self._note("gone", f"exited with {self._process.wait()}")
 
-    def _note(self, what: str, words: str = "") -> None:
-        self._happened.put((what, time.perf_counter(), words))
+    def _note(self, event: str, text: str = "") -> None:
+        self._events.put((event, time.perf_counter(), text))
 
     def _end(self) -> None:
         self._process.kill()
@@ -84,7 +84,7 @@ class Process:
         self._api.close()
 
     def _environment(self, code: Path, path: Sequence[Path]) -> dict[str, str]:
-        """The variables that Lambda itself sets. Its file system is read-only: no bytecode is written."""
+        """Return the variables that Lambda itself sets. Its file system is read-only: no bytecode is written."""
         return {
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_DEFAULT_REGION": "eu-west-1",

@@ -1,7 +1,8 @@
-"""What sending through each provider costs: CPU and mails a second, beside a bare loop and django-anymail.
+"""The cost of sending through each provider: CPU and mails a second, compared to a bare loop and django-anymail.
 
-All four ways keep one connection to one sandbox and take turns, round after round, so that a busy machine is unfair to
-each alike. A cell is the median round, a ratio the median of the rounds' own. `python -m bench.providers` prints it.
+All four ways keep one connection to one sandbox and take turns, round after round, so that a busy machine slows down
+all alike. A cell is the median of the rounds, a ratio the median of the rounds' ratios.
+`python -m bench.providers` prints the table.
 """
 
 import statistics
@@ -23,8 +24,8 @@ from mailroom.settings import Settings
 
 ROUNDS = 10
 MAILS = 40  # a round
-MOST_OF_BARE = 1.3
-MOST_OF_ANYMAIL = 0.5
+MAX_RATIO_TO_BARE = 1.3
+MAX_RATIO_TO_ANYMAIL = 0.5
 EMAIL = Email(
     from_=Mailbox(f"no-reply@{DOMAIN}", "Acme"),
     to="ada@example.org",
@@ -41,7 +42,7 @@ Send = Callable[[int], object]
 
 @dataclass(slots=True)
 class Way:
-    """One way to send, and what each round of it took, in seconds a mail."""
+    """A way to send, and the seconds per mail of each of its rounds."""
 
     send: Send
     cpu: list[float]
@@ -56,7 +57,7 @@ class Way:
 
 
 def dispatched(name: str, settings: Settings, keys: Sequence[str]) -> Send:
-    """Send as `deliver` does: along a chain, at the provider's pace, its outcome told."""
+    """Return a function that sends like `deliver`: along a chain, within the rate limit, with an outcome."""
     dispatch = Dispatch(settings)
     now = time.time()
     parcels = [
@@ -66,7 +67,7 @@ def dispatched(name: str, settings: Settings, keys: Sequence[str]) -> Send:
     def send(number: int) -> None:
         outcome, _ = dispatch.send(parcels[number], EMAIL, (name,), now + 600)
         if outcome.status is not Status.SENT:
-            raise SystemExit(f"{name} did not take it: {outcome.reason}")
+            raise SystemExit(f"{name} did not accept it: {outcome.reason}")
 
     return send
 
@@ -77,7 +78,7 @@ def adapter(name: str, settings: Mapping[str, str], keys: Sequence[str]) -> Send
 
 
 def race(name: str, settings: Settings) -> dict[str, Way]:
-    """Let all ways to one provider take turns."""
+    """Measure all ways to send through one provider, in turn."""
     values, total = settings.provider(name), (ROUNDS + 1) * MAILS
     keys = [[new_id() for _ in range(total)] for _ in range(3)]
     sends = {
@@ -96,8 +97,8 @@ def race(name: str, settings: Settings) -> dict[str, Way]:
     return ways
 
 
-def ratio(ours: Way, theirs: Way) -> float:
-    return statistics.median(our / their for our, their in zip(ours.cpu, theirs.cpu, strict=True))
+def ratio(way: Way, base: Way) -> float:
+    return statistics.median(cpu / base_cpu for cpu, base_cpu in zip(way.cpu, base.cpu, strict=True))
 
 
 def row(name: str, ways: Mapping[str, Way]) -> str:
@@ -106,14 +107,14 @@ def row(name: str, ways: Mapping[str, Way]) -> str:
         for way in ("bare", "adapter", "deliver", "anymail")
     ]
     ours, base, them = ways["deliver"], ways["bare"], ways.get("anymail")
-    ratios = [(ratio(ours, base), MOST_OF_BARE)] + ([(ratio(ours, them), MOST_OF_ANYMAIL)] if them else [])
-    told = [f"{value:7.2f}x" for value, _ in ratios] + [f"{'-':>8}"] * (2 - len(ratios))
+    ratios = [(ratio(ours, base), MAX_RATIO_TO_BARE)] + ([(ratio(ours, them), MAX_RATIO_TO_ANYMAIL)] if them else [])
+    compared = [f"{value:7.2f}x" for value, _ in ratios] + [f"{'-':>8}"] * (2 - len(ratios))
     rates = [
         f"{1 / statistics.median(ways[way].wall):8.0f}" if way in ways else f"{'-':>8}"
         for way in ("bare", "deliver", "anymail")
     ]
-    missed = any(value > most for value, most in ratios)
-    return f"{name:9}{''.join(cells)}{''.join(told)}{''.join(rates)}  {'MISSED' if missed else 'reached'}"
+    missed = any(value > maximum for value, maximum in ratios)
+    return f"{name:9}{''.join(cells)}{''.join(compared)}{''.join(rates)}  {'MISSED' if missed else 'reached'}"
 
 
 def main() -> None:
@@ -121,7 +122,7 @@ def main() -> None:
     print(f"{'':9}{'CPU a mail, µs':^36}{'deliver of':^16}{'mails a second':^24}  goals")
     print(
         f"{'':9}{'bare':>9}{'adapter':>9}{'deliver':>9}{'anymail':>9}{'bare':>8}{'anymail':>8}"
-        f"{'bare':>8}{'deliver':>8}{'anymail':>8}  {MOST_OF_BARE}x, {MOST_OF_ANYMAIL}x"
+        f"{'bare':>8}{'deliver':>8}{'anymail':>8}  {MAX_RATIO_TO_BARE}x, {MAX_RATIO_TO_ANYMAIL}x"
     )
     with sandboxes() as settings:
         for name in NAMES:

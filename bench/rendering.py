@@ -1,7 +1,7 @@
-"""What rendering costs: what it adds to a cold start, and CPU a warm mail (`python -m bench.rendering`).
+"""The cost of rendering: its share of a cold start, and CPU per warm mail (`python -m bench.rendering`).
 
-A cold start is a process of its own each time: importing the renderer, its libraries, reading one language and the
-templates of one kind, and rendering the first mail, less what a process needs that only knows what an Email is.
+Each cold start is a new process: importing the renderer and its libraries, reading one language and the templates of
+one kind, and rendering the first mail, without the time for the modules of `mailroom.model`.
 """
 
 import statistics
@@ -28,7 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 COLD = """
 import time
-import mailroom.message, mailroom.sender
+import mailroom.model.message, mailroom.model.sender
 started = time.process_time()
 from bench import rendering
 from pathlib import Path
@@ -44,7 +44,7 @@ def message(kind: str, locale: str) -> Message:
 
 
 def warm(kind: str, locale: str) -> float:
-    """Return milliseconds of CPU a mail."""
+    """Return milliseconds of CPU per mail."""
     renderer, mail = Renderer(TEMPLATES), message(kind, locale)
     renderer.compose(mail, SENDER, BRAND)
     started = time.process_time()
@@ -55,8 +55,8 @@ def warm(kind: str, locale: str) -> float:
 
 def cold() -> tuple[float, float]:
     """Return milliseconds of CPU for importing the renderer, and for loading and rendering a first mail."""
-    done = subprocess.run([sys.executable, "-c", COLD], check=True, capture_output=True, text=True)
-    imported, loaded = map(float, done.stdout.split())
+    process = subprocess.run([sys.executable, "-c", COLD], check=True, capture_output=True, text=True)
+    imported, loaded = map(float, process.stdout.split())
     return imported, loaded
 
 

@@ -1,6 +1,6 @@
-"""The other side of every provider, in processes of its own, so that its CPU is not counted.
+"""Stubs of all providers, in separate processes, so that their CPU is not measured.
 
-HTTP and SMTP are our sandboxes', SES is moto's; the settings that lead there lie in moto's parameter store.
+HTTP and SMTP are our sandboxes, SES is moto; moto's parameter store has the settings with their addresses.
 """
 
 import json
@@ -21,20 +21,20 @@ from mailroom_ops.sandbox.smtp import SmtpSandbox
 
 __all__ = ["DOMAIN", "sandboxes"]
 
-DOMAIN = "example.com"  # whose mail it is: verified at SES
+DOMAIN = "example.com"  # of the sender: verified at SES
 REGION = "eu-west-1"
 
 
 @contextmanager
 def sandboxes() -> Iterator[Settings]:
-    """Run all of them; give the settings that `deliver` would read."""
+    """Run all stubs; yield the settings that `deliver` would read."""
     os.environ |= {**CREDENTIALS, "AWS_REGION": REGION}
     children = Children()
-    with closing(children), _ours() as known:
+    with closing(children), _http_and_smtp() as values_by_provider:
         server = moto.Aws(children, REGION, Logs(None))
         server.wait()
         server.client("sesv2").create_email_identity(EmailIdentity=DOMAIN)
-        for name, values in {**known, "ses": {"region": REGION, "endpoint": server.endpoint}}.items():
+        for name, values in {**values_by_provider, "ses": {"region": REGION, "endpoint": server.endpoint}}.items():
             for key, value in values.items():
                 parameter = f"/mailroom/development/providers/{name}/{key}"
                 server.client("ssm").put_parameter(Name=parameter, Value=value, Type="SecureString")
@@ -43,7 +43,7 @@ def sandboxes() -> Iterator[Settings]:
 
 
 @contextmanager
-def _ours() -> Iterator[Mapping[str, Mapping[str, str]]]:
+def _http_and_smtp() -> Iterator[Mapping[str, Mapping[str, str]]]:
     command = [sys.executable, "-m", "bench.sandboxes"]
     # Leaving the block closes its standard input, and so ends it.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -51,7 +51,7 @@ def _ours() -> Iterator[Mapping[str, Mapping[str, str]]]:
 
 
 def serve() -> None:
-    """Print where each provider is found, and serve until standard input ends."""
+    """Print the address of each provider, and serve until standard input ends."""
     with Sandbox() as web, SmtpSandbox() as relay:
         print(json.dumps({name: web.settings(name) for name in web.stubs} | {"smtp": relay.settings()}), flush=True)
         sys.stdin.read()

@@ -1,4 +1,4 @@
-"""A staging that has been at work for 30 days: what bench/console.py looks at, seeded in memory."""
+"""The data of a staging environment after 30 days, seeded in memory for bench/console.py."""
 
 import json
 import random
@@ -23,7 +23,7 @@ DAYS = 30
 HOUR = 3600
 SUPPRESSED = 5000
 ADDRESS_KEY = "made up"
-MAILS_A_READER = 10
+MAILS_PER_READER = 10
 TENANTS = {"default": 50, "acme": 20, "birch": 10, "cedar": 8, "delta": 5, "elm": 4, "fir": 2, "gorse": 1}
 STATUSES = {
     Status.DELIVERED: 900,
@@ -71,21 +71,21 @@ def address(reader: int) -> str:
 
 
 class _Direct(Aws):
-    """Asks a cloud of this process."""
+    """A client for a stub in the same process."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__("eu-west-1")
         self._cloud = cloud
 
     def call(self, service: str, operation: str, payload: Mapping[str, Any], *, attempts: int = 3) -> dict[str, Any]:
-        status, said = self._cloud.answer(operation, dict(payload))
+        status, answer = self._cloud.answer(operation, dict(payload))
         if status != 200:
-            raise AwsError(service, str(status), said)
-        return said
+            raise AwsError(service, str(status), answer)
+        return answer
 
 
 def _kinds(now: float) -> dict[Status, Row]:
-    """Let the ledger itself write one mail of each status: every other is one of these at another time."""
+    """Return a row of each status, written by the ledger itself; all other mails are copies at other times."""
     cloud = Cloud()
     ledger = Ledger(_Direct(cloud), "ledger", SHARDS)
     for status in STATUSES:
@@ -97,9 +97,9 @@ def _kinds(now: float) -> dict[Status, Row]:
 
 
 def _mails(number: int, kinds: Mapping[Status, Row], chance: random.Random, now: float) -> dict[str, Row]:
-    """Return mails, spread evenly over the days; each reader gets the same number, however many there are."""
+    """Return mails, spread evenly over the days; each reader gets the same number, for any number of mails."""
     rows: dict[str, Row] = {}
-    readers = [keyed_hash(ADDRESS_KEY, address(reader)) for reader in range(number // MAILS_A_READER)]
+    readers = [keyed_hash(ADDRESS_KEY, address(reader)) for reader in range(number // MAILS_PER_READER)]
     tenants = chance.choices(list(TENANTS), list(TENANTS.values()), k=number)
     statuses = chance.choices(list(STATUSES), list(STATUSES.values()), k=number)
     for n, (tenant, status) in enumerate(zip(tenants, statuses, strict=True)):
@@ -119,8 +119,8 @@ def _mails(number: int, kinds: Mapping[Status, Row], chance: random.Random, now:
 
 
 def _tallies(chance: random.Random, now: float) -> dict[str, Row]:
-    """Return what was counted in each hour, and in the days before, which the page compares with: in every shard for
-    everyone, in fewer for a tenant that sends less."""
+    """Return the tallies of each hour, twice as long as DAYS because the page compares two periods: in every shard for
+    all tenants together, in fewer for a tenant that sends less."""
     rows: dict[str, Row] = {}
     for scope, share in {EVERYONE: 100, **TENANTS}.items():
         for hour in range(2 * DAYS * 24):
@@ -135,9 +135,9 @@ def _suppressions(now: float) -> dict[str, Row]:
     tenants = list(TENANTS)
     for reader in range(SUPPRESSED):
         tenant, who = tenants[reader % len(tenants)], address(reader)
-        said = entry({}, tenant, who, Cause.BOUNCE, DEFAULTS[Cause.BOUNCE], "ses", now)
+        suppression = entry({}, tenant, who, Cause.BOUNCE, DEFAULTS[Cause.BOUNCE], "ses", now)
         pk = suppression_of(tenant, keyed_hash(ADDRESS_KEY, who))
-        rows[pk] = {name: encode(value) for name, value in {"pk": pk, **said}.items()}
+        rows[pk] = {name: encode(value) for name, value in {"pk": pk, **suppression}.items()}
     return rows
 
 

@@ -1,4 +1,4 @@
-"""AWS and Resend as far as one mail can tell, over TLS: answers at once, so that what is measured is ours."""
+"""A stub of AWS and Resend for one mail, over TLS; it answers at once, so that only our own code is measured."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ __all__ = ["Stub"]
 
 
 class Stub:
-    """Serves on a free port until `close`. `seen` is what was asked, `busy` how many seconds answering took."""
+    """Serves on a free port until `close`. `seen` has the requests, `busy` the seconds of answering them."""
 
     def __init__(self, folder: Path, parameters: Mapping[str, str]) -> None:
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("127.0.0.1").configure_cert(context)
-        # Ours beside the world's authorities: reading them all is a part of every cold start.
+        # Our authority beside the public ones: reading them all is a part of every cold start.
         self.bundle = folder / "authorities.pem"
         self.bundle.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
         self._server = _Server(self)
@@ -37,7 +37,7 @@ class Stub:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a process must be told to find this stub and to trust it."""
+        """The environment of a process that uses this stub and trusts its certificate."""
         bundle = str(self.bundle)
         return {
             "AWS_ENDPOINT_URL": self.url,
@@ -46,18 +46,18 @@ class Stub:
             "SSL_CERT_FILE": bundle,
         }
 
-    def answer(self, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         match operation:
             case "GetParameter":
-                return {"Parameter": self._parameter(_relative(asked["Name"]))}
+                return {"Parameter": self._parameter(_relative(request["Name"]))}
             case "GetParameters":
-                names = [_relative(name) for name in asked["Names"]]
+                names = [_relative(name) for name in request["Names"]]
                 return {"Parameters": [self._parameter(name) for name in names if name in self.parameters]}
             case "GetParametersByPath":
-                inside = _relative(asked["Path"]) + "/"
+                inside = _relative(request["Path"]) + "/"
                 return {"Parameters": [self._parameter(name) for name in self.parameters if name.startswith(inside)]}
             case "SendMessage":
-                body = asked["MessageBody"].encode()
+                body = request["MessageBody"].encode()
                 return {"MessageId": str(uuid.uuid4()), "MD5OfMessageBody": hashlib.md5(body).hexdigest()}  # noqa: S324 - SQS's own
             case "/emails":
                 return {"id": str(uuid.uuid4())}
@@ -80,11 +80,11 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(self, stub: Stub) -> None:
-        super().__init__(("127.0.0.1", 0), _Door)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.stub = stub
 
 
-class _Door(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
@@ -93,10 +93,10 @@ class _Door(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         started = time.perf_counter()
         stub = self.server.stub
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         operation = self.headers.get("X-Amz-Target", self.path).rpartition(".")[2]
-        stub.seen.append((operation, asked))
-        content = json.dumps(stub.answer(operation, asked)).encode()
+        stub.seen.append((operation, request))
+        content = json.dumps(stub.answer(operation, request)).encode()
         self.send_response_only(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

@@ -1,4 +1,4 @@
-"""The handler of bench/burst.py: the deliver function, with the time that it spends on each thing it waits for."""
+"""The handler of bench/burst.py: the deliver function, with its time of waiting for AWS, provider and rate limit."""
 
 import json
 import time
