@@ -240,7 +240,7 @@ def test_the_examples_of_the_documentation_work(renderer):
     assert rendered.email.subject == "Hereinspaziert bei Acme & Co!"
     assert "Welcome back to Acme &amp; Co. Your code:" in rendered.email.html
     named = re.findall(
-        r"^\| ((?:`[^`]+` ?)+)\|", page[page.index("They know:") : page.index("A template that fails")], re.MULTILINE
+        r"^\| ((?:`[^`]+` ?)+)\|", page[page.index("The values:") : page.index("A tenant's files never")], re.MULTILINE
     )
     shown = "".join(f"{{{{ {value} }}}}" for names in named for value in re.findall("`([^`]+)`", names))
     own = {"emails/sign-in-code.html": f"{{% if button %}}{shown}{{% endif %}}"}
