@@ -212,11 +212,11 @@ def test_many_providers_share_a_style(count: Count, client: Client) -> None:
 def test_the_limits_are_those_of_the_alarms_and_the_manual(root: Path) -> None:
     resources = loader.load(root / "template.yaml")["Resources"]
     manual = (root / "docs" / "operations.md").read_text()
-    for what, alarm in (("bounced", "BounceRateAlarm"), ("complained", "ComplaintRateAlarm")):
-        limit, known = LIMITS[what], resources[alarm]["Properties"]
-        assert known["Threshold"] == pytest.approx(limit.alarm * 100)
-        assert {one["MetricStat"]["Period"] for one in known["Metrics"][1:]} == {limit.hours * 3600}
-        assert f">= {limit.min_sent}," in known["Metrics"][0]["Expression"]
+    for outcome, alarm in (("bounced", "BounceRateAlarm"), ("complained", "ComplaintRateAlarm")):
+        limit, properties = LIMITS[outcome], resources[alarm]["Properties"]
+        assert properties["Threshold"] == pytest.approx(limit.alarm * 100)
+        assert {metric["MetricStat"]["Period"] for metric in properties["Metrics"][1:]} == {limit.hours * 3600}
+        assert f">= {limit.min_sent}," in properties["Metrics"][0]["Expression"]
         assert f"SES reviews an account at {limit.share * 100:g} %" in manual
 
 

@@ -30,7 +30,7 @@ def add(queries: LedgerQueries, address: str, tenant: str = "default", cause: Ca
 
 def addresses(html: str) -> list[str]:
     """Return the addresses in a page, in its order."""
-    return [unescape(found) for found in re.findall(r'class="address">([^<]*)<', html)]
+    return [unescape(address) for address in re.findall(r'class="address">([^<]*)<', html)]
 
 
 def test_the_newest_come_first_fifty_a_page(queries: LedgerQueries, client: Client) -> None:
@@ -85,9 +85,9 @@ def test_an_address_is_found_for_every_tenant_and_is_in_no_url(queries: LedgerQu
     for tenant in ("acme", "default"):
         add(queries, "Ada@Example.com", tenant)
     add(queries, "other@example.com")
-    found = client.post(PATH, what="ada@example.com").text
-    assert addresses(found) == ["Ada@Example.com"] * 2
-    assert not [link for link in re.findall(r'(?:href|action)="([^"]+)"', found) if "ada" in link.lower()]
+    results = client.post(PATH, what="ada@example.com").text
+    assert addresses(results) == ["Ada@Example.com"] * 2
+    assert not [link for link in re.findall(r'(?:href|action)="([^"]+)"', results) if "ada" in link.lower()]
     assert "This address is not suppressed for any tenant." in client.post(PATH, what="nobody@example.com").text
     wrong = client.post(PATH, what="no address")
     assert wrong.status == 400

@@ -99,7 +99,9 @@ def test_lanes_have_queues_of_their_own_with_dead_letter_queues(stack: Running) 
 
 
 def test_an_unreadable_message_ends_in_the_dead_letter_queue_of_its_lane() -> None:
-    with running(overrides={"NoticesQueue": {"VisibilityTimeout": 0}}) as own:
+    target = "arn:aws:sqs:eu-west-1:123456789012:mailroom-development-notices-dead-letters"
+    redrive = {"deadLetterTargetArn": target, "maxReceiveCount": 1}  # ten attempts take minutes
+    with running(overrides={"NoticesQueue": {"RedrivePolicy": redrive}}) as own:
         sqs, blueprint = own.aws("sqs"), own.stack.blueprint
 
         sqs.send_message(QueueUrl=blueprint.queue_url("NoticesQueue"), MessageBody="not a parcel")
