@@ -215,6 +215,13 @@ def test_codes_are_logged_in_development_only(
     assert [line.get("code") for line in process.logged(RECORDED)] == (["KX4242"] if records else [])
 
 
+def test_the_code_of_a_sent_mail_is_not_logged(client: Client, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RECORD_CODE_ON_FAILURE", "true")
+    process = client.new_process()
+    assert process.invoke(code())["status"] == "sent"
+    assert "KX4242" not in process.log
+
+
 def test_the_link_of_a_failed_mail_is_logged_like_a_code(client: Client, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("RECORD_CODE_ON_FAILURE", "true")
     client = client.new_process()
@@ -344,7 +351,13 @@ def test_log_lines_hold_the_ids_of_invocation_and_request(client: Client) -> Non
 
 def test_an_invocation_cannot_choose_the_request_id_of_its_log_lines(client: Client) -> None:
     client.invoke(code(requestContext={"requestId": "KX4242"}))
-    assert client.logged("Refused")
+    imitation = {
+        "version": "2.0",
+        "routeKey": "POST /v1/emails",
+        "requestContext": {"requestId": "to KX4242@reader.example"},
+    }
+    client.function(imitation)
+    assert len(client.logged("Refused")) == 2
     assert "KX4242" not in client.log
 
 
