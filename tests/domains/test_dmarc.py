@@ -163,6 +163,12 @@ POLICIES = {
         Level.WARNING,
         "p=none",
     ),
+    "with a misspelled sp": ('_dmarc TXT "v=DMARC1; p=reject; sp=rejekt"', Level.FAILED, "sp=rejekt"),
+    "with a misspelled np, with reports": (
+        '_dmarc.auth TXT "v=DMARC1; p=reject; np=rejekt; rua=mailto:a@acme.com"',
+        Level.WARNING,
+        "p=none",
+    ),
     "in test mode": ('_dmarc.auth TXT "v=DMARC1; p=reject; t=y"', Level.OK, "p=reject, applied as quarantine (t=y)"),
     "in test mode, lower": ('_dmarc.auth TXT "v=DMARC1; p=quarantine; t=y"', Level.OK, "applied as none (t=y)"),
     "with p last": ('_dmarc.auth TXT "v=DMARC1; rua=mailto:a@acme.com; p=reject"', Level.OK, "p=reject"),

@@ -58,7 +58,7 @@ class DmarcPolicy:
     record: DmarcRecord | None = None
     request: str = ""  # none, quarantine or reject
     fault: str = ""
-    is_by_default: bool = False  # `none`, because the record has no valid p
+    problem: str = ""  # the reason for which receivers apply `none` instead
 
     @property
     def is_applied(self) -> bool:
@@ -119,12 +119,9 @@ def check_dmarc(dns: Dns, domain: str) -> Finding:
     if policy.fault or policy.record is None:
         return failed(subject, policy.fault or "is missing", minimum)
     source = "" if policy.record.domain == domain else f", from {policy.record.name}"
-    if policy.is_by_default:
-        return warning(
-            subject,
-            f"is live without a valid p: receivers apply p=none{source}",
-            f"Add p=none to {policy.record.name}.",
-        )
+    if policy.problem:
+        state = f"contains {policy.problem}: receivers apply p=none{source}"
+        return warning(subject, state, f"Write a valid policy into {policy.record.name}, at least p=none.")
     request = f"p={policy.request}{source}"
     if policy.record.tags.get("t") == "y" and policy.request != "none":
         return ok(subject, f"is live: {request}, applied as {TESTED_AS[policy.request]} (t=y)")
@@ -191,10 +188,10 @@ def _policy(dns: Dns, domain: str, record: DmarcRecord) -> DmarcPolicy:
     requests = {tag: tags[tag] for tag in ("p", "sp", "np") if tag in tags}
     invalid = next((f"{tag}={value}" for tag, value in requests.items() if value not in REQUESTS), "")
     if invalid or "p" not in requests:
+        problem = f"{invalid}, which is not a policy" if invalid else "no p"
         if URI.search(tags.get("rua", "")):
-            return DmarcPolicy(record, "none", is_by_default=True)
-        problem = f"{invalid}, which is not a policy," if invalid else "no p"
-        return DmarcPolicy(record, fault=f"{record.name} contains {problem} and no rua: receivers ignore it")
+            return DmarcPolicy(record, "none", problem=problem)
+        return DmarcPolicy(record, fault=f"{record.name} contains {problem}, and no rua: receivers ignore it")
     if record.domain == domain:
         return DmarcPolicy(record, tags["p"])
     for_subdomains = tags.get("sp", tags["p"])
