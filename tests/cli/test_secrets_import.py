@@ -224,8 +224,8 @@ FAULTS = {
     ),
     "an unfinished quote": ('staging:\n  resendApiKey: "re_secret_quote', "found unexpected end of stream"),
     "two documents": ("staging:\n  a: b\n---\nstaging:\n  a: b", "a second document"),
-    "a list": ("- re_secret_list", "holds no settings"),
-    "nothing": ("", "holds no settings"),
+    "a list": ("- re_secret_list", "contains no settings"),
+    "nothing": ("", "contains no settings"),
     "a control character": ("staging:\n  resendApiKey: re_\x00", "a character that YAML does not allow"),
     "endless nesting": ("staging: " + "[" * 5000, "nested more than 8 deep"),
 }

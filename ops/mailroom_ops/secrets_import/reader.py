@@ -18,7 +18,8 @@ from mailroom.model.mailbox import Mailbox
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.secrets_import import dotenv_file, yaml_file
-from mailroom_ops.secrets_import.yaml_file import Scalar, Tree
+from mailroom_ops.secrets_import.scalar import Kind, Scalar
+from mailroom_ops.secrets_import.yaml_file import Tree
 from mailroom_ops.settings import catalog
 from mailroom_ops.settings.tenants import account_values
 
@@ -109,7 +110,7 @@ def _blocks(tree: Tree, name: str) -> dict[str, list[tuple[str, Scalar]]]:
             block.extend(_flat({rest: value}))
         elif isinstance(value, dict):
             block.extend(_flat(value))
-        elif value is None or value.kind != "null":
+        elif value is None or value.kind is not Kind.EMPTY:
             raise InvalidInput(f"{name}: {environment} must be a block of lines, `name: value`.")
     if not found:
         known = ", ".join(list(tree)[:5]) or "nothing"
@@ -143,7 +144,7 @@ def _takeover(pairs: Iterable[tuple[str, Scalar]], name: str) -> Takeover:
             faults.append(
                 f"line {scalar.line}: {key} says again what {written[sets]} says in line {entries[sets].line}"
             )
-        elif scalar.kind == "null" or not scalar.text.strip():
+        elif scalar.kind is Kind.EMPTY or not scalar.text.strip():
             notes.append(f"line {scalar.line}: {key} is empty: left as it is")
         elif fault := _fault(sets, scalar):
             faults.append(f"line {scalar.line}: {key} {fault}")
@@ -173,12 +174,10 @@ def _fault(sets: str, scalar: Scalar) -> str:
         return "" if text.lower() in known else "must be true, false, implicit, starttls, opportunistic or none"
     if sets == "providers/smtp/port":
         return "" if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65536 else "must be a number from 1 to 65535"
-    if scalar.kind == "bool":
-        return "reads as true or false: put it in quotes"
-    if scalar.kind == dotenv_file.REFERENCE:
+    if scalar.kind is Kind.REFERENCE:
         return "refers to another variable, which is not expanded: write the value out, in single quotes"
-    if scalar.kind != "str":
-        return f"reads as a {'number' if scalar.kind in ('int', 'float') else scalar.kind}: put it in quotes"
+    if scalar.kind is not Kind.TEXT:
+        return f"reads as {scalar.kind}: put it in quotes"
     if sets in (AUTH_FROM, NOTIFICATION_FROM, SMTP_FROM):
         try:
             Mailbox.parse(text)
