@@ -10,7 +10,14 @@ from typing import TypeVar
 import pytest
 from botocore.loaders import create_loader
 
-pytest_plugins = ["tests.browser", "tests.cloud", "tests.running", "tests.reports"]  # shared fixtures
+pytest_plugins = [
+    "tests.browser",
+    "tests.cloud",
+    "tests.command",
+    "tests.nameserver",
+    "tests.running",
+    "tests.reports",
+]  # shared fixtures
 
 ROOT = Path(__file__).parent.parent
 NO_SKIPS = os.environ.get("MAILROOM_NO_SKIPS") == "1"

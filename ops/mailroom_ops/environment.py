@@ -1,4 +1,4 @@
-"""An environment as the operator names it: whose AWS, which stack, which sub-tree of the parameter store."""
+"""An environment as the operator names it: its AWS account, stack and parameters."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from mailroom_ops.errors import InvalidInput, ServiceError
 if TYPE_CHECKING:
     from boto3 import Session
 
-__all__ = ["ACCOUNT", "CREDENTIALS", "DEPLOYED", "LABELS", "LOCAL", "Environment", "aws_says"]
+__all__ = ["ACCOUNT", "CREDENTIALS", "DEPLOYED", "LABELS", "LOCAL", "Environment", "aws_error"]
 
 ACCOUNT = "123456789012"  # moto's
-# Made up, and given on purpose: nothing that runs here may ever find a developer's own credentials.
+# Made up, and set on purpose: nothing that runs here may find a developer's own credentials.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIALOCALMAILROOM000",
     "AWS_SECRET_ACCESS_KEY": "local-secret-access-key",
@@ -25,7 +25,13 @@ CREDENTIALS = {
 LOCAL = "local"
 DEPLOYED = ("development", "staging", "production")
 LABELS = (LOCAL, *DEPLOYED)
-SILENT = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError", "SSLError")
+UNREACHABLE = (
+    "EndpointConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ConnectionClosedError",
+    "SSLError",
+)
 LOGGED_OUT = (
     "UnauthorizedSSOTokenError",
     "SSOTokenLoadError",
@@ -33,12 +39,12 @@ LOGGED_OUT = (
     "ExpiredToken",
     "LoginRefreshRequired",
 )
-NO_RIGHT = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 
 
 @dataclass
 class Environment:
-    """One environment; nothing is asked before it is needed."""
+    """One environment; each service is called when it is first needed."""
 
     label: str
     profile: str | None = None
@@ -64,7 +70,7 @@ class Environment:
 
     @property
     def name(self) -> str:
-        """What it is called in the parameter store: the local stack runs as `development`."""
+        """Its name in the parameter store: the local stack runs as `development`."""
         return "development" if self.is_local else self.label
 
     @property
@@ -73,16 +79,16 @@ class Environment:
 
     @cached_property
     def about(self) -> dict[str, str]:
-        """What the running local stack says of itself."""
+        """The options of the running local stack."""
         try:
             with urllib.request.urlopen(f"{self.local_url}/console/options.json", timeout=5) as answer:
-                found: dict[str, str] = json.load(answer)
+                options: dict[str, str] = json.load(answer)
         except (OSError, ValueError) as error:
             raise ServiceError(
                 f"The local stack does not answer at {self.local_url}.",
                 "Start it with `make run` (another port: PORT=3001), or name an environment with --env.",
             ) from error
-        return found
+        return options
 
     @cached_property
     def session(self) -> "Session":
@@ -99,75 +105,75 @@ class Environment:
                 )
             return boto3.Session(profile_name=self.profile, region_name=self.region_name)
         except BotoCoreError as error:
-            raise aws_says(error) from error
+            raise aws_error(error) from error
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return the boto3 client of a service, made once; `region` only where it differs from ours."""
+        """Return the boto3 client of a service, created once; `region` only where it differs from ours."""
         key = f"{service}@{region or ''}"
         if key not in self._clients:
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError
 
-            quick = Config(
+            config = Config(
                 connect_timeout=5,
                 read_timeout=20,
                 retries={"mode": "standard"},
-                max_pool_connections=32,  # a walk over the ledger asks 16 partitions at once
+                max_pool_connections=32,  # a query of the ledger reads 16 partitions at once
             )
-            # The local stack runs its functions itself, and answers Lambda's Invoke API.
+            # The local stack runs the functions itself and serves Lambda's Invoke API.
             endpoint = (self.local_url if service == "lambda" else self.about["aws"]) if self.is_local else None
             try:
                 self._clients[key] = self.session.client(
                     service,  # type: ignore[call-overload]
                     region_name=region,
                     endpoint_url=endpoint,
-                    config=quick,
+                    config=config,
                 )
             except BotoCoreError as error:
-                raise aws_says(error) from error
+                raise aws_error(error) from error
         return self._clients[key]
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:
-        """What the stack says of itself, by the names that template.yaml gives its outputs."""
+        """The outputs of the stack, by their names in template.yaml."""
         if self.is_local:
             return self._local_outputs()
         return {item["OutputKey"]: item["OutputValue"] for item in self.stack.get("Outputs", [])}
 
     @cached_property
     def chain(self) -> tuple[str, ...]:
-        """The provider chain of whoever names none: what the stack was deployed with, or would be."""
+        """The provider chain of tenants without their own: that of the deployed stack, else the default."""
         if self.is_local:
-            said = self.about["provider"]
+            providers = self.about["provider"]
         else:
             try:
                 parameters = self.stack.get("Parameters", [])
             except ServiceError:
                 parameters = []
-            found = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
-            said = found.get("Providers", "resend")
-        return tuple(name.strip() for name in said.split(",") if name.strip() not in ("", "none"))
+            values = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
+            providers = values.get("Providers", "resend")
+        return tuple(name.strip() for name in providers.split(",") if name.strip() not in ("", "none"))
 
     @cached_property
     def stack(self) -> Mapping[str, Any]:
-        """The deployed stack as CloudFormation describes it."""
+        """The description of the deployed stack by CloudFormation."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            found = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
+            stacks = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
         except ClientError as error:
             if "does not exist" in str(error):
                 raise ServiceError(
                     f"There is no stack {self.stack_name} in {self.region}.",
                     f"Deploy it with `make deploy ENVIRONMENT={self.name}`, or name another region, profile or stack.",
                 ) from error
-            raise aws_says(error) from error
+            raise aws_error(error) from error
         except BotoCoreError as error:
-            raise aws_says(error) from error
-        return dict(found[0])
+            raise aws_error(error) from error
+        return dict(stacks[0])
 
     def _local_outputs(self) -> dict[str, str]:
-        """The names that template.yaml gives, with the addresses of the local stack."""
+        """Return the outputs of template.yaml, with the addresses of the local stack."""
         stack, queues = self.stack_name, f"{self.about['aws']}/{ACCOUNT}/{self.stack_name}"
         return {
             "WebhookUrl": f"{self.local_url}/webhooks/logto",
@@ -182,32 +188,30 @@ class Environment:
         }
 
 
-def aws_says(error: Exception) -> ServiceError:
-    """Put what boto3 raised into a sentence. Never a parameter's value: AWS quotes one back where it is malformed."""
-    kind, said = type(error).__name__, getattr(error, "response", {}).get("Error", {})
-    code, operation = str(said.get("Code", "")), str(getattr(error, "operation_name", ""))
+def aws_error(error: Exception) -> ServiceError:
+    """Return an error of boto3 as a sentence; without AWS's words on a malformed parameter, which quote its value."""
+    kind, answer = type(error).__name__, getattr(error, "response", {}).get("Error", {})
+    code, operation = str(answer.get("Code", "")), str(getattr(error, "operation_name", ""))
     if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
         return ServiceError("No AWS credentials were found.", "Log in to AWS, or name a profile with --profile.")
     if kind == "ProfileNotFound":
-        return ServiceError(f"{error}.", "`aws configure list-profiles` tells which there are.")
+        return ServiceError(f"{error}.", "`aws configure list-profiles` lists all.")
     if kind == "NoRegionError":
         return ServiceError("No AWS region is set.", "Name one with --region, or set AWS_REGION.")
     if kind in LOGGED_OUT or code.startswith("ExpiredToken"):
-        return ServiceError("Your AWS login has ended.", "Log in again, for example with `aws sso login`.")
+        return ServiceError("Your AWS login has expired.", "Log in again, for example with `aws sso login`.")
     if code in (
         "UnrecognizedClientException",
         "InvalidClientTokenId",
         "SignatureDoesNotMatch",
         "InvalidSignatureException",
     ):
+        return ServiceError("AWS rejects these credentials.", "Log in again, or name another profile with --profile.")
+    if code in DENIED:
         return ServiceError(
-            "AWS does not know these credentials.", "Log in again, or name another profile with --profile."
+            f"You have no permission for {operation}.", "Ask for it, or name another profile with --profile."
         )
-    if code in NO_RIGHT:
-        return ServiceError(
-            f"AWS does not let you call {operation} here.", "Ask for that permission, or name another profile."
-        )
-    if kind in SILENT:
-        return ServiceError(f"AWS does not answer: {kind}.", "Check the network, the region and AWS_ENDPOINT_URL.")
-    message = "" if operation == "PutParameter" else str(said.get("Message", "")).rstrip(".")
+    if kind in UNREACHABLE:
+        return ServiceError(f"AWS cannot be reached: {kind}.", "Check the network, the region and AWS_ENDPOINT_URL.")
+    message = "" if operation == "PutParameter" else str(answer.get("Message", "")).rstrip(".")
     return ServiceError(f"AWS refused {operation or 'it'}: {code or kind}" + (f", {message}." if message else "."))

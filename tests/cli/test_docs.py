@@ -1,4 +1,4 @@
-"""The pages about the command, typed as they stand: each command runs, and says what the page says it says."""
+"""The pages about the command: each command on them is run, and prints what the page shows."""
 
 import os
 import re
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mailroom_ops.sandbox.server import Sandbox
-from tests.cli.conftest import Stored, store
-from tests.cli.test_command import ALL, environment, options_of
+from tests.cli.helpers import COMMANDS, Stored, options_of, store
+from tests.command import shell_variables
 from tests.nameserver import Zones
 from tests.running import Running, running
 
@@ -24,11 +24,11 @@ FAILS = "   # exits with 1"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A file to write, or a command to type and what it says; `…` stands for anything."""
+    """A file to write, or a command to run and its output; `…` stands for anything."""
 
     file: str
     text: str
-    said: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
 
 
 def steps(page: str) -> Iterator[Step]:
@@ -37,22 +37,22 @@ def steps(page: str) -> Iterator[Step]:
             yield Step(block["file"], block["text"])
         elif block["kind"] == "console":
             for part in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
-                typed, *said = part.splitlines()
-                yield Step("", typed, tuple(said))
+                command, *output = part.splitlines()
+                yield Step("", command, tuple(output))
 
 
 @pytest.fixture
 def local() -> Iterator[Running]:
-    """A local stack nobody has used."""
+    """A new local stack."""
     with running(reports=True) as started:
         yield started
 
 
 @pytest.fixture
-def desk(
+def shell(
     cloud: str, local: Running, sandbox: Sandbox, staging: Stored, nameserver: Zones, tmp_path: Path
 ) -> dict[str, str]:
-    """What an operator's shell knows: AWS, the local stack, a DNS server, and the command."""
+    """The variables of an operator's shell: AWS, the local stack, a DNS server, and the command."""
     for name, value in sandbox.settings("resend").items():
         staging.put(**{f"providers__resend__{name}": value})
     folder = tmp_path / "bin"
@@ -60,7 +60,7 @@ def desk(
     command = folder / "mailroom"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mailroom_ops.cli "$@"\n')
     command.chmod(0o755)
-    return environment(
+    return shell_variables(
         {
             "PATH": f"{folder}:{os.environ['PATH']}",
             "AWS_ENDPOINT_URL": cloud,
@@ -73,24 +73,28 @@ def desk(
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_says_what_happens(page: str, desk: dict[str, str], staging: Stored, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_print_what_it_shows(
+    page: str, shell: dict[str, str], staging: Stored, tmp_path: Path
+) -> None:
     if page == "secrets":
         store(staging.environment).delete(staging.values())  # it begins with nothing
     if page != "tenants":
-        del desk["MAILROOM_RESOLVER"]
+        del shell["MAILROOM_RESOLVER"]
     for step in steps(page):
         if step.file:
             (tmp_path / step.file).write_text(step.text)
             continue
         command = ["sh", "-c", step.text]
-        done = subprocess.run(command, env=desk, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(
+            command, env=shell, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
         printed = (done.stdout + done.stderr).splitlines()
         assert done.returncode == (1 if step.text.endswith(FAILS) else 0), (step.text, printed)
-        assert follows(step.said, [line.rstrip() for line in printed]), (step.text, printed)
+        assert matches(step.output, [line.rstrip() for line in printed]), (step.text, printed)
 
 
-def follows(expected: tuple[str, ...], printed: list[str]) -> bool:
-    """Tell whether lines say what they should: a line of `…` is any lines, one within a line any text."""
+def matches(expected: tuple[str, ...], printed: list[str]) -> bool:
+    """Compare lines: a line of `…` matches any lines, one within a line any text."""
     pattern = "".join(
         r"(?:[^\n]*\n)*?" if line.strip() == "…" else re.escape(line.rstrip()).replace("…", r"[^\n]*") + r"\n"
         for line in expected
@@ -98,7 +102,7 @@ def follows(expected: tuple[str, ...], printed: list[str]) -> bool:
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in printed)) is not None
 
 
-def test_every_page_has_commands_and_every_command_is_on_a_page() -> None:
+def test_every_command_is_documented() -> None:
     from mailroom_ops.cli.main import SECTIONS
 
     whole = "".join((ROOT / "docs" / f"{page}.md").read_text() for page in PAGES)
@@ -108,10 +112,10 @@ def test_every_page_has_commands_and_every_command_is_on_a_page() -> None:
 
 
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda page: page.name)
-def test_every_command_on_any_page_is_one_there_is(page: Path) -> None:
+def test_every_command_in_the_docs_exists(page: Path) -> None:
     for typed in re.findall(r"(?:^\s*\$ |`|\| )mailroom ([a-z][^`\n|]*)", page.read_text(), re.MULTILINE):
         words = typed.split()
-        path = tuple(words[:1]) if tuple(words[:2]) not in ALL else tuple(words[:2])
-        assert path in ALL, typed
+        path = tuple(words[:1]) if tuple(words[:2]) not in COMMANDS else tuple(words[:2])
+        assert path in COMMANDS, typed
         options = {word for word in words if word.startswith("--")}
         assert options <= options_of(path), typed

@@ -1,11 +1,12 @@
-"""Taking over an older system's passwords.yaml or .env: what it becomes, and that a faulty file changes nothing."""
+"""Import of an older system's passwords.yaml or .env: the resulting parameters, and faulty files."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, Stored
+from tests.cli.helpers import Stored
+from tests.command import Run
 
 KEY = "re_9f8e7d6c5b4a_staging"
 PASSWORD = "correct horse battery"
@@ -52,9 +53,7 @@ def test_a_block_becomes_the_parameters_of_its_environment(run: Run, passwords: 
     assert staging.types() == {"providers/resend/api_key": True, "senders/default/auth": False}
 
 
-def test_smtp_settings_become_a_relay_and_the_chain_that_leads_to_it(
-    run: Run, passwords: Path, production: Stored
-) -> None:
+def test_smtp_settings_become_a_relay_and_a_provider_chain(run: Run, passwords: Path, production: Stored) -> None:
     assert run("secrets", "import", str(passwords), "--env", "production", "--yes").code == 0
     values = production.values()
     relay = {name.rpartition("/")[2]: value for name, value in values.items() if name.startswith("providers/smtp/")}
@@ -70,7 +69,7 @@ def test_smtp_settings_become_a_relay_and_the_chain_that_leads_to_it(
     assert sender == {"from": "Acme <no-reply@auth.example.com>", "providers": ["smtp"]}
 
 
-def test_all_takes_every_environment_of_the_file(
+def test_all_imports_every_environment_of_the_file(
     run: Run, passwords: Path, staging: Stored, production: Stored
 ) -> None:
     assert run("secrets", "import", str(passwords), "--env", "all", "--yes").code == 0
@@ -79,7 +78,7 @@ def test_all_takes_every_environment_of_the_file(
     assert "providers/smtp/host" in production.values()
 
 
-def test_a_dotenv_file_is_taken_over_into_the_environment_it_is_for(run: Run, tmp_path: Path, staging: Stored) -> None:
+def test_a_dotenv_file_is_imported_into_one_environment(run: Run, tmp_path: Path, staging: Stored) -> None:
     path = tmp_path / ".env"
     path.write_text(DOTENV)
     assert run("secrets", "import", str(path), "--env", "staging", "--yes").code == 0
@@ -88,22 +87,22 @@ def test_a_dotenv_file_is_taken_over_into_the_environment_it_is_for(run: Run, tm
     assert json.loads(values["senders/default/auth"])["from"] == "Your App <no-reply@auth.example.com>"
     refused = run("secrets", "import", str(path), "--env", "all", "--yes")
     assert refused.code == 2
-    assert "does not say which" in refused.said
+    assert "does not name it" in refused.text
 
 
-def test_the_plan_shows_names_and_lengths_and_never_a_secret(run: Run, passwords: Path, staging: Stored) -> None:
+def test_a_dry_run_shows_names_and_lengths_but_no_secret(run: Run, passwords: Path, staging: Stored) -> None:
     done = run("secrets", "import", str(passwords), "--env", "all", "--dry-run")
     assert done.code == 0
     assert "+ providers/resend/api_key" in done.out
     assert f"secret, {len(KEY)} characters" in done.out
     assert "from: no-reply@auth.example.com" in done.out
-    assert "1 other key is not about mail" in done.out
+    assert "1 other key is ignored: not about mail" in done.out
     for secret in (KEY, PASSWORD, "re_1a2b3c4d5e6f_development", "0123456789abcdef"):
         assert secret not in done.out + done.err
     assert staging.values() == {}
 
 
-def test_doing_it_twice_changes_nothing_twice(run: Run, passwords: Path, staging: Stored) -> None:
+def test_a_second_import_changes_nothing(run: Run, passwords: Path, staging: Stored) -> None:
     run("secrets", "import", str(passwords), "--env", "staging", "--yes")
     again = run("secrets", "import", str(passwords), "--env", "staging")
     assert again.code == 0
@@ -113,28 +112,28 @@ def test_doing_it_twice_changes_nothing_twice(run: Run, passwords: Path, staging
     assert {item["version"] for item in listed} == {1}
 
 
-def test_what_a_sender_had_beside_its_address_stays(run: Run, passwords: Path, staging: Stored) -> None:
+def test_an_import_keeps_the_other_settings_of_a_sender(run: Run, passwords: Path, staging: Stored) -> None:
     staging.put(
         senders__default__auth='{"from": "old@example.com", "reply_to": "help@example.com", "providers": ["ses"]}'
     )
     done = run("secrets", "import", str(passwords), "--env", "staging", "--yes")
     sender = json.loads(staging.values()["senders/default/auth"])
     assert sender == {"from": "no-reply@auth.example.com", "reply_to": "help@example.com", "providers": ["ses"]}
-    assert "resend is set, but not in that" in done.out
+    assert "resend is set, but senders/default/auth sends through ses only" in done.text
 
 
-def test_without_a_yes_nothing_is_written(run: Run, passwords: Path, staging: Stored) -> None:
+def test_an_import_requires_a_confirmation(run: Run, passwords: Path, staging: Stored) -> None:
     refused = run("secrets", "import", str(passwords), "--env", "staging")
     assert refused.code == 4
-    assert "--yes" in refused.said
+    assert "--yes" in refused.text
     assert staging.values() == {}
 
 
-def test_one_key_in_two_environments_is_pointed_out(run: Run, tmp_path: Path) -> None:
+def test_a_key_shared_by_two_environments_is_a_warning(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "passwords.yaml"
     path.write_text(f"staging:\n  resendApiKey: {KEY}\nproduction:\n  resendApiKey: {KEY}\n")
     done = run("secrets", "import", str(path), "--env", "all", "--dry-run")
-    assert "staging and production have one providers/resend/api_key" in done.said
+    assert "staging and production share one providers/resend/api_key" in done.text
 
 
 @pytest.mark.parametrize(
@@ -149,7 +148,7 @@ def test_one_key_in_two_environments_is_pointed_out(run: Run, tmp_path: Path) ->
         pytest.param('{{"staging": {{"resendApiKey": "{key}"}}}}', id="json"),
     ],
 )
-def test_a_key_may_be_spelled_in_several_ways(run: Run, tmp_path: Path, staging: Stored, block: str) -> None:
+def test_a_key_is_found_in_each_of_its_spellings(run: Run, tmp_path: Path, staging: Stored, block: str) -> None:
     path = tmp_path / "passwords.yml"
     path.write_text(block.format(key=KEY), newline="")
     assert run("secrets", "import", str(path), "--env", "staging", "--yes").code == 0
@@ -167,7 +166,7 @@ def test_a_key_may_be_spelled_in_several_ways(run: Run, tmp_path: Path, staging:
         ("25", "none", "none"),
     ],
 )
-def test_a_tls_flag_is_read_by_what_it_means_on_its_port(
+def test_a_tls_flag_is_translated_for_its_port(
     run: Run, tmp_path: Path, staging: Stored, port: str, flag: str, expected: str
 ) -> None:
     path = tmp_path / "p.yaml"
@@ -200,7 +199,7 @@ FAULTS = {
     ),
     "a key in two spellings": (
         "staging:\n  resendApiKey: re_secret_one\n  RESEND_API_KEY: re_secret_two",
-        "line 3: RESEND_API_KEY says again what resendApiKey says in line 2",
+        "line 3: RESEND_API_KEY sets the same as resendApiKey in line 2",
     ),
     "an environment twice": ("staging:\n  a: b\nstaging:\n  a: b", "line 3: staging stands twice, first in line 1"),
     "an anchor": ("staging: &s\n  resendApiKey: re_secret_anchor", "line 1: an anchor, &s"),
@@ -208,7 +207,7 @@ FAULTS = {
     "a bomb": ("a: &a [x, x]\nb: &b [*a, *a]\nstaging:\n  resendApiKey: *b", "line 1: an anchor, &a"),
     "a tag": ("staging:\n  resendApiKey: !!python/object/apply:os.system [id]", "line 2: a tag, !!python/object/apply"),
     "a tag of one's own": ("staging:\n  resendApiKey: !vault re_secret_vault", "line 2: a tag, !vault"),
-    "a misspelt key": ("staging:\n  smtpHots: h.example", "line 2: smtpHots is not known: did you mean"),
+    "a misspelt key": ("staging:\n  smtpHots: h.example", "line 2: smtpHots is unknown: did you mean smtpHost?"),
     "half a login": (
         "staging:\n  smtpHost: h.example\n  smtpUsername: u",
         "password is not set, but username is",
@@ -232,22 +231,20 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_faulty_file_is_named_by_line_and_changes_nothing(
-    run: Run, tmp_path: Path, staging: Stored, name: str
-) -> None:
-    content, said = FAULTS[name]
+def test_a_faulty_file_is_rejected_with_its_line(run: Run, tmp_path: Path, staging: Stored, name: str) -> None:
+    content, fault = FAULTS[name]
     path = tmp_path / "passwords.yaml"
     path.write_text(content)
     refused = run("secrets", "import", str(path), "--env", "staging", "--yes")
     assert refused.code == 2
-    assert said in refused.said
-    assert "re_secret" not in refused.said
-    assert "Traceback" not in refused.said
+    assert fault in refused.text
+    assert "re_secret" not in refused.text
+    assert "Traceback" not in refused.text
     assert staging.values() == {}
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "fault"),
     [
         pytest.param(
             "RESEND_API_KEY=re_secret_1\nRESEND_API_KEY=re_secret_2", "line 2: RESEND_API_KEY stands tw", id="twice"
@@ -256,70 +253,72 @@ def test_a_faulty_file_is_named_by_line_and_changes_nothing(
         pytest.param("A=b\nRESEND_API_KEY='re_secret_4", "line 2: RESEND_API_KEY is not of the form", id="quote"),
         pytest.param("RESEND_API_KEY=${SECRET_5}", "line 1: RESEND_API_KEY refers to another variable", id="reference"),
         pytest.param("RESEND_FROM_APP_AUTH=nobody", "line 1: RESEND_FROM_APP_AUTH is not a mailbox", id="from"),
-        pytest.param("RESEND_API_KEI=re_secret_6", "line 1: RESEND_API_KEI is not known", id="misspelt"),
+        pytest.param(
+            "RESEND_API_KEI=re_secret_6",
+            "line 1: RESEND_API_KEI is unknown: did you mean RESEND_API_KEY?",
+            id="misspelt",
+        ),
     ],
 )
-def test_a_faulty_dotenv_file_is_named_by_line(
-    run: Run, tmp_path: Path, staging: Stored, content: str, said: str
+def test_a_faulty_dotenv_file_is_rejected_with_its_line(
+    run: Run, tmp_path: Path, staging: Stored, content: str, fault: str
 ) -> None:
     path = tmp_path / ".env.staging"
     path.write_text(content)
     refused = run("secrets", "import", str(path), "--env", "staging", "--format", "env", "--yes")
     assert refused.code == 2
-    assert said in refused.said
-    assert "re_secret" not in refused.said
+    assert fault in refused.text
+    assert "re_secret" not in refused.text
     assert staging.values() == {}
 
 
-def test_one_faulty_environment_keeps_all_of_them_from_being_written(
+def test_a_fault_in_one_environment_stops_the_import_of_all(
     run: Run, tmp_path: Path, staging: Stored, production: Stored
 ) -> None:
     path = tmp_path / "passwords.yaml"
     path.write_text(f"staging:\n  resendApiKey: {KEY}\nproduction:\n  resendApiKey: 4711\n")
     refused = run("secrets", "import", str(path), "--env", "all", "--yes")
     assert refused.code == 2
-    assert "line 4" in refused.said
+    assert "line 4" in refused.text
     assert staging.values() == production.values() == {}
 
 
-def test_a_file_of_a_megabyte_is_the_wrong_file(run: Run, tmp_path: Path) -> None:
+def test_a_file_of_a_megabyte_is_rejected(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "passwords.yaml"
     path.write_bytes(b"staging:\n" + b"  key: value\n" * 80_000)
     refused = run("secrets", "import", str(path), "--env", "staging", "--yes")
     assert refused.code == 2
-    assert "1015 kB" in refused.said
-    assert "right file" in refused.said
+    assert "1015 kB" in refused.text
+    assert "right file" in refused.text
 
 
-def test_a_file_that_is_no_text_says_so(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_rejected_with_its_line(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "passwords.yaml"
     path.write_bytes("staging:\n  resendFromEmail: Büro <a@example.com>\n".encode("latin-1"))
     refused = run("secrets", "import", str(path), "--env", "staging", "--yes")
     assert refused.code == 2
-    assert "line 2: save the file as UTF-8" in refused.said
+    assert "line 2: save the file as UTF-8" in refused.text
 
 
-def test_a_file_whose_name_says_nothing_needs_a_format(run: Run, tmp_path: Path) -> None:
+def test_a_file_of_an_unknown_format_requires_the_option(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "secrets.txt"
     path.write_text(DOTENV)
     refused = run("secrets", "import", str(path), "--env", "staging", "--yes")
     assert refused.code == 2
-    assert "--format" in refused.said
+    assert "--format" in refused.text
     assert run("secrets", "import", str(path), "--env", "staging", "--format", "env", "--yes").code == 0
 
 
-def test_a_file_that_is_not_there_is_a_sentence(run: Run, tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(run: Run, tmp_path: Path) -> None:
     refused = run("secrets", "import", str(tmp_path / "none.yaml"), "--env", "staging")
     assert refused.code == 2
-    assert "No such file" in refused.said
+    assert "No such file" in refused.text
 
 
-def test_what_resend_has_beside_is_taken_where_there_is_a_place_for_it(
-    run: Run, tmp_path: Path, staging: Stored
-) -> None:
+def test_other_resend_keys_are_imported_where_there_is_a_setting(run: Run, tmp_path: Path, staging: Stored) -> None:
     path = tmp_path / ".env"
     path.write_text("RESEND_WEBHOOK_SECRET=whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQ=\nRESEND_AUDIENCE_ID=78261eea\n")
     done = run("secrets", "import", str(path), "--env", "staging", "--yes")
     assert done.code == 0
     assert set(staging.values()) == {"feedback/resend/secret"}
-    assert "line 2: Mailroom has no setting for RESEND_AUDIENCE_ID: left alone" in done.said
+    assert "line 2: RESEND_AUDIENCE_ID is ignored: Mailroom has no such setting" in done.text

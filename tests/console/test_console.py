@@ -17,11 +17,8 @@ from mailroom_ops.console.console import PAGES, TEMPLATES
 from mailroom_ops.console.context import Confirmation, PageContext, SharedEnvironment
 from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.server import Response
-from tests.cli.conftest import Run, run
-from tests.cli.test_command import environment
+from tests.command import Run, shell_variables
 from tests.console.client import Client, LedgerWriter, OpenPage, StartConsole
-
-__all__ = ["run"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,7 +102,7 @@ def started(**variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start the command; yield its process and its first line."""
     command = [sys.executable, "-m", "mailroom_ops.cli", "console", "--env", "staging", "--port", "0"]
     process = subprocess.Popen(
-        command, env=environment(variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        command, env=shell_variables(variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert process.stdout
     try:
@@ -136,11 +133,11 @@ def test_the_command_prints_its_address_and_ends_on_ctrl_c(
         out, err = process.communicate(timeout=20)
     assert process.returncode == 0
     assert out == ""
-    assert err.splitlines() == ["The console of staging. The address opens one browser; Ctrl-C ends it.", "ended"]
+    assert err.splitlines() == ["Console of staging. The address works in one browser; Ctrl-C ends it.", "ended"]
 
 
 def test_a_port_in_use_is_an_error_with_the_next_step(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         refused = run("console", "--env", "staging", "--port", str(other.getsockname()[1]))
     assert refused.code == 2
-    assert "is taken. Stop what listens there, or choose another with --port." in refused.said
+    assert "is in use. Choose another one with --port." in refused.text

@@ -15,11 +15,11 @@ from mailroom_ops.cli.options import Command
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print what lets SHELL complete commands, options and names."""
+    """Print the script by which SHELL completes commands, options and names."""
     from click.shell_completion import get_completion_class
 
     from mailroom_ops.cli.main import root
 
-    found = get_completion_class(shell)
-    if found is not None:
-        click.echo(found(root, {}, "mailroom", "_MAILROOM_COMPLETE").source())
+    completion = get_completion_class(shell)
+    if completion is not None:
+        click.echo(completion(root, {}, "mailroom", "_MAILROOM_COMPLETE").source())

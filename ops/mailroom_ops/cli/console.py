@@ -21,19 +21,23 @@ TEMPLATES = Path(__file__).parents[3] / "layers" / "templates"
 @click.command(
     cls=Command,
     examples=(
-        ("look at production, in the browser", "mailroom console --env production"),
-        ("on another port", "mailroom console --env staging --port 8080"),
+        ("open the console of production", "mailroom console --env production"),
+        ("use another port", "mailroom console --env staging --port 8080"),
     ),
 )
 @in_environment
-@click.option("--port", default=3001, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one.")
 @click.option(
-    "--open/--no-open", "opens", default=None, help="Open the browser; by default only where a terminal is watched."
+    "--port",
+    default=3001,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port on 127.0.0.1; 0 for any free one.",
 )
+@click.option("--open/--no-open", "opens", default=None, help="Open the browser; by default only from a terminal.")
 def command(environment: Environment, port: int, opens: bool | None) -> None:
-    """Show an environment in the browser: its deliveries, and what else there is to look after.
+    """Open an environment in the browser: deliveries, suppressions, queues, senders, the gallery.
 
-    It listens on 127.0.0.1 alone and uses your AWS credentials. The printed address opens one browser, once.
+    The console listens on 127.0.0.1 only and uses your AWS credentials. The printed address works in one browser, once.
     Ctrl-C ends it.
     """
     from mailroom_ops.cli import screen
@@ -48,17 +52,17 @@ def command(environment: Environment, port: int, opens: bool | None) -> None:
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
-        why = "is taken" if error.errno == errno.EADDRINUSE else "may not be used"
-        raise InvalidInput(f"Port {port} {why}.", "Stop what listens there, or choose another with --port.") from error
+        reason = "is in use" if error.errno == errno.EADDRINUSE else "is not allowed"
+        raise InvalidInput(f"Port {port} {reason}.", "Choose another one with --port.") from error
     address = f"http://127.0.0.1:{server.server_port}/?key={access.one_time_key}"
-    wanted = sys.stdout.isatty() if opens is None else opens
+    opens_browser = sys.stdout.isatty() if opens is None else opens
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server:
         try:
             screen.emit(f"ready {address}")
             sys.stdout.flush()
-            click.echo(f"The console of {environment.label}. The address opens one browser; Ctrl-C ends it.", err=True)
-            with _opened(address) if wanted else nullcontext():
+            click.echo(f"Console of {environment.label}. The address works in one browser; Ctrl-C ends it.", err=True)
+            with _opened(address) if opens_browser else nullcontext():
                 server.serve_forever(0.2)
         except KeyboardInterrupt:
             click.echo("ended", err=True)
@@ -66,7 +70,7 @@ def command(environment: Environment, port: int, opens: bool | None) -> None:
 
 @contextmanager
 def _opened(address: str) -> Iterator[None]:
-    """Open the browser by way of a file: a process's arguments are for every user of this machine to read."""
+    """Open the browser by a file, because every user of this machine can read the arguments of a process."""
     import webbrowser
 
     handle, name = tempfile.mkstemp(prefix="mailroom-console-", suffix=".html")
@@ -74,7 +78,7 @@ def _opened(address: str) -> Iterator[None]:
         file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}"><title>Mailroom</title>\n')
     try:
         if not webbrowser.open(Path(name).as_uri()):
-            click.echo("No browser was found: open the address yourself.", err=True)
+            click.echo("No browser was found: open the address by hand.", err=True)
         yield
     finally:
         os.unlink(name)

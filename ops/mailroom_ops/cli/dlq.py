@@ -15,21 +15,19 @@ if TYPE_CHECKING:
 
 LANES = ("codes", "notices")
 HINTS = {"doubtful": " (--doubtful sends it anyway)"}
-lanes_of = click.option(
-    "--lane", "lanes", multiple=True, type=click.Choice(LANES), help="Only this lane; both, if none."
-)
+lanes_of = click.option("--lane", "lanes", multiple=True, type=click.Choice(LANES), help="Only this lane; else both.")
 ids_of = click.argument("ids", nargs=-1)
 
 
 @click.group(
     cls=Group,
     examples=(
-        ("what could not be sent", "mailroom dlq list --env production"),
-        ("send again what can be", "mailroom dlq replay --env production"),
+        ("list the dead letters", "mailroom dlq list --env production"),
+        ("queue them again, after a question", "mailroom dlq replay --env production"),
     ),
 )
 def command() -> None:
-    """Dead letters: mail that could not be sent, and waits for somebody to decide."""
+    """Manage dead letters: mail that could not be sent and needs a decision."""
 
 
 @command.command("list")
@@ -37,16 +35,16 @@ def command() -> None:
 @lanes_of
 @as_json
 def list_(environment: Environment, lanes: tuple[str, ...], as_json: bool) -> None:
-    """List the letters, and what a replay would do with each."""
+    """List dead letters, and what a replay would do with each."""
     from mailroom_ops.cli import screen
 
-    found = [letter for queue in _queues(environment, lanes) for letter in queue.read()]
+    letters = [letter for queue in _queues(environment, lanes) for letter in queue.read()]
     if as_json:
-        screen.emit(json.dumps([_to_json(letter) for letter in found], ensure_ascii=False))
+        screen.emit(json.dumps([_to_json(letter) for letter in letters], ensure_ascii=False))
         return
-    rows = [(letter.id, letter.lane, letter.verdict, _summary(letter)) for letter in found]
-    screen.table(("letter", "lane", "is", "mail"), rows)
-    _sum_up(found)
+    rows = [(letter.id, letter.lane, letter.verdict, _summary(letter)) for letter in letters]
+    screen.table(("id", "lane", "state", "mail"), rows)
+    _sum_up(letters)
 
 
 @command.command("show")
@@ -54,48 +52,52 @@ def list_(environment: Environment, lanes: tuple[str, ...], as_json: bool) -> No
 @click.argument("id_", metavar="ID")
 @as_json
 def show(environment: Environment, id_: str, as_json: bool) -> None:
-    """Show the mails in the letter ID.
+    """Show the mails in the dead letter ID.
 
-    Addresses are masked, and what a mail says is not shown.
+    Addresses are masked, and no content is shown.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger.dead_letters import replay_effect
 
-    letter = _found(environment, (), (id_,))[0][1][0]
+    letter = _select(environment, (), (id_,))[0][1][0]
     if as_json:
         screen.emit(json.dumps(_to_json(letter), ensure_ascii=False))
         return
-    screen.say(f"{letter.id}  {letter.lane}, {letter.size} bytes, since {_moment(letter.waits_since)}")
+    screen.say(f"{letter.id}  {letter.lane}, {letter.size} bytes, since {_time(letter.waits_since)}")
     screen.note(f"A replay: it is {replay_effect(letter.verdict)}{HINTS.get(letter.verdict, '')}.")
     rows = []
     for mail in letter.mails:
         status = f"{mail.delivery}, attempt {mail.attempt}"
-        expiry = f"expires {_moment(mail.expires_at)}"
+        expiry = f"expires {_time(mail.expires_at)}"
         rows.append((mail.id, f"{mail.tenant} {mail.kind} {mail.to}\n{status}\n{expiry}"))
     screen.table(("message", "mail"), rows)
 
 
 @command.command(
     "replay",
-    examples=(("notices that have expired, with an hour more", "mailroom dlq replay --lane notices --extend 3600"),),
+    examples=(("replay expired notices with one more hour", "mailroom dlq replay --lane notices --extend 3600"),),
 )
 @in_environment
 @ids_of
 @lanes_of
-@click.option("--doubtful", is_flag=True, help="Those, too, that a provider may have sent.")
+@click.option("--doubtful", is_flag=True, help="Include mail that a provider may have sent already.")
 @click.option(
-    "--extend", default=0.0, metavar="SECONDS", type=click.FloatRange(min=0), help="Give expired notices more time."
+    "--extend",
+    default=0.0,
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Extend the lifetime of expired notices.",
 )
 @yes
 def replay(
     environment: Environment, ids: tuple[str, ...], lanes: tuple[str, ...], doubtful: bool, extend: float, yes: bool
 ) -> None:
-    """Queue letters again: those of IDS, or all. Letters with expired or finished mail are deleted."""
+    """Queue dead letters again: IDS, or all. Those with expired or finished mail are deleted."""
 
     def work(queue: "DeadLetters", letters: "Sequence[DeadLetter]") -> "Iterator[DeadLetter]":
         return queue.replay(letters, doubtful=doubtful, extend=extend)
 
-    _carry_out(environment, lanes, ids, "Replay", work, yes, doubtful=doubtful, extend=extend)
+    _process(environment, lanes, ids, "Replay", work, yes, doubtful=doubtful, extend=extend)
 
 
 @command.command("drop")
@@ -104,17 +106,17 @@ def replay(
 @lanes_of
 @yes
 def drop(environment: Environment, ids: tuple[str, ...], lanes: tuple[str, ...], yes: bool) -> None:
-    """Delete letters: those of IDS, or all. Mail without a final status is recorded as failed."""
-    _carry_out(environment, lanes, ids, "Drop", lambda queue, letters: queue.drop(letters), yes)
+    """Delete dead letters: IDS, or all. Mail without a final status is recorded as failed."""
+    _process(environment, lanes, ids, "Drop", lambda queue, letters: queue.drop(letters), yes)
 
 
-def _carry_out(
+def _process(
     environment: Environment,
     lanes: Sequence[str],
     ids: Sequence[str],
     verb: str,
     work: "Callable[[DeadLetters, Sequence[DeadLetter]], Iterator[DeadLetter]]",
-    agreed: bool,
+    yes: bool,
     *,
     doubtful: bool = False,
     extend: float = 0,
@@ -122,20 +124,20 @@ def _carry_out(
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger.dead_letters import count_letters
 
-    found = _found(environment, lanes, ids)
-    letters = [letter for _, some in found for letter in some]
+    selected = _select(environment, lanes, ids)
+    letters = [letter for _, some in selected for letter in some]
     if verb == "Replay" or not letters:
         _sum_up([letter.with_extension(extend) for letter in letters], doubtful)
     if not letters:
         return
-    confirm(environment.label, f"{verb} {count_letters(len(letters))} in {environment.label}?", agreed)
+    confirm(environment.label, f"{verb} {count_letters(len(letters))} in {environment.label}?", yes)
     done: list[DeadLetter] = []
-    for queue, some in found:
-        with screen.progress(work(queue, some), len(some), str(queue.lane)) as working:
-            done.extend(working)
+    for queue, some in selected:
+        with screen.progress(work(queue, some), len(some), str(queue.lane)) as processed:
+            done.extend(processed)
     counts = Counter(str(letter.verdict) for letter in done)
-    ended = ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) if verb == "Replay" else ""
-    screen.say(f"Done: {count_letters(len(done))}{f' ({ended})' if ended else ''}.")
+    result = ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) if verb == "Replay" else ""
+    screen.say(f"Done: {count_letters(len(done))}{f' ({result})' if result else ''}.")
 
 
 def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters]":
@@ -145,18 +147,19 @@ def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters
     return [DeadLetters.of(environment, Lane(lane)) for lane in lanes or LANES]
 
 
-def _found(
+def _select(
     environment: Environment, lanes: Sequence[str], ids: Sequence[str]
 ) -> "list[tuple[DeadLetters, list[DeadLetter]]]":
-    """Look at the letters that are meant; one that is named has to be there."""
+    """Return the dead letters of `ids`, or all; raise InvalidInput for an id that does not exist."""
     from mailroom_ops.errors import InvalidInput
 
     queues = [
-        (queue, [one for one in queue.read() if not ids or one.id in ids]) for queue in _queues(environment, lanes)
+        (queue, [letter for letter in queue.read() if not ids or letter.id in ids])
+        for queue in _queues(environment, lanes)
     ]
-    there = {one.id for _, some in queues for one in some}
-    if missing := [id_ for id_ in ids if id_ not in there]:
-        raise InvalidInput(f"There is no letter {missing[0]}.", "`mailroom dlq list` tells which there are.")
+    existing = {letter.id for _, some in queues for letter in some}
+    if missing := [id_ for id_ in ids if id_ not in existing]:
+        raise InvalidInput(f"There is no dead letter {missing[0]}.", "`mailroom dlq list` shows all.")
     return [(queue, some) for queue, some in queues if some]
 
 
@@ -182,7 +185,7 @@ def _summary(letter: "DeadLetter") -> str:
     return f"{first.tenant} {first.kind} {first.to}{more}\n{letter.delivery}"
 
 
-def _moment(seconds: float) -> str:
+def _time(seconds: float) -> str:
     import time
 
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))

@@ -12,7 +12,7 @@ FORMER_NAMES = {"doors": "endpoints"}  # scripts may still use them
 
 
 class Area(click.Choice[str]):
-    """An area by its name, or by the one that it had before."""
+    """An area by its current or its former name."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return super().convert(FORMER_NAMES.get(value, value), param, ctx)
@@ -21,18 +21,21 @@ class Area(click.Choice[str]):
 @click.command(
     cls=Command,
     examples=(
-        ("everything, without sending a mail", "mailroom doctor --env staging"),
-        ("with a real mail, followed to its provider", "mailroom doctor --env staging --send-test-to you@example.com"),
-        ("in CI: warnings count, too", "mailroom doctor --env staging --strict --json"),
-        ("some of it", "mailroom doctor --env staging --only queues --only endpoints"),
+        ("run all checks, send no mail", "mailroom doctor --env staging"),
+        (
+            "send a real mail and follow it to the mailbox",
+            "mailroom doctor --env staging --send-test-to you@example.com",
+        ),
+        ("in CI, fail for warnings as well", "mailroom doctor --env staging --strict --json"),
+        ("run some of the checks", "mailroom doctor --env staging --only queues --only endpoints"),
     ),
 )
 @in_environment
-@click.option("--only", "areas", multiple=True, type=Area(AREAS), help="Look at this area alone; several, if need be.")
-@click.option("--send-test-to", "address", metavar="ADDRESS", help="Send a real mail there, with the code 000000.")
-@click.option("--tenant", default="default", show_default=True, metavar="NAME", help="Whose mail that is.")
-@click.option("--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to follow it.")
-@click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
+@click.option("--only", "areas", multiple=True, type=Area(AREAS), help="Check this area only; repeatable.")
+@click.option("--send-test-to", "address", metavar="ADDRESS", help="Send a real mail with the code 000000.")
+@click.option("--tenant", default="default", show_default=True, metavar="NAME", help="Tenant of the test mail.")
+@click.option("--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to follow the test mail.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings as well.")
 @resolver
 @yes
 @as_json
@@ -49,10 +52,10 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Check all that has to be right for mail to arrive.
+    """Check everything that mail delivery depends on.
 
-    The stack, its settings, the providers' keys and quotas, DNS, the endpoints and the queues. It changes nothing.
-    Exits with 1 if something failed.
+    The stack, its settings, the providers' keys and quotas, DNS, the endpoints and the queues. Changes nothing.
+    Exits with 1 if a check failed.
     """
     from mailroom_ops import doctor
     from mailroom_ops.cli import findings, screen
@@ -64,30 +67,30 @@ def command(
     if address:
         confirm_production(environment, f"Send a real mail from {environment.label}?", yes)
     context = doctor.Context(environment, Dns(servers), check_dns=bool(servers) or not environment.is_local)
-    found = []
+    results = []
     last = ""
-    for area, one in doctor.run_checks(context, areas or AREAS):
-        found.append((area, one))
+    for area, finding in doctor.run_checks(context, areas or AREAS):
+        results.append((area, finding))
         if not as_json:
             if area != last:
                 screen.emit(("\n" if last else "") + screen.colored(area, "bright_blue", bold=True))
                 last = area
-            findings.line(one)
+            findings.line(finding)
     if address:
         try:
-            tried = list(testmail.send(context, address, tenant, wait))
-        except OperatorError as problem:
-            tried = [failed(testmail.SUBJECT, problem.sentence, problem.todo)]
-        found += [(testmail.SUBJECT, one) for one in tried]
+            delivery = list(testmail.send(context, address, tenant, wait))
+        except OperatorError as error:
+            delivery = [failed(testmail.SUBJECT, error.sentence, error.todo)]
+        results += [(testmail.SUBJECT, finding) for finding in delivery]
         if not as_json:
             screen.emit("\n" + screen.colored(testmail.SUBJECT, "bright_blue", bold=True))
-            for one in tried:
-                findings.line(one)
-    levels = {one.level for _, one in found}
+            for finding in delivery:
+                findings.line(finding)
+    levels = {finding.level for _, finding in results}
     bad = {Level.FAILED, Level.WARNING} if strict else {Level.FAILED}
     if as_json:
-        report = [{"area": area, **one.to_json()} for area, one in found]
+        report = [{"area": area, **finding.to_json()} for area, finding in results]
         screen.emit(json.dumps({"environment": environment.label, "findings": report}, ensure_ascii=False))
     else:
-        findings.sum_up(one for _, one in found)
+        findings.sum_up(finding for _, finding in results)
     ctx.exit(1 if levels & bad else 0)

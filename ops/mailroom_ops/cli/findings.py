@@ -1,4 +1,4 @@
-"""How what a check found looks on a screen."""
+"""Print the findings of checks."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,25 +11,25 @@ __all__ = ["line", "show", "sum_up"]
 COLORS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red"}
 
 
-def show(found: Sequence[Finding], *, as_json: bool) -> None:
-    """Print findings one below the other, and how many are of which kind."""
+def show(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print findings and their number by level."""
     if as_json:
-        screen.emit(json.dumps([one.to_json() for one in found], ensure_ascii=False))
+        screen.emit(json.dumps([finding.to_json() for finding in findings], ensure_ascii=False))
         return
-    for one in found:
-        line(one)
-    sum_up(found)
+    for finding in findings:
+        line(finding)
+    sum_up(findings)
 
 
-def line(one: Finding) -> None:
-    word = screen.colored(one.level.ljust(8), COLORS[one.level], bold=one.level is not Level.OK)
-    screen.hanging(word, f"{one.subject}: {one.state}", 8)
-    if one.todo:
-        screen.hanging(" " * 8, f"→ {one.todo}", 10)
+def line(finding: Finding) -> None:
+    word = screen.colored(finding.level.ljust(8), COLORS[finding.level], bold=finding.level is not Level.OK)
+    screen.hanging(word, f"{finding.subject}: {finding.state}", 8)
+    if finding.todo:
+        screen.hanging(" " * 8, f"→ {finding.todo}", 10)
 
 
-def sum_up(found: Iterable[Finding]) -> None:
-    levels = [one.level for one in found]
+def sum_up(findings: Iterable[Finding]) -> None:
+    levels = [finding.level for finding in findings]
     counts = {level: levels.count(level) for level in Level}
     parts = [screen.colored(f"{count} {level}", COLORS[level]) for level, count in counts.items() if count]
     screen.say()

@@ -1,4 +1,4 @@
-"""The way in: commands are loaded when they are called, so that help comes at once."""
+"""The entry point. Each command is loaded when it is called, so that help is printed at once."""
 
 import importlib
 import os
@@ -16,31 +16,31 @@ __all__ = ["main"]
 EXIT_CODES: dict[type[OperatorError], int] = {InvalidInput: 2, ServiceError: 3, ConfirmationRequired: 4}
 SECTIONS: dict[str, dict[str, str]] = {
     "Set up": {
-        "secrets": "Take over, list, set, rotate and compare secrets and settings.",
+        "secrets": "Import, list, set, rotate and compare secrets and settings.",
         "tenant": "Add, list, verify and remove tenants, with their domains and DNS.",
-        "promote": "Take what was tried in one environment to the next.",
+        "promote": "Copy settings from one environment to the next.",
     },
-    "Look after": {
-        "console": "Show an environment in the browser: its deliveries, and what became of each.",
-        "doctor": "Check all that has to be right for mail to arrive.",
-        "log": "Show the newest mails, or follow them as they come.",
-        "trace": "Tell what became of a mail.",
-        "stats": "Show how much was sent, and what became of it.",
-        "dlq": "List, show, replay and drop mail that could not be sent.",
-        "suppressions": "Addresses that get no more mail: list, add, remove, import, export.",
+    "Operate": {
+        "console": "Open an environment in the browser: deliveries, queues, senders.",
+        "doctor": "Check everything that mail delivery depends on.",
+        "log": "Show recent mail, or follow it live.",
+        "trace": "Show the delivery status and the timeline of a mail.",
+        "stats": "Count mail by provider, outcome and reason.",
+        "dlq": "List, show, replay and drop dead letters: mail that could not be sent.",
+        "suppressions": "List, add, remove, import and export suppressed addresses.",
     },
-    "Words and looks": {
-        "preview": "Write every kind of mail in every language, to look at.",
-        "templates": "Take over templates from Logto.",
+    "Templates": {
+        "preview": "Render every kind of mail in every language into files.",
+        "templates": "Import templates from Logto.",
     },
-    "And": {
-        "completion": "Let your shell complete commands and options.",
+    "Shell": {
+        "completion": "Print the completion script of your shell.",
     },
 }
 
 
 class Root(Group):
-    """Knows every command by name and one line, and loads the one that is called."""
+    """Lists every command with one line of help, and loads the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for commands in SECTIONS.values() for name in commands]
@@ -60,16 +60,16 @@ class Root(Group):
 @click.group(
     cls=Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    examples=(("take over the secrets of an older system", "mailroom secrets import passwords.yaml --env staging"),),
+    examples=(("import the secrets of an older system", "mailroom secrets import passwords.yaml --env staging"),),
 )
 def root() -> None:
-    """Set up, check and watch the mailroom of your auth server.
+    """Set up, check and operate the mailroom of your auth server.
 
-    Every command is about one environment: --env local (what `make run` runs), development, staging or production.
+    Every command works on one environment: --env local (what `make run` runs), development, staging or production.
     It uses your own AWS credentials, as the AWS CLI does.
 
-    Exit codes: 0 done, 1 found something wrong, 2 cannot be used as given, 3 AWS or a provider refused,
-    4 not confirmed, 130 interrupted.
+    Exit codes: 0 done, 1 a check failed, 2 invalid input, 3 AWS or a provider failed, 4 not confirmed,
+    130 interrupted.
     """
 
 
@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except OperatorError as problem:
-        return _show(problem)
+    except OperatorError as error:
+        return _show(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
@@ -99,14 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "botocore":
             raise
-        from mailroom_ops.environment import aws_says
+        from mailroom_ops.environment import aws_error
 
-        return _show(aws_says(error))
+        return _show(aws_error(error))
     return code if isinstance(code, int) else 0
 
 
-def _show(problem: OperatorError) -> int:
-    from mailroom_ops.cli.screen import complain
+def _show(error: OperatorError) -> int:
+    from mailroom_ops.cli.screen import show_error
 
-    complain(problem)
-    return next((code for kind, code in EXIT_CODES.items() if isinstance(problem, kind)), 1)
+    show_error(error)
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)

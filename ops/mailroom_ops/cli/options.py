@@ -1,4 +1,4 @@
-"""What the commands have in common: which environment, asking before it matters, help that shows how."""
+"""What the commands share: the options for an environment, confirmations, help with examples."""
 
 import functools
 import sys
@@ -19,16 +19,17 @@ __all__ = [
     "confirm_production",
     "in_environment",
     "key_file",
-    "key_in",
+    "read_key",
     "resolver",
     "yes",
 ]
 
+ENVIRONMENT_OPTIONS = ("label", "profile", "to_profile", "region", "to_region", "stack")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class _Taught(click.Command):
-    """Help that ends with examples, one a line: what to type, and what that does."""
+class _WithExamples(click.Command):
+    """A command whose help ends with examples: a comment and the command line for each."""
 
     def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,19 +38,29 @@ class _Taught(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:
             with formatter.section("Examples"):
-                for what, command in self.examples:
+                for comment, command in self.examples:
                     formatter.write(
-                        f"{'':{formatter.current_indent}}# {what}\n{'':{formatter.current_indent}}{command}\n"
+                        f"{'':{formatter.current_indent}}# {comment}\n{'':{formatter.current_indent}}{command}\n"
                     )
         super().format_epilog(ctx, formatter)
 
 
-class Command(_Taught):
-    """One command."""
+class Command(_WithExamples):
+    """One command. Its help lists the options for the environment last, because they are the same everywhere."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Environment": []}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                sections["Environment" if param.name in ENVIRONMENT_OPTIONS else "Options"].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
-class Group(_Taught, click.Group):
-    """Several commands under one name, in the order they are written."""
+class Group(_WithExamples, click.Group):
+    """Several commands under one name, in the order of their definition."""
 
     command_class = Command
 
@@ -58,7 +69,7 @@ class Group(_Taught, click.Group):
 
 
 def in_environment(function: Function) -> Function:
-    """Give a command the Environment it is about, from --env, --profile, --region and --stack."""
+    """Add --env, --profile, --region and --stack to a command, and pass it their Environment."""
 
     @click.option(
         "--env",
@@ -68,14 +79,14 @@ def in_environment(function: Function) -> Function:
         show_default=True,
         envvar="MAILROOM_ENV",
         show_envvar=True,
-        help="Which environment; `local` is what `make run` runs.",
+        help="Environment; `local` is what `make run` runs.",
     )
     @click.option("--profile", metavar="NAME", help="AWS profile; else AWS_PROFILE.")
-    # boto3 knows AWS_DEFAULT_REGION alone; AWS_REGION is what the AWS CLI and every other SDK go by.
+    # boto3 reads AWS_DEFAULT_REGION only; the AWS CLI and every other SDK read AWS_REGION.
     @click.option(
         "--region", metavar="NAME", envvar="AWS_REGION", help="AWS region; else AWS_REGION, or the profile's."
     )
-    @click.option("--stack", metavar="NAME", default="", help="Stack, if not mailroom-ENV.")
+    @click.option("--stack", metavar="NAME", default="", help="CloudFormation stack, if not mailroom-ENV.")
     @functools.wraps(function)
     def with_environment(
         *args: Any, label: str, profile: str | None, region: str | None, stack: str, **kwargs: Any
@@ -92,37 +103,39 @@ resolver = click.option(
     metavar="ADDRESS",
     envvar="MAILROOM_RESOLVER",
     show_envvar=True,
-    help="Ask this DNS server, such as 9.9.9.9.",
+    help="Query this DNS server, such as 9.9.9.9.",
 )
 key_file = click.option(
     "--key-file",
     type=click.Path(exists=True, dir_okay=False),
-    help="A Resend key with full access, if the stored one may only send. It is not kept.",
+    help="File with a Resend key with full access, if the stored key may only send. It is not stored.",
 )
 
-yes = click.option("--yes", "-y", is_flag=True, help="Do not ask; for CI.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a machine.")
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation; for CI.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def key_in(file: str | None) -> str:
-    """Return the key that a --key-file holds."""
+def read_key(file: str | None) -> str:
+    """Return the key in a --key-file; empty without one."""
     return Path(file).read_text(encoding="utf-8").strip() if file else ""
 
 
-def confirm_production(environment: Environment, question: str, agreed: bool) -> None:
-    """Ask before something is done to production, and nowhere else."""
-    confirm(environment.label, question, agreed or not environment.is_production)
+def confirm_production(environment: Environment, question: str, yes: bool) -> None:
+    """Ask for confirmation in production only."""
+    confirm(environment.label, question, yes or not environment.is_production)
 
 
-def confirm(label: str, question: str, agreed: bool) -> None:
-    """Ask before something is done; in production its name has to be typed."""
-    if agreed:
+def confirm(label: str, question: str, yes: bool) -> None:
+    """Ask for confirmation; in production the name of the environment has to be typed."""
+    if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfirmationRequired(f"Not confirmed: {question}", "Say --yes where nobody can be asked.")
+        raise ConfirmationRequired(f"Not confirmed: {question}", "Without a terminal, use --yes.")
     if label == "production":
-        typed = click.prompt(f"{question} This is production: type its name", default="", show_default=False, err=True)
+        typed = click.prompt(
+            f"{question} This is production. Type its name to confirm", default="", show_default=False, err=True
+        )
         if typed.strip() != label:
-            raise ConfirmationRequired("Not confirmed, nothing was changed.")
+            raise ConfirmationRequired("Not confirmed: nothing was changed.")
     elif not click.confirm(question, err=True):
-        raise ConfirmationRequired("Not confirmed, nothing was changed.")
+        raise ConfirmationRequired("Not confirmed: nothing was changed.")

@@ -11,22 +11,22 @@ from mailroom_ops.environment import DEPLOYED, Environment
 @click.command(
     cls=Command,
     examples=(
-        ("see what would go along", "mailroom promote staging production --dry-run"),
+        ("show the changes, write nothing", "mailroom promote staging production --dry-run"),
         (
-            "one tenant, with the key it has at its provider",
+            "promote one tenant, with the keys of its dedicated accounts",
             "mailroom promote staging production --tenant acme --with-keys",
         ),
     ),
 )
 @click.argument("source", type=click.Choice(DEPLOYED))
 @click.argument("target", type=click.Choice(DEPLOYED))
-@click.option("--tenant", default="", metavar="NAME", help="Only what belongs to this tenant.")
-@click.option("--with-keys", is_flag=True, help="The keys of providers too.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--tenant", default="", metavar="NAME", help="Only this tenant's settings.")
+@click.option("--with-keys", is_flag=True, help="Copy the keys of providers as well.")
+@click.option("--dry-run", is_flag=True, help="Show the changes and stop.")
 @click.option("--profile", metavar="NAME", help="AWS profile of SOURCE; else AWS_PROFILE.")
-@click.option("--to-profile", metavar="NAME", help="AWS profile of TARGET, if it is another.")
+@click.option("--to-profile", metavar="NAME", help="AWS profile of TARGET, if it differs.")
 @click.option("--region", metavar="NAME", help="AWS region of SOURCE; else the profile's.")
-@click.option("--to-region", metavar="NAME", help="AWS region of TARGET, if it is another.")
+@click.option("--to-region", metavar="NAME", help="AWS region of TARGET, if it differs.")
 @yes
 @as_json
 def command(
@@ -42,10 +42,10 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Take what was tried in SOURCE to TARGET: senders, brands, templates, and where providers are.
+    """Copy senders, brands and provider settings from SOURCE to TARGET.
 
-    Nothing that TARGET has alone is touched. Keys of providers stay behind without --with-keys, since each environment
-    should have its own; what opens a door of ours (webhooks, API keys, feedback) never goes along.
+    What only TARGET has stays as it is. Keys of providers are copied with --with-keys only, because each environment
+    should have its own. Secrets of webhooks, API keys and feedback are never copied.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
@@ -54,33 +54,37 @@ def command(
     from mailroom_ops.settings.promote import promotion
 
     if source == target:
-        raise InvalidInput("Both are the same environment.", "Name two, such as `mailroom promote staging production`.")
+        raise InvalidInput(
+            "SOURCE and TARGET are the same environment.", "Such as `mailroom promote staging production`."
+        )
     store = Parameters(Environment(target, to_profile or profile, to_region or region))
     values = Parameters(Environment(source, profile, region)).values()
-    found = promotion(values, store.values(), tenant=tenant, with_keys=with_keys)
-    if tenant and not found.changes and not found.lacking:
-        raise InvalidInput(f"{source} has nothing of a tenant {tenant}.", f"See `mailroom tenant list --env {source}`.")
-    to_write = changes.pending(found.changes)
+    promoted = promotion(values, store.values(), tenant=tenant, with_keys=with_keys)
+    if tenant and not promoted.changes and not promoted.lacking:
+        raise InvalidInput(
+            f"{source} has no settings of a tenant {tenant}.", f"See `mailroom tenant list --env {source}`."
+        )
+    to_write = changes.pending(promoted.changes)
     if as_json:
         report = {
-            "changes": [change.to_json() for change in found.changes],
-            "lacking": [{"name": name, "todo": todo} for name, todo in found.lacking],
-            "left_out": [{"name": name, "why": why} for name, why in found.left_out],
+            "changes": [change.to_json() for change in promoted.changes],
+            "lacking": [{"name": name, "todo": todo} for name, todo in promoted.lacking],
+            "left_out": [{"name": name, "why": why} for name, why in promoted.left_out],
         }
         screen.emit(json.dumps(report, ensure_ascii=False))
     else:
         screen.say(f"{source} → {target}")
-        screen.plan(found.changes)
-        for name, why in found.left_out:
-            screen.warn(f"{name} stays behind: {why}.")
-        if found.lacking:
-            screen.say(f"{target} still lacks:")
-            screen.table(("name", "what to do"), found.lacking)
+        screen.plan(promoted.changes)
+        for name, reason in promoted.left_out:
+            screen.warn(f"{name} is not copied: {reason}.")
+        if promoted.lacking:
+            screen.say(f"Still missing in {target}:")
+            screen.table(("name", "next step"), promoted.lacking)
     if dry_run or not to_write:
         if not as_json:
             screen.say("Nothing to change." if not to_write else "Nothing was changed: this is a dry run.")
         return
-    confirm(target, f"Write {len(to_write)} to {target}?", yes)
+    confirm(target, f"Write {len(to_write)} {'parameter' if len(to_write) == 1 else 'parameters'} to {target}?", yes)
     store.write({change.name: change.new for change in to_write if change.new is not None})
     if not as_json:
-        screen.say(f"Written: {len(to_write)}. Check it with `mailroom doctor --env {target}`.")
+        screen.say(f"Written: {len(to_write)}. Check with `mailroom doctor --env {target}`.")

@@ -1,4 +1,4 @@
-"""What a terminal shows: words, colours where they are wanted, tables that fit."""
+"""Output on a terminal: wrapped lines, colors where they are supported, tables that fit."""
 
 import os
 import shutil
@@ -16,23 +16,23 @@ from mailroom_ops.settings.changes import Act, Change
 
 __all__ = [
     "colored",
-    "complain",
-    "cut",
     "emit",
     "hanging",
+    "last_column_width",
     "note",
     "plan",
     "progress",
-    "room",
     "say",
+    "shorten",
+    "show_error",
     "table",
     "warn",
     "width",
 ]
 
 T = TypeVar("T")
-NARROWEST = 20
-DETAILS = 20  # lines of one problem; who has more of them begins with these
+MIN_COLUMN_WIDTH = 20
+MAX_DETAILS = 20  # lines of one error
 GAP = "  "
 SIGNS = {
     Act.CREATE: ("+", "green"),
@@ -47,20 +47,20 @@ def width() -> int:
 
 
 def colored(text: str, color: str, *, bold: bool = False) -> str:
-    """Color a text where that is seen and wanted: https://no-color.org"""
+    """Color a text unless the output is no terminal or color is turned off: https://no-color.org"""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
     return text if plain else click.style(text, fg=color, bold=bold)
 
 
 def say(text: str = "") -> None:
-    """Print a line; a long one is broken where words end."""
+    """Print a line; wrap it between words if it is long."""
     indent = text[: len(text) - len(text.lstrip())]
     lines = textwrap.wrap(text, width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     click.echo("\n".join(lines))
 
 
 def emit(text: str) -> None:
-    """Print a text as it is, for a machine or for copying."""
+    """Print a text without wrapping, for a machine or for copying."""
     click.echo(text)
 
 
@@ -69,57 +69,57 @@ def note(text: str) -> None:
 
 
 def hanging(first: str, text: str, indent: int) -> None:
-    """Print a text beside a word of up to `indent` cells, its further lines below its first."""
+    """Print a text after a word of up to `indent` cells; its further lines are indented by as much."""
     lines = textwrap.wrap(text, width() - indent, break_on_hyphens=False)
     click.echo(first + f"\n{'':{indent}}".join(lines))
 
 
 def warn(text: str) -> None:
-    """Say what an operator should know on stderr, so that stdout stays what was asked for."""
+    """Print a warning on stderr, so that stdout contains the requested output only."""
     lines = textwrap.wrap(text, width() - 9, break_long_words=False, break_on_hyphens=False)
     click.echo(colored("warning: ", "yellow") + "\n         ".join(lines), err=True)
 
 
-def complain(problem: OperatorError) -> None:
-    """Say on stderr what stopped us, where, and what to do."""
-    lines = textwrap.wrap(problem.sentence, width() - 7, break_long_words=False, break_on_hyphens=False)
+def show_error(error: OperatorError) -> None:
+    """Print an error on stderr, with its details and the next step."""
+    lines = textwrap.wrap(error.sentence, width() - 7, break_long_words=False, break_on_hyphens=False)
     click.echo(colored("error: ", "red", bold=True) + "\n       ".join(lines), err=True)
-    for detail in problem.details[:DETAILS]:
+    for detail in error.details[:MAX_DETAILS]:
         click.echo(textwrap.fill(detail, width(), initial_indent="  ", subsequent_indent="    "), err=True)
-    if len(problem.details) > DETAILS:
-        click.echo(f"  and {len(problem.details) - DETAILS} more", err=True)
-    if problem.todo:
-        click.echo(textwrap.fill(problem.todo, width(), break_on_hyphens=False), err=True)
+    if len(error.details) > MAX_DETAILS:
+        click.echo(f"  and {len(error.details) - MAX_DETAILS} more", err=True)
+    if error.todo:
+        click.echo(textwrap.fill(error.todo, width(), break_on_hyphens=False), err=True)
 
 
 @contextmanager
 def progress(items: Iterable[T], length: int, label: str) -> Iterator[Iterable[T]]:
-    """Show on stderr how far a long work has come, where somebody looks."""
+    """Show a progress bar on stderr, if that is a terminal."""
     with click.progressbar(items, length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         yield bar
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print columns; the last one is broken into as many lines as it needs."""
+    """Print columns; the last one is wrapped."""
     rows = [list(map(str, row)) for row in rows]
     if not rows:
         return
     sizes = [max(map(_cells, column)) for column in zip(header, *rows, strict=True)]
-    sizes[-1] = min(sizes[-1], room(header, rows))
+    sizes[-1] = min(sizes[-1], last_column_width(header, rows))
     _row([colored(word, "bright_black") for word in header], sizes, header)
     for row in rows:
         _row(row, sizes, row)
 
 
-def room(header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
-    """Return how many cells the last column of a table may have; `rows` may say more than the header names."""
+def last_column_width(header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    """Return the width of the last column of a table; `rows` may have more columns than the header."""
     columns = list(zip(header[:-1], *(row[: len(header) - 1] for row in rows), strict=True))
-    taken = sum(max(_cells(str(cell)) for cell in column) for column in columns)
-    return max(NARROWEST, width() - len(GAP) * len(header) - taken)
+    others = sum(max(_cells(str(cell)) for cell in column) for column in columns)
+    return max(MIN_COLUMN_WIDTH, width() - len(GAP) * len(header) - others)
 
 
-def cut(text: str, cells: int) -> str:
-    """Leave out the middle of a text that is too long."""
+def shorten(text: str, cells: int) -> str:
+    """Replace the middle of a text that is too long by an ellipsis."""
     return text if len(text) <= cells else f"{text[: cells // 2]}…{text[len(text) - cells + cells // 2 + 1 :]}"
 
 
@@ -139,19 +139,19 @@ def _row(shown: Sequence[str], sizes: Sequence[int], plain: Sequence[str]) -> No
 
 
 def _cells(text: str) -> int:
-    """Return how wide the widest line of a text is."""
+    """Return the width of the widest line of a text."""
     return max(
         sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line) for line in text.split("\n")
     )
 
 
 def plan(changes: Sequence[Change]) -> None:
-    """Show what would change, one parameter a line."""
+    """Print the changes, one parameter a line."""
     longest = max((len(change.name) for change in changes), default=0)
     for change in changes:
         sign, color = SIGNS[change.act]
         values = change.to_json()["value"] if change.act is not Act.KEEP else "unchanged"
         text = f"{change.name.ljust(longest)}  {values}"
-        indent = " " * (4 + longest + 2 if width() - longest > 6 + NARROWEST else 6)
+        indent = " " * (4 + longest + 2 if width() - longest > 6 + MIN_COLUMN_WIDTH else 6)
         lines = textwrap.wrap(text, width() - 4, subsequent_indent=indent[4:], break_on_hyphens=False)
         click.echo("  " + colored(f"{sign} " + f"\n{'':4}".join(lines), color))

@@ -6,23 +6,23 @@ import click
 
 from mailroom_ops.cli import secrets_import, secrets_write
 from mailroom_ops.cli.options import Group, as_json, confirm, in_environment, yes
-from mailroom_ops.cli.value import Name, folder
+from mailroom_ops.cli.value import Name, parent
 from mailroom_ops.environment import LABELS, Environment
 
 
 @click.group(
     cls=Group,
     examples=(
-        ("take over an older system's file", "mailroom secrets import passwords.yaml --env staging"),
-        ("what is set, and whether it is well formed", "mailroom secrets list --env staging"),
-        ("set a key: you are asked for it", "mailroom secrets set providers/resend/api_key --env staging"),
+        ("import the file of an older system", "mailroom secrets import passwords.yaml --env staging"),
+        ("list all parameters, and which are malformed", "mailroom secrets list --env staging"),
+        ("set a key: it is prompted for", "mailroom secrets set providers/resend/api_key --env staging"),
     ),
 )
 def command() -> None:
-    """Secrets and settings of an environment, in the parameter store of AWS under /mailroom/ENV/.
+    """Manage the secrets and settings of an environment, in the AWS parameter store under /mailroom/ENV/.
 
-    No secret is ever shown, and none is taken from the command line, where the shell's history would keep it: type it
-    when asked, pipe it in, or name a file.
+    No secret is ever shown, and none is accepted on the command line, because the shell's history would keep it: type
+    it when prompted, pipe it in, or name a file.
     """
 
 
@@ -31,22 +31,22 @@ command.add_command(secrets_import.command)
 
 @command.command(
     "list",
-    examples=(("only the providers", "mailroom secrets list providers --env staging"),),
+    examples=(("list the settings of providers", "mailroom secrets list providers --env staging"),),
 )
 @in_environment
 @click.argument("path", default="")
 @as_json
 def list_(environment: Environment, path: str, as_json: bool) -> None:
-    """List what is set below PATH, and what of it is malformed.
+    """List the parameters below PATH, and their faults.
 
-    Of a secret it tells how many characters it has, of a setting what it says.
+    Of a secret only its length is shown.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import catalog, changes
     from mailroom_ops.settings.parameters import Parameters
 
-    found = Parameters(environment).all(path.strip("/"))
-    faults = {name: catalog.fault(name, parameter.value) for name, parameter in found.items()}
+    parameters = Parameters(environment).all(path.strip("/"))
+    faults = {name: catalog.fault(name, parameter.value) for name, parameter in parameters.items()}
     if as_json:
         items = [
             {
@@ -56,7 +56,7 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
                 "version": parameter.version,
                 "changed": parameter.changed.isoformat(timespec="seconds"),
             }
-            for name, parameter in found.items()
+            for name, parameter in parameters.items()
         ]
         screen.emit(json.dumps(items, ensure_ascii=False))
         return
@@ -66,20 +66,20 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
             f"{parameter.changed:%Y-%m-%d}",
             changes.described(name, parameter.value) + (f": {faults[name]}" if faults[name] else ""),
         )
-        for name, parameter in found.items()
+        for name, parameter in parameters.items()
     ]
-    screen.table(("name", "changed", "holds"), rows)
-    if not found:
+    screen.table(("name", "changed", "value"), rows)
+    if not parameters:
         screen.say(f"Nothing is set below /mailroom/{environment.name}/{path}".rstrip("/") + ".")
 
 
 @command.command("names")
 def names() -> None:
-    """List every name that Mailroom reads, and what it is for."""
+    """List every parameter that Mailroom reads."""
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import catalog
 
-    screen.table(("name", "what it is"), [(setting.shape, setting.about) for setting in catalog.settings()])
+    screen.table(("name", "description"), [(setting.shape, setting.about) for setting in catalog.settings()])
 
 
 command.add_command(secrets_write.set_)
@@ -91,28 +91,28 @@ command.add_command(secrets_write.rotate)
 @click.argument("name", type=Name())
 @yes
 def remove(environment: Environment, name: str, yes: bool) -> None:
-    """Remove the parameter NAME; what it held is gone."""
+    """Delete the parameter NAME. Its value cannot be restored."""
     from mailroom_ops.cli import screen
     from mailroom_ops.settings.parameters import Parameters
 
     store = Parameters(environment)
-    if name not in store.values(folder(name)):
+    if name not in store.values(parent(name)):
         screen.say(f"{name} is not set in {environment.label}.")
         return
-    confirm(environment.label, f"Remove {name} from {environment.label}?", yes)
+    confirm(environment.label, f"Delete {name} from {environment.label}?", yes)
     store.delete([name])
-    screen.say(f"{name} is removed from {environment.label}.")
+    screen.say(f"{name} is deleted from {environment.label}.")
 
 
 @command.command(
     "diff",
-    examples=(("what production lacks, and which secrets it shares", "mailroom secrets diff staging production"),),
+    examples=(("show what production lacks, and which secrets it shares", "mailroom secrets diff staging production"),),
 )
 @click.argument("left", type=click.Choice(LABELS))
 @click.argument("right", type=click.Choice(LABELS))
 @click.option("--profile", metavar="NAME", help="AWS profile of LEFT.")
-@click.option("--to-profile", metavar="NAME", help="AWS profile of RIGHT, if it is another.")
-@click.option("--region", metavar="NAME", help="AWS region of both.")
+@click.option("--to-profile", metavar="NAME", help="AWS profile of RIGHT, if it differs.")
+@click.option("--region", metavar="NAME", help="AWS region of both; else the profile's.")
 @as_json
 @click.pass_context
 def diff(
@@ -124,7 +124,7 @@ def diff(
     region: str | None,
     as_json: bool,
 ) -> None:
-    """Compare two environments, name by name. Exits with 1 where they differ. No value of a secret is shown."""
+    """Compare the parameters of two environments. Exits with 1 if they differ. Of a secret only its length is shown."""
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import changes, promote
     from mailroom_ops.settings.parameters import Parameters
@@ -133,24 +133,22 @@ def diff(
         Parameters(Environment(label, p, region)).values()
         for label, p in ((left, profile), (right, to_profile or profile))
     ]
-    found = promote.differences(*values)
-    words = {"only left": f"only in {left}", "only right": f"only in {right}"}
+    differences = promote.differences(*values)
+    states = {"only left": f"only in {left}", "only right": f"only in {right}"}
     if as_json:
-        screen.emit(json.dumps([{"name": d.name, "is": d.word, "shared_secret": d.is_shared_secret} for d in found]))
+        screen.emit(
+            json.dumps([{"name": d.name, "is": d.state, "shared_secret": d.is_shared_secret} for d in differences])
+        )
     else:
         rows = []
-        for difference in found:
-            said = words.get(difference.word, difference.word)
-            one, other = (
-                changes.described(difference.name, difference.left),
-                changes.described(difference.name, difference.right),
-            )
-            detail = f"{one} | {other}" if difference.word == "differs" else one or other
-            rows.append((said, f"{difference.name}  {detail}"))
+        for difference in differences:
+            values_shown = [changes.described(difference.name, value) for value in (difference.left, difference.right)]
+            detail = " | ".join(values_shown) if difference.state == "differs" else next(filter(None, values_shown), "")
+            rows.append((states.get(difference.state, difference.state), f"{difference.name}  {detail}"))
         screen.table(("", "name"), rows)
-        for difference in found:
+        for difference in differences:
             if difference.is_shared_secret:
-                screen.warn(f"{difference.name} is one secret in both: give each environment its own.")
-        if not found:
+                screen.warn(f"{difference.name} is the same secret in both: give each environment its own.")
+        if not differences:
             screen.say("Both are empty.")
-    ctx.exit(int(any(d.word != "same" for d in found)))
+    ctx.exit(int(any(difference.state != "same" for difference in differences)))

@@ -7,24 +7,25 @@ from typing import BinaryIO
 import click
 
 from mailroom_ops.cli.options import Command, as_json, confirm, yes
-from mailroom_ops.environment import LABELS, Environment
+from mailroom_ops.environment import LABELS, LOCAL, Environment
 
 
 @click.command(
     "import",
     cls=Command,
     examples=(
-        ("see what would change, and change nothing", "mailroom secrets import passwords.yaml --env staging --dry-run"),
-        ("every environment of the file", "mailroom secrets import passwords.yaml --env all"),
-        ("a .env file is one environment", "mailroom secrets import .env --env development"),
+        (
+            "show what would change, and change nothing",
+            "mailroom secrets import passwords.yaml --env staging --dry-run",
+        ),
+        ("import every environment in the file", "mailroom secrets import passwords.yaml --env all"),
+        ("import a .env file, which is one environment", "mailroom secrets import .env --env development"),
     ),
 )
 @click.argument("file", type=click.File("rb"))
-@click.option("--env", "label", type=click.Choice([*LABELS, "all"]), required=True, help="Which environment.")
-@click.option(
-    "--format", "form", type=click.Choice(["yaml", "env"]), help="How it is written, if its name does not say."
-)
-@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--env", "label", type=click.Choice([*LABELS, "all"]), required=True, help="Environment to import into.")
+@click.option("--format", "format_", type=click.Choice(["yaml", "env"]), help="Format, if the file name does not tell.")
+@click.option("--dry-run", is_flag=True, help="Show the changes and stop.")
 @click.option("--profile", metavar="NAME", help="AWS profile; else AWS_PROFILE.")
 @click.option("--region", metavar="NAME", help="AWS region; else the profile's.")
 @yes
@@ -32,61 +33,55 @@ from mailroom_ops.environment import LABELS, Environment
 def command(
     file: BinaryIO,
     label: str,
-    form: str | None,
+    format_: str | None,
     dry_run: bool,
     profile: str | None,
     region: str | None,
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Take over a passwords.yaml or a .env FILE.
+    """Import a passwords.yaml or .env FILE of an older system.
 
-    It knows resendApiKey, resendFromEmail, smtpHost, smtpPort, smtpUsername, smtpPassword, smtpTls and smtpFrom, below
-    `development:`, `staging:` and `production:`; in a .env file RESEND_API_KEY, RESEND_FROM_APP_AUTH and SMTP_HOST
-    and so on. docs/secrets.md has every spelling. A file with any fault changes nothing.
+    Keys: resendApiKey, resendFromEmail, smtpHost, smtpPort, smtpUsername, smtpPassword, smtpTls and smtpFrom, below
+    `development:`, `staging:` and `production:`; in a .env file RESEND_API_KEY, RESEND_FROM_APP_AUTH, SMTP_HOST and so
+    on. docs/secrets.md lists every spelling. A file with any fault changes nothing.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.secrets_import import plan, reader
     from mailroom_ops.settings.parameters import Parameters
 
     name = Path(file.name).name
-    content = file.read(reader.LARGEST + 1)
-    if len(content) > reader.LARGEST:
-        content += file.read()
-    found = reader.read(content, name, reader.Form(form) if form else reader.form_of(name))
-    asked = plan.chosen(found, "development" if label == "local" and "" not in found else label, name)
-    environments = {key: Environment("local" if label == "local" else key, profile, region) for key in asked}
+    content = file.read(reader.MAX_BYTES + 1)
+    if len(content) > reader.MAX_BYTES:
+        content += file.read()  # the error names the size
+    blocks = reader.read(content, name, reader.Format(format_) if format_ else reader.detect_format(name))
+    block_name = "development" if label == LOCAL and "" not in blocks else label
+    selected = plan.select(blocks, block_name, name)
+    environments = {key: Environment(LOCAL if label == LOCAL else key, profile, region) for key in selected}
     stores = {key: Parameters(environment) for key, environment in environments.items()}
-    steps = {key: plan.plan(asked[key], stores[key].values()) for key in asked}
-    to_write = sum(len(step.to_write) for step in steps.values())
+    plans = {key: plan.plan(selected[key], stores[key].values()) for key in selected}
+    count = sum(len(planned.to_write) for planned in plans.values())
     if as_json:
-        screen.emit(
-            json.dumps(
-                {
-                    key: {"changes": [c.to_json() for c in step.changes], "notes": step.notes}
-                    for key, step in steps.items()
-                }
-            )
-        )
+        report = {
+            key: {"changes": [change.to_json() for change in planned.changes], "notes": planned.notes}
+            for key, planned in plans.items()
+        }
+        screen.emit(json.dumps(report))
     else:
-        for key, step in steps.items():
+        for key, planned in plans.items():
             screen.say(f"{name} → {environments[key].label}")
-            screen.plan(step.changes)
-            for said in step.notes:
-                screen.note(said)
-        for said in plan.shared(asked):
-            screen.warn(said)
-    if dry_run or not to_write:
+            screen.plan(planned.changes)
+            for note in planned.notes:
+                screen.note(note)
+        for warning in plan.shared_secrets(selected):
+            screen.warn(warning)
+    if dry_run or not count:
         if not as_json:
-            screen.say(
-                "Nothing to change."
-                if not to_write
-                else f"{to_write} to write. Nothing was changed: this is a dry run."
-            )
+            screen.say(f"{count} to write. Nothing was changed: this is a dry run." if count else "Nothing to change.")
         return
-    strictest = "production" if "production" in steps and label != "local" else label
-    confirm(strictest, f"Write {to_write} {'parameter' if to_write == 1 else 'parameters'}?", yes)
-    for key, step in steps.items():
-        stores[key].write(step.to_write)
+    strictest = "production" if "production" in plans and label != LOCAL else label
+    confirm(strictest, f"Write {count} {'parameter' if count == 1 else 'parameters'}?", yes)
+    for key, planned in plans.items():
+        stores[key].write(planned.to_write)
     if not as_json:
-        screen.say(f"Written: {to_write}. Functions read them within five minutes.")
+        screen.say(f"Written: {count}. Functions read changes within five minutes.")

@@ -5,7 +5,7 @@ import json
 import click
 
 from mailroom_ops.cli.options import Command, confirm_production, in_environment, yes
-from mailroom_ops.cli.value import Name, check, folder, given, kept
+from mailroom_ops.cli.value import Name, check, hand_over, parent, read_value
 from mailroom_ops.environment import Environment
 from mailroom_ops.errors import InvalidInput
 
@@ -14,11 +14,14 @@ from mailroom_ops.errors import InvalidInput
     "set",
     cls=Command,
     examples=(
-        ("type it when asked", "mailroom secrets set providers/resend/api_key --env staging"),
+        ("type it when prompted", "mailroom secrets set providers/resend/api_key --env staging"),
         ("pipe it in", "pass show resend | mailroom secrets set providers/resend/api_key --env staging"),
-        ("what is no secret may stand here", "mailroom secrets set providers/ses/region eu-west-1 --env staging"),
         (
-            "let one be made, for one tenant",
+            "a setting that is no secret, as an argument",
+            "mailroom secrets set providers/ses/region eu-west-1 --env staging",
+        ),
+        (
+            "generate an API key for one tenant",
             "mailroom secrets set api/keys/acme --generate --tenant acme --out acme.key",
         ),
     ),
@@ -27,10 +30,12 @@ from mailroom_ops.errors import InvalidInput
 @click.argument("name", type=Name())
 @click.argument("value", required=False)
 @click.option("--file", type=click.Path(allow_dash=True), help="Read the value from a file; - is stdin.")
-@click.option("--generate", is_flag=True, help="Make a strong one.")
-@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="What an API key may send for; any, if none.")
-@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="What kinds of mail it may send; any, if none.")
-@click.option("--out", metavar="FILE", help="Where a generated one is kept: a new file, or - for a pipe.")
+@click.option("--generate", is_flag=True, help="Generate a strong value.")
+@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Limit an API key to this tenant; repeatable.")
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="KIND", help="Limit an API key to this kind of mail; repeatable."
+)
+@click.option("--out", metavar="FILE", help="Write the generated value to this new file, or - for a pipe.")
 @yes
 def set_(
     environment: Environment,
@@ -49,20 +54,20 @@ def set_(
     from mailroom_ops.settings.changes import same
     from mailroom_ops.settings.parameters import Parameters
 
-    secret = rotation.generate(name) if generate else given(name, value, file)
+    secret = rotation.generate(name) if generate else read_value(name, value, file)
     new = _scoped(name, secret, tenants, kinds)
     check(name, new)
     store = Parameters(environment)
-    before = store.values(folder(name)).get(name)
-    if before is not None and same(before, new):
-        screen.say(f"{name} holds this value already.")
+    current = store.values(parent(name)).get(name)
+    if current is not None and same(current, new):
+        screen.say(f"{name} has this value already.")
         return
-    verb = "Set" if before is None else "Replace"
+    verb = "Set" if current is None else "Replace"
     confirm_production(environment, f"{verb} {name} in {environment.label}?", yes)
-    with kept(secret, out, generate):
+    with hand_over(secret, out, generate):
         store.put(name, new)
     if out != "-":
-        screen.say(f"{name} is set in {environment.label}. Functions read it within five minutes.")
+        screen.say(f"{name} is set in {environment.label}. Functions read changes within five minutes.")
 
 
 @click.command(
@@ -73,17 +78,17 @@ def set_(
             "1. accept a new value beside the old one",
             "mailroom secrets rotate webhooks/logto/authorization --out new.txt",
         ),
-        ("2. after five minutes, give the new one to Logto", ""),
-        ("3. stop accepting the old one", "mailroom secrets rotate webhooks/logto/authorization --finish"),
+        ("2. after five minutes, configure the new value in Logto", ""),
+        ("3. stop accepting the old value", "mailroom secrets rotate webhooks/logto/authorization --finish"),
     ),
 )
 @in_environment
 @click.argument("name", type=Name())
-@click.option("--finish", is_flag=True, help="The new value is in use: let go of the old one.")
-@click.option("--cancel", is_flag=True, help="Go back: let go of the new one.")
-@click.option("--ask", is_flag=True, help="Ask for the new value, where the other side gives it.")
+@click.option("--finish", is_flag=True, help="Stop accepting the old value.")
+@click.option("--cancel", is_flag=True, help="Undo: stop accepting the new value.")
+@click.option("--ask", is_flag=True, help="Prompt for the new value, if the provider issues it.")
 @click.option("--file", type=click.Path(allow_dash=True), help="Read the new value from a file; - is stdin.")
-@click.option("--out", metavar="FILE", help="Where a new one is kept: a new file, or - for a pipe.")
+@click.option("--out", metavar="FILE", help="Write the generated value to this new file, or - for a pipe.")
 @yes
 def rotate(
     environment: Environment,
@@ -95,46 +100,44 @@ def rotate(
     out: str | None,
     yes: bool,
 ) -> None:
-    """Change the secret NAME without a gap.
+    """Rotate the secret NAME without downtime.
 
-    What opens a door of ours (webhooks, API keys, feedback) holds two values for a while: the new one is accepted
-    beside the old one until --finish. A provider's key has one value: make the new key at the provider first, then
-    rotate; the old key must stay good for five minutes, until every function has read the new one.
+    Secrets of webhooks, API keys and feedback have two values during a rotation: the new one is accepted beside the
+    old one until --finish. A provider's key has one value: create the new key at the provider first, then rotate; keep
+    the old key valid for five minutes, until every function has read the new one.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import catalog, rotation
     from mailroom_ops.settings.parameters import Parameters
 
     setting = catalog.find(name)
-    if setting is None or not setting.is_secret or setting.ours:
-        raise InvalidInput(
-            f"{name} is not a secret that can be rotated.", "Change a setting with `mailroom secrets set`."
-        )
+    if setting is None or not setting.is_secret or setting.is_generated:
+        raise InvalidInput(f"{name} cannot be rotated.", "Change a setting with `mailroom secrets set`.")
     if finish and cancel:
-        raise InvalidInput("--finish keeps the new value and --cancel the old one.", "Give one of them.")
-    if (finish or cancel) and not setting.many:
-        raise InvalidInput(f"{name} holds one value: there is nothing to finish or to cancel.")
+        raise InvalidInput("--finish keeps the new value and --cancel the old one.", "Use one of them.")
+    if (finish or cancel) and not setting.is_rotatable:
+        raise InvalidInput(f"{name} has one value: there is nothing to finish or to cancel.")
     store = Parameters(environment)
-    current = store.values(folder(name)).get(name)
+    current = store.values(parent(name)).get(name)
     where = f"{name} in {environment.label}"
     if finish or cancel:
-        left = rotation.finish(name, current) if finish else rotation.cancel(name, current)
+        remaining = rotation.finish(name, current) if finish else rotation.cancel(name, current)
         confirm_production(environment, f"Stop accepting the {'old' if finish else 'new'} value of {where}?", yes)
-        store.put(name, left)
+        store.put(name, remaining)
         screen.say(f"{name} accepts one value again, the {'new' if finish else 'old'} one.")
         return
-    made = setting.many and not ask and file is None
-    new = rotation.generate(name) if made else given(name, None, file)
+    is_generated = setting.is_rotatable and not ask and file is None
+    new = rotation.generate(name) if is_generated else read_value(name, None, file)
     check(name, new)
-    value = rotation.begin(name, current, new) if setting.many else rotation.replace(name, current, new)
+    value = rotation.begin(name, current, new) if setting.is_rotatable else rotation.replace(name, current, new)
     confirm_production(environment, f"Rotate {where}?", yes)
-    with kept(new, out, made):
+    with hand_over(new, out, is_generated):
         store.put(name, value)
-    if not setting.many:
-        screen.say(f"{name} is replaced in {environment.label}. Keep the old one valid for five minutes.")
+    if not setting.is_rotatable:
+        screen.say(f"{name} is replaced in {environment.label}. Keep the old key valid for five minutes.")
     elif out != "-":
-        screen.say(f"{name} accepts the new value beside the old one, everywhere within five minutes.")
-        screen.say("Put the new one in use then, and end with:")
+        screen.say(f"{name} accepts both values, in every function within five minutes.")
+        screen.say("Then configure the new value on the other side, and finish with:")
         screen.note(f"mailroom secrets rotate {name} --finish --env {environment.label}")
 
 
@@ -142,6 +145,6 @@ def _scoped(name: str, secret: str, tenants: tuple[str, ...], kinds: tuple[str, 
     if not tenants and not kinds:
         return secret
     if not name.startswith("api/keys/"):
-        raise InvalidInput("--tenant and --kind say what an API key may do.", f"{name} is none: leave them out.")
+        raise InvalidInput(f"--tenant and --kind are for API keys, and {name} is none.", "Leave them out.")
     scope = {"tenants": list(tenants), "kinds": list(kinds)}
     return json.dumps({"key": secret} | {key: names for key, names in scope.items() if names})

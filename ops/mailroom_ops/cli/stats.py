@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    examples=(("a tenant's last week", "mailroom stats --env production --tenant acme --days 7"),),
+    examples=(("count a tenant's mail of the last week", "mailroom stats --env production --tenant acme --days 7"),),
 )
 @in_environment
-@click.option("--days", default=1.0, show_default=True, type=click.FloatRange(0.01, 400), help="How far back.")
+@click.option(
+    "--days", default=1.0, show_default=True, type=click.FloatRange(0.01, 400), help="Length of the period until now."
+)
 @click.option("--tenant", default="", metavar="NAME", help="Only mail of this tenant.")
 @as_json
 def command(environment: Environment, days: float, tenant: str, as_json: bool) -> None:
-    """Show how much was sent, and what became of it, by provider and by reason."""
+    """Count mail by provider and outcome, and what was not sent by reason."""
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger import stats
     from mailroom_ops.ledger.queries import LedgerQueries
@@ -31,22 +33,22 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
     hours = list(stats.stats(LedgerQueries.of(environment), now - days * 24 * 3600, now, tenant))
     if as_json:
         report = [
-            {"hour": one.hour.isoformat(), "counts": {f"{what}/{by}": n for (what, by), n in one.counts.items()}}
-            for one in hours
+            {"hour": hour.hour.isoformat(), "counts": {f"{what}/{by}": n for (what, by), n in hour.counts.items()}}
+            for hour in hours
         ]
         screen.emit(json.dumps(report))
         return
-    whole = stats.total(hours)
-    went = ("sent", *stats.REPORTED)
-    rows = [(provider, *(_cell(whole, what, provider) for what in went)) for provider in whole.providers]
-    screen.table(("through", *went), rows)
+    total = stats.total(hours)
+    columns = ("sent", *stats.REPORTED)
+    rows = [(provider, *(_cell(total, what, provider) for what in columns)) for provider in total.providers]
+    screen.table(("provider", *columns), rows)
     for what in stats.NOT_SENT:
-        for reason, number in whole.split(what).items():
+        for reason, number in total.split(what).items():
             screen.note(f"{number} {what}" + (f": {reason}" if reason else ""))
-    if not whole.counts:
-        screen.say("Nothing was sent in that time.")
+    if not total.counts:
+        screen.say("No mail in this period.")
 
 
-def _cell(whole: "Counts", what: str, provider: str) -> str:
-    number, share = whole.of(what, provider), whole.rate(what, provider)
+def _cell(total: "Counts", what: str, provider: str) -> str:
+    number, share = total.of(what, provider), total.rate(what, provider)
     return f"{number} ({share:.1%})" if number and share is not None and what != "sent" else str(number)

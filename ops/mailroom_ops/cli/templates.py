@@ -13,26 +13,27 @@ TENANTS = Path(__file__).parents[3] / "layers" / "templates" / "tenants"
 
 @click.group(cls=Group)
 def command() -> None:
-    """A tenant's own templates."""
+    """Manage a tenant's own templates."""
 
 
 @command.command(
     "import",
-    examples=(("what Logto's API shows", "mailroom templates import logto-templates.json --tenant acme"),),
+    examples=(("import the answer of Logto's API", "mailroom templates import logto-templates.json --tenant acme"),),
 )
 @click.argument("file", type=click.File("r", encoding="utf-8-sig"))
-@click.option("--tenant", required=True, metavar="NAME", help="Whose templates they become.")
+@click.option("--tenant", required=True, metavar="NAME", help="Tenant that the templates are for.")
 @click.option(
     "--to",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write them there, and not into this checkout.",
+    help="Write to this folder instead of this checkout.",
 )
-@click.option("--replace", is_flag=True, help="Write over templates that are there.")
+@click.option("--replace", is_flag=True, help="Overwrite existing templates.")
 def import_(file: TextIO, tenant: str, folder: Path | None, replace: bool) -> None:
-    """Take over Logto's own templates from a JSON FILE.
+    """Import Logto's own templates from a JSON FILE.
 
-    It may be what `/api/email-templates` answers, or a connector's configuration. Says which variables never come.
+    FILE is an answer of `/api/email-templates` or a connector's configuration. Warns about variables that Logto never
+    sends.
     """
     import re
 
@@ -42,7 +43,7 @@ def import_(file: TextIO, tenant: str, folder: Path | None, replace: bool) -> No
     from mailroom_ops.templates import logto_import
 
     if not re.fullmatch(catalog.TENANT, tenant):
-        raise InvalidInput(f"{tenant!r} cannot be the name of a tenant.", "Use a-z, 0-9 and -, such as acme.")
+        raise InvalidInput(f"{tenant!r} is not a valid name of a tenant.", "Use a-z, 0-9 and -, such as acme.")
     try:
         document = json.load(file)
     except (ValueError, RecursionError) as error:
@@ -52,8 +53,8 @@ def import_(file: TextIO, tenant: str, folder: Path | None, replace: bool) -> No
     written = logto_import.write(imported, folder or TENANTS / tenant, replace=replace)
     for path in written:
         screen.emit(f"  {path}")
-    for said in imported.notes:
-        screen.warn(said)
+    for note in imported.notes:
+        screen.warn(note)
     screen.say(
-        f"{len(written)} files are written. They take effect with the next deployment; look at them in `make run`."
+        f"{len(written)} files are written. They take effect with the next deployment; preview them with `make run`."
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailroom_ops.cli.options import Command, as_json, confirm_production, in_environment, key_file, key_in, yes
-from mailroom_ops.cli.value import kept
+from mailroom_ops.cli.options import Command, as_json, confirm_production, in_environment, key_file, read_key, yes
+from mailroom_ops.cli.value import hand_over
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     cls=Command,
     examples=(
         (
-            "two providers, the second for when the first is down",
+            "use two providers, the second one for failover",
             "mailroom tenant add acme --from hi@auth.acme.com --providers ses,resend",
         ),
         (
-            "its own key at Resend, for which you are asked",
+            "use the tenant's own Resend account; its key is prompted for",
             "mailroom tenant add acme --from hi@acme.com --providers resend --own resend",
         ),
         (
-            "its own mail server",
+            "use the tenant's own mail server",
             "mailroom tenant add acme --from hi@acme.com --providers smtp --own smtp \\\n"
             "      --set smtp.host=smtp.acme.com --set smtp.username=mailroom",
         ),
@@ -37,21 +37,31 @@ if TYPE_CHECKING:
 )
 @in_environment
 @click.argument("name")
-@click.option("--from", "from_", default="", metavar="MAILBOX", help="Who its mail is from: 'Acme <hi@auth.acme.com>'.")
-@click.option("--reply-to", default="", metavar="MAILBOX", help="Where answers go.")
+@click.option(
+    "--from", "from_", default="", metavar="MAILBOX", help="From-address of its mail: 'Acme <hi@auth.acme.com>'."
+)
+@click.option("--reply-to", default="", metavar="MAILBOX", help="Reply-To address of its mail.")
 @click.option(
     "--providers", default="", metavar="LIST", help="Its provider chain, first choice first; else the stack's."
 )
-@click.option("--own", multiple=True, metavar="PROVIDER", help="It has an account of its own there.")
+@click.option("--own", multiple=True, metavar="PROVIDER", help="Use a dedicated account at this provider.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of that: smtp.host=smtp.acme.com."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Setting of a dedicated account: smtp.host=smtp.acme.com.",
 )
 @click.option(
-    "--brand", "brand", multiple=True, metavar="KEY=VALUE", help="name, color, logo_url, company, support_url …"
+    "--brand",
+    "brand",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Brand setting: name, color, logo_url, company, support_url …",
 )
-@click.option("--purpose", type=click.Choice(["auth", "notification"]), default="auth", help="Which of its senders.")
-@click.option("--webhook", metavar="FILE", help="Make the secret for its Logto, and keep it in this new file.")
-@click.option("--no-domain", is_flag=True, help="Do not register the domain anywhere.")
+@click.option("--purpose", type=click.Choice(["auth", "notification"]), default="auth", help="Which sender to change.")
+@click.option("--webhook", metavar="FILE", help="Generate the secret for its Logto, and write it to this new file.")
+@click.option("--no-domain", is_flag=True, help="Do not register the domain with providers.")
 @key_file
 @yes
 @as_json
@@ -73,11 +83,12 @@ def add(
 ) -> None:
     """Add the tenant NAME, or change it.
 
-    Registers the domain of its from-address at Resend or SES, and prints the DNS records to add. What is not given
-    stays as it is.
+    Registers the domain of its from-address with Resend or SES, and prints the DNS records to add. A setting without
+    an option stays as it is.
     """
     from dataclasses import replace
 
+    from mailroom.model.parameter_names import webhook_secret
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import changes, rotation, tenants
     from mailroom_ops.settings.parameters import Parameters
@@ -85,16 +96,16 @@ def add(
     store = Parameters(environment)
     values = store.values()
     chain = tuple(part.strip() for part in providers.split(",") if part.strip())
-    wish = tenants.TenantSpec(
+    spec = tenants.TenantSpec(
         name, from_.strip(), purpose, reply_to.strip(), chain, own, _pairs(settings), _pairs(brand)
     )
-    tenants.check_wish(wish, values)
-    hook = "webhooks/logto/authorization" if name == tenants.DEFAULT else f"webhooks/logto/{name}/authorization"
-    made = {hook: rotation.generate(hook)} if webhook and hook not in values else {}
-    if webhook and not made:
-        screen.warn(f"{hook} is set already and stays. Change it with `mailroom secrets rotate {hook}`.")
-    wish = replace(wish, secrets={**made, **_asked(tenants.missing_secrets(wish, values))})
-    planned = tenants.plan(wish, values)
+    tenants.check_spec(spec, values)
+    secret = webhook_secret(name)
+    generated = {secret: rotation.generate(secret)} if webhook and secret not in values else {}
+    if webhook and not generated:
+        screen.warn(f"{secret} is already set and stays. Change it with `mailroom secrets rotate {secret}`.")
+    spec = replace(spec, secrets={**generated, **_prompt(tenants.missing_secrets(spec, values))})
+    planned = tenants.plan(spec, values)
     if not as_json:
         screen.say(f"{name} in {environment.label}")
         screen.plan(planned)
@@ -103,30 +114,32 @@ def add(
     if to_write or domain:
         confirm_production(environment, f"Set up {name} in {environment.label}?", yes)
     values |= to_write
-    key = key_in(key_file)
+    key = read_key(key_file)
     chain = tenants.chain_of(values, name, purpose, environment.chain)
-    found = _register(environment, values, domain, chain, key) if domain else {}
-    with kept(made.get(hook, ""), webhook if made else None, bool(made)):
+    accounts = _register(environment, values, domain, chain, key) if domain else {}
+    with hand_over(generated.get(secret, ""), webhook if generated else None, bool(generated)):
         store.write(to_write)
     if as_json:
-        screen.emit(json.dumps(_report(name, domain, planned, found)))
+        screen.emit(json.dumps(_report(name, domain, planned, accounts)))
     elif domain:
-        _tell(environment, name, domain, found)
+        _show_records(environment, name, domain, accounts)
 
 
-def _asked(names: Sequence[str]) -> dict[str, str]:
-    """Ask for the secrets of accounts of a tenant's own, where somebody is there to be asked."""
+def _prompt(names: Sequence[str]) -> dict[str, str]:
+    """Prompt for the secrets of dedicated accounts, if there is a terminal."""
     from mailroom_ops.errors import InvalidInput
 
     if names and not sys.stdin.isatty():
-        raise InvalidInput(f"{names[0]} is not set.", "Set it first: mailroom secrets set, with a pipe or --file.")
+        raise InvalidInput(
+            f"{names[0]} is not set.", "Set it first with `mailroom secrets set`, from a pipe or --file."
+        )
     return {name: str(click.prompt(name, hide_input=True, err=True)).strip() for name in names}
 
 
 def _register(
     environment: Environment, values: Mapping[str, str], domain: str, chain: Sequence[str], key: str
 ) -> "dict[str, Domain | str]":
-    """Register a domain with each account of a chain; return what each knows of it, or why it knows nothing."""
+    """Register a domain with each account of a chain; return its state there, or a hint where that cannot be done."""
     from mailroom_ops.domains import sending
 
     return {
@@ -135,41 +148,40 @@ def _register(
     }
 
 
-def _tell(environment: Environment, name: str, domain: str, found: "Mapping[str, Domain | str]") -> None:
+def _show_records(environment: Environment, name: str, domain: str, accounts: "Mapping[str, Domain | str]") -> None:
     from mailroom_ops.cli import screen
-    from mailroom_ops.cli.screen import cut
+    from mailroom_ops.cli.screen import shorten
     from mailroom_ops.domains import records, sending
 
-    known = [one for one in found.values() if not isinstance(one, str)]
-    for account, one in found.items():
-        screen.say(f"{domain} at {account}: {one if isinstance(one, str) else f'{one.state} ({one.status})'}")
-    needed = sending.required_records(domain, known)
+    for account, state in accounts.items():
+        screen.say(f"{domain} at {account}: {state if isinstance(state, str) else f'{state.state} ({state.status})'}")
+    needed = sending.required_records(domain, _registered(accounts))
     screen.say()
-    screen.say("Add these records to its DNS:")
-    header = ("for", "asked by", "type", "name, and value")
+    screen.say("Add these DNS records:")
+    header = ("purpose", "required by", "type", "name and value")
     shown = [(record.purpose, record.required_by, record.type, record.name, record.shown) for record in needed]
-    room = screen.room(header, shown)
-    screen.table(header, [(*first, f"{cut(name, room)}\n{cut(value, room)}") for *first, name, value in shown])
+    width = screen.last_column_width(header, shown)
+    rows = [(*first, f"{shorten(name, width)}\n{shorten(value, width)}") for *first, name, value in shown]
+    screen.table(header, rows)
     screen.say()
-    screen.say("The same in full, as lines of a zone file:")
+    screen.say("The same in full, as a zone file:")
     screen.emit(records.zone(needed))
     screen.say()
-    screen.say("When they are there, look whether they are live:")
+    screen.say("Then check whether they are live:")
     screen.note(f"mailroom tenant verify {name} --env {environment.label}")
 
 
 def _report(
-    name: str, domain: str, planned: "Sequence[Change]", found: "Mapping[str, Domain | str]"
+    name: str, domain: str, planned: "Sequence[Change]", accounts: "Mapping[str, Domain | str]"
 ) -> dict[str, object]:
     from mailroom_ops.domains import records, sending
 
-    known = [one for one in found.values() if not isinstance(one, str)]
-    needed = sending.required_records(domain, known) if domain else []
+    needed = sending.required_records(domain, _registered(accounts)) if domain else []
     return {
         "tenant": name,
         "changes": [change.to_json() for change in planned],
         "domain": domain,
-        "accounts": {account: one if isinstance(one, str) else one.status for account, one in found.items()},
+        "accounts": {name: state if isinstance(state, str) else state.status for name, state in accounts.items()},
         "records": [
             {
                 "for": record.purpose,
@@ -185,10 +197,14 @@ def _report(
     }
 
 
-def _pairs(given: Sequence[str]) -> dict[str, str]:
+def _registered(accounts: "Mapping[str, Domain | str]") -> "list[Domain]":
+    return [state for state in accounts.values() if not isinstance(state, str)]
+
+
+def _pairs(options: Sequence[str]) -> dict[str, str]:
     from mailroom_ops.errors import InvalidInput
 
-    for text in given:
+    for text in options:
         if not text.partition("=")[0].strip() or "=" not in text:
             raise InvalidInput(f"{text!r} is not of the form KEY=VALUE.")
-    return {key.strip(): value.strip() for key, _, value in (text.partition("=") for text in given)}
+    return {key.strip(): value.strip() for key, _, value in (text.partition("=") for text in options)}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailroom_ops.cli.options import Command, confirm, confirm_production, in_environment, key_file, key_in, yes
+from mailroom_ops.cli.options import Command, confirm, confirm_production, in_environment, key_file, read_key, yes
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 @click.argument("name")
 @yes
 def remove(environment: Environment, name: str, yes: bool) -> None:
-    """Set the tenant NAME aside, to be brought back or purged.
+    """Remove the tenant NAME. It can be restored until it is purged.
 
-    Logto gets a 401 for it at once, or within five minutes. `mailroom tenant restore` brings it back as it was.
+    Within five minutes, its Logto gets a 401. `mailroom tenant restore` undoes this.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import tenants
@@ -28,15 +28,15 @@ def remove(environment: Environment, name: str, yes: bool) -> None:
     store = Parameters(environment)
     values = store.values()
     names = tenants.names_of(name, values)
-    screen.table(("is set aside",), [(one,) for one in names])
-    confirm(environment.label, f"Set {name} aside in {environment.label}?", yes)
-    tenants.set_aside(store, name, values)
-    screen.say(f"{name} is set aside. To bring it back, or to delete it for good:")
+    screen.table(("parameters",), [(parameter,) for parameter in names])
+    confirm(environment.label, f"Remove {name} from {environment.label}?", yes)
+    tenants.remove(store, name, values)
+    screen.say(f"{name} is removed from {environment.label}. To restore it, or to delete it for good:")
     screen.note(f"mailroom tenant restore {name} --env {environment.label}")
     screen.note(f"mailroom tenant purge {name} --env {environment.label}")
     for key, value in values.items():
         if key.startswith("api/keys/") and f'"{name}"' in value:
-            screen.warn(f"{key} may still send for {name}: `mailroom secrets remove {key}`.")
+            screen.warn(f"The API key {key} can still send for {name}: `mailroom secrets remove {key}`.")
 
 
 @click.command("restore", cls=Command)
@@ -44,30 +44,28 @@ def remove(environment: Environment, name: str, yes: bool) -> None:
 @click.argument("name")
 @yes
 def restore(environment: Environment, name: str, yes: bool) -> None:
-    """Bring back the tenant NAME, which was set aside."""
+    """Restore the removed tenant NAME."""
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import tenants
     from mailroom_ops.settings.parameters import Parameters
 
     store = Parameters(environment)
     values = store.values()
-    confirm_production(environment, f"Bring {name} back in {environment.label}?", yes)
+    confirm_production(environment, f"Restore {name} in {environment.label}?", yes)
     restored = tenants.restore(store, name, values)
-    screen.say(f"{name} is back in {environment.label}, with {len(restored)} parameters.")
+    screen.say(f"{name} is restored in {environment.label}, with {len(restored)} parameters.")
 
 
 @click.command("purge", cls=Command)
 @in_environment
 @click.argument("name")
-@click.option(
-    "--forget-domain", is_flag=True, help="Delete its domain at its providers too. Its DKIM keys are gone then."
-)
+@click.option("--forget-domain", is_flag=True, help="Delete its domain, and so its DKIM keys, at its providers.")
 @key_file
 @yes
 def purge(environment: Environment, name: str, forget_domain: bool, key_file: str | None, yes: bool) -> None:
-    """Delete for good the tenant NAME, which was set aside.
+    """Delete the removed tenant NAME for good.
 
-    Its domain stays registered at its providers, where another environment may use it, without --forget-domain.
+    Without --forget-domain its domain stays registered with its providers, because another environment may use it.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
@@ -76,31 +74,33 @@ def purge(environment: Environment, name: str, forget_domain: bool, key_file: st
 
     store = Parameters(environment)
     values = store.values()
-    aside = next((tenant for tenant in tenants.all_of(values) if tenant.removed and tenant.name == name), None)
-    if aside is None:
-        raise InvalidInput(f"No tenant {name} is set aside.", f"Set it aside first: mailroom tenant remove {name}")
+    removed = next((tenant for tenant in tenants.list_tenants(values) if tenant.removed and tenant.name == name), None)
+    if removed is None:
+        raise InvalidInput(f"There is no removed tenant {name}.", f"Remove it first: mailroom tenant remove {name}")
     confirm(environment.label, f"Delete {name} from {environment.label} for good?", yes)
     if forget_domain:
-        _forget(environment, values, aside, key_in(key_file))
-    gone = tenants.purge(store, name, values)
-    screen.say(f"{name} is gone from {environment.label}, with {len(gone)} parameters.")
+        _delete_domains(environment, values, removed, read_key(key_file))
+    deleted = tenants.purge(store, name, values)
+    screen.say(f"{name} is deleted from {environment.label}, with {len(deleted)} parameters.")
 
 
-def _forget(environment: Environment, values: Mapping[str, str], aside: "Tenant", key: str) -> None:
+def _delete_domains(environment: Environment, values: Mapping[str, str], tenant: "Tenant", key: str) -> None:
+    """Delete the domains of a removed tenant at its providers, except those that others send from."""
     from mailroom_ops.cli import screen
     from mailroom_ops.domains import sending
     from mailroom_ops.settings import tenants
 
-    before = f"removed/{aside.name}/"
-    was = {**values, **{name.removeprefix(before): text for name, text in values.items() if name.startswith(before)}}
+    prefix = f"removed/{tenant.name}/"
+    own = {name.removeprefix(prefix): text for name, text in values.items() if name.startswith(prefix)}
+    former = {**values, **own}
     in_use = tenants.domains_of(values)
-    for purpose, sender in aside.senders.items():
+    for purpose, sender in tenant.senders.items():
         domain = tenants.domain_of(str(sender.get("from", "")))
         if domain in in_use:
-            screen.warn(f"{domain} stays: {', '.join(tenant for tenant, _ in in_use[domain])} sends from it.")
+            screen.warn(f"{domain} stays: {', '.join(name for name, _ in in_use[domain])} sends from it.")
             continue
-        chain = tenants.chain_of(was, aside.name, purpose, environment.chain)
-        for place in sending.chain_accounts(environment, was, chain, key):
+        chain = tenants.chain_of(former, tenant.name, purpose, environment.chain)
+        for place in sending.chain_accounts(environment, former, chain, key):
             known = place.registrar.find(domain) if place.registrar else None
             if place.registrar and known and known.name == domain:
                 place.registrar.delete(known)

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 @click.command(
     cls=Command,
     examples=(
-        ("by the id that Mailroom gave it", "mailroom trace 01a1fad716a3febae9f7600d82e2dad8 --env staging"),
-        ("all that went to a reader lately", "mailroom trace reader@example.com --env staging"),
+        ("trace a mail by its message id", "mailroom trace 01a1fad716a3febae9f7600d82e2dad8 --env staging"),
+        ("trace the recent mail to an address", "mailroom trace reader@example.com --env staging"),
     ),
 )
 @in_environment
 @click.argument("what")
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1), help="How many mails at most.")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1), help="Maximum number of mails.")
 @as_json
 @click.pass_context
 def command(ctx: click.Context, environment: Environment, what: str, limit: int, as_json: bool) -> None:
-    """Tell what became of a mail: WHAT is a message id, an address, or a provider's own id.
+    """Show the delivery status and the timeline of a mail.
 
-    Times are UTC. Exits with 1 if nothing is known.
+    WHAT is a message id, an address, or a provider's id. Times are UTC. Exits with 1 if there is no such mail.
     """
     from itertools import islice
 
@@ -35,25 +35,27 @@ def command(ctx: click.Context, environment: Environment, what: str, limit: int,
     from mailroom_ops.ledger.queries import LedgerQueries
     from mailroom_ops.ledger.trace import find_traces
 
-    found = list(islice(find_traces(LedgerQueries.of(environment), what), limit))
+    traces = list(islice(find_traces(LedgerQueries.of(environment), what), limit))
     if as_json:
-        screen.emit(json.dumps([one.to_json() for one in found], ensure_ascii=False))
-    for one in found if not as_json else ():
-        _show(one)
-    if not found and not as_json:
-        screen.say("The ledger knows nothing of it. It forgets after 30 days.")
-    ctx.exit(0 if found else 1)
+        screen.emit(json.dumps([trace.to_json() for trace in traces], ensure_ascii=False))
+    for trace in traces if not as_json else ():
+        _show(trace)
+    if not traces and not as_json:
+        screen.say("There is no such mail in the ledger, which keeps mail for 30 days.")
+    ctx.exit(0 if traces else 1)
 
 
-def _show(one: "Trace") -> None:
+def _show(trace: "Trace") -> None:
     from mailroom_ops.cli import screen
 
-    screen.say(f"{one.id}  {one.kind} for {one.to}")
-    reason = f" ({one.reason})" if one.reason else ""
-    by = f" through {one.provider}" if one.provider else ""
-    screen.note(f"{one.status}{reason}{by}; tenant {one.tenant}, from {one.source}, {one.created:%Y-%m-%d %H:%M:%S}")
+    screen.say(f"{trace.id}  {trace.kind} for {trace.to}")
+    reason = f" ({trace.reason})" if trace.reason else ""
+    by = f" through {trace.provider}" if trace.provider else ""
+    screen.note(
+        f"{trace.status}{reason}{by}; tenant {trace.tenant}, from {trace.source}, {trace.created:%Y-%m-%d %H:%M:%S}"
+    )
     screen.table(
-        ("at", "by", "what"),
-        [(f"{step.at:%H:%M:%S.%f}"[:-3], step.provider, f"{step.event} {step.detail}".strip()) for step in one.steps],
+        ("time", "provider", "event"),
+        [(f"{step.at:%H:%M:%S.%f}"[:-3], step.provider, f"{step.event} {step.detail}".strip()) for step in trace.steps],
     )
     screen.say()

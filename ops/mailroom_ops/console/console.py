@@ -14,7 +14,7 @@ from mailroom_ops.console.access import Access
 from mailroom_ops.console.context import PageContext, SharedEnvironment, form_values
 from mailroom_ops.console.deliverability import page as deliverability
 from mailroom_ops.console.gallery import GalleryPage
-from mailroom_ops.environment import Environment, aws_says
+from mailroom_ops.environment import Environment, aws_error
 from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.web.frame import Frame, Link
 from mailroom_ops.web.guard import reject_foreign
@@ -98,7 +98,7 @@ class Console:
         except OperatorError as error:
             return self._error_page(error)
         except (BotoCoreError, ClientError) as error:
-            return self._error_page(aws_says(error))
+            return self._error_page(aws_error(error))
         except Exception:  # noqa: BLE001 - a defect of ours is a page for the operator, and a traceback in the terminal
             self._log_error(traceback.format_exc())
             return self.frame.error(500, "The console has an internal error.", "Its terminal shows the traceback.")

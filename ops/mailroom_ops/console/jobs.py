@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom.model.message import new_id
-from mailroom_ops.environment import aws_says
+from mailroom_ops.environment import aws_error
 from mailroom_ops.errors import OperatorError, ServiceError
 
 __all__ = ["Job", "Jobs"]
@@ -42,7 +42,7 @@ class Job(Generic[T]):
         except OperatorError as error:
             self.error = error
         except (BotoCoreError, ClientError) as error:
-            self.error = aws_says(error)
+            self.error = aws_error(error)
         except Exception:
             self.error = ServiceError("The console has an internal error.", "Its terminal shows the traceback.")
             raise

@@ -35,7 +35,7 @@ def answer(context: PageContext, request: Request, below: list[str]) -> Response
     if request.method == "POST" or len(below) > 1:
         return None
     values = Parameters(context.environment).values()
-    all_tenants = tenants.all_of(values)
+    all_tenants = tenants.list_tenants(values)
     if not below:
         return _list(context, values, all_tenants)
     tenant = next((tenant for tenant in all_tenants if tenant.name == below[0]), None)
@@ -72,7 +72,7 @@ def _effective_sender(
     has_own_chain = merged.origins.get("providers") == own_name
     chain_value = Value(", ".join(chain) or "none", "" if has_own_chain else origin)
     from_, fault = _value(merged, "from", tenant, purpose), ""
-    if not from_.text and chain and catalog.split(chain[0])[0] == "resend":
+    if not from_.text and chain and catalog.split_account(chain[0])[0] == "resend":
         from_ = Value(SHARED_TEST_SENDER.address, "Resend’s test sender")
     elif not from_.text:
         from_, fault = Value("none"), "There is no from-address, so nothing is sent."

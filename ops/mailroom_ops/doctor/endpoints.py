@@ -18,7 +18,7 @@ WRONG_SECRET = "Bearer a-wrong-secret-from-mailroom-doctor"
 def check(context: Context) -> Iterator[Finding]:
     outputs, values = context.environment.outputs, context.values
     body = {"to": "nobody@example.com", "type": "Generic", "payload": {"code": "000000"}}
-    for tenant in tenants.all_of(values):
+    for tenant in tenants.list_tenants(values):
         if tenant.has_webhook:
             path = "" if tenant.name == tenants.DEFAULT else f"/{tenant.name}"
             yield _check_endpoint(f"webhook {tenant.name}", outputs["WebhookUrl"] + path, body)

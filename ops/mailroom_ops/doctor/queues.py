@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mailroom_ops.doctor import Context
-from mailroom_ops.environment import aws_says
+from mailroom_ops.environment import aws_error
 from mailroom_ops.finding import Finding, failed, ok
 
 __all__ = ["check"]
@@ -36,7 +36,7 @@ def check(context: Context) -> Iterator[Finding]:
             todo = "Replay them with the script in docs/operations.md, under feedback-dead-letters."
             yield _check_dead_letters("feedback", sum(_counts(sqs, feedback_url).values()), todo)
     except (BotoCoreError, ClientError) as error:
-        raise aws_says(error) from error
+        raise aws_error(error) from error
 
 
 def _counts(sqs: Any, url: str) -> dict[str, int]:

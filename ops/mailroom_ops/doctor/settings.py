@@ -18,7 +18,7 @@ WEBHOOK_SECRET = "webhooks/logto/authorization"
 def accounts_in_use(context: Context) -> dict[str, list[str]]:
     """Return the provider accounts of all chains, each with the domains that it sends from."""
     accounts: dict[str, list[str]] = {}
-    senders = {(tenant.name, purpose) for tenant in tenants.all_of(context.values) for purpose in tenant.senders}
+    senders = {(tenant.name, purpose) for tenant in tenants.list_tenants(context.values) for purpose in tenant.senders}
     for tenant, purpose in sorted({(tenants.DEFAULT, "auth"), *senders}):
         sender = context.values.get(f"senders/{tenant}/{purpose}", "{}")
         domain = tenants.domain_of(tenants.from_of(sender))
@@ -56,7 +56,7 @@ def _check_parameter(context: Context, name: str, value: str, is_encrypted: bool
         yield failed(
             name, "is stored without encryption", "Remove it with `mailroom secrets remove`, and set it again."
         )
-    if setting.many and setting.is_secret and len(catalog.values_of(value)) > 1:
+    if setting.is_rotatable and setting.is_secret and len(catalog.values_of(value)) > 1:
         since = context.parameters[name].changed
         todo = f"Once the new value is in use: mailroom secrets rotate {name} --finish --env {label}"
         yield warning(name, f"has been in rotation since {since:%Y-%m-%d}", todo)
@@ -78,7 +78,7 @@ def _check_senders(context: Context) -> Iterator[Finding]:
     usable = set()
     for account in accounts_in_use(context):
         subject = f"providers/{account}"
-        provider = catalog.split(account)[0]
+        provider = catalog.split_account(account)[0]
         if fault := catalog.account_fault(account, tenants.account_values(values, account)):
             problem = f"is in a chain and not usable: {fault}"
             yield warning(subject, problem, f"mailroom secrets set … --env {environment.label}")
@@ -97,7 +97,7 @@ def _check_senders(context: Context) -> Iterator[Finding]:
 
 def _missing_from_address(chain: tuple[str, ...]) -> Finding:
     subject, todo = "senders/default/auth", "mailroom tenant add default --from …"
-    if catalog.split(next(iter(chain), "resend"))[0] != "resend":
+    if catalog.split_account(next(iter(chain), "resend"))[0] != "resend":
         return failed(subject, "has no from-address", todo)
     problem = f"has no from-address: mail is sent from {SHARED_TEST_SENDER}, which looks like spam"
     return warning(subject, problem, todo)
@@ -105,7 +105,7 @@ def _missing_from_address(chain: tuple[str, ...]) -> Finding:
 
 def _check_display_names(values: Mapping[str, str]) -> Iterator[Finding]:
     """Warn about mail that an inbox would show by address or, with Logto, by an application's name."""
-    for tenant in tenants.all_of(values):
+    for tenant in tenants.list_tenants(values):
         if tenant.removed or merge(brand_names(tenant.name), values).values.get("name"):
             continue
         for purpose, sender in tenant.senders.items():

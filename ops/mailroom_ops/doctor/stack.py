@@ -11,7 +11,7 @@ from typing import Any
 from mailroom.request import AllowedNetworks
 from mailroom_ops.cloudformation import loader
 from mailroom_ops.doctor import Context
-from mailroom_ops.environment import aws_says
+from mailroom_ops.environment import aws_error
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
@@ -32,7 +32,7 @@ def check(context: Context) -> Iterator[Finding]:
     try:
         identity = environment.client("sts").get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        raise aws_says(error) from error
+        raise aws_error(error) from error
     yield ok("AWS", f"account {identity['Account']}, {environment.region}")
     yield _check_state(environment.stack_name, environment.stack)
     yield from _check_version(context)
@@ -70,7 +70,7 @@ def _check_version(context: Context) -> Iterator[Finding]:
             StackName=environment.stack_name, TemplateStage="Original"
         )
     except (BotoCoreError, ClientError) as error:
-        raise aws_says(error) from error
+        raise aws_error(error) from error
     body = response["TemplateBody"]
     deployed = loader.parse(body) if isinstance(body, str) else dict(body)
     differences = _differences(loader.load(ROOT / "template.yaml"), deployed)

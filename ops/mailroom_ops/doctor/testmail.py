@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 from mailroom_ops.doctor import Context
-from mailroom_ops.environment import aws_says
+from mailroom_ops.environment import aws_error
 from mailroom_ops.finding import Finding, failed, ok, warning
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.settings import catalog
@@ -35,7 +35,7 @@ def send(context: Context, address: str, tenant: str, wait_seconds: float) -> It
         client = environment.client("lambda")
         response = client.invoke(FunctionName=environment.outputs["SendFunctionName"], Payload=payload)
     except (BotoCoreError, ClientError) as error:
-        raise aws_says(error) from error
+        raise aws_error(error) from error
     result = json.loads(response["Payload"].read() or b"{}")
     if "FunctionError" in response:
         yield failed(SUBJECT, "the function send crashed", "See its log.")
@@ -72,7 +72,7 @@ def _follow(context: Context, result: dict[str, str], wait_seconds: float) -> It
 
 def _reports_delivery(context: Context, provider: str) -> bool:
     """Return whether the provider is set up to send delivery reports to this environment."""
-    if catalog.split(provider)[0] == "ses":
+    if catalog.split_account(provider)[0] == "ses":
         return f"providers/{provider}/configuration_set" in context.values
     return f"feedback/{provider}/secret" in context.values
 

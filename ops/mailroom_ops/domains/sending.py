@@ -34,7 +34,7 @@ def chain_accounts(
     """Return the accounts with which a domain must be registered for a chain to send from it."""
     accounts = []
     for account in chain:
-        provider, owner = catalog.split(account)
+        provider, owner = catalog.split_account(account)
         settings = account_values(values, account)
         override = {"api_key": key} if key and provider == "resend" else {}
         if fault := catalog.account_fault(account, {**settings, **override}):

@@ -5,7 +5,7 @@ from typing import Any
 
 from mailroom_ops.domains.records import Purpose, Record
 from mailroom_ops.domains.registrar import Domain, State
-from mailroom_ops.environment import Environment, aws_says
+from mailroom_ops.environment import Environment, aws_error
 
 __all__ = ["Ses", "registrar"]
 
@@ -45,7 +45,7 @@ class Ses:
                     BehaviorOnMxFailure="USE_DEFAULT_VALUE",
                 )
         except (BotoCoreError, ClientError) as error:
-            raise aws_says(error) from error
+            raise aws_error(error) from error
         return self._domain(domain, self._get(domain) or {})
 
     def verify(self, domain: Domain) -> Domain:
@@ -58,7 +58,7 @@ class Ses:
         try:
             self.client.delete_email_identity(EmailIdentity=domain.name)
         except (BotoCoreError, ClientError) as error:
-            raise aws_says(error) from error
+            raise aws_error(error) from error
 
     def _get(self, name: str) -> dict[str, Any] | None:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -68,9 +68,9 @@ class Ses:
         except ClientError as error:
             if error.response["Error"]["Code"] == "NotFoundException":
                 return None
-            raise aws_says(error) from error
+            raise aws_error(error) from error
         except BotoCoreError as error:
-            raise aws_says(error) from error
+            raise aws_error(error) from error
         return identity
 
     def _domain(self, name: str, identity: Mapping[str, Any]) -> Domain:

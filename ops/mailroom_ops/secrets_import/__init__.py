@@ -1,1 +1,1 @@
-"""Imports settings from older configuration files. A migration aid."""
+"""Imports the passwords.yaml or .env file of an older system. A migration aid: nothing else depends on it."""

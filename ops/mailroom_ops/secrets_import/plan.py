@@ -1,19 +1,34 @@
-"""Plan and do a take-over of a secrets file, in one environment or in all of them."""
+"""Plan the import of a file into one environment or all of them."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from mailroom.model.json_settings import json_object
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.errors import InvalidInput
-from mailroom_ops.secrets_import.reader import Takeover, settings_of
+from mailroom_ops.secrets_import.reader import (
+    AUTH_FROM,
+    NOTIFICATION_FROM,
+    SMTP_FROM,
+    SMTP_TLS,
+    ImportedSettings,
+    tls_mode,
+)
+from mailroom_ops.settings import catalog
 from mailroom_ops.settings.changes import Change, compare, pending
+from mailroom_ops.settings.tenants import account_values
 
-__all__ = ["Step", "chosen", "plan", "shared"]
+__all__ = ["ImportPlan", "plan", "select", "shared_secrets"]
+
+AUTH_SENDER = "senders/default/auth"
+NOTIFICATION_SENDER = "senders/default/notification"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What a file changes in one environment."""
+class ImportPlan:
+    """The changes that a file makes to one environment, and notes for the operator."""
 
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
@@ -23,32 +38,80 @@ class Step:
         return {change.name: change.new for change in pending(self.changes) if change.new is not None}
 
 
-def chosen(found: Mapping[str, Takeover], environment: str, name: str) -> dict[str, Takeover]:
-    """Return what of a file is asked for; `environment` may be `all`."""
-    if "" in found:
+def select(blocks: Mapping[str, ImportedSettings], environment: str, name: str) -> dict[str, ImportedSettings]:
+    """Return the blocks of a file for an environment, or for `all`."""
+    if "" in blocks:
         if environment == "all":
             raise InvalidInput(
-                f"{name} is one environment, and does not say which.", f"Use --env {', --env '.join(DEPLOYED)}."
+                f"{name} is one environment and does not name it.", f"Use --env {', --env '.join(DEPLOYED)}."
             )
-        return {environment: found[""]}
+        return {environment: blocks[""]}
     if environment == "all":
-        return {label: found[label] for label in DEPLOYED if label in found}
-    if environment not in found:
-        raise InvalidInput(f"{name} has no block for {environment}: it has {', '.join(found)}.")
-    return {environment: found[environment]}
+        return {label: blocks[label] for label in DEPLOYED if label in blocks}
+    if environment not in blocks:
+        raise InvalidInput(f"{name} has no block for {environment}: it has {', '.join(blocks)}.")
+    return {environment: blocks[environment]}
 
 
-def plan(takeover: Takeover, current: Mapping[str, str]) -> Step:
-    wanted, notes = settings_of(takeover, current)
-    return Step(tuple(compare(current, wanted)), tuple(notes))
+def plan(imported: ImportedSettings, current: Mapping[str, str]) -> ImportPlan:
+    """Return the changes to the current parameters, senders last."""
+    given = {setting: scalar.text.strip() for setting, scalar in imported.scalars.items()}
+    parameters = {setting: text for setting, text in given.items() if "/" in setting}
+    if tls := tls_mode(given.get(SMTP_TLS, ""), given.get("providers/smtp/port", "")):
+        parameters["providers/smtp/tls"] = tls
+    _check_accounts(parameters, current)
+    senders, notes = _senders(given, current)
+    return ImportPlan(tuple(compare(current, {**parameters, **senders})), (*imported.notes, *notes))
 
 
-def shared(found: Mapping[str, Takeover]) -> Iterable[str]:
-    """Name each provider key that serves two environments."""
+def shared_secrets(blocks: Mapping[str, ImportedSettings]) -> Iterator[str]:
+    """Yield a warning for each provider key that two environments share."""
     seen: dict[str, str] = {}
-    for environment, takeover in found.items():
-        for sets, scalar in takeover.entries.items():
-            if sets.endswith(("/api_key", "/password")):
+    for environment, imported in blocks.items():
+        for setting, scalar in imported.scalars.items():
+            if setting.endswith(("/api_key", "/password")):
                 other = seen.setdefault(scalar.text, environment)
                 if other != environment:
-                    yield f"{other} and {environment} have one {sets} between them: give each its own"
+                    yield f"{other} and {environment} share one {setting}: give each its own"
+
+
+def _check_accounts(parameters: Mapping[str, str], current: Mapping[str, str]) -> None:
+    after = {**current, **parameters}
+    has_smtp = any(name.startswith("providers/smtp/") for name in parameters)
+    if has_smtp and "providers/smtp/host" not in after:
+        raise InvalidInput("The file has SMTP settings but no host.", "Add smtpHost, such as smtp.example.com.")
+    for account in sorted({name.split("/")[1] for name in parameters if name.startswith("providers/")}):
+        if fault := catalog.account_fault(account, account_values(after, account)):
+            raise InvalidInput(f"The settings of {account} are not usable: {fault}.")
+
+
+def _senders(given: Mapping[str, str], current: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return the senders after the import, where it changes them, and notes."""
+    senders: dict[str, str] = {}
+    notes = []
+    resend, smtp = "providers/resend/api_key" in given, "providers/smtp/host" in given
+    auth = _sender(AUTH_SENDER, current)
+    from_ = given.get(AUTH_FROM) or given.get(SMTP_FROM)
+    if from_ and given.get(SMTP_FROM, from_) != from_:
+        notes.append("The from-addresses of Resend and SMTP differ; a sender has one, so Resend's is used")
+    if from_:
+        auth["from"] = from_
+    chain = auth.get("providers")
+    if smtp and not chain:
+        auth["providers"] = ["resend", "smtp"] if resend else ["smtp"]
+    elif isinstance(chain, list):
+        for provider, is_given in (("resend", resend), ("smtp", smtp)):
+            if is_given and provider not in chain:
+                notes.append(f"{provider} is set, but {AUTH_SENDER} sends through {', '.join(map(str, chain))} only")
+    if from_ or smtp:
+        senders[AUTH_SENDER] = json.dumps(auth, ensure_ascii=False)
+    if given.get(NOTIFICATION_FROM):
+        notification = _sender(NOTIFICATION_SENDER, current) | {"from": given[NOTIFICATION_FROM]}
+        senders[NOTIFICATION_SENDER] = json.dumps(notification, ensure_ascii=False)
+    if resend and not auth.get("from"):
+        notes.append("No from-address: mail is sent from onboarding@resend.dev, which looks like spam")
+    return senders, notes
+
+
+def _sender(name: str, current: Mapping[str, str]) -> dict[str, Any]:
+    return json_object(current.get(name, "{}")) or {}

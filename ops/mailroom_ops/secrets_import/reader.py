@@ -1,19 +1,18 @@
-"""Take over what an older system keeps in a passwords.yaml or a .env file.
+"""Read the mail settings in a passwords.yaml or a .env file.
 
-passwords.yaml has one block an environment (`staging:` and below it `resendApiKey: …`; or `staging.resendApiKey`),
-a .env file is one environment. Spelling is free in case, dashes, underscores and nesting: `smtp: {host: …}`,
-`smtpHost` and `SMTP_HOST` are one key. What is not about mail is left alone; what nearly is, is an error.
+A passwords.yaml has one block for each environment (`staging:` and below it `resendApiKey: …`; or
+`staging.resendApiKey: …`), a .env file is one environment. Case, dashes, underscores and nesting do not matter:
+`smtp: {host: …}`, `smtpHost` and `SMTP_HOST` are the same key. Keys that are not about mail are ignored; a key that
+is nearly one of ours is an error.
 """
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 
-from mailroom.model.json_settings import json_object
 from mailroom.model.mailbox import Mailbox
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.errors import InvalidInput
@@ -21,71 +20,81 @@ from mailroom_ops.secrets_import import dotenv_file, yaml_file
 from mailroom_ops.secrets_import.scalar import Kind, Scalar
 from mailroom_ops.secrets_import.yaml_file import Tree
 from mailroom_ops.settings import catalog
-from mailroom_ops.settings.tenants import account_values
 
-__all__ = ["LARGEST", "Form", "Takeover", "form_of", "read", "settings_of"]
+__all__ = [
+    "AUTH_FROM",
+    "MAX_BYTES",
+    "NOTIFICATION_FROM",
+    "SMTP_FROM",
+    "SMTP_TLS",
+    "Format",
+    "ImportedSettings",
+    "detect_format",
+    "read",
+    "tls_mode",
+]
 
-LARGEST = 128 * 1024  # a thousand secrets fit in
+MAX_BYTES = 128 * 1024  # enough for a thousand secrets
+MIN_SIMILARITY = 0.8  # of a key to one of ours, to be taken for a misspelling of it
+# Settings that are no parameters by themselves.
+AUTH_FROM, NOTIFICATION_FROM, SMTP_FROM, SMTP_TLS = "auth from", "notification from", "smtp from", "smtp tls"
 
-AUTH = "senders/default/auth"
-NOTIFICATION = "senders/default/notification"
-AUTH_FROM, NOTIFICATION_FROM, SMTP_FROM, SMTP_TLS = "from", "notification from", "smtp from", "smtp tls"
-
-# Each key by what it sets; several spellings are in use.
-KEYS: Mapping[str, str] = {
-    "resendapikey": "providers/resend/api_key",
-    "resendkey": "providers/resend/api_key",
-    **dict.fromkeys(
-        ("resendfromemail", "resendfrom", "resendfromaddress", "resendfromappauth", "resendfromauth"), AUTH_FROM
-    ),
-    **dict.fromkeys(("resendfromnotifications", "resendfromnotification", "resendfromplatform"), NOTIFICATION_FROM),
-    **dict.fromkeys(("resendwebhooksecret", "resendsigningsecret"), "feedback/resend/secret"),
-    **dict.fromkeys(("smtphost", "smtpserver", "smtphostname"), "providers/smtp/host"),
-    "smtpport": "providers/smtp/port",
-    **dict.fromkeys(("smtpusername", "smtpuser", "smtplogin"), "providers/smtp/username"),
-    **dict.fromkeys(("smtppassword", "smtppass"), "providers/smtp/password"),
-    **dict.fromkeys(("smtpauthuser", "smtpauthusername"), "providers/smtp/username"),
-    **dict.fromkeys(("smtpauthpass", "smtpauthpassword"), "providers/smtp/password"),
-    **dict.fromkeys(
-        ("smtptls", "smtpssl", "smtpsecure", "smtpusetls", "smtpusessl", "smtpencryption", "smtptlsflag"), SMTP_TLS
-    ),
-    **dict.fromkeys(("smtpfrom", "smtpfromemail", "smtpfromaddress", "smtpsender"), SMTP_FROM),
+SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "providers/resend/api_key": ("resendApiKey", "resendKey"),
+    AUTH_FROM: ("resendFromEmail", "resendFrom", "resendFromAddress", "resendFromAppAuth", "resendFromAuth"),
+    NOTIFICATION_FROM: ("resendFromNotifications", "resendFromNotification", "resendFromPlatform"),
+    "feedback/resend/secret": ("resendWebhookSecret", "resendSigningSecret"),
+    "providers/smtp/host": ("smtpHost", "smtpServer", "smtpHostname"),
+    "providers/smtp/port": ("smtpPort",),
+    "providers/smtp/username": ("smtpUsername", "smtpUser", "smtpLogin", "smtpAuthUser", "smtpAuthUsername"),
+    "providers/smtp/password": ("smtpPassword", "smtpPass", "smtpAuthPass", "smtpAuthPassword"),
+    SMTP_TLS: ("smtpTls", "smtpSsl", "smtpSecure", "smtpUseTls", "smtpUseSsl", "smtpEncryption", "smtpTlsFlag"),
+    SMTP_FROM: ("smtpFrom", "smtpFromEmail", "smtpFromAddress", "smtpSender"),
 }
-OURS = re.compile(r"resend|smtp")
-NEARLY = 0.8  # how like a key another one is that was meant to be it
-YES, NO = frozenset({"true", "yes", "on", "1", "y"}), frozenset({"false", "no", "off", "0", "n"})
-IMPLICIT, STARTTLS = frozenset({"ssl", "smtps", "implicit", "ssl/tls"}), frozenset({"starttls", "required"})
-NEVER, MAYBE = frozenset({"none", "plain"}), frozenset({"opportunistic", "optional"})
+KEYS = {spelling.lower(): setting for setting, spellings in SPELLINGS.items() for spelling in spellings}
+CAMEL_CASE = {spelling.lower(): spelling for spellings in SPELLINGS.values() for spelling in spellings}
+ABOUT_MAIL = re.compile(r"resend|smtp")
+# TLS flags of older systems. A plain yes depends on the port; a plain no still encrypts where the relay offers it.
+TLS_FLAGS: Mapping[str, str] = {
+    **dict.fromkeys(("true", "yes", "on", "1", "y", "tls"), ""),
+    **dict.fromkeys(("false", "no", "off", "0", "n", "opportunistic", "optional"), "opportunistic"),
+    **dict.fromkeys(("ssl", "smtps", "implicit", "ssl/tls"), "implicit"),
+    **dict.fromkeys(("starttls", "required"), "starttls"),
+    **dict.fromkeys(("none", "plain"), "none"),
+}
+IMPLICIT_TLS_PORTS = ("465", "2465")
 
 
-class Form(StrEnum):
+class Format(StrEnum):
+    """The format of a file."""
+
     YAML = "yaml"
     DOTENV = "env"
 
 
 @dataclass(frozen=True, slots=True)
-class Takeover:
-    """What a file says for one environment: our settings, and what to know about them."""
+class ImportedSettings:
+    """The settings that a file contains for one environment, and notes for the operator."""
 
-    entries: Mapping[str, Scalar] = field(repr=False)  # by what they set
+    scalars: Mapping[str, Scalar] = field(repr=False)  # by parameter, or by one of the names above
     notes: tuple[str, ...] = ()
 
 
-def form_of(name: str) -> Form:
-    """Tell from its name how a file is written."""
+def detect_format(name: str) -> Format:
+    """Return the format of a file by its name."""
     path = PurePath(name)
     if path.suffix.lower() in (".yaml", ".yml"):
-        return Form.YAML
+        return Format.YAML
     if path.suffix.lower() == ".env" or path.name.startswith(".env"):
-        return Form.DOTENV
-    raise InvalidInput(f"It is not clear how {name} is written.", "Say it: --format yaml or --format env.")
+        return Format.DOTENV
+    raise InvalidInput(f"The format of {name} is not clear from its name.", "Add --format yaml or --format env.")
 
 
-def read(content: bytes, name: str, form: Form) -> dict[str, Takeover]:
-    """Return what a file says, by environment; a .env file does not name its own, which is then ''."""
-    if len(content) > LARGEST:
+def read(content: bytes, name: str, format_: Format) -> dict[str, ImportedSettings]:
+    """Return the settings in a file by environment; for a .env file, which does not name its own, by ""."""
+    if len(content) > MAX_BYTES:
         raise InvalidInput(
-            f"{name} has {len(content) // 1024} kB, and no file of secrets is longer than {LARGEST // 1024} kB.",
+            f"{name} has {len(content) // 1024} kB; a file of secrets has at most {MAX_BYTES // 1024} kB.",
             "Check that it is the right file.",
         )
     try:
@@ -93,146 +102,107 @@ def read(content: bytes, name: str, form: Form) -> dict[str, Takeover]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InvalidInput(f"{name} is not UTF-8 text.", details=[f"line {line}: save the file as UTF-8"]) from error
-    if form is Form.DOTENV:
-        return {"": _takeover(dotenv_file.read(text, name).items(), name)}
+    if format_ is Format.DOTENV:
+        return {"": _settings(dotenv_file.read(text, name).items(), name)}
     blocks = _blocks(yaml_file.read(text, name), name)
-    return {environment: _takeover(block, name) for environment, block in blocks.items()}
+    return {environment: _settings(block, name) for environment, block in blocks.items()}
+
+
+def tls_mode(flag: str, port: str) -> str:
+    """Return our TLS mode for the flag of an older system; empty without a flag."""
+    if not flag:
+        return ""
+    return TLS_FLAGS[flag.lower()] or ("implicit" if port in IMPLICIT_TLS_PORTS else "starttls")
 
 
 def _blocks(tree: Tree, name: str) -> dict[str, list[tuple[str, Scalar]]]:
-    found: dict[str, list[tuple[str, Scalar]]] = {}
+    blocks: dict[str, list[tuple[str, Scalar]]] = {}
     for key, value in tree.items():
         environment, dot, rest = key.partition(".")
         if environment not in DEPLOYED:
             continue
-        block = found.setdefault(environment, [])
+        block = blocks.setdefault(environment, [])
         if dot:
-            block.extend(_flat({rest: value}))
+            block.extend(_flatten({rest: value}))
         elif isinstance(value, dict):
-            block.extend(_flat(value))
+            block.extend(_flatten(value))
         elif value is None or value.kind is not Kind.EMPTY:
             raise InvalidInput(f"{name}: {environment} must be a block of lines, `name: value`.")
-    if not found:
-        known = ", ".join(list(tree)[:5]) or "nothing"
-        raise InvalidInput(f"{name} has none of the blocks {', '.join(DEPLOYED)}.", f"At its top level: {known}.")
-    return found
+    if not blocks:
+        keys = ", ".join(list(tree)[:5]) or "nothing"
+        raise InvalidInput(f"{name} has none of the blocks {', '.join(DEPLOYED)}.", f"At its top level: {keys}.")
+    return blocks
 
 
-def _flat(tree: Tree, before: str = "") -> Iterator[tuple[str, Scalar]]:
+def _flatten(tree: Tree, parent: str = "") -> Iterator[tuple[str, Scalar]]:
     for key, value in tree.items():
-        path = f"{before}.{key}" if before else key
+        path = f"{parent}.{key}" if parent else key
         if isinstance(value, dict):
-            yield from _flat(value, path)
+            yield from _flatten(value, path)
         elif value is not None:
             yield path, value
 
 
-def _takeover(pairs: Iterable[tuple[str, Scalar]], name: str) -> Takeover:
-    entries: dict[str, Scalar] = {}
-    written: dict[str, str] = {}
-    faults, notes, others = [], [], 0
+def _settings(pairs: Iterable[tuple[str, Scalar]], name: str) -> ImportedSettings:
+    scalars: dict[str, Scalar] = {}
+    keys: dict[str, str] = {}  # as they are written, by setting
+    faults, notes, ignored = [], [], 0
     for key, scalar in pairs:
-        plain = _plain(key)
-        sets = KEYS.get(plain)
-        if sets is None and not OURS.match(plain):
-            others += 1
-        elif sets is None and (near := difflib.get_close_matches(plain, KEYS, n=1, cutoff=NEARLY)):
-            faults.append(f"line {scalar.line}: {key} is not known: did you mean the one for {KEYS[near[0]]}?")
-        elif sets is None:
-            notes.append(f"line {scalar.line}: Mailroom has no setting for {key}: left alone")
-        elif sets in entries:
-            faults.append(
-                f"line {scalar.line}: {key} says again what {written[sets]} says in line {entries[sets].line}"
-            )
+        plain_key = _normalize(key)
+        setting = KEYS.get(plain_key)
+        if setting is None and not ABOUT_MAIL.match(plain_key):
+            ignored += 1
+        elif setting is None and (similar := difflib.get_close_matches(plain_key, KEYS, n=1, cutoff=MIN_SIMILARITY)):
+            faults.append(f"line {scalar.line}: {key} is unknown: did you mean {_spelled(similar[0], key)}?")
+        elif setting is None:
+            notes.append(f"line {scalar.line}: {key} is ignored: Mailroom has no such setting")
+        elif setting in scalars:
+            first = f"{keys[setting]} in line {scalars[setting].line}"
+            faults.append(f"line {scalar.line}: {key} sets the same as {first}")
         elif scalar.kind is Kind.EMPTY or not scalar.text.strip():
-            notes.append(f"line {scalar.line}: {key} is empty: left as it is")
-        elif fault := _fault(sets, scalar):
+            notes.append(f"line {scalar.line}: {key} is empty and ignored")
+        elif fault := _fault(setting, scalar):
             faults.append(f"line {scalar.line}: {key} {fault}")
         else:
-            entries[sets], written[sets] = scalar, key
+            scalars[setting], keys[setting] = scalar, key
     if faults:
-        raise InvalidInput(f"{name} cannot be taken over as it is.", details=faults)
-    if others:
-        notes.append(f"{others} other {'key is' if others == 1 else 'keys are'} not about mail: left alone")
-    return Takeover(entries, tuple(notes))
+        raise InvalidInput(f"{name} cannot be imported as it is.", details=faults)
+    if ignored:
+        notes.append(f"{ignored} other {'key is' if ignored == 1 else 'keys are'} ignored: not about mail")
+    return ImportedSettings(scalars, tuple(notes))
 
 
-def _plain(key: str) -> str:
-    """Return how we know a key, whatever blocks it stands in: `email.smtp.host` is `smtphost`."""
+def _normalize(key: str) -> str:
+    """Return a key without case and signs, and without the blocks around it: `email.smtp.host` is `smtphost`."""
     parts = [re.sub(r"[^a-z0-9]", "", part) for part in key.lower().split(".")]
-    ours = next((at for at, part in enumerate(parts) if OURS.match(part)), 0)
-    return "".join(parts[ours:])
+    start = next((index for index, part in enumerate(parts) if ABOUT_MAIL.match(part)), 0)
+    return "".join(parts[start:])
 
 
-def _fault(sets: str, scalar: Scalar) -> str:
-    """Tell what is wrong with a value, in words that do not contain it."""
+def _spelled(plain_key: str, key: str) -> str:
+    """Spell a key of ours as the file does: `smtpHost`, or `SMTP_HOST` where it is written in capitals."""
+    spelling = CAMEL_CASE[plain_key]
+    return re.sub(r"(?=[A-Z])", "_", spelling).upper() if key.isupper() else spelling
+
+
+def _fault(setting: str, scalar: Scalar) -> str:
+    """Return what is wrong with a value, without quoting it; empty for a valid value."""
     text = scalar.text.strip()
     if "\n" in text:
         return "has more than one line"
-    if sets == SMTP_TLS:
-        known = YES | NO | IMPLICIT | STARTTLS | NEVER | MAYBE | {"tls"}
-        return "" if text.lower() in known else "must be true, false, implicit, starttls, opportunistic or none"
-    if sets == "providers/smtp/port":
+    if setting == SMTP_TLS:
+        return "" if text.lower() in TLS_FLAGS else "must be true, false, implicit, starttls, opportunistic or none"
+    if setting == "providers/smtp/port":
         return "" if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65536 else "must be a number from 1 to 65535"
     if scalar.kind is Kind.REFERENCE:
         return "refers to another variable, which is not expanded: write the value out, in single quotes"
     if scalar.kind is not Kind.TEXT:
         return f"reads as {scalar.kind}: put it in quotes"
-    if sets in (AUTH_FROM, NOTIFICATION_FROM, SMTP_FROM):
+    if setting in (AUTH_FROM, NOTIFICATION_FROM, SMTP_FROM):
         try:
             Mailbox.parse(text)
         except ValueError as error:
             return f"is {error}"
         return ""
-    fault = catalog.fault(sets, text)
+    fault = catalog.fault(setting, text)
     return f"cannot be used: {fault}" if fault else ""
-
-
-def settings_of(takeover: Takeover, current: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return the parameters that a takeover amounts to on top of what is set, senders last, and what to know of it."""
-    said = {sets: scalar.text.strip() for sets, scalar in takeover.entries.items()}
-    wanted = {sets: text for sets, text in said.items() if "/" in sets}
-    notes = list(takeover.notes)
-    if tls := _tls(said.get(SMTP_TLS, ""), said.get("providers/smtp/port", "")):
-        wanted["providers/smtp/tls"] = tls
-    resend, smtp = "providers/resend/api_key" in wanted, "providers/smtp/host" in wanted
-    if any(name.startswith("providers/smtp/") for name in wanted) and not smtp and "providers/smtp/host" not in current:
-        raise InvalidInput("The file has SMTP settings but no host.", "Add smtpHost, such as smtp.example.com.")
-    for account in sorted({name.split("/")[1] for name in wanted if name.startswith("providers/")}):
-        if fault := catalog.account_fault(account, account_values({**current, **wanted}, account)):
-            raise InvalidInput(f"What the file says about {account} does not add up: {fault}.")
-    auth = dict(json_object(current.get(AUTH, "{}")) or {})
-    from_ = said.get(AUTH_FROM) or said.get(SMTP_FROM)
-    if said.get(AUTH_FROM) and said.get(SMTP_FROM) and said[AUTH_FROM] != said[SMTP_FROM]:
-        notes.append("The from-addresses for Resend and for SMTP differ; a sender has one: Resend's is taken")
-    if from_:
-        auth["from"] = from_
-    chain = auth.get("providers")
-    if smtp and not chain:
-        auth["providers"] = ["resend", "smtp"] if resend else ["smtp"]
-    elif isinstance(chain, list):
-        for provider, given in (("resend", resend), ("smtp", smtp)):
-            if given and provider not in chain:
-                notes.append(
-                    f"{AUTH} sends through {', '.join(map(str, chain))}: {provider} is set, but not in that chain"
-                )
-    if from_ or smtp:
-        wanted[AUTH] = json.dumps(auth, ensure_ascii=False)
-    if said.get(NOTIFICATION_FROM):
-        notification = (json_object(current.get(NOTIFICATION, "{}")) or {}) | {"from": said[NOTIFICATION_FROM]}
-        wanted[NOTIFICATION] = json.dumps(notification, ensure_ascii=False)
-    if resend and not auth.get("from"):
-        notes.append("No from-address: mail goes out from onboarding@resend.dev, which will look like spam")
-    return wanted, notes
-
-
-def _tls(flag: str, port: str) -> str:
-    """Read the flag of the older system; `false` still means: encrypt where the relay offers it."""
-    flag = flag.lower()
-    if flag in YES or flag == "tls":
-        return "implicit" if port in ("465", "2465") else "starttls"
-    if flag in NO or flag in MAYBE:
-        return "opportunistic"
-    if flag in IMPLICIT:
-        return "implicit"
-    return "starttls" if flag in STARTTLS else "none" if flag in NEVER else ""

@@ -1,4 +1,4 @@
-"""What may stand in the parameter store: every name, whether it is a secret, when it is well formed."""
+"""The catalog of parameters: every name, whether it is a secret, and the check of its value."""
 
 import json
 import re
@@ -20,49 +20,50 @@ __all__ = [
     "fault",
     "find",
     "settings",
-    "split",
+    "split_account",
     "values_of",
     "with_values",
 ]
 
 TENANT = r"[a-z0-9][a-z0-9-]{0,62}"
-# `resend`, or an account of its own at the same provider: `resend.acme`.
+# `resend`, or a tenant's dedicated account at the same provider: `resend.acme`.
 ACCOUNT = rf"(?:{'|'.join(NAMES)})(?:\.{TENANT})?"
-ASIDE = re.compile(rf"removed/{TENANT}/")
-LONGEST = 4096  # bytes, of a parameter in the standard tier
-SHORTEST_SECRET = 12
+REMOVED = re.compile(rf"removed/{TENANT}/")
+MAX_BYTES = 4096  # of a parameter in the standard tier
+MIN_SECRET_LENGTH = 12
 TOKEN = re.compile(r"[\x21-\x7e]+")
 PLAIN = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
+SENDER_KEYS = ("from", "reply_to", "providers", "default_locale")
 URL = re.compile(r"https://[^\s/?#]+\.[^\s/?#]+\S*")
 COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
-# What documentation and templates put where a key belongs.
+# What documentation and templates contain where a key belongs.
 PLACEHOLDER = re.compile(r"x{6,}|<[^>]*>|\bchange[-_ ]?me\b|\byour[-_ ]|\btodo\b|\.\.\.|…", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One kind of parameter. With `many` it may hold one value a line: a new one comes before the old one goes."""
+    """One kind of parameter. With `is_rotatable` it may hold two values, one a line, while it is being rotated."""
 
     shape: str
     pattern: re.Pattern[str]
     about: str
     check: Callable[[str], str]
     is_secret: bool = False
-    many: bool = False
-    ours: bool = False  # made by Mailroom itself
+    is_rotatable: bool = False
+    is_generated: bool = False  # by a function, once
 
 
 def _secret(value: str) -> str:
     if not TOKEN.fullmatch(value):
         return "it must be one line of plain characters without spaces"
-    return _example(value)
+    return _placeholder(value)
 
 
 def _password(value: str) -> str:
     return "" if value.isascii() and value.isprintable() else "it must be one line of plain characters"
 
 
-def _example(value: str) -> str:
+def _placeholder(value: str) -> str:
     return "it is the placeholder of an example" if PLACEHOLDER.search(value) else ""
 
 
@@ -70,27 +71,27 @@ def _strong(value: str) -> str:
     lines = values_of(value)
     if not lines or not all(map(PLAIN.fullmatch, lines)):
         return "it must be plain characters, one value a line"
-    if any(len(line) < SHORTEST_SECRET for line in lines):
-        return f"a value of it is shorter than {SHORTEST_SECRET} characters, which can be guessed"
-    return next(filter(None, map(_example, lines)), "")
+    if any(len(line) < MIN_SECRET_LENGTH for line in lines):
+        return f"a value is shorter than {MIN_SECRET_LENGTH} characters and can be guessed"
+    return next(filter(None, map(_placeholder, lines)), "")
 
 
 def _api_key(value: str) -> str:
-    found = json_object(value) if value.lstrip().startswith("{") else {"key": values_of(value)}
-    if found is None or set(found) - {"key", "tenants", "kinds"}:
+    content = json_object(value) if value.lstrip().startswith("{") else {"key": values_of(value)}
+    if content is None or set(content) - {"key", "tenants", "kinds"}:
         return 'it must be a key, or {"key": "…", "tenants": ["acme"], "kinds": ["sign-in-code"]}'
     for scope in ("tenants", "kinds"):
-        names = found.get(scope)
+        names = content.get(scope)
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             return f"{scope} must be a list of names"
     return _strong(value)
 
 
 def _suppression(value: str) -> str:
-    found = json_object(value)
-    days = [part for part in (found or {}).values() if isinstance(part, dict)]
-    sound = all(isinstance(number, int | float) for part in days for number in part.values())
-    if found is None or len(days) < len(found) or not sound:
+    content = json_object(value)
+    days = [part for part in (content or {}).values() if isinstance(part, dict)]
+    are_numbers = all(isinstance(number, int | float) for part in days for number in part.values())
+    if content is None or len(days) < len(content) or not are_numbers:
         return 'it must be days by cause and lane, such as {"bounce": {"codes": 7, "notices": 180}}'
     return ""
 
@@ -104,11 +105,11 @@ def _pem(value: str) -> str:
 
 
 def _sender(value: str) -> str:
-    found = json_object(value)
-    if found is None:
+    content = json_object(value)
+    if content is None:
         return 'it must be a JSON object, such as {"from": "Acme <no-reply@auth.example.com>"}'
-    if unknown := sorted(set(found) - {"from", "reply_to", "providers", "default_locale"}):
-        return f"it does not know {', '.join(unknown)}: use from, reply_to, providers, default_locale"
+    if unknown := sorted(set(content) - set(SENDER_KEYS)):
+        return f"it contains the unknown key {unknown[0]}: use {', '.join(SENDER_KEYS)}"
     settings = merge(["sender"], {"sender": value})
     try:
         for key in ("from", "reply_to"):
@@ -117,30 +118,36 @@ def _sender(value: str) -> str:
         settings.text("default_locale")
     except InvalidSetting as error:
         return str(error)
-    strange = [name for name in chain if not re.fullmatch(ACCOUNT, name)]
-    return f"there is no provider {strange[0]!r}: use {', '.join(NAMES)}" if strange else ""
+    unknown = [name for name in chain if not re.fullmatch(ACCOUNT, name)]
+    return f"there is no provider {unknown[0]!r}: use {', '.join(NAMES)}" if unknown else ""
 
 
-BRAND: Mapping[str, Callable[[str], bool]] = {
-    "name": lambda text: len(text) <= 78,
-    "logo_url": lambda text: bool(URL.fullmatch(text)),
-    "dark_logo_url": lambda text: bool(URL.fullmatch(text)),
-    "color": lambda text: bool(COLOR.fullmatch(text)),
-    "company": lambda text: len(text) <= 500,
-    "support_url": lambda text: bool(URL.fullmatch(text)),
-    "support_email": is_address,
+def _is_url(text: str) -> bool:
+    return bool(URL.fullmatch(text))
+
+
+# The check of each key, and the form that it demands.
+BRAND: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "name": (lambda text: len(text) <= 78, "a text of up to 78 characters"),
+    "logo_url": (_is_url, "an https address"),
+    "dark_logo_url": (_is_url, "an https address"),
+    "color": (lambda text: bool(COLOR.fullmatch(text)), "a color such as #0f766e"),
+    "company": (lambda text: len(text) <= 500, "a text of up to 500 characters"),
+    "support_url": (_is_url, "an https address"),
+    "support_email": (is_address, "an email address"),
 }
 
 
 def _brand(value: str) -> str:
-    found = json_object(value)
-    if found is None:
+    content = json_object(value)
+    if content is None:
         return 'it must be a JSON object, such as {"name": "Acme", "color": "#0f766e"}'
-    if unknown := sorted(set(found) - set(BRAND)):
-        return f"it does not know {', '.join(unknown)}: use {', '.join(BRAND)}"
-    for key, text in found.items():
-        if not isinstance(text, str) or (text and not BRAND[key](text)):
-            return f"{key} is not well formed"
+    if unknown := sorted(set(content) - set(BRAND)):
+        return f"it contains the unknown key {unknown[0]}: use {', '.join(BRAND)}"
+    for key, text in content.items():
+        is_valid, form = BRAND[key]
+        if not isinstance(text, str) or (text and not is_valid(text)):
+            return f"{key} must be {form}"
     return ""
 
 
@@ -161,13 +168,13 @@ def _provider_settings(provider: str) -> tuple[Setting, ...]:
     settings = []
     for key in spec.settings:
         check = CHECKS.get(key, _secret if key in spec.secrets else _plain)
-        about = f"{provider}: {key.replace('_', ' ')}" + ("" if key in spec.required else ", if need be")
+        about = f"{provider}: {key.replace('_', ' ')}" + ("" if key in spec.required else " (optional)")
         shape = f"providers/{provider}[.<tenant>]/{key}"
-        settings.append(_setting(shape, about, check, is_secret=key in spec.secrets, many=check is _strong))
+        settings.append(_setting(shape, about, check, is_secret=key in spec.secrets, is_rotatable=check is _strong))
     return tuple(settings)
 
 
-# Of provider settings with a form of their own; any other is one line, without spaces if it is a secret.
+# The provider settings of a special form; any other is one line, without spaces if it is a secret.
 CHECKS: Mapping[str, Callable[[str], str]] = {
     "ca": _pem,
     "endpoint": _plain,
@@ -177,32 +184,42 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
 GENERAL_SETTINGS: tuple[Setting, ...] = (
     _setting(
         "webhooks/logto[/<tenant>]/authorization",
-        "what Logto sends in its Authorization header",
+        "the Authorization header of Logto's requests",
         _strong,
         is_secret=True,
-        many=True,
+        is_rotatable=True,
     ),
-    _setting("api/keys/<name>", "a key of the HTTP door of send", _api_key, is_secret=True, many=True),
-    _setting("senders/<tenant>/auth", "who auth mail is from, and its provider chain (JSON)", _sender),
-    _setting("senders/<tenant>/notification", "who notifications are from, where that differs (JSON)", _sender),
-    _setting("brands/<tenant>", "name, logo, colour and company of a tenant (JSON)", _brand),
+    _setting("api/keys/<name>", "an API key of POST /v1/emails", _api_key, is_secret=True, is_rotatable=True),
+    _setting("senders/<tenant>/auth", "sender of auth mail: from, reply_to, providers (JSON)", _sender),
+    _setting("senders/<tenant>/notification", "sender of notifications, where it differs (JSON)", _sender),
+    _setting("brands/<tenant>", "name, logo, color and company of a tenant (JSON)", _brand),
     _setting(
         "feedback/<provider>[.<tenant>]/secret",
-        "what proves that a report is the provider's",
+        "authenticates the provider's events",
         _strong,
         is_secret=True,
-        many=True,
+        is_rotatable=True,
     ),
     _setting(
-        "feedback/mailgun[.<tenant>]/signing_key", "what Mailgun signs reports with", _strong, is_secret=True, many=True
+        "feedback/mailgun[.<tenant>]/signing_key",
+        "verifies the signatures of Mailgun's events",
+        _strong,
+        is_secret=True,
+        is_rotatable=True,
     ),
-    _setting("suppression/<tenant>", "for how many days a bounce keeps mail back (JSON)", _suppression),
-    _setting("ledger/address_key", "what addresses in the ledger are hashed with", _secret, is_secret=True, ours=True),
+    _setting("suppression/<tenant>", "suppression periods in days, by cause and lane (JSON)", _suppression),
+    _setting(
+        "ledger/address_key",
+        "the key of the ledger's address hashes",
+        _secret,
+        is_secret=True,
+        is_generated=True,
+    ),
 )
 
 
 def settings(start: str = "") -> Iterator[Setting]:
-    """Yield the kinds of parameters, those of a provider only if `start` may begin their names: each is imported."""
+    """Yield the kinds of parameters; a provider's, which import it, only if a name can begin with `start`."""
     yield from GENERAL_SETTINGS
     for provider in NAMES:
         if f"providers/{provider}".startswith(start) or start.startswith(f"providers/{provider}"):
@@ -210,25 +227,25 @@ def settings(start: str = "") -> Iterator[Setting]:
 
 
 def find(name: str) -> Setting | None:
-    """Return what kind of parameter a name stands for; what is set aside stays what it was."""
-    name = ASIDE.sub("", name)
+    """Return the kind of a parameter; one of a removed tenant keeps its kind."""
+    name = REMOVED.sub("", name)
     return next((setting for setting in settings(name) if setting.pattern.fullmatch(name)), None)
 
 
 def fault(name: str, value: str) -> str:
-    """Tell what is wrong with a value in words that do not contain it; empty if nothing is."""
+    """Return what is wrong with a value, without quoting it; empty for a valid value."""
     setting = find(name)
     if setting is None:
         return "Mailroom does not read a parameter of this name"
     if not value.strip():
         return "it is empty"
-    if len(value.encode()) > LONGEST:
-        return f"it is longer than {LONGEST} bytes"
+    if len(value.encode()) > MAX_BYTES:
+        return f"it is longer than {MAX_BYTES} bytes"
     return setting.check(value)
 
 
 def account_fault(account: str, values: Mapping[str, str]) -> str:
-    """Tell what is wrong with the settings of a provider account as a whole."""
+    """Return what is wrong with the settings of a provider account as a whole; empty if it is usable."""
     try:
         required = spec_of(account).required
         missing = [key for key in required if not values.get(key)]
@@ -241,23 +258,23 @@ def account_fault(account: str, values: Mapping[str, str]) -> str:
     return ""
 
 
-def split(account: str) -> tuple[str, str]:
-    """Part an account into its provider and whose it is: `resend.acme` is Acme's own, `resend` everybody's."""
+def split_account(account: str) -> tuple[str, str]:
+    """Return the provider and the owner of an account: `resend.acme` is Acme's own, `resend` has no owner."""
     provider, _, owner = account.partition(".")
     return provider, owner
 
 
 def values_of(value: str) -> list[str]:
-    """Return the values a parameter holds: one a line, or what a JSON object has as its `key`."""
-    found = json_object(value) if value.lstrip().startswith("{") else None
-    keys = value if found is None else found.get("key")
+    """Return the values of a parameter: one a line, or those of the `key` of a JSON object."""
+    content = json_object(value) if value.lstrip().startswith("{") else None
+    keys = value if content is None else content.get("key")
     lines = [str(key) for key in keys] if isinstance(keys, list) else str(keys or "").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
 def with_values(value: str, values: list[str]) -> str:
-    """Return a parameter like `value` that holds other values."""
-    found = json_object(value) if value.lstrip().startswith("{") else None
-    if found is None:
+    """Return a parameter in the form of `value` with other values."""
+    content = json_object(value) if value.lstrip().startswith("{") else None
+    if content is None:
         return "\n".join(values)
-    return json.dumps({**found, "key": values if len(values) > 1 else values[0]})
+    return json.dumps({**content, "key": values if len(values) > 1 else values[0]})

@@ -1,4 +1,4 @@
-"""What a command would change, so that it can be shown first. Of a secret only its length is ever shown."""
+"""The changes that a command would make, to show them first. Of a secret only its length is ever shown."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from mailroom_ops.settings import catalog
 __all__ = ["Act", "Change", "compare", "described", "pending"]
 
 
-LONGEST = 60  # characters of a setting that is not JSON, such as a certificate
+MAX_SHOWN_LENGTH = 60  # of a setting that is not JSON, such as a certificate
 
 
 class Act(StrEnum):
@@ -41,38 +41,38 @@ class Change:
         return {"name": self.name, "act": self.act, "value": described_as}
 
 
-def compare(current: Mapping[str, str], wanted: Mapping[str, str | None]) -> list[Change]:
-    """Return what has to happen to `current` for it to hold `wanted`; None is to go."""
-    return [Change(name, current.get(name), new) for name, new in wanted.items() if new is not None or name in current]
+def compare(current: Mapping[str, str], target: Mapping[str, str | None]) -> list[Change]:
+    """Return the changes that turn `current` into `target`; a value of None is removed."""
+    return [Change(name, current.get(name), new) for name, new in target.items() if new is not None or name in current]
 
 
 def pending(changes: Iterable[Change]) -> list[Change]:
     return [change for change in changes if change.act is not Act.KEEP]
 
 
-def same(one: str, other: str) -> bool:
-    """Tell whether two values mean the same: a JSON object may be written in several ways."""
-    found = json_object(one)
-    return one == other if found is None else found == json_object(other)
+def same(left: str, right: str) -> bool:
+    """Compare two values by their meaning: a JSON object may be written in several ways."""
+    content = json_object(left)
+    return left == right if content is None else content == json_object(right)
 
 
 def described(name: str, value: str | None) -> str:
-    """Tell what a parameter holds, as far as anyone may see."""
+    """Describe the value of a parameter; of a secret only its length."""
     if value is None:
         return ""
     setting = catalog.find(name)
-    found = json_object(value)
+    content = json_object(value)
     if setting is None or setting.is_secret:
         lengths = [str(len(line)) for line in catalog.values_of(value)] or ["0"]
         counted = "secret" if len(lengths) == 1 else f"{len(lengths)} secrets"
-        scope = _listed({key: part for key, part in found.items() if key in ("tenants", "kinds")}) if found else ""
-        return f"{counted}, {' and '.join(lengths)} characters" + (f"; {scope}" if scope else "")
-    if found is not None:
-        return _listed(found)
+        scope = {key: part for key, part in (content or {}).items() if key in ("tenants", "kinds")}
+        return f"{counted}, {' and '.join(lengths)} characters" + (f"; {_listed(scope)}" if scope else "")
+    if content is not None:
+        return _listed(content)
     line = " ".join(value.split())
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+    return line if len(line) <= MAX_SHOWN_LENGTH else f"{line[:MAX_SHOWN_LENGTH]}…"
 
 
-def _listed(found: Mapping[str, object]) -> str:
-    parts = (f"{key}: {', '.join(map(str, part)) if isinstance(part, list) else part}" for key, part in found.items())
+def _listed(content: Mapping[str, object]) -> str:
+    parts = (f"{key}: {', '.join(map(str, part)) if isinstance(part, list) else part}" for key, part in content.items())
     return "; ".join(parts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mailroom_ops.environment import Environment, aws_says
+from mailroom_ops.environment import Environment, aws_error
 from mailroom_ops.errors import OperatorError
 from mailroom_ops.settings import catalog
 
@@ -16,7 +16,7 @@ NAMES_PER_CALL = 10  # the most that DeleteParameters takes
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter; what it holds is kept out of every message about it."""
+    """One parameter; its value is kept out of its `repr`."""
 
     name: str
     value: str = field(repr=False)
@@ -26,7 +26,7 @@ class Parameter:
 
 
 class Parameters:
-    """Reads and writes; what AWS raises comes out as a OperatorError."""
+    """Reads and writes parameters; an error of AWS is raised as an OperatorError."""
 
     def __init__(self, environment: Environment) -> None:
         self._ssm: Any = environment.client("ssm")
@@ -36,17 +36,19 @@ class Parameters:
         """Return every parameter below `path`, by name, in the order of names."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        found = {}
+        parameters = {}
         pages = self._ssm.get_paginator("get_parameters_by_path")
         try:
             for page in pages.paginate(Path=(self._root + path).rstrip("/"), Recursive=True, WithDecryption=True):
                 for item in page["Parameters"]:
                     name = item["Name"].removeprefix(self._root)
                     encrypted = item["Type"] == "SecureString"
-                    found[name] = Parameter(name, item["Value"], encrypted, item["Version"], item["LastModifiedDate"])
+                    parameters[name] = Parameter(
+                        name, item["Value"], encrypted, item["Version"], item["LastModifiedDate"]
+                    )
         except (BotoCoreError, ClientError) as error:
-            raise aws_says(error) from error
-        return dict(sorted(found.items()))
+            raise aws_error(error) from error
+        return dict(sorted(parameters.items()))
 
     def values(self, path: str = "") -> dict[str, str]:
         return {name: parameter.value for name, parameter in self.all(path).items()}
@@ -63,16 +65,16 @@ class Parameters:
             except self._ssm.exceptions.ParameterAlreadyExists:
                 self._ssm.put_parameter(Name=self._root + name, Value=value, Overwrite=True)
         except (BotoCoreError, ClientError) as error:
-            raise aws_says(error) from error
+            raise aws_error(error) from error
 
     def write(self, values: Mapping[str, str]) -> None:
-        """Write several, in their order; say how far it came if it stops half-way."""
+        """Write several, in their order; an error names how many are written."""
         for done, (name, value) in enumerate(values.items()):
             try:
                 self.put(name, value)
-            except OperatorError as problem:
+            except OperatorError as error:
                 if done:
-                    problem.details = (f"{done} of {len(values)} are written; the same command again writes the rest.",)
+                    error.details = (f"{done} of {len(values)} are written; the same command again writes the rest.",)
                 raise
 
     def delete(self, names: Iterable[str]) -> None:
@@ -83,4 +85,4 @@ class Parameters:
             for start in range(0, len(full), NAMES_PER_CALL):
                 self._ssm.delete_parameters(Names=full[start : start + NAMES_PER_CALL])
         except (BotoCoreError, ClientError) as error:
-            raise aws_says(error) from error
+            raise aws_error(error) from error

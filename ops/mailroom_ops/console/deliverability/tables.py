@@ -112,7 +112,7 @@ def _of_provider(whole: Counts, provider: str) -> Counts:
 
 def _tenant_names(context: PageContext) -> list[str]:
     store = Parameters(context.environment)
-    configured = tenants.all_of({**store.values("senders"), **store.values("brands")})
+    configured = tenants.list_tenants({**store.values("senders"), **store.values("brands")})
     return sorted({tenants.DEFAULT, *(tenant.name for tenant in configured)})
 
 

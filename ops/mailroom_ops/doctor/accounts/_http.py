@@ -8,7 +8,7 @@ import httpx
 from mailroom.providers._client import endpoint
 from mailroom_ops.errors import ServiceError
 from mailroom_ops.finding import Finding, failed, warning
-from mailroom_ops.settings.catalog import split
+from mailroom_ops.settings.catalog import split_account
 from mailroom_ops.tls import ssl_context
 
 __all__ = ["finding_of", "get"]
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 10.0
 def get(account: str, values: Mapping[str, str], default: str, path: str, **options: Any) -> httpx.Response:
     """Get `path` from the endpoint that the account sends through."""
     try:
-        url = endpoint(split(account)[0], values, default) + path
+        url = endpoint(split_account(account)[0], values, default) + path
         return httpx.get(url, timeout=TIMEOUT_SECONDS, verify=ssl_context(), **options)
     except httpx.HTTPError as error:
         todo = "Check the provider's status page, and the network of this machine."

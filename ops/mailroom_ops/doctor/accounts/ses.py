@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailroom_ops.domains.ses import Ses
-from mailroom_ops.environment import Environment, aws_says
+from mailroom_ops.environment import Environment, aws_error
 from mailroom_ops.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]
@@ -24,12 +24,12 @@ def check(
             ses.client.get_configuration_set(ConfigurationSetName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NotFoundException":
-            raise aws_says(error) from error
+            raise aws_error(error) from error
         setting = f"providers/{account}/configuration_set"
         yield failed(account, f"has no configuration set {name}", f"Create it, or change {setting}.")
         return
     except BotoCoreError as error:
-        raise aws_says(error) from error
+        raise aws_error(error) from error
     subject = f"{account} in {ses.region}"
     if not state.get("SendingEnabled", True) or state.get("EnforcementStatus") == "SHUTDOWN":
         yield failed(subject, "may not send: AWS has paused it", "Open a support case in the console of SES.")
