@@ -93,9 +93,9 @@ def test_a_malformed_setting_is_explained_without_its_value(cloud: str, client: 
         **{"providers__smtp.globex__username": "globex"},
     )
     shown = text(client)
-    assert "senders/acme/auth is malformed: it does not know replyto" in shown
+    assert "senders/acme/auth is malformed: it contains the unknown key replyto" in shown
     assert "mailroom secrets set senders/acme/auth --env staging" in shown
-    assert "brands/acme is malformed: color is not well formed" in shown
+    assert "brands/acme is malformed: color must be a color such as #0f766e" in shown
     assert "The account smtp.globex is incomplete: providers/smtp.globex/host is not set" in shown
     assert "s3cret" not in shown
     assert "<b>" not in client.get(PATH).text

@@ -75,7 +75,7 @@ def add(environment: Environment, address: str, tenant: str, days: float, lanes:
     confirm_production(environment, f"Suppress {address} for {tenant} in {environment.label}?", yes)
     days_by_lane = {Lane(lane): days for lane in lanes or ("codes", "notices")}
     suppressions.add(LedgerQueries.of(environment), tenant, address, days_by_lane)
-    screen.say(f"{address} is suppressed for {tenant}: no {' and '.join(days_by_lane)}.")
+    screen.say(f"{address} is suppressed for {tenant}: {' and '.join(days_by_lane)}.")
 
 
 @command.command("remove")
