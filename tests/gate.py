@@ -15,7 +15,7 @@ __all__ = ["AwsCall", "AwsGate", "Refusal"]
 
 @dataclass(frozen=True, slots=True)
 class AwsCall:
-    """One call: `operation` as in `SendMessage`, and what it says."""
+    """One call: `operation` as in `SendMessage`, and its request data."""
 
     operation: str
     body: Mapping[str, Any]

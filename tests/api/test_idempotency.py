@@ -189,7 +189,7 @@ def test_a_request_repeated_while_the_first_one_runs_is_a_conflict(client: Clien
     client.sandbox.faults.add("resend", Kind.HOLD)
     running = threading.Thread(target=client.function, args=(request,))
     running.start()
-    client.sandbox.faults.wait_held()
+    client.sandbox.faults.wait_paused()
 
     concurrent = client.new_process().send(**request)
 

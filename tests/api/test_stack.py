@@ -113,7 +113,7 @@ def test_the_document_is_served(stack: Running) -> None:
 
 
 def test_two_hundred_callers_with_one_key_get_one_mail_and_equal_responses(stack: Running, functions: Any) -> None:
-    """Half of them invoke, half use HTTP. The mail is under way while others ask; who is told to come back does."""
+    """Half of them invoke, half use HTTP. Callers that are asked to retry while the mail is in flight do so."""
     to = stack.address()
     request = code(to=to, idempotency_key=f"order-{to}")
     start = threading.Barrier(CALLERS)

@@ -1,4 +1,4 @@
-"""What all pages of the console share: headers, navigation, confirmations, errors; and the command that serves it."""
+"""The common parts of the console's pages: headers, navigation, confirmations, errors; and the command."""
 
 import os
 import re

@@ -84,15 +84,15 @@ def page(browser: Browser, gallery: Gallery) -> Iterator[Page]:
     errors: list[str] = []
     opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: errors.append(str(error)))
-    foreign: list[str] = []
+    external: list[str] = []
     home = gallery.stack.url
-    opened.on("request", lambda request: foreign.append(request.url) if not request.url.startswith(home) else None)
+    opened.on("request", lambda request: external.append(request.url) if not request.url.startswith(home) else None)
     opened.goto(f"{home}/gallery")
     expect(opened.locator("#state")).to_have_text("live")
     yield opened
     context.close()
     assert errors == []
-    assert [url for url in foreign if not url.startswith(("about:", "data:"))] == []
+    assert [url for url in external if not url.startswith(("about:", "data:"))] == []
 
 
 def test_it_offers_every_kind_language_brand_and_form(gallery: Gallery) -> None:

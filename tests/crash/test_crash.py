@@ -53,7 +53,7 @@ def test_killed_while_the_provider_takes_the_mail_it_sends_one_mail(fragile: Fra
     faults.add("resend", Fault(Kind.HOLD))
 
     message_id = fragile.post(to)
-    faults.wait_held()
+    faults.wait_paused()
     fragile.kill_deliver()
     faults.release()
 

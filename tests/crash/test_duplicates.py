@@ -29,7 +29,7 @@ class Courier:
         return Refusal(200, json.dumps({"MessageId": str(uuid.uuid4()), "MD5OfMessageBody": md5}).encode())
 
     def make_older(self, message_id: str, seconds: float) -> None:
-        """Let a message be created earlier than it was."""
+        """Backdate a message."""
         body = json.loads(self.bodies[message_id])
         body["message"]["created_at"] -= seconds
         self.bodies[message_id] = json.dumps(body)
@@ -93,7 +93,7 @@ def test_two_processes_with_the_same_message_send_one_mail(fragile: Fragile, cou
     results: list[list[str]] = []
     first = threading.Thread(target=lambda: results.append(courier.hand_over(message_id)))
     first.start()
-    faults.wait_held()
+    faults.wait_paused()
 
     second = courier.hand_over(message_id)
     faults.release()

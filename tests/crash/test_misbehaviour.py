@@ -1,4 +1,4 @@
-"""Resend misbehaves in every way there is: the mail is sent exactly once, and the ledger tells how it went."""
+"""Resend misbehaves in every way there is: the mail is sent exactly once, and the ledger has its outcome."""
 
 import pytest
 
@@ -77,7 +77,7 @@ def test_a_slow_code_does_not_hold_up_a_notice(watched: Watched) -> None:
     faults.add("resend", Fault(Kind.HOLD))
 
     waiting = watched.post(slow)
-    faults.wait_held()
+    faults.wait_paused()
     notice = watched.post(quick, type_="OrganizationInvitation", link="https://example.com/join?t=1")
 
     assert watched.stack.mail_to(quick).message_id == notice

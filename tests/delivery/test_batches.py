@@ -24,7 +24,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the copy of a batch arrive at once, not when its first process must be dead."""
+    """Deliver the copy of a batch at once, not after the lease of its first process."""
     monkeypatch.setattr(consumer, "COPY_DELAY_SECONDS", 0)
 
 
@@ -59,7 +59,7 @@ def take(aws: Aws) -> list[str]:
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, deliver: Process, operation: str, number: int, *, after: bool) -> None:
-    """Let the process die before or after its `number`-th call of an operation."""
+    """Kill the process before or after its `number`-th call of an operation."""
     call, calls = deliver.aws.call, Counter[str]()
 
     def counted(service: str, name: str, payload: Any, **options: Any) -> Any:
@@ -85,7 +85,7 @@ def end_leases(aws: Aws, sent: list[Message]) -> None:
 
 
 def deliver_all(aws: Aws, sent: list[Message], bodies: list[str]) -> None:
-    """Let other processes receive these, and all that follows from them."""
+    """Receive these in other processes, and everything that they queue."""
     for _ in range(10):
         if not bodies:
             return

@@ -66,7 +66,7 @@ def through(aws: Aws, relay: Relay) -> Process:
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, process: Process, service: str) -> list[str]:
-    """Let one of our services be away for a process; return the calls that it makes there."""
+    """Make one service fail for a process; return the calls of the process to it."""
     call, calls = process.aws.call, list[str]()
 
     def failing(name: str, operation: str, payload: Any, **options: Any) -> Any:

@@ -30,8 +30,8 @@ def test_a_code_reaches_the_reader_in_their_language_and_the_row_says_so(
     found = deliver.row(message)
     assert (found["status"], found["provider"], found["provider_id"]) == ("sent", "resend", mail.id)
     (line,) = deliver.logged("Email sent successfully")
-    told = {"message_id": message.id, "provider": "resend", "provider_id": mail.id, "kind": "sign-in-code"}
-    assert line.items() >= (told | {"tenant": "default"}).items()
+    facts = {"message_id": message.id, "provider": "resend", "provider_id": mail.id, "kind": "sign-in-code"}
+    assert line.items() >= (facts | {"tenant": "default"}).items()
     assert line["duration_ms"] >= 0
 
 

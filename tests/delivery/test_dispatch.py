@@ -1,4 +1,4 @@
-"""Which provider is asked when, and how often: the policy, with providers that do as they are told."""
+"""The order and the number of attempts along a chain, with providers that answer as a test defines."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ FAR = NOW + 1000
 
 
 class Speaker:
-    """A provider that answers from a script, the last line for ever, and remembers who asked."""
+    """A provider that answers from a script, the last line for ever, and records the requests."""
 
     def __init__(self, name: str, *script: DeliveryError | Receipt, idempotent: bool = False) -> None:
         self.name, self.script, self.idempotent = name, list(script), idempotent

@@ -1,4 +1,4 @@
-"""Which provider account may report about which mail: the one that sent it, and those that may have it."""
+"""Reports are accepted from the account that sent a mail, and from those that may have sent it."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""The webhook under made-up input, through its real door: always a 2xx or a 4xx, and never a secret in a log."""
+"""The webhook under random input, over HTTP: always a 2xx or a 4xx, and never a secret in a log."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.thorough import times
 
 ADDRESS, CODE, LINK, KEY = "canary-reader@canary.example", "canary739154", "https://canary.example/x?t=1", "canary-key"
 
-door = settings(
+fuzz_settings = settings(
     derandomize="CI" in os.environ,
     deadline=None,
     max_examples=times(50, 150),
@@ -49,7 +49,7 @@ def holds(fuzzed: Running, status: int, text: str) -> None:
     assert "canary" not in text
 
 
-@door
+@fuzz_settings
 @given(bodies)
 def test_any_json_is_answered(fuzzed: Running, body: Any) -> None:
     answer = fuzzed.logto(json.dumps(body))
@@ -57,7 +57,7 @@ def test_any_json_is_answered(fuzzed: Running, body: Any) -> None:
     holds(fuzzed, answer.status, answer.text)
 
 
-@door
+@fuzz_settings
 @given(likely, st.integers(0, 400), st.binary(max_size=8))
 def test_any_broken_json_is_answered(fuzzed: Running, body: Any, position: int, splinter: bytes) -> None:
     whole = json.dumps(body).encode()
@@ -66,7 +66,7 @@ def test_any_broken_json_is_answered(fuzzed: Running, body: Any, position: int, 
     holds(fuzzed, answer.status, answer.text)
 
 
-@door
+@fuzz_settings
 @given(
     st.sampled_from(["POST", "GET", "PUT", "HEAD", "PATCH", "BREW"]),
     st.binary(max_size=200),

@@ -1,4 +1,4 @@
-"""How the local HTTP API resembles API Gateway: a real server in front of functions that only record events."""
+"""The local HTTP API behaves like API Gateway: a real server in front of functions that only record events."""
 
 import base64
 import json

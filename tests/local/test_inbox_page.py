@@ -22,13 +22,15 @@ def page(browser: Browser, stack: Running) -> Iterator[Page]:
     errors: list[str] = []
     opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: errors.append(str(error)))
-    foreign: list[str] = []
-    opened.on("request", lambda request: foreign.append(request.url) if not request.url.startswith(stack.url) else None)
+    external: list[str] = []
+    opened.on(
+        "request", lambda request: external.append(request.url) if not request.url.startswith(stack.url) else None
+    )
     opened.goto(stack.url)
     expect(opened.locator("#state")).to_have_text("live")
     yield opened
     assert errors == []
-    assert [url for url in foreign if not url.startswith(("about:", "data:"))] == []
+    assert [url for url in external if not url.startswith(("about:", "data:"))] == []
     context.close()
 
 
@@ -118,8 +120,8 @@ def test_dark_and_narrow_show_the_email_as_on_such_a_device(page: Page, stack: R
 
 
 @pytest.fixture
-def foreign_server() -> Iterator[tuple[str, list[str]]]:
-    """A server of somebody else, and the targets of the requests it got."""
+def external_server() -> Iterator[tuple[str, list[str]]]:
+    """A server of another site, and the targets of the requests to it."""
     targets: list[str] = []
 
     def answer(request: Request) -> Response:
@@ -131,10 +133,10 @@ def foreign_server() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_an_email_cannot_run_scripts_load_files_or_leave_its_frame(
-    browser: Browser, stack: Running, foreign_server: tuple[str, list[str]]
+    browser: Browser, stack: Running, external_server: tuple[str, list[str]]
 ) -> None:
     stack.clear()
-    url, targets = foreign_server
+    url, targets = external_server
     evil = f"""<html><head><script>parent.document.title='owned'</script><link rel=stylesheet href={url}/a.css>
       <meta http-equiv=refresh content="0;url={url}/refresh"><style>@import url({url}/b.css)</style></head>
       <body onload="parent.document.title='owned'"><p>harmless</p><img src={url}/p.gif onerror="alert(1)">
@@ -161,9 +163,9 @@ def test_an_email_cannot_run_scripts_load_files_or_leave_its_frame(
 
 
 def test_a_link_in_an_email_opens_in_a_new_tab(
-    page: Page, stack: Running, foreign_server: tuple[str, list[str]]
+    page: Page, stack: Running, external_server: tuple[str, list[str]]
 ) -> None:
-    url, _ = foreign_server
+    url, _ = external_server
     stack.sandbox.inbox.add(
         captured(html=f"<html><head></head><body><a href='{url}/reset?t=1'>reset</a></body></html>")
     )

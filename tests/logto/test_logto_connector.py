@@ -30,11 +30,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def node(verb: str, **said: Any) -> Any:
+def node(verb: str, **content: Any) -> Any:
     done = subprocess.run(
         ["node", "send.mjs", verb],
         cwd=HERE,
-        input=json.dumps(said),
+        input=json.dumps(content),
         capture_output=True,
         text=True,
         timeout=60,
@@ -83,10 +83,10 @@ def test_a_mail_of_each_type_is_in_the_inbox_soon_in_the_readers_language(
     assert [(outcome["sent"], outcome.get("status")) for outcome in outcomes] == [(True, 200)] * len(messages)
     for message in messages:
         mail = stack.mail_to(message["to"], WITHIN)
-        said = message["payload"].get("code") or message["payload"]["link"]
+        content = message["payload"].get("code") or message["payload"]["link"]
         assert (mail.kind, mail.locale) == (KINDS[message["type"]], language)
-        assert said in mail.text
-        assert said.replace("&", "&amp;") in mail.html
+        assert content in mail.text
+        assert content.replace("&", "&amp;") in mail.html
 
 
 def test_the_console_test_with_a_tenants_config_reaches_the_inbox_every_time(stack: Running) -> None:

@@ -24,7 +24,7 @@ SETTINGS = {
     "http": {"endpoint": "https://mail.example.com/in", "secret": SECRET},
 }
 CLIENTS = {"ses": {"boto3", "botocore", "urllib3"}, "smtp": {"smtplib"}}  # of any other: httpx
-FOREIGN = {"httpx", "requests", "pydantic", "aws_lambda_powertools"}.union(*CLIENTS.values())
+LIBRARIES = {"httpx", "requests", "pydantic", "aws_lambda_powertools"}.union(*CLIENTS.values())
 TABLES = {"smtp": "_smtp_replies"}  # of any other: in its own file
 
 
@@ -38,7 +38,7 @@ def test_loading_one_provider_imports_no_other_and_no_sdk(name: str) -> None:
 
     ours = {module.removeprefix("mailroom.providers.") for module in loaded if module.startswith("mailroom.providers.")}
     assert {module for module in ours if not module.startswith("_")} == {name}
-    assert loaded & FOREIGN == CLIENTS.get(name, {"httpx"})
+    assert loaded & LIBRARIES == CLIENTS.get(name, {"httpx"})
 
 
 @pytest.mark.parametrize("name", SETTINGS)

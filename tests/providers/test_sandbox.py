@@ -121,7 +121,7 @@ def test_resend_delays_a_second_request_while_the_first_is_in_progress(
     sandbox.faults.add("resend", Kind.HOLD)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(resend.send, email, "1")
-        sandbox.faults.wait_held()
+        sandbox.faults.wait_paused()
         with pytest.raises(TemporaryFailure) as busy:
             resend.send(email, "1")
         sandbox.faults.release()

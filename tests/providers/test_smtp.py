@@ -336,7 +336,7 @@ def test_a_late_reply_is_a_success(relay: SmtpSandbox, provider: Smtp, email: Em
     relay.faults.add("smtp", Kind.HOLD)
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(provider.send, email, "key-1")
-        relay.faults.wait_held()
+        relay.faults.wait_paused()
         relay.faults.release()
 
         assert sending.result().id == relay.inbox.all()[0].id

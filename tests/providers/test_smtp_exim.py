@@ -1,4 +1,4 @@
-"""SMTP against a second server that others wrote: Debian's Exim, which speaks TLS through GnuTLS."""
+"""SMTP against a second server that others wrote: Debian's Exim, which uses GnuTLS."""
 
 import email.policy
 import os

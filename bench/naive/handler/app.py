@@ -1,4 +1,4 @@
-"""What the tutorials add up to: one function that takes Logto's request, renders it and sends it at once."""
+"""The sum of the tutorials: one function that takes Logto's request, renders it and sends it at once."""
 
 import json
 import os

@@ -52,12 +52,12 @@ EVENT_HEADLINES = {
     EventEffect.NEW: "Event recorded",
     EventEffect.REPEATED: "Event ignored: it was recorded before",
     EventEffect.UNKNOWN: "Event ignored: no such message",
-    EventEffect.FOREIGN: "Event ignored: this account did not send the message",
+    EventEffect.OTHER_ACCOUNT: "Event ignored: this account did not send the message",
 }
 UNEVENTFUL = {
     EventEffect.REPEATED: "RepeatedEvents",
     EventEffect.UNKNOWN: "UnknownEvents",
-    EventEffect.FOREIGN: "UnknownEvents",
+    EventEffect.OTHER_ACCOUNT: "UnknownEvents",
 }
 WARNINGS = {
     "shared_test_sender": "Sent from onboarding@resend.dev, which reaches only your own address and looks like spam: "
@@ -136,7 +136,7 @@ def log_events(logger: Logger, metrics: Metrics, results: Iterable[tuple[Event, 
             "tenant": record.tenant if record else event.tenant,
             "kind": record.kind if record else "",
         }
-        log = logger.warning if effect is EventEffect.FOREIGN else logger.info
+        log = logger.warning if effect is EventEffect.OTHER_ACCOUNT else logger.info
         log(EVENT_HEADLINES[effect], extra={name: value for name, value in facts.items() if value})
     for (name, provider), number in counts.items():
         _count(metrics, name, {"provider": provider}, number)

@@ -17,7 +17,7 @@ from mailroom_ops.console.gallery import GalleryPage
 from mailroom_ops.environment import Environment, aws_error
 from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.web.frame import Frame, Link
-from mailroom_ops.web.guard import reject_foreign
+from mailroom_ops.web.guard import reject_cross_origin
 from mailroom_ops.web.pages import asset, last_values
 from mailroom_ops.web.server import Request, Response
 
@@ -127,7 +127,7 @@ class LockedConsole:
     port: Callable[[], int]
 
     def answer(self, request: Request) -> Response:
-        if rejection := reject_foreign(request):
+        if rejection := reject_cross_origin(request):
             return rejection
         if request.path == "/" and request.method == "GET":
             key = last_values(request.query).get("key", "")

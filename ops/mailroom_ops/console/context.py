@@ -1,4 +1,4 @@
-"""What all pages share: the environment, the ledger, the frame, and the confirmation before a change."""
+"""The context of all pages: the environment, the ledger, the frame, and the confirmation before a change."""
 
 import threading
 from collections.abc import Mapping, Sequence

@@ -39,7 +39,7 @@ def answer(context: PageContext, request: Request, below: list[str]) -> Response
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Which messages to list; `before` is the id of the last one that was read for the page before."""
+    """The filter and the page of a list; `before` is the id of the last message of the previous page."""
 
     tenant: str = ""
     statuses: tuple[str, ...] = ()

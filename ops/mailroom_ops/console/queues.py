@@ -52,7 +52,7 @@ def answer(context: PageContext, request: Request, below: list[str]) -> Response
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many messages a queue holds, as SQS estimates it without receiving any."""
+    """The numbers of messages in a queue, as SQS estimates them without receiving any."""
 
     waiting: int
     in_flight: int

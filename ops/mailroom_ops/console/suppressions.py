@@ -48,7 +48,7 @@ def answer(context: PageContext, request: Request, below: list[str]) -> Response
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Which entries to list, and which page: of the rows after the key `after`, those from number `start` on."""
+    """The filter and the page of a list: of the rows after the key `after`, those from number `start` on."""
 
     tenant: str = ""
     cause: str = ""

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from mailroom_ops.local.logs import Logs
-from mailroom_ops.web.guard import reject_foreign
+from mailroom_ops.web.guard import reject_cross_origin
 from mailroom_ops.web.server import Request, Response, refusal
 
 __all__ = ["FrontDoor"]
@@ -36,7 +36,7 @@ class FrontDoor:
             return refusal(500, "Internal Server Error")
 
     def _answer_locally(self, request: Request) -> Response:
-        if rejection := reject_foreign(request):
+        if rejection := reject_cross_origin(request):
             return rejection
         for handler in self._local_handlers:
             if (response := handler(request)) is not None:

@@ -61,7 +61,7 @@ class Faults:
     def __init__(self) -> None:
         self._pending: dict[str, deque[Fault]] = defaultdict(deque)
         self._changed = threading.Condition()
-        self._held = 0
+        self._paused = 0
         self._releases = 0
 
     def add(self, provider: str, fault: Fault | Kind, count: int = 1) -> None:
@@ -80,7 +80,7 @@ class Faults:
             return {provider: [fault.kind for fault in faults] for provider, faults in self._pending.items() if faults}
 
     def clear(self) -> None:
-        """Remove all faults and release held requests."""
+        """Remove all faults and release paused requests."""
         with self._changed:
             self._pending.clear()
         self.release()
@@ -89,19 +89,19 @@ class Faults:
         """Hold the calling request until `release`."""
         with self._changed:
             release = self._releases
-            self._held += 1
+            self._paused += 1
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._releases > release)
-            self._held -= 1
+            self._paused -= 1
 
-    def wait_held(self, count: int = 1, timeout: float = 10.0) -> None:
-        """Wait until `count` requests are held; raise TimeoutError if they do not arrive."""
+    def wait_paused(self, count: int = 1, timeout: float = 10.0) -> None:
+        """Wait until `count` requests are paused; raise TimeoutError if they do not arrive."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._held >= count, timeout):
-                raise TimeoutError(f"{self._held} of {count} requests are held")
+            if not self._changed.wait_for(lambda: self._paused >= count, timeout):
+                raise TimeoutError(f"{self._paused} of {count} requests are paused")
 
     def release(self) -> None:
-        """Release all held requests."""
+        """Release all paused requests."""
         with self._changed:
             self._releases += 1
             self._changed.notify_all()

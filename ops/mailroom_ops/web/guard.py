@@ -1,17 +1,17 @@
-"""The guard of local pages: pages of other sites must not reach what is for this machine alone."""
+"""The guard of local pages: other sites must not reach pages that are for this machine alone."""
 
 from urllib.parse import urlsplit
 
 from mailroom_ops.web.server import Request, Response, refusal
 
-__all__ = ["reject_foreign"]
+__all__ = ["reject_cross_origin"]
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
-def reject_foreign(request: Request) -> Response | None:
-    """Return a 403 for a foreign host name (DNS rebinding) or a change posted by another site; None otherwise."""
+def reject_cross_origin(request: Request) -> Response | None:
+    """Return a 403 for another host name (DNS rebinding) or a change posted by another site; None otherwise."""
     if _host_name(request.header("host")) not in LOCAL_NAMES:
         return refusal(403, "Open this page as 127.0.0.1 or localhost.")
     if request.method not in SAFE_METHODS and not _is_same_origin(request):

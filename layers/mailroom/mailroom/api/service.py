@@ -34,7 +34,7 @@ TIMELINE_FIELDS = ("status", "event", "reason", "provider", "answer", "detail")
 
 @dataclass(slots=True)
 class SendService:
-    """What one process needs to answer requests, kept between them."""
+    """The dependencies of the handlers, kept between the requests of a process."""
 
     delivery: Delivery
     code_lifetime: float
@@ -96,17 +96,17 @@ class SendService:
         self.delivery.settings.prefetch(message.tenant, message.purpose)
         key = self.delivery.settings.address_key()
         name = keyed_hash(key, request.deduplication_key)
-        wanted = Admission(message.id, keyed_hash(key, request.canonical_json), now)
+        admission = Admission(message.id, keyed_hash(key, request.canonical_json), now)
         until = now + (KEY_LIFETIME_SECONDS if request.idempotency_key else SAME_WITHIN)
-        admitted = self.delivery.ledger.admit(name, wanted, until, now)
-        if admitted == wanted:
+        admitted = self.delivery.ledger.admit(name, admission, until, now)
+        if admitted == admission:
             return message
-        if request.idempotency_key and admitted.request_hash != wanted.request_hash:
+        if request.idempotency_key and admitted.request_hash != admission.request_hash:
             raise InvalidRequest(
                 409, ("idempotency_key", "This key was used for another mail in the last 24 hours: use a new one.")
             )
         if self._may_be_replaced(admitted.message_id, has_key=bool(request.idempotency_key)):
-            admitted = self.delivery.ledger.admit(name, wanted, until, now, instead_of=admitted.message_id)
+            admitted = self.delivery.ledger.admit(name, admission, until, now, instead_of=admitted.message_id)
         return request.to_message(admitted.message_id, admitted.created_at, self.code_lifetime)
 
     def _may_be_replaced(self, message_id: str, *, has_key: bool) -> bool:

@@ -61,7 +61,7 @@ class AwsError(DeliveryError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request is signed with, until `expires_at`."""
+    """The credentials that sign requests, valid until `expires_at`."""
 
     key: str
     secret: str

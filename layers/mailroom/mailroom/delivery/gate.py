@@ -17,7 +17,7 @@ HANG_SECONDS = 2.0  # a failure that took this long would delay every other mail
 
 @dataclass(slots=True)
 class Gate:
-    """Tells how long to wait before the next request; for the life of one process.
+    """Computes the wait before the next request; for the life of one process.
 
     Other processes receive the same rate limit, and would all come back in the same instant. So each comes back some
     time later, by chance: over a spread that doubles with each refusal, until all fit in, and then narrows again.

@@ -77,7 +77,7 @@ STATUS_ORDER = (
 
 
 class Holder(StrEnum):
-    """Which process may work on a message."""
+    """The process that may work on a message."""
 
     US = "us"
     ANOTHER = "another"  # or one that died: its lease has not ended
@@ -95,7 +95,7 @@ class Claim:
 
 
 class Standing(StrEnum):
-    """How a message stands to the others for the same reader."""
+    """The place of a message among the others for the same recipient."""
 
     CURRENT = "current"
     DUPLICATE = "duplicate"
@@ -108,7 +108,7 @@ class EventEffect(StrEnum):
     NEW = "new"
     REPEATED = "repeated"  # recorded before, or one more than the timeline takes
     UNKNOWN = "unknown"  # about a message that is not in the ledger, or no longer
-    FOREIGN = "foreign"  # from an account that cannot have the message
+    OTHER_ACCOUNT = "foreign"  # from an account that cannot have the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +222,15 @@ class Ledger:
             return False
         return True
 
-    def admit(self, name: str, wanted: Admission, until: float, now: float, *, instead_of: str = "") -> Admission:
-        """Let a request become the wanted message; return what it became, which is another if it was made before."""
+    def admit(self, name: str, admission: Admission, until: float, now: float, *, instead_of: str = "") -> Admission:
+        """Bind a request to a message; return the message of the first such request, which may be an earlier one."""
         try:
             self._update(
                 f"asked#{name}",
                 {
-                    "message": wanted.message_id,
-                    "said": wanted.request_hash,
-                    "created": wanted.created_at,
+                    "message": admission.message_id,
+                    "said": admission.request_hash,
+                    "created": admission.created_at,
                     "ttl": int(until),
                 },
                 condition="attribute_not_exists(pk) OR #ttl < :now OR #message = :instead_of",
@@ -239,7 +239,7 @@ class Ledger:
         except AwsError as refusal:
             row = _old_item(refusal)
             return Admission(row["message"], row["said"], row["created"])
-        return wanted
+        return admission
 
     def accept(self, message: Message, address_key: str, now: float) -> bool:
         """Write down a message before it is queued; False if some process has taken it up from its queue already."""
@@ -308,7 +308,7 @@ class Ledger:
         return f"{'reader' if message.supersedes else 'once'}#{keyed_hash(address_key, json.dumps(scope))}"
 
     def is_suppressed(self, message: Message, lane: Lane, address_key: str, now: float) -> bool:
-        """Tell whether the reader gets nothing from this tenant on this lane: see suppression.py."""
+        """Test whether the tenant sends nothing to this recipient on this lane: see feedback/suppression.py."""
         pk = suppression_of(message.tenant, keyed_hash(address_key, canonical(message.to)))
         answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": {"pk": {"S": pk}}})
         return float(decode_item(answer.get("Item", {})).get(f"{lane}_until", 0)) > now
@@ -361,9 +361,9 @@ class Ledger:
         state: dict[str, Any] = {"lease": 0, "attempt": attempt, "offered": list(offered), "batch": batch}
         if not keep_claim:
             state["claim"] = NOBODY
-        held = "#claim = :held AND #status = :accepted"
-        values = {":held": token, ":accepted": Status.ACCEPTED}
-        self._write_unless_changed(f"message#{message_id}", state, list(map(_entry, outcome.tries)), held, values)
+        condition = "#claim = :token AND #status = :accepted"
+        values = {":token": token, ":accepted": Status.ACCEPTED}
+        self._write_unless_changed(f"message#{message_id}", state, list(map(_entry, outcome.tries)), condition, values)
 
     def _write_unless_changed(
         self,
@@ -418,7 +418,7 @@ class Ledger:
             if event.dedup_key in row.get("events", ()):
                 return EventEffect.REPEATED, Record.from_row(row)
             if not _may_report(event, row):
-                return EventEffect.FOREIGN, Record.from_row(row)
+                return EventEffect.OTHER_ACCOUNT, Record.from_row(row)
             if row["status"] not in earlier:
                 change = {}
             if not change and len(row["timeline"]) >= MAX_TIMELINE_ENTRIES:
@@ -522,7 +522,7 @@ def suppression_of(tenant: str, recipient: str) -> str:
 
 
 def keyed_hash(key: str, text: str) -> str:
-    """Name an address so that only who holds the key of the environment can tell whose it is."""
+    """Return a keyed hash of an address, which only the holder of the environment's key can resolve."""
     return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()[:32]
 
 

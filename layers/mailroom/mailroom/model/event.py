@@ -102,7 +102,7 @@ class Event:
 
     @property
     def dedup_key(self) -> str:
-        """What the event leaves on its message's row, so that it is recorded once."""
+        """The key under which an event is recorded once in the row of its message."""
         identity = self.type if self.type in RECORDED_ONCE else self.id
         return hashlib.sha256(f"{self.provider} {identity}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
 

@@ -1,4 +1,4 @@
-"""A Message: what is to be said to one recipient, before any wording. A Parcel: a Message on its way."""
+"""A Message: the data of one mail before it is rendered. A Parcel: a Message on a queue, with its delivery state."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ __all__ = ["Message", "Parcel", "content_identity", "new_id"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing to say to one reader. Times are seconds since the epoch."""
+    """The data of one mail to one recipient. Times are seconds since the epoch."""
 
     id: str
     tenant: str
@@ -38,7 +38,7 @@ class Message:
 
     @property
     def purpose(self) -> str:
-        """Which of the tenant's senders speaks: platform and app mails have their own."""
+        """The name of the tenant's sender: platform and app mails have different ones."""
         return "notification" if self.kind == "notification" else "auth"
 
     @property
@@ -52,15 +52,15 @@ class Message:
 
 
 def new_id() -> str:
-    """Make an id that sorts by time: 12 hex digits of milliseconds, 20 of chance."""
+    """Return an id that sorts by time: 12 hex digits of milliseconds, 20 random ones."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def content_identity(tenant: str, to: str, kind: str, data: Mapping[str, Any]) -> str:
-    """Name a message by what it says, for callers that give it no name. A hash, so that no code is stored."""
-    told = [data.get("code"), data.get("link")]
-    said = json.dumps([tenant, to.lower(), kind, told if any(told) else data], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
+    """Return a deduplication key for callers without one: a hash of the content, so that no code is stored."""
+    code_and_link = [data.get("code"), data.get("link")]
+    content = json.dumps([tenant, to.lower(), kind, code_and_link if any(code_and_link) else data], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """How many emails were not sent for one reason."""
+    """The number of emails that were not sent for one reason."""
 
     status: str
     description: str

@@ -24,7 +24,7 @@ def check(
     except ValueError:
         body = {}
     if body.get("name") == "restricted_api_key":
-        yield ok(account, "the key is valid, and may only send, as it should")
+        yield ok(account, "the key is valid, and restricted to sending")
     elif not response.is_success:
         yield finding_of(account, response, "api_key")
         return
