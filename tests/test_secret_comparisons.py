@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "layers/mailroom/mailroom"
 AUTHENTICATE = {
     "api/keys.py authenticate": 1,
+    "delivery/seal.py is_authentic": 1,
     "feedback/_authentication.py equals_any": 1,
     "sources/logto.py authenticate": 1,
 }
