@@ -104,6 +104,15 @@ def test_events_are_counted_by_provider_and_failures_are_logged(
     assert [line["message"] for line in feedback.logged()][-1] == "Event ignored: no such message"
 
 
+def test_a_report_about_another_program_s_mail_leaves_none_of_its_tags_in_the_log(feedback: LambdaFunction) -> None:
+    tags = {"message_id": "canary@example.com", "tenant": "canary"}
+    bounce = {"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "its id", "Metadata": tags}
+    feedback(request(reports.Posting("/feedback/postmark/local-feedback-secret", json.dumps(bounce).encode())))
+    (line,) = feedback.logged("Event ignored: no such message")
+    assert line["provider_id"] == "its id"
+    assert "canary" not in feedback.log.getvalue()
+
+
 def test_repeated_events_and_soft_bounces_have_metrics_of_their_own(
     feedback: LambdaFunction, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -133,7 +133,7 @@ def log_events(logger: Logger, metrics: Metrics, results: Iterable[tuple[Event, 
             "event": event.type,
             "reason": event.reason,
             "detail": event.detail,
-            "tenant": record.tenant if record else event.tenant,
+            "tenant": record.tenant if record else "",
             "kind": record.kind if record else "",
         }
         log = logger.warning if effect is EventEffect.OTHER_ACCOUNT else logger.info

@@ -47,7 +47,6 @@ def parse(body: Mapping[str, Any], account: str, now: float) -> list[Event]:
         message_id=_own_header(data, "message-id"),
         provider_id=text(data, "env_id"),
         recipient=text(data, "rcpt"),
-        tenant=_own_header(data, "tenant"),
         permanent=type_ is EventType.BOUNCED and codes.startswith("5"),
         reason=reason,
         detail=codes,

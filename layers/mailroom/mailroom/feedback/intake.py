@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailroom.aws.client import Aws
 from mailroom.feedback._authentication import TOLERANCE_SECONDS, Unauthenticated
@@ -67,6 +67,8 @@ class Intake:
         message_id = first.message_id if MESSAGE_ID.fullmatch(first.message_id) else ""
         if not message_id and first.provider_id:
             message_id = self.ledger.find(first.provider_id)
+        # An id of another form is somebody else's tag on somebody else's mail, and may be anything.
+        events = [replace(event, message_id=message_id) for event in events]
         if not message_id:
             return [(event, EventEffect.UNKNOWN, None) for event in events]
         return [(event, *self.ledger.record(message_id, event)) for event in events]

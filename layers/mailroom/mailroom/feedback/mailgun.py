@@ -78,7 +78,6 @@ def parse(data: Any, account: str, token: str, now: float) -> list[Event]:
         message_id=text(data, "user-variables", "message_id"),
         provider_id=text(data, "message", "headers", "message-id").strip("<>"),
         recipient=text(data, "recipient") or text(data, "message", "headers", "to"),
-        tenant=text(data, "user-variables", "tenant"),
         permanent=permanent,
         reason=reason,
         detail=codes,

@@ -76,7 +76,6 @@ def parse(body: Mapping[str, Any], account: str, now: float) -> list[Event]:
         message_id=text(body, "Metadata", "message_id"),
         provider_id=text(body, "MessageID"),
         recipient=text(body, recipient_field),
-        tenant=text(body, "Metadata", "tenant"),
         permanent=permanent,
         reason=reason,
         detail=codes,

@@ -63,7 +63,6 @@ def parse(body: Mapping[str, Any], account: str, id_: str, now: float) -> list[E
         provider_id=text(body, "data", "email_id"),
         # With several recipients, nothing shows which one the event is about; our mails have one.
         recipient=bare_address(str(recipients[0])) if isinstance(recipients, list) and len(recipients) == 1 else "",
-        tenant=text(body, "data", "tags", "tenant") or own_header(headers, "tenant"),
         permanent=text(particulars, "type") == "Permanent",
         reason=reason,
         detail=codes,

@@ -101,7 +101,6 @@ def parse(item: Any, account: str, now: float) -> list[Event]:
         message_id=text(item, "message_id"),
         provider_id=text(item, "sg_message_id").partition(".")[0],
         recipient=text(item, "email"),
-        tenant=text(item, "tenant"),
         permanent=permanent,
         reason=reason,
         detail=codes,

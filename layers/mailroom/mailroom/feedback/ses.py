@@ -67,7 +67,6 @@ def parse(body: Any, account: str, now: float) -> list[Event]:
                 message_id=_tag(mail, "message_id"),
                 provider_id=text(mail, "messageId"),
                 recipient=bare_address(text(recipient, "emailAddress")),
-                tenant=_tag(mail, "tenant"),
                 permanent=text(particulars, "bounceType") == "Permanent",
                 reason=reason,
                 detail=codes,

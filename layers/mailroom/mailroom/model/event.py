@@ -86,7 +86,6 @@ class Event:
     message_id: str = ""  # ours, where the provider returned it
     provider_id: str = ""
     recipient: str = ""
-    tenant: str = ""
     permanent: bool = False
     reason: Reason | None = None
     detail: str = ""
