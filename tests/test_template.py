@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mailroom.ledger.table import LEASE
 from mailroom.providers import NAMES
 from mailroom_ops.cloudformation import loader as template_file
 from mailroom_ops.cloudformation.intrinsics import Template, TemplateError
@@ -167,6 +168,11 @@ def test_only_lambda_may_take_the_roles() -> None:
 def test_the_visibility_timeout_is_six_times_delivers_timeout(lane: str) -> None:
     stack = Stack()
     assert stack[f"{lane}Queue"]["VisibilityTimeout"] >= 6 * stack["DeliverFunction"]["Timeout"]
+
+
+@pytest.mark.parametrize("function", ["Send", "Deliver"])
+def test_a_lease_lasts_longer_than_a_function_that_holds_it_may_run(function: str) -> None:
+    assert Stack()[f"{function}Function"]["Timeout"] < LEASE
 
 
 @pytest.mark.parametrize("lane", LANES)

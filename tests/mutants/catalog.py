@@ -1,0 +1,368 @@
+"""The list of mutants: each breaks one guarantee, and names the tests that must notice it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["MUTANTS", "Mutant", "StaleMutant"]
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "layers/mailroom/mailroom"
+BATCHES, CONSUMER = f"{PACKAGE}/delivery/batches.py", f"{PACKAGE}/delivery/consumer.py"
+DELIVER, DISPATCH = f"{PACKAGE}/delivery/deliver.py", f"{PACKAGE}/delivery/dispatch.py"
+GATE, RETRY, SEAL = f"{PACKAGE}/delivery/gate.py", f"{PACKAGE}/delivery/retry.py", f"{PACKAGE}/delivery/seal.py"
+TABLE, QUEUE = f"{PACKAGE}/ledger/table.py", f"{PACKAGE}/aws/queue.py"
+BRAND, LOGTO = f"{PACKAGE}/rendering/brand.py", f"{PACKAGE}/sources/logto.py"
+AUTHENTICATION = f"{PACKAGE}/feedback/_authentication.py"
+
+TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/test_consumer.py"
+TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
+TEST_GATE, TEST_TABLE = "tests/delivery/test_gate.py", "tests/ledger/test_table.py"
+TEST_EVENTS = "tests/ledger/test_events.py"
+
+
+class StaleMutant(Exception):
+    """The text that a mutant replaces is not in its file exactly once: the code has changed, the list has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One breakage: in `path`, `old` becomes `new`. At least one of `tests` must fail with it."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def apply(self, source: str) -> str:
+        """Return the source of the file with the breakage in it."""
+        number = source.count(self.old)
+        if number != 1 or self.old == self.new:
+            raise StaleMutant(f"the list is stale: {self.name!r} replaces a text that {self.path} has {number} times")
+        return source.replace(self.old, self.new)
+
+
+def _scenario(name: str) -> str:
+    return f"tests/simulation/test_histories.py::test_every_rule_holds_in[{name}]"
+
+
+MUTANTS = (
+    # ---- which message may leave ----
+    Mutant(
+        "a code of one tenant supersedes another tenant's",
+        TABLE,
+        "scope = [message.tenant, message.to.lower(), message.kind] if",
+        "scope = [message.to.lower(), message.kind] if",
+        (TEST_TABLE,),
+    ),
+    Mutant(
+        "a code supersedes one that is a second older",
+        TABLE,
+        "SUPERSEDED_AFTER = 30.0",
+        "SUPERSEDED_AFTER = 0.0",
+        (TEST_TABLE,),
+    ),
+    Mutant(
+        "a retry is sent although a newer code replaced it",
+        DELIVER,
+        "            if reason := self.last_check(message):\n",
+        "            if not parcel.email and (reason := self.last_check(message)):\n",
+        (f"{TEST_CONSUMER}::test_a_retry_of_a_replaced_code_is_not_sent",),
+    ),
+    Mutant(
+        "a retry is sent although it expired",
+        DELIVER,
+        "if message.expires_at <= self.clock():\n            return dead(",
+        "if not parcel.email and message.expires_at <= self.clock():\n            return dead(",
+        (TEST_CONSUMER,),
+    ),
+    Mutant(
+        "expiry is not checked right before a request",
+        DELIVER,
+        'if message.expires_at <= self.clock():\n            return "expired"\n        standing = self.ledger.mark',
+        "standing = self.ledger.mark",
+        (TEST_CONSUMER, TEST_BATCHES),
+    ),
+    Mutant(
+        "expiry is not checked before the next provider",
+        DELIVER,
+        'if message.expires_at <= self.clock():\n            return "expired"\n        standing = self.ledger.standing',
+        "standing = self.ledger.standing",
+        (f"{TEST_CONSUMER}::test_a_code_that_expires_while_the_first_provider_hangs_goes_to_no_second",),
+    ),
+    Mutant(
+        "a newer code is not looked for before the next provider",
+        DELIVER,
+        "        if standing is not Standing.CURRENT:\n            return standing\n        if not",
+        "        if not",
+        (TEST_CONSUMER, _scenario("an_older_code_that_hangs_does_not_leave_after_its_successor")),
+    ),
+    Mutant(
+        "the newest of several codes is not recorded before the first is sent",
+        CONSUMER,
+        "        self._mark_newest(singles)\n",
+        "",
+        (TEST_CONSUMER,),
+    ),
+    # ---- the order of writes: a crash repeats, it never loses ----
+    Mutant(
+        "records leave the queue before the copy of their batch is on it",
+        CONSUMER,
+        "            self._batcher.enqueue(first, COPY_DELAY_SECONDS)\n",
+        '            queue.delete(source, [item.record["receiptHandle"] for item in pulled])\n'
+        "            self._batcher.enqueue(first, COPY_DELAY_SECONDS)\n",
+        (f"{TEST_BATCHES}::test_a_batch_survives_a_crash_at_each_step_without_a_copy",),
+    ),
+    Mutant(
+        "a claim ends before the retry is queued",
+        DELIVER,
+        "            self.enqueue(following, left)\n            if progress.is_claimed:\n"
+        "                self.ledger.release(message.id, token, following.attempt, outcome, following.doubts)\n",
+        "            if progress.is_claimed:\n"
+        "                self.ledger.release(message.id, token, following.attempt, outcome, following.doubts)\n"
+        "            self.enqueue(following, left)\n",
+        (f"{TEST_CONSUMER}::test_a_crash_before_a_retry_is_queued_loses_nothing",),
+    ),
+    Mutant(
+        "the lease is shorter than a function may run",
+        TABLE,
+        "LEASE = 25.0",
+        "LEASE = 12.0",
+        ("tests/test_template.py::test_a_lease_lasts_longer_than_a_function_that_holds_it_may_run",),
+    ),
+    Mutant(
+        "the copy of a batch comes while its process works",
+        BATCHES,
+        "COPY_DELAY_SECONDS = LEASE",
+        "COPY_DELAY_SECONDS = 0.0",
+        (f"{TEST_CONSUMER}::test_the_copy_of_a_batch_waits_until_the_lease_ends_and_no_longer", TEST_BATCHES),
+    ),
+    Mutant(
+        "a mail whose end could not be recorded is not queued",
+        DELIVER,
+        "        self.enqueue(settled, postponement(times, parcel.lane))\n",
+        "",
+        (f"{TEST_CONSUMER}::test_a_mail_whose_outcome_cannot_be_recorded_is_not_sent_again",),
+    ),
+    # ---- how many copies ----
+    Mutant(
+        "a claim records no account",
+        DELIVER,
+        "token, self.clock(), offer)",
+        "token, self.clock())",
+        (f"{TEST_CONSUMER}::test_four_crashes_after_the_relay_accepted_make_two_copies_at_most",),
+    ),
+    Mutant(
+        "the accounts that a dead process asked are forgotten",
+        TABLE,
+        'offered = tuple(row.get("offered", ()))',
+        "offered = ()",
+        (f"{TEST_CONSUMER}::test_four_crashes_after_the_relay_accepted_make_two_copies_at_most",),
+    ),
+    Mutant(
+        "a code may be sent three times",
+        RETRY,
+        "{Lane.CODES: 2, Lane.NOTICES: 1}",
+        "{Lane.CODES: 3, Lane.NOTICES: 1}",
+        (TEST_DISPATCH,),
+    ),
+    Mutant(
+        "a retry is rendered anew",
+        DELIVER,
+        "        if parcel.email:\n            return Ready(parcel.email, chain)\n",
+        "",
+        (TEST_CONSUMER, TEST_DELIVER),
+    ),
+    Mutant(
+        "a provider's id is kept at any length",
+        DISPATCH,
+        "id=receipt.id[:MAX_PROVIDER_ID_LENGTH]",
+        "id=receipt.id",
+        (_scenario("a_provider_id_that_is_too_long_for_a_key_costs_no_copies"),),
+    ),
+    Mutant(
+        "a batch takes a message that another process works on",
+        TABLE,
+        '"(#claim = :nobody OR (#claim = :claim AND #batch = :batch)))"',
+        '"(#claim = :nobody OR #lease < :lease OR (#claim = :claim AND #batch = :batch)))"',
+        (TEST_BATCHES,),
+    ),
+    Mutant(
+        "a batch sends what it could not claim",
+        BATCHES,
+        "token, delivery.clock(), account):",
+        "token, delivery.clock(), account) or True:",
+        (TEST_BATCHES,),
+    ),
+    Mutant(
+        "the key of a batch does not name its very mails",
+        BATCHES,
+        'f"{account}\\n{ids}".encode()',
+        'f"{account}\\n{batch.id}".encode()',
+        (f"{TEST_BATCHES}::test_two_copies_of_a_batch_send_each_mail_and_record_none_that_never_left",),
+    ),
+    Mutant(
+        "the repetition of a batch drops a member that has its outcome",
+        BATCHES,
+        "mails = [(parcel, delivery.render(parcel)) for parcel in parcels]",
+        "mails = [(parcel, delivery.render(parcel)) for parcel in parcels if parcel.message.id in unfinished]",
+        (TEST_BATCHES,),
+    ),
+    Mutant(
+        "a batch in doubt frees its messages",
+        BATCHES,
+        "batch=request, keep_claim=True",
+        "batch=request",
+        (TEST_BATCHES,),
+    ),
+    Mutant(
+        "a message that SQS delivers twice is in a batch twice",
+        BATCHES,
+        "{parcel.message.id: parcel for parcel in parcels}",
+        "{str(id(parcel)): parcel for parcel in parcels}",
+        (f"{TEST_BATCHES}::test_a_message_that_sqs_delivers_twice_is_in_its_batch_once",),
+    ),
+    # ---- what the ledger says ----
+    Mutant(
+        "a mail in doubt whose lifetime ends has failed",
+        DELIVER,
+        "status = Status.UNKNOWN if following.doubts else Status.FAILED",
+        "status = Status.FAILED",
+        (TEST_CONSUMER, TEST_DELIVER),
+    ),
+    Mutant(
+        "a mail that a provider may have is skipped",
+        DISPATCH,
+        "    if doubts:\n        return Outcome(Status.UNKNOWN, reason, doubts[-1], tries=tuple(tries))\n    return",
+        "    return",
+        (f"{TEST_CONSUMER}::test_an_expired_retry_that_a_provider_may_have_is_unknown_not_skipped",),
+    ),
+    Mutant(
+        "a batch in doubt ends as skipped",
+        BATCHES,
+        'outcome = Outcome(Status.UNKNOWN, "expired"',
+        'outcome = Outcome(Status.SKIPPED, "expired"',
+        (f"{TEST_BATCHES}::test_a_batch_in_doubt_whose_mails_expire_ends_as_unknown_not_as_skipped",),
+    ),
+    Mutant(
+        "that a mail was sent is lost with its claim",
+        TABLE,
+        'if row and row["status"] == Status.ACCEPTED and outcome.status is Status.SENT:',
+        "if False:",
+        (TEST_TABLE, TEST_EVENTS),
+    ),
+    # ---- an outage, a poisonous message, a neighbor ----
+    Mutant(
+        "an outage uses up the receives of a record",
+        CONSUMER,
+        "self._delivery.queue.put(replace(content, postponed=content.postponed + 1), delay)",
+        'raise error or TemporaryFailure("ledger", "away")',
+        (f"{TEST_CONSUMER}::test_an_outage_puts_messages_back_as_new_ones_and_is_met_once",),
+    ),
+    Mutant(
+        "a poisonous record ends the invocation",
+        CONSUMER,
+        "            yield self._keep(item.record, error)\n\n    def _put_back",
+        "            raise\n\n    def _put_back",
+        (TEST_CONSUMER, TEST_DELIVER, _scenario("a_mail_that_cannot_be_rendered_takes_nobody_along")),
+    ),
+    Mutant(
+        "a mail that fails to render takes its batch along",
+        BATCHES,
+        "                self._enqueue_alone(parcel, attempt=0)\n                continue\n",
+        "                raise\n",
+        (f"{TEST_BATCHES}::test_a_mail_that_fails_to_render_takes_no_other_along",),
+    ),
+    Mutant(
+        "one message that another process has stops its whole batch",
+        BATCHES,
+        "            return self._enqueue_alone(parcel, error.retry_after or LEASE, attempt=0)\n",
+        "            raise error\n",
+        (TEST_BATCHES,),
+    ),
+    Mutant(
+        "a gate never reopens",
+        GATE,
+        "return max(0.0, self.closed_until - now)",
+        "return 3600.0 if self.closed_until else 0.0",
+        (TEST_GATE, TEST_DISPATCH),
+    ),
+    Mutant(
+        "a provider may close its gate for as long as it states",
+        GATE,
+        "now + min(seconds, MAX_STATED_SECONDS) + by_chance",
+        "now + seconds + by_chance",
+        (TEST_GATE, TEST_DISPATCH),
+    ),
+    Mutant(
+        "an account that hangs is asked in turn",
+        CONSUMER,
+        "places.append((gate.is_troubled,",
+        "places.append((False,",
+        (f"{TEST_CONSUMER}::test_a_hanging_account_comes_last_and_costs_its_neighbors_one_hang",),
+    ),
+    Mutant(
+        "a burst of one tenant is sent before another tenant's mail",
+        CONSUMER,
+        "turns[parcel.tenant] += 1",
+        "pass",
+        (f"{TEST_CONSUMER}::test_a_mail_waits_for_one_of_another_tenant_not_for_all_that_are_older",),
+    ),
+    Mutant(
+        "all tenants share one group of the queue",
+        QUEUE,
+        'group = {"MessageGroupId": queued.tenant} if queued.tenant else {}',
+        "group: dict[str, str] = {}",
+        (TEST_CONSUMER, TEST_BATCHES),
+    ),
+    # ---- who may send, and report ----
+    Mutant(
+        "a seal is not checked",
+        SEAL,
+        "return not _needs_seal(parcel) or hmac.compare_digest(parcel.seal.encode(), _code(parcel, key).encode())",
+        "return True",
+        (f"{TEST_CONSUMER}::test_a_rendered_parcel_without_a_valid_seal_is_not_sent",),
+    ),
+    Mutant(
+        "text of a caller needs no seal",
+        SEAL,
+        " or has_caller_text(parcel.message.kind)",
+        "",
+        (f"{TEST_CONSUMER}::test_a_message_with_text_of_its_own_needs_a_seal",),
+    ),
+    Mutant(
+        "a seal is not checked in a batch",
+        BATCHES,
+        "self.delivery.prepare(parcel) if is_authentic(parcel, key) else None",
+        "self.delivery.prepare(parcel)",
+        (TEST_BATCHES, TEST_CONSUMER),
+    ),
+    Mutant(
+        "a signature of any version is accepted",
+        AUTHENTICATION,
+        'for version, _, value in items if version == "v1"]',
+        "for version, _, value in items]",
+        ("tests/feedback/test_authentication.py",),
+    ),
+    Mutant(
+        "the secret of the webhook is compared by ==",
+        LOGTO,
+        "hmac.compare_digest(presented, secret) for",
+        "presented == secret for",
+        ("tests/test_secret_comparisons.py",),
+    ),
+    Mutant(
+        "an account reports about a mail of another",
+        TABLE,
+        "    if any(event.can_be_about_mail_of(carrier) for carrier in carriers):\n        return True\n",
+        "    return True\n",
+        ("tests/feedback/test_reporting_accounts.py",),
+    ),
+    Mutant(
+        "an organization's logo replaces the tenant's own",
+        BRAND,
+        "if not (logo or dark_logo):",
+        'if hints.get("logo_url"):',
+        ("tests/rendering/test_renderer.py",),
+    ),
+)
