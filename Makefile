@@ -27,7 +27,7 @@ MAKEFLAGS += --jobs=3
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: setup run test simulate check build bench deploy lock clean help
+.PHONY: setup run test simulate mutants soak hostile check build bench deploy lock clean help
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -40,6 +40,15 @@ test: setup ## run the tests (ARGS="-k webhook" for some)
 
 simulate: setup ## run delivery under random faults (ARGS="--histories 1000000 --processes 2", or --help)
 	$(BIN)/python -m tests.simulation $(ARGS)
+
+mutants: setup ## break the delivery core on purpose, one place at a time: a test must notice each (ARGS="--list")
+	$(BIN)/python -m tests.mutants $(ARGS)
+
+soak: setup ## send mixed traffic with faults through the local stack for a while (ARGS="--minutes 30")
+	$(BIN)/python -m tests.soak $(ARGS)
+
+hostile: setup ## send hostile requests to the handlers (ARGS="--requests 1000000")
+	$(BIN)/python -m tests.hostile $(ARGS)
 
 check: setup ## run all that must pass before a change goes in
 	$(BIN)/ruff check

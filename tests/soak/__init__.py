@@ -1,0 +1,1 @@
+"""A soak: mixed traffic with faults at a steady rate, through the running local stack."""

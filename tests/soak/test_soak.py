@@ -1,0 +1,24 @@
+"""A short soak; `make soak` takes minutes, and looks at memory too."""
+
+import os
+
+from tests.running import Running
+from tests.soak.run import memory_mb, soak
+
+MAILS = 24
+
+
+def test_each_accepted_message_ends_in_an_outcome_in_spite_of_faults(stack: Running) -> None:
+    stack.clear()
+
+    report = soak(stack, MAILS, 0, seed=5, progress=lambda line: None)
+
+    assert report.faults
+    assert report.outcomes.total() == MAILS
+    assert not report.lost
+    assert set(report.memory) == {"webhook", "deliver", "send", "feedback"}
+
+
+def test_the_memory_of_a_process_is_measured_while_it_runs() -> None:
+    assert memory_mb(os.getpid()) > 1
+    assert memory_mb(2**22 + 1) == 0
