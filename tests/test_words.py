@@ -4,7 +4,6 @@ import ast
 import io
 import re
 import tokenize
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -103,32 +102,9 @@ def banned(path: Path) -> list[str]:
     return [*code, *banned_phrases(text)]
 
 
-def folder(path: Path) -> str:
-    """Return the folder that a file is counted under, two levels deep."""
-    parts = path.relative_to(ROOT).parts
-    depth = 4 if parts[0] == "layers" else 3 if parts[0] == "ops" else 2
-    return "/".join(parts[:-1][:depth]) or "."
-
-
-# How many are left in each folder; a number may only fall.
-REMAINING: Mapping[str, int] = {
-    "layers/mailroom/mailroom/delivery": 1,
-    "ops/mailroom_ops/cli": 1,
-    "ops/mailroom_ops/secrets_import": 1,
-    "tests/cli": 4,
-}
-
-
 def test_names_phrases_and_docstrings_use_plain_terms() -> None:
-    uses = {path: banned(path) for path in sorted(files())}
-    counts = Counter(dict.fromkeys(REMAINING, 0))
-    for path, found in uses.items():
-        counts[folder(path)] += len(found)
-    for name, count in counts.items():
-        report = "\n".join(
-            f"{path.relative_to(ROOT)}: {use}" for path, found in uses.items() if folder(path) == name for use in found
-        )
-        assert count <= REMAINING.get(name, 0), f"{name}: {count} banned words\n{report}"
+    uses = [f"{path.relative_to(ROOT)}: {use}" for path in sorted(files()) for use in banned(path)]
+    assert not uses, "\n".join(uses)
 
 
 @pytest.mark.parametrize(

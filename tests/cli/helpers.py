@@ -1,4 +1,4 @@
-"""What the tests of the command share: stored parameters, every command and its options."""
+"""The common parts of the tests of the command: stored parameters, every command and its options."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

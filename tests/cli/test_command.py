@@ -77,7 +77,7 @@ def test_a_stopped_local_stack_is_an_error_with_the_command_that_starts_it(
 
 
 @pytest.mark.parametrize(
-    ("variables", "arguments", "said"),
+    ("variables", "arguments", "expected"),
     [
         pytest.param(
             {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, (), "No AWS credentials", id="no-credentials"
@@ -92,7 +92,7 @@ def test_a_problem_with_aws_access_is_an_error_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
     variables: Mapping[str, str | None],
     arguments: tuple[str, ...],
-    said: str,
+    expected: str,
 ) -> None:
     for name, value in variables.items():
         if value is None:
@@ -101,7 +101,7 @@ def test_a_problem_with_aws_access_is_an_error_without_a_traceback(
             monkeypatch.setenv(name, value)
     refused = run("secrets", "list", "--env", "staging", *arguments)
     assert refused.code == 3
-    assert said in refused.text
+    assert expected in refused.text
     assert "Traceback" not in refused.text
 
 

@@ -407,7 +407,7 @@ def test_resend_reports_test_mode_and_its_quota(
 ) -> None:
     through("resend", staging, {**sandbox.settings("resend"), "api_key": "re_sandbox_sending"})
     code, findings = examine("--only", "providers")
-    assert (code, findings.of("resend")) == (0, "ok the key is valid, and may only send, as it should")
+    assert (code, findings.of("resend")) == (0, "ok the key is valid, and restricted to sending")
     body = json.dumps({"object": "list", "has_more": False, "data": []})
     headers = {"x-resend-daily-quota": "93", "x-resend-monthly-quota": "200"}
     sandbox.faults.add("resend", Fault(Kind.REPLY, status=200, body=body, headers=headers), 1)

@@ -1,4 +1,4 @@
-"""What the commands share: the options for an environment, confirmations, help with examples."""
+"""The common parts of the commands: the options for an environment, confirmations, help with examples."""
 
 import functools
 import sys

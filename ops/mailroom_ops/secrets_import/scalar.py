@@ -7,7 +7,7 @@ __all__ = ["Kind", "Scalar"]
 
 
 class Kind(StrEnum):
-    """What a reader of the file may take a value for; in the words of an error about it."""
+    """The kinds of value that a reader of the file may see in it, in the words of an error."""
 
     TEXT = "text"
     EMPTY = "nothing"

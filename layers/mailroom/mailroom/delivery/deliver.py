@@ -166,7 +166,7 @@ class Delivery:
 
         def permit(account: str, offered: tuple[str, ...]) -> str:
             nonlocal recorded
-            if account == recorded:  # the claim says so
+            if account == recorded:  # by the claim
                 recorded = ""
                 return ""
             return self._permit(message, token, offered)
