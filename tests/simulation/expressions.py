@@ -16,7 +16,7 @@ Path = tuple[str | int, ...]
 Operand = Callable[[Item, Names, Values], Value | None]
 Predicate = Callable[[Item, Names, Values], bool]
 
-TOKEN = re.compile(r"\s*(?:([#:]?[A-Za-z_][\w]*)|(\d+)|(<>|<=|>=|[=<>(),.\[\]+-]))")
+TOKEN = re.compile(r"\s*(?:([#:]\w+|[A-Za-z_]\w*)|(\d+)|(<>|<=|>=|[=<>(),.\[\]+-]))")
 ORDERED = ("S", "N", "B")
 FUNCTIONS = ("attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains", "size")
 
@@ -52,6 +52,7 @@ class _Parser:
             self.tokens.append(match[match.lastindex or 0])
             place = match.end()
         self.place = 0
+        self.groups: dict[int, int] = {}  # of each pair of parentheses, the places before and after it
 
     def peek(self) -> str:
         return self.tokens[self.place] if self.place < len(self.tokens) else ""
@@ -93,8 +94,12 @@ class _Parser:
             return lambda i, n, v: not inner(i, n, v)
         if self.peek() == "(":
             self.take("(")
+            start = self.place
             inner = self.any_of()
+            if self.groups.get(start) == self.place:
+                raise Invalid("The expression has redundant parentheses")
             self.take(")")
+            self.groups[start - 1] = self.place
             return inner
         return self.comparison()
 
@@ -160,7 +165,7 @@ class _Parser:
 
     def path(self) -> Path:
         token = self.take()
-        if not re.fullmatch(r"#?[A-Za-z_]\w*", token):
+        if not re.fullmatch(r"#\w+|[A-Za-z_]\w*", token):
             raise Invalid(f"Syntax error near {token!r}")
         parts: list[str | int] = [token]
         while self.peek() in (".", "["):
@@ -403,7 +408,7 @@ def _size(value: Value | None) -> Value | None:
 
 
 def _begins_with(value: Value | None, prefix: Value | None) -> bool:
-    return value is not None and prefix is not None and value.get("S", "").startswith(prefix["S"])
+    return value is not None and prefix is not None and "S" in value and value["S"].startswith(prefix["S"])
 
 
 def _contains(value: Value | None, part: Value | None) -> bool:

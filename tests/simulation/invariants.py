@@ -20,6 +20,7 @@ PROMPT = 15.0  # while all is healthy, every code leaves within so many seconds
 RECOVERED = 30.0  # after the last fault has ended
 REDELIVERED = 125.0  # after a process was killed: the visibility timeout of the queues
 QUOTA = 3_600.0  # nobody says when a used-up quota comes back
+LAST_MOMENT = 3.0  # with less to live there is no further attempt
 STORE_PATIENCE = 5.0  # seconds in any 15 that a process may wait for a parameter store whose values it has
 IDEMPOTENT = ("resend", "resend.acme")
 
@@ -151,7 +152,7 @@ def no_message_dies_of_an_outage(findings: Findings) -> Iterator[Violation]:
             how = f"{row['status']} as {row.get('reason')}" if row else "buried"
             how = "moved to the dead letters by SQS" if by_sqs else how
             healed = findings.healed_at(case.mail)
-            if left > 1.0:
+            if left > LAST_MOMENT:
                 yield _violation("given up alive", f"{how} with {left:.0f} s to live", case)
             elif case.expires_at > max(healed, request.at) + RECOVERED:
                 spare = case.expires_at - max(healed, request.at)
