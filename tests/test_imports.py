@@ -173,6 +173,12 @@ def test_the_packages_of_the_layer_load_nothing_by_themselves() -> None:
             assert isinstance(docstring, ast.Expr), path
 
 
+def test_nothing_imports_from_a_conftest() -> None:
+    for folder in ("bench", "ops", "tests"):
+        for path, name in imports(ROOT / folder):
+            assert name.split(".")[-1] != "conftest", f"{path.relative_to(ROOT)}: move the helper to a module"
+
+
 def part_of(path: Path, folder: Path) -> str:
     """Return the part of a package to which a file belongs: its first folder, or its own name."""
     name = path.relative_to(folder).with_suffix("").parts[0]
@@ -202,7 +208,7 @@ def test_the_operators_side_imports_no_function() -> None:
 
 def imports(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file of a folder with every module that it imports, at its top or inside of functions."""
-    for path in folder.rglob("*.py"):
+    for path in (path for path in folder.rglob("*.py") if "node_modules" not in path.parts):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from ((path, alias.name) for alias in node.names)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mailroom_ops.sandbox.faults import Fault, Kind
-from tests.crash.conftest import Fragile
+from tests.crash.stacks import Fragile
 from tests.gate import AwsCall
 
 Step = Callable[[AwsCall], bool]

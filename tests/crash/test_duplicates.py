@@ -11,7 +11,7 @@ import pytest
 
 from mailroom_ops.local.poller import to_event
 from mailroom_ops.sandbox.faults import Fault, Kind
-from tests.crash.conftest import Fragile
+from tests.crash.stacks import Fragile
 from tests.gate import AwsCall, Refusal
 
 

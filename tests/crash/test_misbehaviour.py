@@ -3,7 +3,7 @@
 import pytest
 
 from mailroom_ops.sandbox.faults import Fault, Kind
-from tests.crash.conftest import Watched
+from tests.crash.stacks import Watched
 
 
 @pytest.mark.parametrize(

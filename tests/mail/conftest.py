@@ -1,19 +1,10 @@
 """The sample mails of the preview: each kind, language, form and brand."""
 
-from typing import NamedTuple
-
 import pytest
 
-from mailroom.model.email import Email
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.templates.preview import FORMS, SENDER, TEMPLATES, Gallery, sample
-
-
-class Sample(NamedTuple):
-    """A mail, and a name for its kind, language, brand and form."""
-
-    name: str
-    email: Email
+from tests.mail.samples import Sample
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from mailroom.rendering.brand import Brand, contrast
 from mailroom_ops.templates.checks import FALLBACKS, HtmlReport, check_html, missing_html_tools
-from tests.mail.conftest import Sample
+from tests.mail.samples import Sample
 
 ADDRESS = re.compile(r"""(?:src|href|background|action)\s*=\s*["']([^"']*)|url\(([^)]*)""", re.IGNORECASE)
 

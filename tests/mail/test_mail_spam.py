@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailroom_ops.templates.checks import SpamReport, check_spam, missing_spam_tools
-from tests.mail.conftest import Sample
+from tests.mail.samples import Sample
 
 MOST = 0.5
 MOST_OF_ONE_RULE = 0.1

@@ -1,6 +1,7 @@
 """Whatever a tenant's folder contains, the code goes out: a broken file is reported, and the built-in mail is sent."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +14,10 @@ from mailroom.rendering.renderer import Renderer
 from mailroom.rendering.template_policy import RenderingError
 from mailroom.rendering.tenant_templates import TenantTemplates
 from mailroom.rendering.texts import Texts
-from tests.conftest import ROOT
 from tests.factories import message
 from tests.thorough import times
 
-RENDERER = Renderer(ROOT / "layers/templates")
+RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))
 CODE = "048291"
 DATA = {"code": CODE, "link": "https://example.com/a?b=c", "application": {"name": "Acme"}, "title": "Hello"}
