@@ -25,9 +25,10 @@ OUTSIDE = {
 
 # The parts of each package, from the bottom up: a part imports only parts of the rows above it in this list.
 LAYER: tuple[tuple[str, ...], ...] = (
-    ("errors", "hostnames"),
-    ("model", "untrusted"),
-    ("redaction", "rendering", "request"),
+    ("errors",),
+    ("model",),
+    ("untrusted",),
+    ("rendering", "request"),
     ("aws", "providers"),
     ("ledger", "settings"),
     ("delivery", "feedback", "sources"),
@@ -46,7 +47,7 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
 )
 PACKAGES = {"mailroom": (PACKAGE, LAYER), "mailroom_ops": (ROOT / "ops/mailroom_ops", OPERATOR)}
 LOOSE_FILES = {
-    "mailroom": {"errors", "hostnames", "redaction", "request", "settings", "telemetry", "untrusted"},
+    "mailroom": {"errors", "request", "settings", "telemetry", "untrusted"},
     "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "tls"},
 }
 PACKAGES_WITH_CODE = {"feedback", "providers"}  # each loads its modules by the provider's name

@@ -157,7 +157,7 @@ def test_the_one_in_doubt_is_asked_first_wherever_it_stands_in_the_chain() -> No
     assert send(parcel(doubts=("second",)), first, second)[0].provider == "second"
 
 
-def test_after_silence_from_one_without_idempotency_a_code_gets_one_more_copy_and_a_notice_none() -> None:
+def test_without_idempotency_a_code_gets_one_more_copy_and_a_notice_none() -> None:
     only = Speaker("only", silent)
     outcome, doubts = send(parcel(), only)
     assert (outcome.status, doubts) == (Status.ACCEPTED, ("only",))

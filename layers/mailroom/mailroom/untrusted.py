@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mailroom.hostnames import to_ascii
+from mailroom.model.hostnames import to_ascii
 
 __all__ = [
     "CODE_LENGTH",

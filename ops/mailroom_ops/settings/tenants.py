@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailroom.hostnames import to_ascii
+from mailroom.model.hostnames import to_ascii
 from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.parameter_names import DEFAULT_TENANT, sender_names, webhook_secret

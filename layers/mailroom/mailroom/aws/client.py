@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mailroom.errors import ConfigurationError, DeliveryError, TemporaryFailure
-from mailroom.redaction import redact
+from mailroom.model.redaction import redact
 
 __all__ = ["TIMEOUT_SECONDS", "Aws", "AwsError", "Credentials", "sign"]
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from mailroom.hostnames import to_ascii
+from mailroom.model.hostnames import to_ascii
 
 __all__ = ["Mailbox", "canonical", "clean_name", "is_address", "mask"]
 

@@ -1,7 +1,7 @@
 """Addresses in their wire form: all relays and providers take a domain in ASCII, few take other characters."""
 
 from mailroom.errors import PermanentFailure
-from mailroom.hostnames import to_ascii
+from mailroom.model.hostnames import to_ascii
 from mailroom.model.mailbox import Mailbox, is_address
 
 __all__ = ["ascii_address", "wire_address", "wire_mailbox"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
-from mailroom.redaction import redact
+from mailroom.model.redaction import redact
 
 __all__ = ["QUOTA_RETRY_SECONDS", "Case", "error_of"]
 

@@ -4,8 +4,8 @@ import re
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.model.redaction import redact, remove_quotes
 from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case
-from mailroom.redaction import redact, remove_quotes
 
 __all__ = ["error_of_reply", "relay_id"]
 

@@ -11,10 +11,10 @@ import httpx
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.model.redaction import redact
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._cases import Case, error_of
-from mailroom.redaction import redact
 
 __all__ = ["PROVIDER", "Mailgun"]
 

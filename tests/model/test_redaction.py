@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
-from mailroom.redaction import redact, remove_quotes
+from mailroom.model.redaction import redact, remove_quotes
 
 LINK = "https://auth.acme.example/reset/qwertzuiop?token=S3cretToken&next=abcdefgh"
 EMAIL = Email(
