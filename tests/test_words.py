@@ -48,6 +48,7 @@ PHRASES: Mapping[str, str] = {
     r"speaks\b": "supports, concerns",
     r"takes over": "imports, continues",
     r"as it should": "name the expected state",
+    r"(behaviour|favour|honour|neighbour|organis|recognis|normalis|initialis)\w*": "American spelling",
 }
 # First words of docstrings: a function's begins with a technical verb, a class's and a module's with a noun.
 OPENINGS: Mapping[str, str] = {
@@ -59,6 +60,8 @@ SUFFIXES = {".py", ".md", ".html", ".toml", ".yaml", ".yml", ".js", ".css"}
 FOLDERS = (".github", "bench", "docs", "functions", "layers", "ops", "tests")
 GENERATED = {"node_modules", "__pycache__", ".aws-sam", "locales"}  # locales: mails, in their readers' words
 
+TEST_NAME = re.compile(r"^def (test_\w+)", re.MULTILINE)
+MAX_TEST_NAME_LENGTH = 80
 NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -103,6 +106,12 @@ def banned(path: Path) -> list[str]:
 def test_names_phrases_and_docstrings_use_plain_terms() -> None:
     uses = [f"{path.relative_to(ROOT)}: {use}" for path in sorted(files()) for use in banned(path)]
     assert not uses, "\n".join(uses)
+
+
+def test_a_tests_name_is_one_short_sentence() -> None:
+    tests = [path.read_text("utf-8") for path in files() if path.name.startswith("test_") and path.suffix == ".py"]
+    names = [name for test in tests for name in TEST_NAME.findall(test)]
+    assert [name for name in names if len(name) > MAX_TEST_NAME_LENGTH] == []
 
 
 @pytest.mark.parametrize(
