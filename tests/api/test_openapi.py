@@ -6,7 +6,7 @@ from pathlib import Path
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mailroom.api.openapi import document
-from mailroom.sources.direct import SendRequest
+from mailroom.sources.send_request import SendRequest
 from mailroom_ops.cloudformation.loader import load
 from tests.api.client import Client
 

@@ -13,7 +13,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from mailroom.model.outcome import Status
-from mailroom.sources.direct import MAX_BATCH_SIZE, SendRequest
+from mailroom.sources.direct import MAX_BATCH_SIZE
+from mailroom.sources.send_request import SendRequest
 
 __all__ = ["document"]
 

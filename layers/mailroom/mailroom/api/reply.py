@@ -7,7 +7,7 @@ from typing import Any
 from mailroom.errors import ClaimedElsewhere, DeliveryError, InvalidRequest, RequestError
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
-from mailroom.sources.direct import SendRequest
+from mailroom.sources.send_request import SendRequest
 
 __all__ = ["Reply"]
 

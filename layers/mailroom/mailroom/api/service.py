@@ -19,7 +19,7 @@ from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
 from mailroom.providers import is_configured
 from mailroom.sources import direct
-from mailroom.sources.direct import SendRequest
+from mailroom.sources.send_request import SendRequest
 
 __all__ = ["SendService"]
 
