@@ -24,7 +24,9 @@ from mailroom_ops.environment import LABELS, LOCAL, Environment
 )
 @click.argument("file", type=click.File("rb"))
 @click.option("--env", "label", type=click.Choice([*LABELS, "all"]), required=True, help="Environment to import into.")
-@click.option("--format", "format_", type=click.Choice(["yaml", "env"]), help="Format, if the file name does not tell.")
+@click.option(
+    "--format", "format_", type=click.Choice(["yaml", "env"]), help="Format, if it is not clear from the file name."
+)
 @click.option("--dry-run", is_flag=True, help="Show the changes and stop.")
 @click.option("--profile", metavar="NAME", help="AWS profile; else AWS_PROFILE.")
 @click.option("--region", metavar="NAME", help="AWS region; else the profile's.")

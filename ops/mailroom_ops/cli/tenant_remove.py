@@ -101,7 +101,7 @@ def _delete_domains(environment: Environment, values: Mapping[str, str], tenant:
             continue
         chain = tenants.chain_of(former, tenant.name, purpose, environment.chain)
         for place in sending.chain_accounts(environment, former, chain, key):
-            known = place.registrar.find(domain) if place.registrar else None
-            if place.registrar and known and known.name == domain:
-                place.registrar.delete(known)
+            registered = place.registrar.find(domain) if place.registrar else None
+            if place.registrar and registered and registered.name == domain:
+                place.registrar.delete(registered)
                 screen.say(f"{domain} is deleted at {place.account}.")

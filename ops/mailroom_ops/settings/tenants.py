@@ -188,8 +188,10 @@ def plan(spec: TenantSpec, values: Mapping[str, str]) -> list[Change]:
         brand["name"] = display_name
     if brand:
         target[brand_name] = json.dumps(brand, ensure_ascii=False)
-    given: dict[str, object] = {"from": spec.from_, "reply_to": spec.reply_to, "providers": list(spec.chain)}
-    sender = (json_object(values.get(sender_name, "{}")) or {}) | {key: value for key, value in given.items() if value}
+    options: dict[str, object] = {"from": spec.from_, "reply_to": spec.reply_to, "providers": list(spec.chain)}
+    sender = (json_object(values.get(sender_name, "{}")) or {}) | {
+        key: value for key, value in options.items() if value
+    }
     target[sender_name] = json.dumps(sender, ensure_ascii=False)
     for name, value in target.items():
         if fault := catalog.fault(name, value):

@@ -1,7 +1,7 @@
 """Signed JSON calls to AWS.
 
-boto3 does this too, for 200 ms of cold start and 20 MB (measured, docs/architecture.md); a person waits for the code
-behind this door. The tests hold every signature against botocore's own.
+Not boto3, which costs 200 ms of cold start and 20 MB (measured, docs/architecture.md) while somebody waits for a code.
+The tests compare every signature with that of botocore.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import json
 import os
 import ssl
 import time
+from calendar import timegm
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ DENIED = frozenset(
 
 
 class AwsError(DeliveryError):
-    """AWS understood the request and said no; `body` is its whole answer (a failed condition carries the old item)."""
+    """AWS rejected the request. `body` is its whole answer, which for a failed condition contains the old item."""
 
     category = "AwsRefusal"
 
@@ -154,15 +155,15 @@ def _load_credentials() -> Credentials:
     env = os.environ
     if "AWS_ACCESS_KEY_ID" in env:
         return Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN", ""))
-    # With SnapStart there are no keys in the environment: a local endpoint hands out ones that expire.
+    # With SnapStart the environment has no keys: a local endpoint returns temporary ones.
     # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-best-practices.html (2026-11)
     url = urlsplit(env["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
     connection = http.client.HTTPConnection(url.netloc, timeout=TIMEOUT_SECONDS)
     connection.request("GET", url.path, headers={"Authorization": env["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
     with closing(connection):
         values = json.loads(connection.getresponse().read())
-    ends = time.mktime(time.strptime(values["Expiration"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
-    return Credentials(values["AccessKeyId"], values["SecretAccessKey"], values["Token"], ends)
+    expires_at = timegm(time.strptime(values["Expiration"][:19], "%Y-%m-%dT%H:%M:%S"))
+    return Credentials(values["AccessKeyId"], values["SecretAccessKey"], values["Token"], expires_at)
 
 
 def _failure(service: str, status: int, answer: Mapping[str, Any]) -> DeliveryError:

@@ -77,7 +77,7 @@ class ParameterStore:
         self._refreshed_at = float("-inf")
 
     def forget(self, *prefixes: str) -> None:
-        """Read parameters anew at their next use, all or those with a prefix; old values serve while that fails."""
+        """Read parameters again at their next use, all or those with a prefix; old values serve while that fails."""
         with self._lock:
             for key in [key for key in self._read_at if not prefixes or key.startswith(prefixes)]:
                 del self._read_at[key]
