@@ -43,6 +43,8 @@ sys.stdin.read()
 
 @cache
 def moto_url() -> str:
+    if url := os.environ.get("MAILROOM_MOTO_URL"):  # of a run that has started it
+        return url
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", SERVER],
         stdin=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """Bursts: what arrives together leaves in few requests, and still once each."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -236,6 +237,17 @@ def test_a_mail_sent_alone_whose_record_was_lost_is_not_sent_in_a_batch(
     deliver_all(aws, sent, take(aws))
     assert arrived(sandbox) == ids(sent)
     assert {deliver.row(message)["status"] for message in sent} == {"sent"}
+
+
+def test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    sent, key = messages(10), deliver.delivery.settings.address_key()
+    deliver.delivery.ledger.claim(Parcel.of(sent[3]), key, "a process that dies", time.time())
+    burst(deliver, sent)
+    assert arrived(sandbox) == ids([message for message in sent if message is not sent[3]])
+    deliver_all(aws, sent, take(aws))
+    assert arrived(sandbox) == ids(sent)
 
 
 def test_a_message_that_sqs_delivers_twice_is_in_its_batch_once(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:

@@ -209,6 +209,40 @@ def test_an_expired_retry_that_a_provider_may_have_is_unknown_not_skipped(
     assert (deliver.row(sent)["status"], deliver.row(sent)["reason"]) == ("unknown", "expired")
 
 
+def test_an_expired_retry_is_skipped_also_while_its_gate_is_closed(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=30))
+    sent = code()
+    deliver.receive(Parcel.of(sent))
+    (retry,) = waiting(aws, "codes")
+    deliver.receive(replace(retry, message=replace(retry.message, expires_at=time.time() - 1)))
+    assert (deliver.row(sent)["status"], deliver.row(sent)["reason"]) == ("skipped", "expired")
+    assert waiting(aws, "codes_dead_letter") == []
+
+
+def test_a_code_that_expires_while_its_process_waits_for_a_gate_is_not_sent(deliver: Process, sandbox: Sandbox) -> None:
+    sent, delivery = code(), deliver.delivery
+    delivery.dispatch.gate("resend").closed_until = time.time() + 1.5
+    delivery.dispatch.sleep = lambda seconds: setattr(delivery, "clock", lambda: sent.expires_at + 1)
+    deliver.receive(Parcel.of(sent))
+    assert sandbox.inbox.all() == []
+    assert deliver.row(sent)["reason"] == "expired"
+
+
+def test_an_older_code_that_arrives_with_its_successor_is_not_sent(deliver: Process, sandbox: Sandbox) -> None:
+    older, newer = code("111111", age=40), code("222222")
+    deliver.receive(Parcel.of(older), Parcel.of(newer))
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [newer.id]
+
+
+def test_a_mail_in_doubt_whose_lifetime_ends_is_unknown_not_failed(aws: Aws, relay: Relay) -> None:
+    relay.fate = hang
+    sent, process = replace(code(), expires_at=time.time() + 2), through(aws, relay)
+    process.receive(Parcel.of(sent))
+    assert process.row(sent)["status"] == "unknown"
+
+
 def test_a_crash_before_a_retry_is_queued_loses_nothing(
     deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +315,22 @@ def test_the_copy_of_a_batch_waits_until_the_lease_ends_and_no_longer(
     monkeypatch.setattr(delivery.queue, "put", lambda queued, delay=0: delays.append(delay))
     assert deliver.receive(batch.to_json()) == []
     assert delays == [pytest.approx(LEASE - passed, abs=1.5)]
+
+
+def test_the_copy_of_a_batch_is_hidden_while_its_process_works(
+    deliver: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[float] = []
+    monkeypatch.setattr(deliver.delivery.queue, "put", lambda queued, delay=0: delays.append(delay))
+    deliver.receive(*(Parcel.of(code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}")) for n in range(10)))
+    assert delays == [LEASE]
+
+
+def test_messages_with_text_of_their_own_need_a_seal_in_a_burst_too(deliver: Process, sandbox: Sandbox) -> None:
+    now, text = time.time(), {"title": "Pay", "paragraphs": ["here"]}
+    sent = [message(to=f"r{n}@reader.example", data=text, created_at=now, expires_at=now + 600) for n in range(10)]
+    deliver.receive(*map(Parcel.of, sent))
+    assert sandbox.inbox.all() == []
 
 
 def test_a_rendered_parcel_without_a_valid_seal_is_not_sent(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:

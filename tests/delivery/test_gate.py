@@ -57,3 +57,10 @@ def test_after_some_failures_in_a_row_nobody_pays_for_the_next_one() -> None:
         assert gate.wait(NOW) == 0.0, number
         gate.failed(NOW, None)
     assert gate.wait(NOW) == CLOSED_SECONDS
+
+
+def test_a_gate_reopens_after_a_minute_however_long_its_provider_asks_for() -> None:
+    gate = Gate(chance=lambda: 0.0)
+    gate.failed(NOW, 24 * 3600.0)
+    assert gate.wait(NOW + 59) > 0
+    assert gate.wait(NOW + 60) == 0.0

@@ -82,6 +82,7 @@ ACCOUNTS = (
 )
 RESEND_TYPES = ("delivered", "bounced", "complained", "opened", "failed", "suppressed", "delivery_delayed", "odd")
 RECORD_TYPES = ("Delivery", "Bounce", "SpamComplaint", "Open", "SubscriptionChange", "Odd", "")
+NAMES = ("tenant", "kind")  # a caller with a key may choose them, and they are logged
 PROVIDER_IDS = ("email_id", "MessageID")  # an authenticated provider's own id of a mail, which is logged
 KINDS = (
     "sign-in-code",
@@ -146,6 +147,8 @@ def _mutated(random: Random, body: dict[str, Json]) -> Json:
         name = random.choice([*holder, _key(random)])
         if random.random() < 0.2 or name in PROVIDER_IDS:
             holder.pop(name, None)
+        elif name in NAMES:
+            holder[name] = random.choice((*TENANTS, *KINDS, None, 1, []))
         else:
             holder[name] = _value(random)
     return body if random.random() < 0.9 else _value(random)

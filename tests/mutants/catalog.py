@@ -74,14 +74,14 @@ MUTANTS = (
         DELIVER,
         "if message.expires_at <= self.clock():\n            return dead(",
         "if not parcel.email and message.expires_at <= self.clock():\n            return dead(",
-        (TEST_CONSUMER,),
+        (f"{TEST_CONSUMER}::test_an_expired_retry_is_skipped_also_while_its_gate_is_closed",),
     ),
     Mutant(
         "expiry is not checked right before a request",
         DELIVER,
         'if message.expires_at <= self.clock():\n            return "expired"\n        standing = self.ledger.mark',
         "standing = self.ledger.mark",
-        (TEST_CONSUMER, TEST_BATCHES),
+        (f"{TEST_CONSUMER}::test_a_code_that_expires_while_its_process_waits_for_a_gate_is_not_sent",),
     ),
     Mutant(
         "expiry is not checked before the next provider",
@@ -95,14 +95,14 @@ MUTANTS = (
         DELIVER,
         "        if standing is not Standing.CURRENT:\n            return standing\n        if not",
         "        if not",
-        (TEST_CONSUMER, _scenario("an_older_code_that_hangs_does_not_leave_after_its_successor")),
+        (_scenario("an_older_code_that_hangs_does_not_leave_after_its_successor"),),
     ),
     Mutant(
         "the newest of several codes is not recorded before the first is sent",
         CONSUMER,
         "        self._mark_newest(singles)\n",
         "",
-        (TEST_CONSUMER,),
+        (f"{TEST_CONSUMER}::test_an_older_code_that_arrives_with_its_successor_is_not_sent",),
     ),
     # ---- the order of writes: a crash repeats, it never loses ----
     Mutant(
@@ -135,7 +135,7 @@ MUTANTS = (
         BATCHES,
         "COPY_DELAY_SECONDS = LEASE",
         "COPY_DELAY_SECONDS = 0.0",
-        (f"{TEST_CONSUMER}::test_the_copy_of_a_batch_waits_until_the_lease_ends_and_no_longer", TEST_BATCHES),
+        (f"{TEST_CONSUMER}::test_the_copy_of_a_batch_is_hidden_while_its_process_works",),
     ),
     Mutant(
         "a mail whose end could not be recorded is not queued",
@@ -171,7 +171,7 @@ MUTANTS = (
         DELIVER,
         "        if parcel.email:\n            return Ready(parcel.email, chain)\n",
         "",
-        (TEST_CONSUMER, TEST_DELIVER),
+        (TEST_DELIVER,),
     ),
     Mutant(
         "a provider's id is kept at any length",
@@ -185,14 +185,17 @@ MUTANTS = (
         TABLE,
         '"(#claim = :nobody OR (#claim = :claim AND #batch = :batch)))"',
         '"(#claim = :nobody OR #lease < :lease OR (#claim = :claim AND #batch = :batch)))"',
-        (TEST_BATCHES,),
+        (
+            f"{TEST_BATCHES}::test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost",
+            f"{TEST_BATCHES}::test_a_mail_sent_alone_whose_record_was_lost_is_not_sent_in_a_batch",
+        ),
     ),
     Mutant(
         "a batch sends what it could not claim",
         BATCHES,
         "token, delivery.clock(), account):",
         "token, delivery.clock(), account) or True:",
-        (TEST_BATCHES,),
+        (f"{TEST_BATCHES}::test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost",),
     ),
     Mutant(
         "the key of a batch does not name its very mails",
@@ -206,14 +209,14 @@ MUTANTS = (
         BATCHES,
         "mails = [(parcel, delivery.render(parcel)) for parcel in parcels]",
         "mails = [(parcel, delivery.render(parcel)) for parcel in parcels if parcel.message.id in unfinished]",
-        (TEST_BATCHES,),
+        (f"{TEST_BATCHES}::test_a_batch_survives_a_crash_at_each_step_without_a_copy",),
     ),
     Mutant(
         "a batch in doubt frees its messages",
         BATCHES,
         "batch=request, keep_claim=True",
         "batch=request",
-        (TEST_BATCHES,),
+        (f"{TEST_BATCHES}::test_records_that_come_back_are_not_packed_into_a_second_request",),
     ),
     Mutant(
         "a message that SQS delivers twice is in a batch twice",
@@ -228,7 +231,7 @@ MUTANTS = (
         DELIVER,
         "status = Status.UNKNOWN if following.doubts else Status.FAILED",
         "status = Status.FAILED",
-        (TEST_CONSUMER, TEST_DELIVER),
+        (f"{TEST_CONSUMER}::test_a_mail_in_doubt_whose_lifetime_ends_is_unknown_not_failed",),
     ),
     Mutant(
         "a mail that a provider may have is skipped",
@@ -264,7 +267,7 @@ MUTANTS = (
         CONSUMER,
         "            yield self._keep(item.record, error)\n\n    def _put_back",
         "            raise\n\n    def _put_back",
-        (TEST_CONSUMER, TEST_DELIVER, _scenario("a_mail_that_cannot_be_rendered_takes_nobody_along")),
+        (_scenario("a_mail_that_cannot_be_rendered_takes_nobody_along"),),
     ),
     Mutant(
         "a mail that fails to render takes its batch along",
@@ -278,21 +281,21 @@ MUTANTS = (
         BATCHES,
         "            return self._enqueue_alone(parcel, error.retry_after or LEASE, attempt=0)\n",
         "            raise error\n",
-        (TEST_BATCHES,),
+        (f"{TEST_BATCHES}::test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost",),
     ),
     Mutant(
         "a gate never reopens",
         GATE,
         "return max(0.0, self.closed_until - now)",
         "return 3600.0 if self.closed_until else 0.0",
-        (TEST_GATE, TEST_DISPATCH),
+        (TEST_GATE,),
     ),
     Mutant(
         "a provider may close its gate for as long as it states",
         GATE,
         "now + min(seconds, MAX_STATED_SECONDS) + by_chance",
         "now + seconds + by_chance",
-        (TEST_GATE, TEST_DISPATCH),
+        (TEST_GATE,),
     ),
     Mutant(
         "an account that hangs is asked in turn",
@@ -313,7 +316,7 @@ MUTANTS = (
         QUEUE,
         'group = {"MessageGroupId": queued.tenant} if queued.tenant else {}',
         "group: dict[str, str] = {}",
-        (TEST_CONSUMER, TEST_BATCHES),
+        ("tests/aws/test_queue.py",),
     ),
     # ---- who may send, and report ----
     Mutant(
@@ -335,7 +338,7 @@ MUTANTS = (
         BATCHES,
         "self.delivery.prepare(parcel) if is_authentic(parcel, key) else None",
         "self.delivery.prepare(parcel)",
-        (TEST_BATCHES, TEST_CONSUMER),
+        (f"{TEST_CONSUMER}::test_messages_with_text_of_their_own_need_a_seal_in_a_burst_too",),
     ),
     Mutant(
         "a signature of any version is accepted",
