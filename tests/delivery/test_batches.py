@@ -212,6 +212,22 @@ def test_a_batch_survives_a_crash_at_each_step_without_a_copy(
     assert {deliver.row(message)["status"] for message in sent} == {"sent"}
 
 
+def test_records_leave_the_queue_only_when_the_copy_of_their_batch_is_on_it(
+    deliver: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, steps = messages(12), list[str]()
+    enqueue(deliver, sent[10:])
+    call = deliver.aws.call
+
+    def recorded(service: str, operation: str, payload: Any, **options: Any) -> Any:
+        steps.append(operation)
+        return call(service, operation, payload, **options)
+
+    monkeypatch.setattr(deliver.delivery.queue, "_aws", type("Calls", (), {"call": staticmethod(recorded)}))
+    burst(deliver, sent[:10])
+    assert [step for step in steps if step != "ReceiveMessage"] == ["SendMessage", "DeleteMessageBatch"]
+
+
 def test_records_that_come_back_are_not_packed_into_a_second_request(
     deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:

@@ -186,6 +186,23 @@ def test_a_code_that_expires_while_the_first_provider_hangs_goes_to_no_second(
     ]
 
 
+def test_a_code_that_is_replaced_while_the_first_provider_hangs_goes_to_no_second(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    put(aws, "senders/default/auth", '{"from": "no-reply@example.com", "providers": ["smtp", "resend"]}')
+    put(aws, "providers/smtp/host", "relay.example")
+    older, newer, relay = code("111111", age=40), code("222222"), Relay()
+
+    def hang_until_it_is_replaced() -> None:
+        Process(aws).delivery.last_check(newer)
+        hang()
+
+    relay.fate = hang_until_it_is_replaced
+    through(aws, relay).receive(Parcel.of(older))
+    assert sandbox.inbox.all() == []
+    assert (deliver.row(older)["status"], deliver.row(older)["reason"]) == ("unknown", "superseded")
+
+
 def test_a_retry_of_a_replaced_code_is_not_sent(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     older, newer = code("111111", age=40), code("222222")
     sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
@@ -212,10 +229,11 @@ def test_an_expired_retry_that_a_provider_may_have_is_unknown_not_skipped(
 def test_an_expired_retry_is_skipped_also_while_its_gate_is_closed(
     deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
-    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=30))
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
     sent = code()
     deliver.receive(Parcel.of(sent))
     (retry,) = waiting(aws, "codes")
+    deliver.delivery.dispatch.gate("resend").closed_until = time.time() + 30
     deliver.receive(replace(retry, message=replace(retry.message, expires_at=time.time() - 1)))
     assert (deliver.row(sent)["status"], deliver.row(sent)["reason"]) == ("skipped", "expired")
     assert waiting(aws, "codes_dead_letter") == []

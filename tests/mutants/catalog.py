@@ -95,7 +95,7 @@ MUTANTS = (
         DELIVER,
         "        if standing is not Standing.CURRENT:\n            return standing\n        if not",
         "        if not",
-        (_scenario("an_older_code_that_hangs_does_not_leave_after_its_successor"),),
+        (f"{TEST_CONSUMER}::test_a_code_that_is_replaced_while_the_first_provider_hangs_goes_to_no_second",),
     ),
     Mutant(
         "the newest of several codes is not recorded before the first is sent",
@@ -111,7 +111,7 @@ MUTANTS = (
         "            self._batcher.enqueue(first, COPY_DELAY_SECONDS)\n",
         '            queue.delete(source, [item.record["receiptHandle"] for item in pulled])\n'
         "            self._batcher.enqueue(first, COPY_DELAY_SECONDS)\n",
-        (f"{TEST_BATCHES}::test_a_batch_survives_a_crash_at_each_step_without_a_copy",),
+        (f"{TEST_BATCHES}::test_records_leave_the_queue_only_when_the_copy_of_their_batch_is_on_it",),
     ),
     Mutant(
         "a claim ends before the retry is queued",
@@ -175,9 +175,9 @@ MUTANTS = (
     ),
     Mutant(
         "a provider's id is kept at any length",
-        DISPATCH,
-        "id=receipt.id[:MAX_PROVIDER_ID_LENGTH]",
-        "id=receipt.id",
+        f"{PACKAGE}/providers/__init__.py",
+        '"".join(filter(str.isprintable, self.id))[:MAX_ID_LENGTH])',
+        '"".join(filter(str.isprintable, self.id)))',
         (_scenario("a_provider_id_that_is_too_long_for_a_key_costs_no_copies"),),
     ),
     Mutant(

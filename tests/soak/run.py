@@ -13,7 +13,8 @@ from random import Random
 from unittest.mock import patch
 
 from mailroom.aws.client import Aws
-from mailroom.ledger.table import KEYS_PER_READ, Ledger
+from mailroom.errors import TemporaryFailure
+from mailroom.ledger.table import Ledger
 from mailroom_ops.sandbox.faults import Fault, Kind
 from tests.running import Answer, Running
 
@@ -23,6 +24,7 @@ TENANT = "soak"  # of a provider without idempotency
 SENDER = {"from": "Soak <login@example.com>", "providers": ["postmark"]}
 API_KEY = "Bearer local-api-key"
 CALLERS = 8
+KEYS_PER_READ = 20  # the local AWS takes its time for each
 FAULT_SHARE = 0.1  # of the mails: a fault for the next request to a provider
 FAULTS = (
     *(
@@ -116,7 +118,10 @@ def _follow(running: Running, message_ids: list[str]) -> tuple[Counter[str], lis
         ledger = Ledger(aws, table)
         while left := [message_id for message_id in message_ids if message_id not in statuses]:
             for start in range(0, len(left), KEYS_PER_READ):
-                rows = ledger.read_many(left[start : start + KEYS_PER_READ])
+                try:
+                    rows = ledger.read_many(left[start : start + KEYS_PER_READ])
+                except TemporaryFailure:
+                    continue  # the local AWS is busy
                 statuses |= {id_: row["status"] for id_, row in rows.items() if row["status"] != "accepted"}
             if time.monotonic() > end:
                 break

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mailroom.delivery.gate import Gate
 from mailroom.delivery.retry import COPIES, NOTICE_ATTEMPTS_BEFORE_FAILOVER, copies, retry_delay
@@ -18,7 +18,6 @@ __all__ = ["MAX_GATE_WAIT_SECONDS", "MAX_REQUEST_SECONDS", "Dispatch", "dead"]
 
 MAX_GATE_WAIT_SECONDS = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
 MAX_REQUEST_SECONDS = 10.0  # connecting, shaking hands and reading, each at its slowest
-MAX_PROVIDER_ID_LENGTH = 512  # DynamoDB takes no index key over 2,048 bytes
 QUOTA_SECONDS = 900.0  # who asks for a longer wait has used up a quota: a notice fails over at once
 
 
@@ -181,7 +180,7 @@ class Dispatch:
             gate.failed(self.clock(), error.retry_after, self.clock() - started)
             raise
         gate.succeeded(self.clock(), receipts[0].wait)
-        return [replace(receipt, id=receipt.id[:MAX_PROVIDER_ID_LENGTH]) for receipt in receipts]
+        return receipts
 
     def _is_idempotent(self, account: str) -> bool:
         try:
