@@ -240,6 +240,15 @@ def test_records_that_come_back_are_not_packed_into_a_second_request(
     assert arrived(sandbox) == ids(sent)
 
 
+def test_a_mail_of_a_batch_in_doubt_is_not_sent_alone(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent = messages(10)
+    sandbox.faults.add("resend", Fault(Kind.RESET_AFTER_ACCEPT))
+    burst(deliver, sent)
+    Process(aws).receive(Parcel.of(sent[0]))
+    deliver_all(aws, sent, take(aws))
+    assert arrived(sandbox) == ids(sent)
+
+
 def test_a_mail_sent_alone_whose_record_was_lost_is_not_sent_in_a_batch(
     deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,6 +226,32 @@ def test_an_expired_retry_that_a_provider_may_have_is_unknown_not_skipped(
     assert (deliver.row(sent)["status"], deliver.row(sent)["reason"]) == ("unknown", "expired")
 
 
+def test_a_message_that_fails_to_render_stays_and_holds_up_no_other(
+    deliver: Process, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison, sent = code(age=1), code("222222", to="other@reader.example", identity="other")
+    compose = deliver.delivery.renderer.compose
+
+    def fail(message: Message, *rest: Any) -> Any:
+        if message.id == poison.id:
+            raise KeyError("payload.")
+        return compose(message, *rest)
+
+    monkeypatch.setattr(deliver.delivery.renderer, "compose", fail)
+    assert deliver.receive(Parcel.of(poison), Parcel.of(sent)) == ["0"]
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [sent.id]
+
+
+def test_a_retry_is_the_same_mail_although_its_sender_has_changed(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
+    deliver.receive(Parcel.of(code()))
+    (retry,) = waiting(aws, "codes")
+    put(aws, "senders/default/auth", '{"from": "Other <other@example.com>"}')
+    Process(aws).receive(retry)
+    (mail,) = sandbox.inbox.all()
+    assert "no-reply@example.com" in mail.from_
+
+
 def test_an_expired_retry_is_skipped_also_while_its_gate_is_closed(
     deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:

@@ -81,6 +81,11 @@ def test_the_first_provider_takes_it_and_the_second_is_never_asked() -> None:
     assert (first.asked, second.asked) == (["id-1"], [])
 
 
+def test_an_id_that_is_too_long_for_an_index_is_cut() -> None:
+    outcome, _ = send(parcel(), Speaker("first", Receipt("x" * 3000)))
+    assert outcome.provider_id == "x" * 512
+
+
 def test_a_rejected_mail_is_offered_to_nobody_else() -> None:
     second = Speaker("second", taken)
     outcome, _ = send(parcel(), Speaker("first", refused), second)

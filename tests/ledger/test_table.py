@@ -170,3 +170,11 @@ def test_another_reader_or_kind_is_not_in_the_way(ledger: Ledger, other: dict[st
 def test_a_notification_is_not_superseded_by_a_newer_one(ledger: Ledger) -> None:
     ledger.mark_latest(code("2", at=NOW + 5, kind="notification"), KEY, NOW)
     assert ledger.mark_latest(code("1", kind="notification"), KEY, NOW) is Standing.CURRENT
+
+
+def test_a_mail_that_was_sent_is_recorded_although_its_claim_was_lost(ledger: Ledger, aws: Aws) -> None:
+    mail = code("111111")
+    ledger.claim(Parcel.of(mail), KEY, "first", NOW)
+    ledger.claim(Parcel.of(mail), KEY, "second", NOW + LEASE + 1)
+    ledger.finish(mail.id, "first", Outcome(Status.SENT, "", "resend", "provider id"), NOW + LEASE + 2)
+    assert row(aws, mail)["status"] == "sent"

@@ -171,14 +171,14 @@ MUTANTS = (
         DELIVER,
         "        if parcel.email:\n            return Ready(parcel.email, chain)\n",
         "",
-        (TEST_DELIVER,),
+        (f"{TEST_CONSUMER}::test_a_retry_is_the_same_mail_although_its_sender_has_changed",),
     ),
     Mutant(
         "a provider's id is kept at any length",
         f"{PACKAGE}/providers/__init__.py",
         '"".join(filter(str.isprintable, self.id))[:MAX_ID_LENGTH])',
         '"".join(filter(str.isprintable, self.id)))',
-        (_scenario("a_provider_id_that_is_too_long_for_a_key_costs_no_copies"),),
+        (f"{TEST_DISPATCH}::test_an_id_that_is_too_long_for_an_index_is_cut",),
     ),
     Mutant(
         "a batch takes a message that another process works on",
@@ -216,7 +216,7 @@ MUTANTS = (
         BATCHES,
         "batch=request, keep_claim=True",
         "batch=request",
-        (f"{TEST_BATCHES}::test_records_that_come_back_are_not_packed_into_a_second_request",),
+        (f"{TEST_BATCHES}::test_a_mail_of_a_batch_in_doubt_is_not_sent_alone",),
     ),
     Mutant(
         "a message that SQS delivers twice is in a batch twice",
@@ -252,7 +252,7 @@ MUTANTS = (
         TABLE,
         'if row and row["status"] == Status.ACCEPTED and outcome.status is Status.SENT:',
         "if False:",
-        (TEST_TABLE, TEST_EVENTS),
+        (f"{TEST_TABLE}::test_a_mail_that_was_sent_is_recorded_although_its_claim_was_lost",),
     ),
     # ---- an outage, a poisonous message, a neighbor ----
     Mutant(
@@ -267,7 +267,7 @@ MUTANTS = (
         CONSUMER,
         "            yield self._keep(item.record, error)\n\n    def _put_back",
         "            raise\n\n    def _put_back",
-        (_scenario("a_mail_that_cannot_be_rendered_takes_nobody_along"),),
+        (f"{TEST_CONSUMER}::test_a_message_that_fails_to_render_stays_and_holds_up_no_other",),
     ),
     Mutant(
         "a mail that fails to render takes its batch along",
