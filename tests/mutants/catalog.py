@@ -366,6 +366,6 @@ MUTANTS = (
         BRAND,
         "if not (logo or dark_logo):",
         'if hints.get("logo_url"):',
-        ("tests/rendering/test_renderer.py",),
+        ("tests/rendering/test_untrusted_names.py::test_a_logo_of_the_source_never_replaces_the_tenants_own",),
     ),
 )
