@@ -38,6 +38,7 @@ def build(
             with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
                 delivery.ledger.tally.flush()
         finally:
+            telemetry.log_stale_settings(logger, metrics, delivery.settings)
             metrics.add_metric("Records", MetricUnit.Count, len(event["Records"]))
         return {"batchItemFailures": failures}
 

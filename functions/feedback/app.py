@@ -32,9 +32,12 @@ def build(intake: Intake, logger: Logger, metrics: Metrics) -> Callable[[dict[st
         except DeliveryError as error:
             telemetry.log_failure(logger, metrics, error, "Report not recorded: a dependency failed")
             return text_response(503, "This report could not be recorded. Please send it again.")
+        finally:
+            telemetry.log_stale_settings(logger, metrics, intake.settings)
 
     def record(report: Report) -> int:
         count = telemetry.log_events(logger, metrics, intake.process(report))
+        telemetry.log_stale_settings(logger, metrics, intake.settings)
         with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
             intake.ledger.tally.flush()
         return count

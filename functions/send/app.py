@@ -35,6 +35,7 @@ def build(service: SendService, logger: Logger, metrics: Metrics) -> Callable[[A
         reply = routes.respond(service, event, deadline)
         for part in reply.parts or (reply,):
             telemetry.log_reply(logger, metrics, part, records_codes=records_codes)
+        telemetry.log_stale_settings(logger, metrics, service.delivery.settings)
         with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
             service.delivery.ledger.tally.flush()
         return json_response(reply.status, reply.body, reply.headers) if is_http else dict(reply.body)

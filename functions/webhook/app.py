@@ -40,6 +40,8 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
         except DeliveryError as error:
             telemetry.log_failure(logger, metrics, error, "Message not queued: a dependency failed")
             return text_response(503, "Email could not be sent. Please try again.")
+        finally:
+            telemetry.log_stale_settings(logger, metrics, settings)
         facts = {"message_id": message.id, "tenant": tenant, "kind": message.kind, "lane": message.lane}
         logger.info("Accepted", extra=facts)
         metrics.add_metric("Accepted", MetricUnit.Count, 1)

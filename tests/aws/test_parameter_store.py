@@ -127,6 +127,23 @@ def test_a_recovered_ssm_is_read_within_the_retry_time(
     assert store.values(KEY) == {KEY: "re_2"}
 
 
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_that_callers_do_not_notice_is_reported_once(
+    store: ParameterStore, ssm: Ssm, clock: Clock, failure: DeliveryError
+) -> None:
+    store.values(KEY)
+    ssm.failure = failure
+    expire(clock)
+    store.values(KEY)
+    store.values(KEY)
+    assert store.take_failures() == [failure]
+    assert store.take_failures() == []
+    clock.now += RETRY_SECONDS
+    with pytest.raises(type(failure)):
+        store.values(BRAND)
+    assert store.take_failures() == []
+
+
 def test_any_answer_of_ssm_ends_the_outage(store: ParameterStore, ssm: Ssm, clock: Clock) -> None:
     ssm.set(KEY, "re_1")
     store.values(KEY)

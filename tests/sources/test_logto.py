@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from functions.webhook.app import build
 from mailroom.aws.client import Aws
+from mailroom.errors import ConfigurationError
 from mailroom.model.message import Parcel
 from tests.cloud import put
 from tests.lambda_function import LambdaFunction
@@ -163,6 +165,25 @@ def test_an_unknown_tenant_gets_the_response_for_a_wrong_secret(
     wrong = ask(webhook, event(sign_in(), tenant="acme", authorization="Bearer wrong"))
     assert wrong[0] == 401
     assert ask(webhook, event(sign_in(), tenant=tenant, authorization=authorization)) == wrong
+
+
+def test_a_lost_permission_is_logged_while_cached_secrets_serve(
+    webhook: LambdaFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(webhook, event(sign_in()))[0] == 200
+    monkeypatch.setattr("mailroom.aws.parameter_store.CACHE_TTL_SECONDS", -1.0)
+    call = webhook.aws.call
+
+    def denied(service: str, operation: str, payload: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        if service == "ssm":
+            raise ConfigurationError("ssm", "AccessDeniedException")
+        return call(service, operation, payload, **options)
+
+    webhook.aws.call = denied  # type: ignore[method-assign]
+    for code in ("2", "3"):
+        assert ask(webhook, event(sign_in(payload={"code": code})))[0] == 200
+    (line,) = webhook.logged("Cached settings stay in use: they could not be read again")
+    assert line["code"] == "AccessDeniedException"
 
 
 def test_unauthenticated_requests_cause_one_parameter_lookup(webhook: LambdaFunction, aws: Aws) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from mailroom.errors import ConfigurationError, DeliveryError, RequestError
+from mailroom.errors import ConfigurationError, DeliveryError, RequestError, TemporaryFailure
 from mailroom.ledger.table import EventEffect
 from mailroom.model.event import Event, EventType
 from mailroom.model.message import Message
@@ -19,6 +19,7 @@ from mailroom.model.record import Record
 
 if TYPE_CHECKING:
     from mailroom.api.reply import Reply
+    from mailroom.settings import Settings
 
 __all__ = [
     "COUNTED_AS",
@@ -29,6 +30,7 @@ __all__ = [
     "log_outcome",
     "log_refusal",
     "log_reply",
+    "log_stale_settings",
     "tolerate",
 ]
 
@@ -192,6 +194,16 @@ def tolerate(logger: Logger, metrics: Metrics, headline: str) -> Iterator[None]:
         yield
     except DeliveryError as error:
         log_failure(logger, metrics, error, headline)
+
+
+def log_stale_settings(logger: Logger, metrics: Metrics, settings: "Settings") -> None:
+    """Log each failed read of settings that are used on; count one that an operator has to mend."""
+    for error in settings.take_failures():
+        headline = "Cached settings stay in use: they could not be read again"
+        if isinstance(error, TemporaryFailure):
+            logger.warning(headline, extra={"party": error.party, "code": error.code})
+        else:
+            log_failure(logger, metrics, error, headline)
 
 
 def log_crash(logger: Logger, metrics: Metrics, error: Exception, headline: str) -> None:

@@ -74,6 +74,7 @@ class ParameterStore:
         self._large: set[str] = set()  # trees of more pages than one request reads
         self._unknown: dict[str, UnknownLookups] = {}  # by tree
         self._failures: dict[str, tuple[float, DeliveryError]] = {}  # by area: when SSM failed, and how
+        self._unreported: list[DeliveryError] = []  # failures that callers did not notice
         self._refreshed_at = float("-inf")
 
     def forget(self, *prefixes: str) -> None:
@@ -135,6 +136,12 @@ class ParameterStore:
                 self._failures.pop(_area(name), None)
             self._read_at.pop(name, None)
             return self.values(name)[name]
+
+    def take_failures(self) -> list[DeliveryError]:
+        """Return, once, the failures that are hidden from callers because cached values serve."""
+        with self._lock:
+            failures, self._unreported = self._unreported, []
+            return failures
 
     def _is_stale(self, key: str) -> bool:
         return self._clock() - self._read_at.get(key, float("-inf")) > CACHE_TTL_SECONDS
@@ -221,6 +228,7 @@ class ParameterStore:
             if isinstance(error, AwsError):
                 self._listings.clear()  # a page token may be too old
             if has_fallback:
+                self._unreported.append(error)
                 return None
             raise
         for area in (ALL, *areas):
