@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEPT",
-    "KEYS_PER_READ",
     "LEASE",
     "MAX_TIMELINE_ENTRIES",
     "NOBODY",
