@@ -45,14 +45,6 @@ class Listing:
     next_token: str | None = None
 
 
-@dataclass(slots=True)
-class UnknownLookups:
-    """The number of look-ups of names that do not exist, since a time."""
-
-    since: float = float("-inf")
-    count: int = 0
-
-
 class ParameterStore:
     """Reads and creates parameters below `root`; names are relative to it. Threads may share it.
 
@@ -72,7 +64,7 @@ class ParameterStore:
         self._listings: dict[str, Listing] = {}  # of trees that are being read
         self._listed: set[str] = set()  # trees that were read to their end at least once
         self._large: set[str] = set()  # trees of more pages than one request reads
-        self._unknown: dict[str, UnknownLookups] = {}  # by tree
+        self._unknown: dict[str, list[float]] = {}  # by tree: when names that do not exist were looked up
         self._failures: dict[str, tuple[float, DeliveryError]] = {}  # by area: when SSM failed, and how
         self._unreported: list[DeliveryError] = []  # failures that callers did not notice
         self._refreshed_at = float("-inf")
@@ -159,11 +151,10 @@ class ParameterStore:
 
     def _read_member(self, path: str, name: str) -> None:
         """Read one parameter of a large tree, and with it up to nine that exist and are stale."""
-        unknown = self._unknown.setdefault(path, UnknownLookups())
-        if self._clock() - unknown.since > CACHE_TTL_SECONDS:
-            unknown.since, unknown.count = self._clock(), 0
+        expired = self._clock() - CACHE_TTL_SECONDS
+        unknown = self._unknown[path] = [moment for moment in self._unknown.get(path, []) if moment > expired]
         exists = self._values.get(name) is not None
-        if not exists and unknown.count >= MAX_UNKNOWN_LOOKUPS:
+        if not exists and len(unknown) >= MAX_UNKNOWN_LOOKUPS:
             self._read_pages(path, PAGES_PER_REQUEST)
             if self._is_stale(path) and self._values.get(name) is None:
                 raise TemporaryFailure("ssm", "tree_not_read_yet", f"{path} has many parameters, not all are read yet")
@@ -171,7 +162,7 @@ class ParameterStore:
         others = [other for other in self._below(path) if self._values[other] and self._is_stale(other)]
         self._read_names([name, *(other for other in others if other != name)][:NAMES_PER_CALL])
         if self._values.get(name) is None:
-            unknown.count += 1
+            unknown.append(self._clock())
 
     def _read_pages(self, path: str, limit: int | None) -> None:
         """Read the next pages of a tree, up to `limit`; after the last page forget what no longer exists."""
