@@ -26,7 +26,8 @@ def build(
         started, failures = clock(), []
         deadline = started + context.get_remaining_time_in_millis() / 1000
         try:
-            for result in Consumer(delivery, deadline).consume(event["Records"]):
+            consumer = Consumer(delivery, deadline)
+            for result in consumer.consume(event["Records"]):
                 if result.kept:
                     failures.append({"itemIdentifier": result.record_id})
                 if isinstance(result.error, DeliveryError):
@@ -35,8 +36,9 @@ def build(
                     telemetry.log_crash(logger, metrics, result.error, "Message stays on its queue")
                 elif result.message:
                     telemetry.log_outcome(logger, metrics, result.message, result.outcome, started)
-            with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-                delivery.ledger.tally.flush()
+            if not consumer.is_outage:
+                with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
+                    delivery.ledger.tally.flush()
         finally:
             telemetry.log_stale_settings(logger, metrics, delivery.settings)
             metrics.add_metric("Records", MetricUnit.Count, len(event["Records"]))

@@ -112,6 +112,16 @@ def test_an_outage_puts_messages_back_as_new_ones_and_is_met_once(
     assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
 
 
+def test_a_burst_meets_a_ledger_that_does_not_answer_once(
+    deliver: Process, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = [code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}") for n in range(9)]
+    sent += [code("1", age=60), code("2")]
+    calls = fail(monkeypatch, deliver, "dynamodb")
+    assert deliver.receive(*map(Parcel.of, sent)) == []
+    assert len(calls) == 1
+
+
 def test_a_message_waits_longer_with_each_postponement(deliver: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     delays: list[float] = []
     fail(monkeypatch, deliver, "dynamodb")

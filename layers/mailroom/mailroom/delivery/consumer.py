@@ -67,7 +67,7 @@ class Consumer:
         self._delivery = delivery
         self._batcher = Batcher(delivery)
         self._deadline = deadline
-        self._is_outage = False
+        self.is_outage = False
 
     def consume(self, records: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
         """Deliver the content of each record; yield a result for each message."""
@@ -81,7 +81,7 @@ class Consumer:
             if isinstance(item.content, Batch):
                 yield from self._guard(item, self._send_batch(item.content))
         singles = [item for item in items if isinstance(item.content, Parcel)]
-        if len(records) >= FULL:
+        if len(records) >= FULL and not self.is_outage:
             singles = yield from self._send_burst(singles)
         self._mark_newest(singles)
         for item in self._in_turn(singles):
@@ -115,6 +115,7 @@ class Consumer:
             for batch in others:
                 self._batcher.enqueue(batch, 0)
         except DeliveryError as error:
+            self._notice(error)
             yield Result("", error=error)
             return singles
         # From here on the copies hold each of these messages: their records may go.
@@ -123,6 +124,7 @@ class Consumer:
             for message, outcome in self._batcher.send_new(first, self._deadline):
                 yield Result("", message, outcome)
         except DeliveryError as error:
+            self._notice(error)
             yield Result("", error=error)
         packed = {item.record["messageId"] for item in suited}
         return [item for item in singles if item.record["messageId"] not in packed]
@@ -156,13 +158,13 @@ class Consumer:
         for message in (parcel.message for item in items for parcel in item.parcels):
             if message.supersedes:
                 codes.setdefault((message.tenant, message.to.lower(), message.kind), []).append(message)
-        for messages in codes.values():
+        for messages in codes.values() if not self.is_outage else ():
             newest = max(messages, key=lambda message: message.created_at)
             if newest.created_at - min(message.created_at for message in messages) >= SUPERSEDED_AFTER:
                 try:
                     self._delivery.last_check(newest)
-                except DeliveryError:
-                    return  # each message meets it again, and is put back
+                except DeliveryError as error:
+                    return self._notice(error)
 
     def _in_turn(self, items: list[Item]) -> list[Item]:
         """Sort items: a mail of each tenant in turn, the oldest first; those of an account that fails or hangs last.
@@ -181,16 +183,21 @@ class Consumer:
     def _guard(self, item: Item, work: Iterator[Sent]) -> Iterator[Result]:
         record_id = item.record["messageId"]
         try:
-            if self._is_outage:
+            if self.is_outage:
                 yield self._put_back(item)
                 return
             for message, outcome in work:
                 yield Result(record_id, message, outcome)
         except (TemporaryFailure, ConfigurationError) as error:
-            self._is_outage = error.party in OUR_SERVICES and not isinstance(error, ClaimedElsewhere)
+            self._notice(error)
             yield self._put_back(item, error)
         except Exception as error:  # noqa: BLE001 - one poisonous message takes no other along
             yield self._keep(item.record, error)
+
+    def _notice(self, error: DeliveryError) -> None:
+        """Remember an outage: each call to a service that does not answer takes seconds, of twenty."""
+        if error.party in OUR_SERVICES and not isinstance(error, ClaimedElsewhere):
+            self.is_outage = True
 
     def _put_back(self, item: Item, error: DeliveryError | None = None) -> Result:
         """Enqueue the content of a record again, later each time, and let the record go."""
