@@ -67,7 +67,12 @@ class Consumer:
         self._delivery = delivery
         self._batcher = Batcher(delivery)
         self._deadline = deadline
-        self.is_outage = False
+        self._is_outage = delivery.is_ledger_away = False
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether a service of ours did not answer in this invocation."""
+        return self._is_outage or self._delivery.is_ledger_away
 
     def consume(self, records: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
         """Deliver the content of each record; yield a result for each message."""
@@ -197,7 +202,7 @@ class Consumer:
     def _notice(self, error: DeliveryError) -> None:
         """Remember an outage: each call to a service that does not answer takes seconds, of twenty."""
         if error.party in OUR_SERVICES and not isinstance(error, ClaimedElsewhere):
-            self.is_outage = True
+            self._is_outage = True
 
     def _put_back(self, item: Item, error: DeliveryError | None = None) -> Result:
         """Enqueue the content of a record again, later each time, and let the record go."""

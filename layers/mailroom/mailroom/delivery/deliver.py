@@ -63,6 +63,7 @@ class Delivery:
     renderer: Renderer
     dispatch: Dispatch
     clock: Callable[[], float] = time.time
+    is_ledger_away: bool = False  # the latest outcome went onto the queue instead
 
     @classmethod
     def from_env(cls, aws: Aws) -> "Delivery":
@@ -246,6 +247,7 @@ class Delivery:
                 return outcome
         if outcome.status is not Status.SENT:
             raise TemporaryFailure("ledger", "not_recorded")
+        self.is_ledger_away = True
         times = parcel.postponed if parcel.settled else 0
         message = replace(parcel.message, data={})
         settled = replace(parcel, message=message, email=None, settled=outcome, postponed=times + 1)
