@@ -57,7 +57,17 @@ def moto_url() -> str:
     assert process.stdout
     atexit.register(process.wait)
     atexit.register(process.stdin.close)  # runs before the wait
-    return process.stdout.readline().strip()
+    url = process.stdout.readline().strip()
+    for service, target in (("ssm", "AmazonSSM.DescribeParameters"), ("dynamodb", "DynamoDB_20120810.ListTables")):
+        # moto loads a service at its first call: on a busy machine that takes longer than our own client waits.
+        credential = f"AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request"
+        headers = {
+            "x-amz-target": target,
+            "content-type": "application/x-amz-json-1.1",
+            "authorization": f"{credential}, SignedHeaders=host, Signature=none",
+        }
+        urllib.request.urlopen(urllib.request.Request(url, b"{}", headers), timeout=60).close()
+    return url
 
 
 @pytest.fixture

@@ -285,6 +285,7 @@ def test_a_new_language_can_be_chosen_at_once(page: Page, gallery: Gallery) -> N
     try:
         page.get_by_label("Language").select_option("ca")
         expect(page.frame_locator("#frame").locator("html")).to_have_attribute("lang", "ca")
+        expect(page.locator("#checks")).not_to_contain_text("Checking", timeout=30_000)
     finally:
         (gallery.templates / "locales" / "ca.toml").unlink()
 

@@ -236,7 +236,7 @@ def test_a_job_that_aws_stops_halfway_loses_nothing_and_can_be_continued(
     with gate.rule(second_delete(), "before", lambda _: ACCESS_DENIED):
         client.post(NOTICES, **form)
         stopped = page_text(wait_for_job(client))
-    assert "Stopped after 10 of 15 letters. AWS does not let you call DeleteMessageBatch here." in stopped
+    assert "Stopped after 10 of 15 letters. You have no permission" in stopped
     assert "Finished letters stay finished, and none is lost." in stopped
     page = inspect(client)
     assert "Inspected 5 letters" in page_text(page)
