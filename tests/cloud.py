@@ -4,6 +4,7 @@ moto has its own process, one per run, so that it takes no time from the tests.
 """
 
 import atexit
+import json
 import os
 import subprocess
 import sys
@@ -122,9 +123,10 @@ def environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch
     return monkeypatch
 
 
-def put(aws: Aws, name: str, value: str, environment: str = "development") -> None:
-    """Write a setting."""
-    parameter = {"Name": f"/mailroom/{environment}/{name}", "Value": value, "Type": "SecureString", "Overwrite": True}
+def put(aws: Aws, name: str, value: object, environment: str = "development") -> None:
+    """Write a setting; what is no text as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    parameter = {"Name": f"/mailroom/{environment}/{name}", "Value": text, "Type": "SecureString", "Overwrite": True}
     aws.call("ssm", "PutParameter", parameter)
 
 

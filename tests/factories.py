@@ -7,10 +7,11 @@ from typing import Any
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import Ledger
+from mailroom.model.event import Event, EventType
 from mailroom.model.message import Message, Parcel, content_identity, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
 
-__all__ = ["KEY", "NOW", "Clock", "code", "message", "row", "sent"]
+__all__ = ["KEY", "NOW", "Clock", "code", "event", "message", "row", "sent"]
 
 KEY = "address key"
 NOW = 1_800_000_000.0
@@ -37,6 +38,11 @@ def sent(ledger: Ledger, mail: Message, provider: str = "resend", provider_id: s
     tries = (Attempt(mail.created_at, provider, "accepted"),)
     ledger.finish(mail.id, "token", Outcome(Status.SENT, "", provider, provider_id, tries), mail.created_at)
     return mail
+
+
+def event(type_: EventType, message_id: str = "", number: int = 0, **fields: Any) -> Event:
+    """Return the `number`-th event of a message, as Resend reports it; `fields` are its others."""
+    return Event(type_, "resend", f"{type_} {message_id} {number}", NOW + number, message_id, **fields)
 
 
 class Clock:

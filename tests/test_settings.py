@@ -1,6 +1,6 @@
 """Settings from a real parameter store: completed, cached, refreshed, and kept when it is away."""
 
-import json
+from functools import partial
 
 import pytest
 
@@ -10,7 +10,10 @@ from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
 from mailroom.settings import Settings
+from tests import cloud
 from tests.factories import Clock
+
+put = partial(cloud.put, environment="staging")
 
 
 @pytest.fixture
@@ -21,12 +24,6 @@ def clock() -> Clock:
 @pytest.fixture
 def settings(aws: Aws, clock: Clock) -> Settings:
     return Settings(aws, "staging", ("resend",), clock)
-
-
-def put(aws: Aws, name: str, value: object) -> None:
-    text = value if isinstance(value, str) else json.dumps(value)
-    parameter = {"Name": f"/mailroom/staging/{name}", "Value": text, "Type": "SecureString", "Overwrite": True}
-    aws.call("ssm", "PutParameter", parameter)
 
 
 def test_a_tree_of_any_size_is_read_whole(settings: Settings, aws: Aws) -> None:

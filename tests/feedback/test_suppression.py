@@ -21,7 +21,7 @@ from mailroom.settings import Settings
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import LedgerQueries
 from tests.cloud import put
-from tests.factories import KEY, message, row, sent
+from tests.factories import KEY, event, message, row, sent
 
 DAY = 24 * 3600
 BOTH = (Lane.CODES, Lane.NOTICES)
@@ -38,9 +38,10 @@ def operator(ledger: Ledger, cloud: str) -> LedgerQueries:
     return LedgerQueries(boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=cloud), "ledger", 16, KEY)
 
 
-def event(mail: Message, type_: EventType = EventType.BOUNCED, **fields: Any) -> Event:
-    values = {"recipient": mail.to, "permanent": type_ is EventType.BOUNCED, **fields}
-    return Event(type_, "resend", f"{type_} {mail.id}", time.time(), mail.id, **values)
+def report_on(mail: Message, type_: EventType = EventType.BOUNCED, **fields: Any) -> Event:
+    """Return an event of now that the mail's provider reports."""
+    values = {"recipient": mail.to, "permanent": type_ is EventType.BOUNCED, "at": time.time(), **fields}
+    return replace(event(type_, mail.id), **values)
 
 
 def process(intake: Intake, *events: Event) -> list[EventEffect]:
@@ -80,7 +81,7 @@ def test_only_some_events_suppress_their_recipient(
     intake: Intake, ledger: Ledger, type_: EventType, fields: dict[str, Any], lanes: tuple[Lane, ...]
 ) -> None:
     mail = sent(ledger, message())
-    assert process(intake, event(mail, type_, **fields)) == [EventEffect.NEW]
+    assert process(intake, report_on(mail, type_, **fields)) == [EventEffect.NEW]
     assert suppressed_lanes(ledger, mail) == list(lanes)
 
 
@@ -90,26 +91,26 @@ def test_only_some_events_suppress_their_recipient(
 )
 def test_upper_and_lower_case_are_the_same_address(intake: Intake, ledger: Ledger, spelling: str) -> None:
     mail = sent(ledger, message(to="reader@example.com"))
-    process(intake, event(mail))
+    process(intake, report_on(mail))
     assert suppressed_lanes(ledger, message(to=spelling)) == list(BOTH)
 
 
 def test_both_spellings_of_an_international_domain_are_the_same_address(intake: Intake, ledger: Ledger) -> None:
     mail = sent(ledger, message(to="reader@straße.example"))
-    process(intake, event(mail, recipient="reader@xn--strae-oqa.example"))
+    process(intake, report_on(mail, recipient="reader@xn--strae-oqa.example"))
     assert suppressed_lanes(ledger, message(to="reader@xn--strae-oqa.example")) == list(BOTH)
     assert suppressed_lanes(ledger, message(to="reader@strasse.example")) == []
 
 
 @pytest.mark.parametrize("other", [{"to": "other@example.com"}, {"to": "reader+tag@example.com"}, {"tenant": "acme"}])
 def test_nobody_else_is_suppressed(intake: Intake, ledger: Ledger, other: dict[str, str]) -> None:
-    process(intake, event(sent(ledger, message())))
+    process(intake, report_on(sent(ledger, message())))
     assert suppressed_lanes(ledger, message(**other)) == []
 
 
 def test_a_suppression_ends_after_the_period_of_the_policy(intake: Intake, ledger: Ledger, aws: Aws) -> None:
     mail = sent(ledger, message())
-    process(intake, event(mail))
+    process(intake, report_on(mail))
     days = DEFAULTS[Cause.BOUNCE]
     assert suppressed_lanes(ledger, mail, (days[Lane.CODES] - 0.01) * DAY) == list(BOTH)
     assert suppressed_lanes(ledger, mail, (days[Lane.CODES] + 0.01) * DAY) == [Lane.NOTICES]
@@ -119,26 +120,26 @@ def test_a_suppression_ends_after_the_period_of_the_policy(intake: Intake, ledge
 
 def test_the_period_counts_from_the_event_and_not_from_its_arrival(intake: Intake, ledger: Ledger) -> None:
     mail = sent(ledger, message())
-    process(intake, replace(event(mail), at=time.time() - 3 * DAY))
+    process(intake, replace(report_on(mail), at=time.time() - 3 * DAY))
     assert suppressed_lanes(ledger, mail, 3.99 * DAY) == list(BOTH)
     assert suppressed_lanes(ledger, mail, 4.01 * DAY) == [Lane.NOTICES]
 
 
 def test_an_event_that_is_older_than_its_period_suppresses_nobody(intake: Intake, ledger: Ledger, aws: Aws) -> None:
     mail = sent(ledger, message())
-    process(intake, replace(event(mail), at=time.time() - 181 * DAY))
+    process(intake, replace(report_on(mail), at=time.time() - 181 * DAY))
     assert entry_of(aws, mail) == {}
 
 
 def test_an_event_from_the_future_suppresses_no_longer_than_one_of_now(intake: Intake, ledger: Ledger) -> None:
     mail = sent(ledger, message())
-    process(intake, replace(event(mail), at=time.time() + 1000 * DAY))
+    process(intake, replace(report_on(mail), at=time.time() + 1000 * DAY))
     assert suppressed_lanes(ledger, mail, 181 * DAY) == []
 
 
 def test_a_repeated_event_does_not_undo_a_removal(intake: Intake, ledger: Ledger, operator: LedgerQueries) -> None:
     mail = sent(ledger, message())
-    bounce = event(mail)
+    bounce = report_on(mail)
     process(intake, bounce)
     assert suppressions.remove(operator, "default", mail.to)
     assert process(intake, bounce, replace(bounce, at=time.time() + 1)) == [EventEffect.REPEATED] * 2
@@ -149,12 +150,12 @@ def test_an_older_event_of_another_mail_does_not_undo_a_removal(
     intake: Intake, ledger: Ledger, operator: LedgerQueries
 ) -> None:
     first, second, third = (sent(ledger, message()) for _ in range(3))
-    process(intake, event(first))
-    late = event(second, EventType.COMPLAINED)
+    process(intake, report_on(first))
+    late = report_on(second, EventType.COMPLAINED)
     assert suppressions.remove(operator, "default", first.to)
     assert process(intake, late) == [EventEffect.NEW]
     assert suppressed_lanes(ledger, first) == []
-    process(intake, event(third))
+    process(intake, report_on(third))
     assert suppressed_lanes(ledger, first) == list(BOTH)
     older = replace(late, id="another", at=time.time() - DAY)
     process(intake, older)
@@ -165,7 +166,7 @@ def test_a_repeated_event_suppresses_if_a_crash_came_between_the_writes(
     intake: Intake, ledger: Ledger, operator: LedgerQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mail = sent(ledger, message())
-    bounce = event(mail)
+    bounce = report_on(mail)
     with monkeypatch.context() as patch:
         patch.setattr(Suppressions, "add", die)
         with pytest.raises(SystemExit):
@@ -179,7 +180,7 @@ def test_a_removal_holds_after_a_crash_between_the_writes(
     intake: Intake, ledger: Ledger, operator: LedgerQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mail = sent(ledger, message())
-    bounce = event(mail)
+    bounce = report_on(mail)
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "mark_suppressed", die)
         with pytest.raises(SystemExit):
@@ -194,8 +195,8 @@ def test_a_removal_between_reading_and_writing_an_entry_holds(
     intake: Intake, ledger: Ledger, aws: Aws, operator: LedgerQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = (sent(ledger, message()) for _ in range(2))
-    process(intake, event(first))
-    late, call = event(second, EventType.COMPLAINED), aws.call
+    process(intake, report_on(first))
+    late, call = report_on(second, EventType.COMPLAINED), aws.call
     removed: list[bool] = []
 
     def interrupted(service: str, operation: str, body: Any) -> Any:
@@ -217,10 +218,10 @@ def test_a_tenants_policy_overrides_the_defaults(intake: Intake, ledger: Ledger,
     put(aws, "suppression/default", '{"complaint": {"codes": 30}, "bounce": {"notices": 10}}')
     put(aws, "suppression/acme", '{"complaint": {"codes": 0}}')
     default, acme = sent(ledger, message()), sent(ledger, message(tenant="acme"))
-    process(intake, event(default, EventType.COMPLAINED), event(acme, EventType.COMPLAINED))
+    process(intake, report_on(default, EventType.COMPLAINED), report_on(acme, EventType.COMPLAINED))
     assert suppressed_lanes(ledger, default) == list(BOTH)
     assert suppressed_lanes(ledger, acme) == [Lane.NOTICES]
-    process(intake, event(acme))
+    process(intake, report_on(acme))
     assert suppressed_lanes(ledger, acme, 11 * DAY) == [Lane.NOTICES], "the complaint lasts longer than the bounce"
 
 
@@ -243,10 +244,10 @@ def test_a_malformed_policy_is_named_and_the_repeated_report_suppresses(
     put(aws, "suppression/default", policy)
     mail = sent(ledger, message())
     with pytest.raises(ConfigurationError, match="suppression/default"):
-        process(intake, event(mail))
+        process(intake, report_on(mail))
     put(aws, "suppression/default", "{}")
     intake.settings.forget()
-    assert process(intake, event(mail)) == [EventEffect.REPEATED]
+    assert process(intake, report_on(mail)) == [EventEffect.REPEATED]
     assert suppressed_lanes(ledger, mail) == list(BOTH)
 
 
@@ -254,17 +255,17 @@ def test_the_address_we_wrote_to_is_suppressed_not_a_forwarding_address(
     intake: Intake, ledger: Ledger, aws: Aws
 ) -> None:
     mail = sent(ledger, message(to="reader@example.com"))
-    process(intake, event(mail, recipient="elsewhere@example.net"))
+    process(intake, report_on(mail, recipient="elsewhere@example.net"))
     assert suppressed_lanes(ledger, mail) == list(BOTH)
     assert suppressed_lanes(ledger, message(to="elsewhere@example.net")) == []
     assert entry_of(aws, mail)["address"] == "r•••@example.com"
-    process(intake, replace(event(mail, EventType.COMPLAINED), recipient="READER@example.com"))
+    process(intake, replace(report_on(mail, EventType.COMPLAINED), recipient="READER@example.com"))
     assert entry_of(aws, mail)["address"] == "READER@example.com"
 
 
 def test_an_entry_has_tenant_address_cause_and_source(intake: Intake, ledger: Ledger, aws: Aws) -> None:
     mail = sent(ledger, message())
-    process(intake, event(mail))
+    process(intake, report_on(mail))
     entry = entry_of(aws, mail)
     assert (entry["tenant"], entry["address"]) == ("default", "reader@example.com")
     assert (entry["cause"], entry["source"]) == ("bounce", "resend")
@@ -272,21 +273,21 @@ def test_an_entry_has_tenant_address_cause_and_source(intake: Intake, ledger: Le
 
 def test_an_event_about_an_unknown_message_suppresses_nobody(intake: Intake, ledger: Ledger) -> None:
     unknown = message()
-    without_id = replace(event(unknown), message_id="no id at all")
-    assert process(intake, event(unknown), without_id) == [EventEffect.UNKNOWN] * 2
+    without_id = replace(report_on(unknown), message_id="no id at all")
+    assert process(intake, report_on(unknown), without_id) == [EventEffect.UNKNOWN] * 2
     assert suppressed_lanes(ledger, unknown) == []
 
 
 def test_an_event_without_our_id_is_matched_by_the_providers_id(intake: Intake, ledger: Ledger) -> None:
     mail = sent(ledger, message(), "smtp", "relay-1")
-    assert process(intake, replace(event(mail), message_id="", provider_id="relay-1")) == [EventEffect.NEW]
+    assert process(intake, replace(report_on(mail), message_id="", provider_id="relay-1")) == [EventEffect.NEW]
     assert suppressed_lanes(ledger, mail) == list(BOTH)
 
 
 def test_new_events_are_counted_by_hour_for_the_tenant_and_for_all(intake: Intake, ledger: Ledger, aws: Aws) -> None:
     mails = [sent(ledger, message(tenant=tenant)) for tenant in ("default", "default", "acme")]
-    process(intake, *map(event, mails), event(mails[0], EventType.OPENED))
-    process(intake, event(mails[0]))
+    process(intake, *map(report_on, mails), report_on(mails[0], EventType.OPENED))
+    process(intake, report_on(mails[0]))
     ledger.tally.flush()
     ledger.tally.flush()
     tallies: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -10,16 +10,11 @@ from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.model.record import Record
-from tests.factories import KEY, NOW, message, row, sent
-
-
-def event(type_: EventType, number: int = 0, **fields: object) -> Event:
-    return Event(type_, "resend", f"{type_} {number}", NOW + number, **fields)  # type: ignore[arg-type]
-
+from tests.factories import KEY, NOW, event, message, row, sent
 
 DELIVERED, COMPLAINED = event(EventType.DELIVERED), event(EventType.COMPLAINED)
 BOUNCED = event(EventType.BOUNCED, permanent=True, reason=Reason.NO_MAILBOX, detail="550 5.1.1")
-ABSENCE_NOTE = event(EventType.BOUNCED, 1)
+ABSENCE_NOTE = event(EventType.BOUNCED, number=1)
 
 
 def name_of(value: object) -> str | None:
@@ -145,14 +140,14 @@ def test_a_skipped_message_stays_skipped(ledger: Ledger) -> None:
 
 def test_only_the_first_opening_of_a_mail_is_recorded(ledger: Ledger) -> None:
     mail = sent(ledger, message())
-    assert ledger.record(mail.id, event(EventType.OPENED, 1))[0] is EventEffect.NEW
-    assert ledger.record(mail.id, event(EventType.OPENED, 2))[0] is EventEffect.REPEATED
+    assert ledger.record(mail.id, event(EventType.OPENED, number=1))[0] is EventEffect.NEW
+    assert ledger.record(mail.id, event(EventType.OPENED, number=2))[0] is EventEffect.REPEATED
 
 
 def test_a_provider_that_retries_for_days_does_not_fill_the_row(ledger: Ledger) -> None:
     mail = sent(ledger, message())
     for number in range(MAX_TIMELINE_ENTRIES + 5):
-        ledger.record(mail.id, event(EventType.DEFERRED, number))
+        ledger.record(mail.id, event(EventType.DEFERRED, number=number))
     effect, updated = record(ledger, mail, BOUNCED)
     assert (effect, updated.status) == (EventEffect.NEW, "bounced")
     assert len(updated.timeline) == MAX_TIMELINE_ENTRIES + 1

@@ -6,9 +6,9 @@ import pytest
 
 from mailroom.model.kinds import KINDS
 from mailroom.model.mailbox import Mailbox
-from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
+from tests.rendering.requests import mail_request
 
 TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"), Mailbox("help@example.com"), ("resend",))
@@ -39,25 +39,11 @@ def renderer() -> Renderer:
     return Renderer(TEMPLATES)
 
 
-def message(kind: str = "sign-in-code", *locales: str, minutes: int = 10, **data: Any) -> Message:
-    return Message(
-        id="018f3c5e7a1b00112233445566778899",
-        tenant="default",
-        kind=kind,
-        to="reader@example.com",
-        data=data,
-        created_at=1_700_000_000.0,
-        expires_at=1_700_000_000.0 + 60 * minutes,
-        source="direct",
-        locales=locales,
-    )
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("locale", ["en", "de"])
 def test_every_kind_is_complete_with_a_code_a_link_both_or_neither(renderer, kind, locale, mode):
-    email = renderer.render(message(kind, locale, **MODES[mode]), SENDER, {})
+    email = renderer.render(mail_request(kind, locale, **MODES[mode]), SENDER, {})
     assert email.locale == locale
     assert email.subject and f"<title>{email.subject}" in email.html.replace("&#x27;", "'").replace("’", "’")
     for text in MODES[mode].values():
@@ -68,13 +54,13 @@ def test_every_kind_is_complete_with_a_code_a_link_both_or_neither(renderer, kin
 
 
 def test_a_code_is_one_word_and_screen_readers_spell_it(renderer):
-    html = renderer.render(message(code="048291"), SENDER, {}).html
+    html = renderer.render(mail_request(code="048291"), SENDER, {}).html
     assert ">048291</p>" in html
     assert 'aria-label="0 4 8 2 9 1"' in html
 
 
 def test_the_link_is_shown_below_its_button(renderer):
-    html = renderer.render(message("password-reset", link=LINK), SENDER, {}).html
+    html = renderer.render(mail_request("password-reset", link=LINK), SENDER, {}).html
     shown = LINK.replace("&", "&amp;")
     assert html.count(f'href="{shown}"') == 2
     assert html.index(f">{shown}</a>") > html.index(">Reset password</a>")
@@ -93,7 +79,7 @@ def test_the_link_is_shown_below_its_button(renderer):
     ],
 )
 def test_a_mail_with_a_code_shows_its_validity(renderer, locale, minutes, text):
-    email = renderer.render(message("mfa-code", locale, minutes=minutes, code="123456"), SENDER, {})
+    email = renderer.render(mail_request("mfa-code", locale, minutes=minutes, code="123456"), SENDER, {})
     assert text in email.text and text in email.html
 
 
@@ -103,7 +89,7 @@ def test_an_invitation_names_the_inviter_and_the_organization(renderer):
         "inviter": {"name": None, "username": "zoe"},
         "link": LINK,
     }
-    email = renderer.render(message("organization-invitation", **logto), SENDER, {})
+    email = renderer.render(mail_request("organization-invitation", **logto), SENDER, {})
     assert "zoe has invited you to join Acme GmbH & Söhne." in email.text
     assert "zoe has invited you to join Acme GmbH &amp; Söhne." in email.html
 
@@ -115,7 +101,7 @@ def test_a_notification_shows_the_callers_content(renderer):
         "button": {"text": "View booking", "url": "https://example.com/b/1"},
         "facts": [["Date", "1 May"], ["Guests", 2]],
     }
-    email = renderer.render(message("notification", **data), SENDER, {})
+    email = renderer.render(mail_request("notification", **data), SENDER, {})
     assert email.subject == "Your booking is confirmed"
     for text in ("We look forward to your visit.", "Bring this mail.", "View booking", "https://example.com/b/1"):
         assert text in email.text and text in email.html
@@ -124,7 +110,7 @@ def test_a_notification_shows_the_callers_content(renderer):
 
 @pytest.mark.parametrize("data", [{"code": "123456"}, {"title": "Hello", "paragraphs": "One.\n\nTwo."}])
 def test_a_tenants_own_kind_gets_a_body_that_fits_its_data(renderer, data):
-    email = renderer.render(message("welcome", **data), SENDER, {})
+    email = renderer.render(mail_request("welcome", **data), SENDER, {})
     for text in (data.get("code", "One."), data.get("title", "Acme")):
         assert text in email.text
 
@@ -149,31 +135,31 @@ def test_a_tenants_own_kind_gets_a_body_that_fits_its_data(renderer, data):
 )
 def test_a_code_is_sent_with_malformed_data_beside_it(renderer, key, odd):
     for kind in ("sign-in-code", "organization-invitation", "notification"):
-        assert "123456" in renderer.render(message(kind, **{"code": "123456", key: odd}), SENDER, {}).text
+        assert "123456" in renderer.render(mail_request(kind, **{"code": "123456", key: odd}), SENDER, {}).text
 
 
 def test_the_headers_mark_the_mail_as_automatic(renderer):
-    email = renderer.render(message(code="123456"), SENDER, {})
+    email = renderer.render(mail_request(code="123456"), SENDER, {})
     assert email.headers["Auto-Submitted"] == "auto-generated"
-    assert email.headers["X-Entity-Ref-ID"] == email.tags["message_id"] == message().id
+    assert email.headers["X-Entity-Ref-ID"] == email.tags["message_id"] == mail_request().id
     assert email.reply_to == SENDER.reply_to
     assert not any(name.lower().startswith("list-") for name in email.headers)
 
 
 def test_a_sender_without_a_name_gets_the_brands(renderer):
     nameless = Sender(Mailbox("no-reply@example.com"))
-    hinted = replace(message(code="123456"), brand={"name": "Acme Web"})
-    assert renderer.render(message(code="123456"), SENDER, {"name": "Other"}).from_.name == "Acme"
+    hinted = replace(mail_request(code="123456"), brand={"name": "Acme Web"})
+    assert renderer.render(mail_request(code="123456"), SENDER, {"name": "Other"}).from_.name == "Acme"
     assert renderer.render(hinted, nameless, {"name": "Contoso <ceo@bank.com>"}).from_.name == "Contoso ceo bank.com"
     assert renderer.render(hinted, nameless, {}).from_.name == "Acme Web"
-    assert renderer.render(message(code="123456"), nameless, {}).from_.name == ""
+    assert renderer.render(mail_request(code="123456"), nameless, {}).from_.name == ""
 
 
 def test_the_same_message_renders_to_the_same_bytes():
-    first, second = (Renderer(TEMPLATES).render(message(code="123456", link=LINK), SENDER, {}) for _ in range(2))
+    first, second = (Renderer(TEMPLATES).render(mail_request(code="123456", link=LINK), SENDER, {}) for _ in range(2))
     assert first == second
 
 
 def test_a_mail_stays_small(renderer):
     for kind in KINDS:
-        assert len(renderer.render(message(kind, code="048291", link=LINK), SENDER, {}).html.encode()) < 15_000
+        assert len(renderer.render(mail_request(kind, code="048291", link=LINK), SENDER, {}).html.encode()) < 15_000

@@ -4,6 +4,7 @@ import re
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
 from mailroom.rendering.template_policy import NotAllowed, check
+from tests.rendering.requests import mail_request
 
 TEMPLATES = Path(__file__).parents[2] / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))
@@ -37,23 +39,24 @@ def renderer() -> Renderer:
     return Renderer(TEMPLATES)
 
 
-def message(kind: str = "sign-in-code", *locales: str, tenant: str = "default", **data: object) -> Message:
-    data = data or dict(LOGTO)
-    return Message("0123", tenant, kind, "r@example.com", data, 0.0, 600.0, "logto", locales)
+def logto_mail(kind: str = "sign-in-code", *locales: str, tenant: str = "default", **data: Any) -> Message:
+    return mail_request(kind, *locales, tenant=tenant, **(data or LOGTO))
 
 
 def test_a_tenant_replaces_one_sentence(renderer):
     own = {"locales/de.toml": '[sign-in-code]\nsubject = "Hereinspaziert bei {app}!"'}
-    german = renderer.compose(message("sign-in-code", "de"), SENDER, {}, own)
+    german = renderer.compose(logto_mail("sign-in-code", "de"), SENDER, {}, own)
     assert german.problems == ()
     assert german.email.subject == "Hereinspaziert bei Acme & Co!"
     assert "Anmelden" in german.email.text or "anmelden" in german.email.text
-    assert renderer.render(message("sign-in-code", "en"), SENDER, {}, own).subject == "Your sign-in code for Acme & Co"
+    assert (
+        renderer.render(logto_mail("sign-in-code", "en"), SENDER, {}, own).subject == "Your sign-in code for Acme & Co"
+    )
 
 
 def test_a_tenant_replaces_a_body_inside_the_built_in_layout(renderer):
     own = {"emails/sign-in-code.html": BODY + "<p>Hi, {{ names.app }}: <b>{{ code.text }}</b></p>{% endblock %}"}
-    rendered = renderer.compose(message(), SENDER, {"company": "Acme Ltd"}, own)
+    rendered = renderer.compose(logto_mail(), SENDER, {"company": "Acme Ltd"}, own)
     assert rendered.problems == ()
     assert "<p>Hi, Acme &amp; Co: <b>048291</b></p>" in rendered.email.html
     assert "Acme Ltd" in rendered.email.html
@@ -62,9 +65,9 @@ def test_a_tenant_replaces_a_body_inside_the_built_in_layout(renderer):
 
 def test_a_tenant_replaces_the_layout_around_the_built_in_bodies(renderer):
     own = {"layout.html": "<html lang={{ lang }}><body>{% set x = code %}</body></html>"}
-    assert "`=`" in renderer.compose(message(), SENDER, {}, own).problems[0]
+    assert "`=`" in renderer.compose(logto_mail(), SENDER, {}, own).problems[0]
     own = {"layout.html": '<html lang="{{ lang }}"><body id="theirs">{% block body %}{% endblock %}</body></html>'}
-    rendered = renderer.compose(message(), SENDER, {}, own)
+    rendered = renderer.compose(logto_mail(), SENDER, {}, own)
     assert rendered.problems == ()
     assert 'id="theirs"' in rendered.email.html and ">048291</p>" in rendered.email.html
 
@@ -76,8 +79,8 @@ def test_a_body_in_the_mails_language_has_priority(renderer):
         "emails/sign-in-code.ca.html": "catalan {{ code.text }}",
     }
     for locale, content in {"fr": "all", "pt-BR": "portuguese", "ca-ES": "catalan"}.items():
-        assert renderer.render(message("sign-in-code", locale), SENDER, {}, own).html == f"{content} 048291\n"
-    assert renderer.render(message("mfa-code", "ca"), SENDER, {}, own).locale == "en"
+        assert renderer.render(logto_mail("sign-in-code", locale), SENDER, {}, own).html == f"{content} 048291\n"
+    assert renderer.render(logto_mail("mfa-code", "ca"), SENDER, {}, own).locale == "en"
 
 
 def test_a_tenants_own_kind_has_its_own_texts_and_body(renderer):
@@ -85,7 +88,7 @@ def test_a_tenants_own_kind_has_its_own_texts_and_body(renderer):
         "texts.toml": '[welcome]\nsubject = "Welcome to {app}"\nheading = "Hello!"\ntext = "Good to have you."',
         "emails/welcome.txt": '{% extends "layout.txt" %}{% block body %}\nHooray! {{ paragraphs[0] }}{% endblock %}',
     }
-    rendered = renderer.compose(message("welcome", title=None), SENDER, {}, own)
+    rendered = renderer.compose(logto_mail("welcome", title=None), SENDER, {}, own)
     assert rendered.problems == ()
     assert rendered.email.subject == "Welcome to Acme"
     assert "Hooray! Good to have you." in rendered.email.text
@@ -112,7 +115,7 @@ def test_a_tenants_own_kind_has_its_own_texts_and_body(renderer):
 )
 def test_payload_paths_have_the_values_that_logto_prints(renderer, path, content):
     own = {"emails/sign-in-code.html": f'{{{{ code.text }}}}[{{{{ payload["{path}"] }}}}]'}
-    rendered = renderer.compose(message(), SENDER, {}, own)
+    rendered = renderer.compose(logto_mail(), SENDER, {}, own)
     assert rendered.problems == ()
     assert rendered.email.html == f"048291[{content}]\n"
 
@@ -125,9 +128,9 @@ def test_a_tenants_folder_is_found_by_its_name(tmp_path):
     (tmp_path / "tenants" / "acme").mkdir(parents=True)
     (tmp_path / "tenants" / "acme" / "texts.toml").write_text('[sign-in-code]\nheading = "Howdy"')
     renderer = Renderer(tmp_path)
-    assert "Howdy" in renderer.render(message(tenant="acme"), SENDER, {}).html
-    assert "Howdy" not in renderer.render(message(tenant="other"), SENDER, {}).html
-    assert "Howdy" not in renderer.render(message(tenant="../tenants/acme"), SENDER, {}).html
+    assert "Howdy" in renderer.render(logto_mail(tenant="acme"), SENDER, {}).html
+    assert "Howdy" not in renderer.render(logto_mail(tenant="other"), SENDER, {}).html
+    assert "Howdy" not in renderer.render(logto_mail(tenant="../tenants/acme"), SENDER, {}).html
 
 
 HOSTILE = {
@@ -190,7 +193,7 @@ def test_the_built_in_bodies_follow_the_policy_for_tenants(path):
 @pytest.mark.parametrize("fault", HOSTILE)
 def test_a_hostile_template_is_stopped_and_replaced(renderer, fault, place):
     before, clock = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    rendered = renderer.compose(message(), SENDER, {}, {place: HOSTILE[fault]})
+    rendered = renderer.compose(logto_mail(), SENDER, {}, {place: HOSTILE[fault]})
     assert rendered.problems
     assert rendered.problems[0].startswith((place, "emails/sign-in-code"))
     assert "048291" not in str(rendered.problems)
@@ -213,19 +216,19 @@ def test_a_hostile_template_is_stopped_and_replaced(renderer, fault, place):
     ],
 )
 def test_unusable_texts_are_reported_and_not_used(renderer, text):
-    rendered = renderer.compose(message(), SENDER, {}, {"texts.toml": text})
+    rendered = renderer.compose(logto_mail(), SENDER, {}, {"texts.toml": text})
     assert rendered.problems[0].startswith("texts.toml: ")
-    assert rendered.email == renderer.render(message(), SENDER, {}, {})
+    assert rendered.email == renderer.render(logto_mail(), SENDER, {}, {})
 
 
 def test_a_file_with_an_unknown_name_is_reported(renderer):
-    rendered = renderer.compose(message(), SENDER, {}, {"email/sign-in-code.html": "x", "../secrets": "x"})
+    rendered = renderer.compose(logto_mail(), SENDER, {}, {"email/sign-in-code.html": "x", "../secrets": "x"})
     assert len(rendered.problems) == 2
 
 
 def test_the_cache_of_tenants_is_bounded(renderer):
     for n in range(200):
-        renderer.render(message(), SENDER, {}, {"texts.toml": f'[sign-in-code]\nheading = "{n}"'})
+        renderer.render(logto_mail(), SENDER, {}, {"texts.toml": f'[sign-in-code]\nheading = "{n}"'})
     assert len(renderer._tenants) <= 16
 
 
@@ -235,7 +238,7 @@ def test_the_examples_of_the_documentation_work(renderer):
         re.findall(r"tenants/acme/(\S+)", example)[0]: example
         for example in re.findall(r"```(?:toml|html)\n(.*?)```", page, re.DOTALL)
     }
-    rendered = renderer.compose(message("sign-in-code", "de"), SENDER, {}, own)
+    rendered = renderer.compose(logto_mail("sign-in-code", "de"), SENDER, {}, own)
     assert rendered.problems == ()
     assert rendered.email.subject == "Hereinspaziert bei Acme & Co!"
     assert "Welcome back to Acme &amp; Co. Your code:" in rendered.email.html
@@ -244,6 +247,6 @@ def test_the_examples_of_the_documentation_work(renderer):
     )
     shown = "".join(f"{{{{ {value} }}}}" for names in named for value in re.findall("`([^`]+)`", names))
     own = {"emails/sign-in-code.html": f"{{% if button %}}{shown}{{% endif %}}"}
-    everything = message("sign-in-code", "en", code="1", link="https://example.com/")
+    everything = logto_mail("sign-in-code", "en", code="1", link="https://example.com/")
     look = {"support_email": "help@example.com"}
     assert renderer.compose(everything, SENDER, look, own).problems == ()

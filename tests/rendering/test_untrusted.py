@@ -15,10 +15,10 @@ from mailroom import untrusted
 from mailroom.model.email import Email
 from mailroom.model.kinds import KINDS
 from mailroom.model.mailbox import Mailbox
-from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.providers._mime import compose
 from mailroom.rendering.renderer import Renderer
+from tests.factories import message
 from tests.rendering.linkifiers import links_in_mail
 
 RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
@@ -49,10 +49,6 @@ HOSTILE = {
     "an encoded word": "=?utf-8?q?Bcc:_x?= =?utf-8?b?PGI+?=",
     "nothing to see": "\u200b\u200c\u200d\u2060",
 }
-
-
-def message(kind: str, data: dict[str, Any], locale: Any = "en", brand: dict[str, str] | None = None) -> Message:
-    return Message("01", "default", kind, "r@example.com", data, 0.0, 600.0, "logto", (locale,), brand or {})
 
 
 def filled(value: str) -> dict[str, Any]:
@@ -92,8 +88,12 @@ def shown(email: Email) -> str:
 @pytest.mark.parametrize("kind", ["sign-in-code", "organization-invitation", "notification"])
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_a_name_stays_a_name(value, kind, locale):
-    harmless = RENDERER.render(message(kind, filled("Acme"), locale, {"name": "Acme"}), NAMELESS, {})
-    email = RENDERER.render(message(kind, filled(value), locale, {"name": value}), NAMELESS, {})
+    harmless = RENDERER.render(
+        message(kind=kind, data=filled("Acme"), locales=(locale,), brand={"name": "Acme"}), NAMELESS, {}
+    )
+    email = RENDERER.render(
+        message(kind=kind, data=filled(value), locales=(locale,), brand={"name": value}), NAMELESS, {}
+    )
     assert skeleton(email) == skeleton(harmless)
     assert "048291" in email.text
     assert "5439" not in email.html + email.text + email.subject
@@ -108,7 +108,9 @@ def test_a_name_stays_a_name(value, kind, locale):
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_a_name_adds_no_header(value):
     for kind in ("sign-in-code", "organization-invitation"):
-        email = RENDERER.render(message(kind, filled(value), brand={"name": value}), NAMELESS, {"support_email": value})
+        email = RENDERER.render(
+            message(kind=kind, data=filled(value), brand={"name": value}), NAMELESS, {"support_email": value}
+        )
         assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in email.subject)
         parsed = message_from_bytes(compose(email, "01", {}))
         assert parsed["Bcc"] is None
@@ -118,9 +120,7 @@ def test_a_name_adds_no_header(value):
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_a_callers_text_stays_text(value):
-    harmless, email = (
-        RENDERER.render(message("notification", caller_data(text)), NAMELESS, {}) for text in ("x", value)
-    )
+    harmless, email = (RENDERER.render(message(data=caller_data(text)), NAMELESS, {}) for text in ("x", value))
     if untrusted.line(value):
         assert skeleton(email) == skeleton(harmless)
     assert "5439" not in email.html + email.text
@@ -130,7 +130,10 @@ def test_a_callers_text_stays_text(value):
 
 @pytest.mark.parametrize("locale", [*HOSTILE.values(), "../../en", "en/../de", "con", "en.toml", "de\x00"])
 def test_an_unknown_language_falls_back_to_english(locale):
-    assert RENDERER.render(message("sign-in-code", {"code": "1"}, locale), NAMELESS, {}).locale == "en"
+    assert (
+        RENDERER.render(message(kind="sign-in-code", data={"code": "1"}, locales=(locale,)), NAMELESS, {}).locale
+        == "en"
+    )
 
 
 anything = st.recursive(
@@ -163,7 +166,9 @@ KEYS = [
     ),
 )
 def test_a_code_goes_out_in_sound_html_whatever_comes_with_it(kind, locale, data, brand):
-    email = RENDERER.render(message(kind, {**data, "code": "048291"}, locale, brand), NAMELESS, brand)
+    email = RENDERER.render(
+        message(kind=kind, data={**data, "code": "048291"}, locales=(locale,), brand=brand), NAMELESS, brand
+    )
     assert "048291" in email.text and "048291" in email.html
     parser = html5lib.HTMLParser()
     parser.parse(email.html)

@@ -1,7 +1,6 @@
 """A link in a mail is a web address, and its host is the one that a browser connects to."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,17 +9,13 @@ from hypothesis import strategies as st
 from mailroom import untrusted
 from mailroom.model.kinds import KINDS
 from mailroom.model.mailbox import Mailbox
-from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
+from tests.factories import message
 from tests.rendering import whatwg
 
 RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
 SENDER = Sender(Mailbox("no-reply@example.com"))
-
-
-def message(kind: str, data: dict[str, Any], brand: dict[str, str] | None = None) -> Message:
-    return Message("01", "default", kind, "r@example.com", data, 0.0, 600.0, "logto", ("en",), brand or {})
 
 
 @pytest.mark.parametrize(
@@ -78,7 +73,9 @@ def message(kind: str, data: dict[str, Any], brand: dict[str, str] | None = None
 )
 def test_only_a_web_address_becomes_a_link(link):
     for kind in KINDS:
-        email = RENDERER.render(message(kind, {"link": link, "button": {"url": link, "text": "x"}}), SENDER, {})
+        email = RENDERER.render(
+            message(kind=kind, data={"link": link, "button": {"url": link, "text": "x"}}), SENDER, {}
+        )
         assert "href" not in email.html, kind
 
 
@@ -100,7 +97,7 @@ def test_only_a_web_address_becomes_a_link(link):
     ],
 )
 def test_a_link_is_sent_as_it_came_with_its_host_in_ascii(link, sent):
-    email = RENDERER.render(message("password-reset", {"link": link}), SENDER, {})
+    email = RENDERER.render(message(kind="password-reset", data={"link": link}), SENDER, {})
     assert sent in email.text
     assert email.html.count(sent.replace("&", "&amp;")) == 3
 
@@ -131,4 +128,7 @@ def test_a_browser_connects_to_the_same_host_as_with_the_original(links):
 )
 def test_only_an_encrypted_logo_is_shown(url):
     for hints, brand in (({"name": "Acme", "logo_url": url, "dark_logo_url": url}, {}), ({}, {"logo_url": url})):
-        assert "<img" not in RENDERER.render(message("sign-in-code", {"code": "1"}, brand=hints), SENDER, brand).html
+        assert (
+            "<img"
+            not in RENDERER.render(message(kind="sign-in-code", data={"code": "1"}, brand=hints), SENDER, brand).html
+        )

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from mailroom import untrusted
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
-from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
 from mailroom.request import Request
 from mailroom.sources import logto
+from tests.factories import message
 from tests.rendering import whatwg
 from tests.rendering.linkifiers import links_in, links_in_mail
 
@@ -104,12 +104,8 @@ READABLE = [
 ]
 
 
-def message(kind: str, locale: str = "en", brand: dict[str, str] | None = None, **data: Any) -> Message:
-    return Message("01", "default", kind, "reader@example.com", data, 0.0, 600.0, "direct", (locale,), brand or {})
-
-
 def render(kind: str, locale: str = "en", overrides: dict[str, str] | None = None, **data: Any) -> Email:
-    return RENDERER.render(message(kind, locale, **data), SENDER, {}, overrides)
+    return RENDERER.render(message(kind=kind, data=data, locales=(locale,)), SENDER, {}, overrides)
 
 
 def invitation(name: str) -> Email:
