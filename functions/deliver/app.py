@@ -15,15 +15,13 @@ from mailroom.delivery.deliver import Delivery
 from mailroom.errors import DeliveryError
 
 
-def build(
-    delivery: Delivery, logger: Logger, metrics: Metrics, clock: Callable[[], float] = time.time
-) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+def build(delivery: Delivery, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of one process."""
 
     @logger.inject_lambda_context
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        started, failures = clock(), []
+        started, failures = time.time(), []
         deadline = started + context.get_remaining_time_in_millis() / 1000
         try:
             consumer = Consumer(delivery, deadline)
