@@ -265,9 +265,16 @@ MUTANTS = (
     Mutant(
         "a poisonous record ends the invocation",
         CONSUMER,
-        "            yield self._keep(item.record, error)\n\n    def _put_back",
-        "            raise\n\n    def _put_back",
+        "            yield self._keep(item.record, error)\n\n    def _notice",
+        "            raise\n\n    def _notice",
         (f"{TEST_CONSUMER}::test_a_message_that_fails_to_render_stays_and_holds_up_no_other",),
+    ),
+    Mutant(
+        "an outage is met by each part of an invocation",
+        CONSUMER,
+        "            self._is_outage = True\n",
+        "            pass\n",
+        (f"{TEST_CONSUMER}::test_a_burst_meets_a_ledger_that_does_not_answer_once",),
     ),
     Mutant(
         "a mail that fails to render takes its batch along",
