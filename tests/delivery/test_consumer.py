@@ -106,7 +106,7 @@ def test_an_outage_puts_messages_back_as_new_ones_and_is_met_once(
         calls = fail(patch, deliver, service)
         assert deliver.receive(*map(Parcel.of, sent)) == []
     assert len(calls) <= 1
-    back = [parcel for parcel, _ in zip(delayed(aws), sent, strict=False)]
+    back = [parcel for _, parcel in zip(sent, delayed(aws), strict=False)]
     assert {(parcel.postponed, parcel.attempt) for parcel in back} == {(1, 0)}
     Process(aws).receive(*back)
     assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
