@@ -201,7 +201,8 @@ class Consumer:
 
     def _notice(self, error: DeliveryError) -> None:
         """Remember an outage: each call to a service that does not answer takes seconds, of twenty."""
-        if error.party in OUR_SERVICES and not isinstance(error, ClaimedElsewhere):
+        is_service_away = isinstance(error, TemporaryFailure | ConfigurationError)  # a refusal is about one message
+        if is_service_away and error.party in OUR_SERVICES and not isinstance(error, ClaimedElsewhere):
             self._is_outage = True
 
     def _put_back(self, item: Item, error: DeliveryError | None = None) -> Result:
