@@ -16,7 +16,7 @@ from mailroom.aws.dynamodb import decode_item
 from mailroom.delivery.deliver import Delivery
 from mailroom.model.message import Message, Parcel
 
-__all__ = ["ARN", "Process"]
+__all__ = ["ARN", "Process", "take"]
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
 
@@ -67,3 +67,17 @@ class Process:
     def logged(self, message: str) -> list[dict[str, Any]]:
         """Return the log lines with this message."""
         return [line for line in map(json.loads, self.log.getvalue().splitlines()) if line["message"] == message]
+
+
+def take(aws: Aws) -> list[str]:
+    """Take all that is on the lane, also what is delayed, off it."""
+    url = aws.call("sqs", "GetQueueUrl", {"QueueName": "codes"})["QueueUrl"]
+    counts = aws.call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})["Attributes"]
+    expected = int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"])
+    bodies: list[str] = []
+    while len(bodies) < expected:
+        query = {"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
+        for message in aws.call("sqs", "ReceiveMessage", query).get("Messages", []):
+            bodies.append(message["Body"])
+            aws.call("sqs", "DeleteMessage", {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]})
+    return bodies

@@ -15,7 +15,7 @@ from mailroom.model.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
-from tests.delivery.process import Process
+from tests.delivery.process import Process, take
 from tests.factories import code
 
 
@@ -43,20 +43,6 @@ def enqueue(deliver: Process, sent: list[Message]) -> None:
 
 def burst(deliver: Process, sent: list[Message]) -> list[str]:
     return deliver.receive(*map(Parcel.of, sent))
-
-
-def take(aws: Aws) -> list[str]:
-    """Take all that is on the lane, also what is delayed, off it."""
-    url = aws.call("sqs", "GetQueueUrl", {"QueueName": "codes"})["QueueUrl"]
-    counts = aws.call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})["Attributes"]
-    expected = int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"])
-    bodies: list[str] = []
-    while len(bodies) < expected:
-        query = {"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
-        for message in aws.call("sqs", "ReceiveMessage", query).get("Messages", []):
-            bodies.append(message["Body"])
-            aws.call("sqs", "DeleteMessage", {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]})
-    return bodies
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, deliver: Process, operation: str, number: int, *, after: bool) -> None:

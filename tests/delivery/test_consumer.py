@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from mailroom.aws.client import Aws
-from mailroom.delivery.batches import split
+from mailroom.aws.client import Aws, AwsError
+from mailroom.delivery import consumer
+from mailroom.delivery.batches import Batch, split
+from mailroom.delivery.dispatch import Dispatch
 from mailroom.delivery.seal import seal
 from mailroom.errors import TemporaryFailure, UnknownOutcome
 from mailroom.ledger.table import LEASE
@@ -20,7 +22,7 @@ from mailroom.providers import Receipt
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
-from tests.delivery.process import Process
+from tests.delivery.process import Process, take
 from tests.factories import code, message
 
 
@@ -45,6 +47,10 @@ class Relay:
 
 def kill() -> None:
     raise Killed
+
+
+def defect(*arguments: Any) -> Any:
+    raise ZeroDivisionError
 
 
 def hang() -> None:
@@ -120,6 +126,40 @@ def test_a_burst_meets_a_ledger_that_does_not_answer_once(
     calls = fail(monkeypatch, deliver, "dynamodb")
     assert deliver.receive(*map(Parcel.of, sent), *alone) == []
     assert len(calls) == 1
+
+
+def test_a_call_that_aws_refuses_during_a_burst_holds_up_no_message(
+    deliver: Process, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    sent = [code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}") for n in range(10)]
+    put_one = deliver.delivery.queue.put
+
+    def refuse_batches(queued: Parcel | Batch, delay: float = 0) -> None:
+        if isinstance(queued, Batch):
+            raise AwsError("sqs", "InvalidMessageContents", {})
+        put_one(queued, delay)
+
+    monkeypatch.setattr(deliver.delivery.queue, "put", refuse_batches)
+    assert deliver.receive(*map(Parcel.of, sent)) == []
+    assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
+
+
+def test_a_defect_while_a_batch_is_sent_holds_up_no_other_message(
+    deliver: Process, aws: Aws, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    monkeypatch.setattr(consumer, "COPY_DELAY_SECONDS", 0)
+    packed = [code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}") for n in range(9)]
+    alone = code("999999", to="alone@reader.example", identity="alone")
+    with monkeypatch.context() as patch:
+        patch.setattr(Dispatch, "send_batch", defect)
+        assert deliver.receive(*map(Parcel.of, packed), replace(Parcel.of(alone), alone=True)) == []
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [alone.id]
+    assert deliver.logged("Message stays on its queue")
+    for sent in packed:
+        end_lease(aws, sent)
+    (copy,) = take(aws)
+    Process(aws).receive(copy)
+    assert {mail.message_id for mail in sandbox.inbox.all()} == {sent.id for sent in (*packed, alone)}
 
 
 def test_a_message_waits_longer_with_each_postponement(deliver: Process, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -300,7 +300,7 @@ MUTANTS = (
     Mutant(
         "a provider may close its gate for as long as it states",
         GATE,
-        "now + min(seconds, MAX_STATED_SECONDS) + by_chance",
+        "now + min(seconds, MAX_CLOSED_SECONDS) + by_chance",
         "now + seconds + by_chance",
         (TEST_GATE,),
     ),

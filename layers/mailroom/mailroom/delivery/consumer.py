@@ -131,6 +131,8 @@ class Consumer:
         except DeliveryError as error:
             self._notice(error)
             yield Result("", error=error)
+        except Exception as error:  # noqa: BLE001 - the copies come back and are counted; other records are still to do
+            yield Result("", error=error)
         packed = {item.record["messageId"] for item in suited}
         return [item for item in singles if item.record["messageId"] not in packed]
 

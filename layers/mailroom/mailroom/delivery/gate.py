@@ -9,7 +9,7 @@ __all__ = ["CLOSED_SECONDS", "FAILURES_IN_A_ROW", "MAX_SPREAD_SECONDS", "Gate"]
 FAILURES_IN_A_ROW = 5
 CLOSED_SECONDS = 15.0  # then one mail probes
 # However long a provider asks for, a mail probes after this: somebody may raise a quota, and codes wait.
-MAX_STATED_SECONDS = 60.0
+MAX_CLOSED_SECONDS = 60.0
 MAX_HANG_SECONDS = 20.0
 MAX_SPREAD_SECONDS = 8.0
 HANG_SECONDS = 2.0  # a failure that took this long would delay every other mail of the invocation as well
@@ -60,4 +60,4 @@ class Gate:
                 self._close(now, CLOSED_SECONDS)
 
     def _close(self, now: float, seconds: float, by_chance: float = 0.0) -> None:
-        self.closed_until = now + min(seconds, MAX_STATED_SECONDS) + by_chance
+        self.closed_until = now + min(seconds, MAX_CLOSED_SECONDS) + by_chance
