@@ -32,9 +32,11 @@ def show(report: Report) -> int:
     print(f"faults: {report.faults}; mails with a copy: {report.copies}; lost: {len(report.lost)}")
     for message_id in report.lost[:10]:
         print(f"lost: {message_id}")
+    for message_id in report.excess[:10]:
+        print(f"more copies than policy allows: {message_id}")
     for name in growing:
         print(f"the memory of {name} grows by more than {MAX_GROWTH_MB:.0f} MB")
-    return 1 if report.lost or growing else 0
+    return 1 if report.lost or report.excess or growing else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,11 +20,12 @@ from tests.running import Answer, Running
 
 __all__ = ["Report", "memory_mb", "soak"]
 
-TENANT = "soak"  # of a provider without idempotency
-SENDER = {"from": "Soak <login@example.com>", "providers": ["postmark"]}
+RELAYS = {"north": "postmark", "south": "smtp"}  # tenants, each with a provider that knows no request by its key
+MAX_COPIES = 2  # of a code through such a provider; through any other, one
 API_KEY = "Bearer local-api-key"
 CALLERS = 8
 KEYS_PER_READ = 20  # the local AWS takes its time for each
+PROVIDERS = ("resend", *RELAYS.values())
 FAULT_SHARE = 0.1  # of the mails: a fault for the next request to a provider
 FAULTS = (
     *(
@@ -46,29 +47,34 @@ DRAIN_SECONDS = 300.0  # for the last outcome: a record may be hidden for its vi
 
 @dataclass(slots=True)
 class Report:
-    """The results of a soak. `memory` has the MB of each function's processes, after the warm-up and at the end."""
+    """The results of a soak. `memory` has the MB of each function's processes, after the warm-up and at the end.
+
+    `excess` are the messages with more copies than policy allows.
+    """
 
     statuses: Counter[int] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: int = 0
     copies: int = 0
     lost: list[str] = field(default_factory=list)
+    excess: list[str] = field(default_factory=list)
     memory: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
 
 
 def soak(running: Running, mails: int, per_second: float, seed: int, progress: Callable[[str], None] = print) -> Report:
     """Ask for mails at a steady rate, wait for the outcome of each, and return the report."""
     random, report = Random(seed), Report()  # noqa: S311 - a run is repeated by its seed
-    running.aws("ssm").put_parameter(
-        Name=f"/mailroom/development/senders/{TENANT}/auth", Value=json.dumps(SENDER), Type="String"
-    )
-    accepted: list[str] = []
+    for tenant, provider in RELAYS.items():
+        sender = {"from": "Soak <login@example.com>", "providers": [provider]}
+        name = f"/mailroom/development/senders/{tenant}/auth"
+        running.aws("ssm").put_parameter(Name=name, Value=json.dumps(sender), Type="String")
+    accepted: dict[str, str] = {}  # message ids and their tenants
 
     def ask(number: int, way: int) -> None:
-        answer = _ask(running, number, way)
+        tenant, answer = _ask(running, number, way)
         report.statuses[answer.status] += 1
         if "message_id" in answer.text:
-            accepted.append(answer.json()["message_id"])
+            accepted[answer.json()["message_id"]] = tenant
 
     started, before = time.monotonic(), dict[str, list[float]]()
     with ThreadPoolExecutor(CALLERS) as pool:
@@ -77,35 +83,38 @@ def soak(running: Running, mails: int, per_second: float, seed: int, progress: C
                 before = _memory(running)
             if random.random() < FAULT_SHARE:
                 report.faults += 1
-                running.sandbox.faults.add(random.choice(("resend", "postmark")), random.choice(FAULTS))
-            pool.submit(ask, number, random.randrange(6)).add_done_callback(lambda done: done.result())
+                running.sandbox.faults.add(random.choice(PROVIDERS), random.choice(FAULTS))
+            pool.submit(ask, number, random.randrange(7)).add_done_callback(lambda done: done.result())
             if per_second:
                 time.sleep(max(0.0, started + (number + 1) / per_second - time.monotonic()))
             if number % max(1, mails // 20) == 0:
                 progress(f"{number} of {mails} mails, {time.monotonic() - started:.0f} s, {_summary(_memory(running))}")
     running.sandbox.faults.clear()
     progress("all requests are answered; waiting for the last outcome")
-    report.outcomes, report.lost = _follow(running, accepted)
+    report.outcomes, report.lost = _follow(running, list(accepted))
     counts = Counter(mail.message_id for mail in running.sandbox.inbox.all())
     report.copies = sum(counts[message_id] > 1 for message_id in accepted)
+    allowed = {message_id: MAX_COPIES if tenant in RELAYS else 1 for message_id, tenant in accepted.items()}
+    report.excess = [message_id for message_id, limit in allowed.items() if counts[message_id] > limit]
     after = _memory(running)
     report.memory = {name: (before.get(name, []), after[name]) for name in after}
     return report
 
 
-def _ask(running: Running, number: int, way: int) -> Answer:
+def _ask(running: Running, number: int, way: int) -> tuple[str, Answer]:
+    """Ask for one mail in one of seven ways; return its tenant and the answer."""
     to, code = f"soak-{number}@example.com", f"{number % 1_000_000:06}"
+    tenant = ("default", "acme", "default", "default", "default", *RELAYS)[way]
     match way:
         case 0 | 1:
-            return running.logto({"to": to, "type": "SignIn", "payload": {"code": code}}, ("default", "acme")[way])
+            return tenant, running.logto({"to": to, "type": "SignIn", "payload": {"code": code}}, tenant)
         case 2:
             payload = {"link": f"https://app.example/invitation?token={code}"}
-            return running.logto({"to": to, "type": "OrganizationInvitation", "payload": payload})
-    body = {"kind": "sign-in-code", "to": to, "data": {"code": code}, "mode": "inline" if way == 3 else "queued"}
-    if way == 5:
-        body["tenant"] = TENANT
+            return tenant, running.logto({"to": to, "type": "OrganizationInvitation", "payload": payload})
+    mode = "inline" if way == 3 else "queued"
+    body = {"kind": "sign-in-code", "to": to, "data": {"code": code}, "mode": mode, "tenant": tenant}
     headers = {"authorization": API_KEY, "content-type": "application/json"}
-    return running.request("POST", "/v1/emails", json.dumps(body), headers)
+    return tenant, running.request("POST", "/v1/emails", json.dumps(body), headers)
 
 
 def _follow(running: Running, message_ids: list[str]) -> tuple[Counter[str], list[str]]:

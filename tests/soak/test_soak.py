@@ -16,6 +16,7 @@ def test_each_accepted_message_ends_in_an_outcome_in_spite_of_faults(stack: Runn
     assert report.faults
     assert report.outcomes.total() == MAILS
     assert not report.lost
+    assert not report.excess
     assert set(report.memory) == {"webhook", "deliver", "send", "feedback"}
 
 
