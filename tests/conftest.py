@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 from botocore.loaders import create_loader
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped] # it has no types
 
 pytest_plugins = [
     "tests.browser",
@@ -23,6 +24,9 @@ ROOT = Path(__file__).parent.parent
 NO_SKIPS = os.environ.get("MAILROOM_NO_SKIPS") == "1"
 CONTRACTS = os.environ.get("MAILROOM_CONTRACTS", str(ROOT.parent / "shared" / "contracts"))
 NO_CONTRACTS = "needs the providers' contract files: name their folder in MAILROOM_CONTRACTS, or `none` to go without"
+# First, so that no worker is left alone with one of them at the end.
+SLOW = ("tests/simulation/test_histories.py", "tests/test_artifact.py", "tests/mail/")
+HISTORIES = "::test_every_rule_holds_in_histories_from_seeds["
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -60,10 +64,22 @@ def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse two tests of one name: run side by side, only one of them would be."""
+    """Start with the slow files, and refuse two tests of one name: run side by side, only one of them would be."""
     twice = [name for name, number in Counter(item.nodeid for item in items).items() if number > 1]
     if twice:
         raise pytest.UsageError(f"two tests have the name {twice[0]}")
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc] # as above
+    """Gives each worker one file at a time, and of the random histories one test at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if HISTORIES in nodeid else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
