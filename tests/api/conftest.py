@@ -22,5 +22,6 @@ def client(environment: pytest.MonkeyPatch, aws: Aws, sandbox: Sandbox) -> Clien
     for name, value in sandbox.settings("resend").items():
         put(aws, f"providers/resend/{name}", value)
     put(aws, "senders/default/auth", '{"from": "Mailroom <no-reply@example.com>"}')
+    put(aws, "brands/acme", '{"name": "Acme"}')
     put(aws, "api/keys/local", KEY)
     return Client(aws, sandbox)

@@ -11,18 +11,24 @@ from hypothesis import strategies as st
 from mailroom.errors import InvalidRequest, RequestError
 from mailroom.model.message import Message
 from mailroom.sources import direct
+from mailroom.sources.send_request import SendRequest
 from tests.api.client import Client, code, notice
+
+
+def parse(body: Any) -> SendRequest:
+    """Parse a request of a tenant with one kind of its own."""
+    return direct.parse(body, lambda tenant: {"parking-permit"})
 
 
 def problems(body: Any) -> dict[str, str]:
     """Return what is wrong with a request, by field."""
     with pytest.raises(InvalidRequest) as caught:
-        direct.parse(body)
+        parse(body)
     return dict(caught.value.problems)
 
 
 def message_of(**body: Any) -> Message:
-    return direct.parse(body).to_message("id", 1_800_000_000, 600)
+    return parse(body).to_message("id", 1_800_000_000, 600)
 
 
 def test_every_problem_is_named_at_once(client: Client) -> None:
@@ -98,6 +104,10 @@ def test_every_problem_is_named_at_once(client: Client) -> None:
         (code(data={"link": "https://bank.example@evil.example/"}), "data.link", "without a user name in it."),
         (code(data=["KX4242"]), "data", "Give a JSON object."),
         (notice(data={}), "data", "Give a title or paragraphs: a notification must have one."),
+        (notice(data={"title": " ", "paragraphs": ["", "\n"]}), "data", "a notification must have one."),
+        (notice(kind="security-notice", data={}), "data", "Give a title or paragraphs: a security notice must have"),
+        (notice(kind="security-notice", data=None), "data", "a security notice must have one."),
+        (code(kind="magic-link", data={"title": "x"}), "data", "Give a code or a link: a mail of this kind"),
         (notice(data={"title": "x", "paragraphs": ["x"] * 21}), "data.paragraphs", "at most 20 items"),
         (notice(data={"title": "x", "paragraphs": 7}), "data.paragraphs", "Give a text, with empty lines between"),
         (notice(data={"title": "x", "facts": "Guests: 2"}), "data.facts", "Give an object of names and values"),
@@ -216,7 +226,7 @@ JSON = st.recursive(
 FIELDS = st.fixed_dictionaries(
     {},
     optional={
-        "kind": st.sampled_from(["sign-in-code", "notification", "own-kind"]) | JSON,
+        "kind": st.sampled_from(["sign-in-code", "notification", "parking-permit", "magic-link"]) | JSON,
         "to": st.emails() | JSON,
         "tenant": st.just("acme") | JSON,
         "locale": st.just("de") | st.lists(st.just("pt-BR")) | JSON,
@@ -245,7 +255,7 @@ FIELDS = st.fixed_dictionaries(
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_any_event_is_a_message_or_a_list_of_problems(event: Any) -> None:
     try:
-        request = direct.parse(direct.read_event(event))
+        request = parse(direct.read_event(event))
     except RequestError:
         return
     message = request.to_message("id", 0.0, 600)
@@ -295,7 +305,7 @@ def test_a_single_locale_needs_no_list_and_null_is_the_default() -> None:
 
 
 def test_a_whole_number_of_seconds_may_be_a_float() -> None:
-    assert direct.parse(code(expires_in=90.0)).canonical_json == direct.parse(code(expires_in=90)).canonical_json
+    assert parse(code(expires_in=90.0)).canonical_json == parse(code(expires_in=90)).canonical_json
 
 
 def test_a_kind_of_the_tenant_itself_is_accepted() -> None:

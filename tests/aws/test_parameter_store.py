@@ -7,6 +7,7 @@ import pytest
 
 from mailroom.aws.client import TIMEOUT_SECONDS, Aws, AwsError
 from mailroom.aws.parameter_store import (
+    ABSENCE_TTL_SECONDS,
     CACHE_TTL_SECONDS,
     MAX_ATTEMPTS,
     MAX_UNKNOWN_LOOKUPS,
@@ -93,6 +94,27 @@ def store(ssm: Ssm, clock: Clock) -> ParameterStore:
 
 def expire(clock: Clock) -> None:
     clock.now += CACHE_TTL_SECONDS + 1
+
+
+def test_a_name_that_did_not_exist_is_looked_up_again_soon(store: ParameterStore, ssm: Ssm, clock: Clock) -> None:
+    assert not store.any_exists(SENDER, BRAND)
+    ssm.set(BRAND, "{}")
+    clock.now += ABSENCE_TTL_SECONDS
+    assert not store.any_exists(SENDER, BRAND)
+    clock.now += 1
+    assert store.any_exists(SENDER, BRAND)
+    clock.now += ABSENCE_TTL_SECONDS + 1
+    assert store.any_exists(SENDER, BRAND)
+    assert ssm.calls == [[SENDER, BRAND]] * 2
+
+
+def test_while_ssm_fails_a_name_that_did_not_exist_still_does_not(
+    store: ParameterStore, ssm: Ssm, clock: Clock
+) -> None:
+    store.any_exists(SENDER)
+    ssm.failure = DENIED
+    clock.now += ABSENCE_TTL_SECONDS + 1
+    assert not store.any_exists(SENDER)
 
 
 # ---- while SSM fails ----

@@ -11,7 +11,7 @@ from mailroom.aws.parameter_store import ParameterStore
 from mailroom.errors import ConfigurationError
 from mailroom.model.json_settings import InvalidSetting, MergedSettings, merge
 from mailroom.model.mailbox import Mailbox
-from mailroom.model.parameter_names import ADDRESS_KEY, brand_names, sender_names
+from mailroom.model.parameter_names import ADDRESS_KEY, DEFAULT_TENANT, brand_names, sender_names, tenant_names
 from mailroom.model.sender import Sender, provider_chain, read_mailbox
 from mailroom.providers import kind_of, spec_of
 
@@ -55,6 +55,12 @@ class Settings(ParameterStore):
         """Return the tenant's brand, completed by the default tenant's."""
         settings = self._merged(brand_names(tenant))
         return {key: value for key, value in settings.values.items() if isinstance(value, str)}
+
+    def has_tenant(self, tenant: str) -> bool:
+        """Return whether a tenant has a sender or a brand; `prefetch` reads what most tenants have."""
+        auth_sender, brand, other_sender = tenant_names(tenant)
+        exists = tenant == DEFAULT_TENANT or bool(self.values(auth_sender, brand))
+        return exists or self.any_exists(auth_sender, brand, other_sender)
 
     def provider(self, name: str) -> dict[str, str]:
         """Return the settings of a provider account."""

@@ -28,13 +28,16 @@ class Caller:
     def may_send(self, tenant: str, kind: str) -> bool:
         return not list(self._problems(tenant, kind))
 
+    def may_use(self, tenant: str) -> bool:
+        return self.tenants is None or tenant in self.tenants
+
     def require(self, tenant: str, kind: str) -> None:
         """Raise an InvalidRequest that names each field beyond this caller's permissions."""
         if problems := list(self._problems(tenant, kind)):
             raise InvalidRequest(403, *problems)
 
     def _problems(self, tenant: str, kind: str) -> Iterable[tuple[str, str]]:
-        if self.tenants is not None and tenant not in self.tenants:
+        if not self.may_use(tenant):
             yield "tenant", "This API key may not send for this tenant."
         if self.kinds is not None and kind not in self.kinds:
             yield "kind", "This API key may not send mails of this kind."

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
 from mailroom.errors import ConfigurationError, InvalidRequest, RequestError
 from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
+from mailroom.model.kinds import purpose_of
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
 from mailroom.providers import is_configured
@@ -51,9 +52,10 @@ class SendService:
         """
         started, message = self.clock(), None
         try:
-            request = direct.parse(body)
+            request = direct.parse(body, lambda tenant: self._own_kinds(tenant, caller))
             caller.require(request.tenant_name, request.kind)
             self._require_time(deadline)
+            self._require_tenant(request)
             message = self._admit(request)
             if request.mode == "queued" or self._lacks_time(deadline):
                 outcome = self._enqueue(message)
@@ -86,6 +88,18 @@ class SendService:
         if self.clock() + RECORD_SECONDS > deadline:
             raise RequestError(503, "Nothing was accepted: no time was left for this message. Send it again.")
 
+    def _own_kinds(self, tenant: str, caller: Caller) -> Collection[str]:
+        """Return the kinds of a tenant's own templates; none of a tenant that the caller may not send for."""
+        return self.delivery.renderer.own_kinds(tenant) if caller.may_use(tenant) else ()
+
+    def _require_tenant(self, request: SendRequest) -> None:
+        """Raise an InvalidRequest if nothing is set for the tenant: its mail would have the default tenant's brand."""
+        tenant, settings = request.tenant_name, self.delivery.settings
+        settings.prefetch(tenant, purpose_of(request.kind))
+        if not (settings.has_tenant(tenant) or self.delivery.renderer.has_templates(tenant)):
+            sentence = f"There is no tenant {tenant}: add it with `mailroom tenant add {tenant}`, or omit the field."
+            raise InvalidRequest(422, ("tenant", sentence))
+
     def _lacks_time(self, deadline: float) -> bool:
         return self.clock() + MAX_REQUEST_SECONDS + RECORD_SECONDS > deadline
 
@@ -93,7 +107,6 @@ class SendService:
         """Return the message of a request: a new one, or the one that the same request became before."""
         now = self.clock()
         message = request.to_message(new_id(), now, self.code_lifetime)
-        self.delivery.settings.prefetch(message.tenant, message.purpose)
         key = self.delivery.settings.address_key()
         name = keyed_hash(key, request.deduplication_key)
         admission = Admission(message.id, keyed_hash(key, request.canonical_json), now)

@@ -15,6 +15,7 @@ from mailroom.aws.client import Aws, AwsError
 from mailroom.errors import DeliveryError, TemporaryFailure
 
 __all__ = [
+    "ABSENCE_TTL_SECONDS",
     "CACHE_TTL_SECONDS",
     "MAX_ATTEMPTS",
     "MAX_UNKNOWN_LOOKUPS",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 CACHE_TTL_SECONDS = 300.0
+ABSENCE_TTL_SECONDS = 10.0  # where a caller asks whether a name exists: it may have been set since
 RETRY_SECONDS = 15.0
 UNCACHED_RETRY_SECONDS = 5.0
 REFRESH_INTERVAL_SECONDS = 5.0
@@ -88,6 +90,17 @@ class ParameterStore:
             for start in range(0, len(stale), NAMES_PER_CALL):
                 self._read_names(stale[start : start + NAMES_PER_CALL])
             return {name: value for name in names if (value := self._values.get(name))}
+
+    def any_exists(self, *names: str) -> bool:
+        """Return whether one of `names` is set; that none is set is remembered for ABSENCE_TTL_SECONDS only."""
+        with self._lock:
+            if self.values(*names):
+                return True
+            now = self._clock()
+            expired = [name for name in names if now - self._read_at.get(name, now) > ABSENCE_TTL_SECONDS]
+            for name in expired:
+                del self._read_at[name]
+            return bool(expired and self.values(*names))
 
     def tree(self, path: str) -> dict[str, str]:
         """Return all values below `path`, by their names below it.

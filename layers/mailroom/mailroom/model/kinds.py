@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["KINDS", "NAME", "NOTICE_LIFETIME_SECONDS", "Lane", "has_caller_text", "lane_of"]
+__all__ = ["KINDS", "NAME", "NOTICE_LIFETIME_SECONDS", "Lane", "has_caller_text", "lane_of", "purpose_of"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # of a kind or a tenant
 NOTICE_LIFETIME_SECONDS = 24 * 3600.0  # by default; after that, a notice is not sent any more
@@ -45,3 +45,8 @@ def has_caller_text(kind: str) -> bool:
 def lane_of(kind: str, data: Mapping[str, Any]) -> Lane:
     """Return the lane of a kind; a tenant's own kind is a code when its data has one."""
     return KINDS.get(kind) or (Lane.CODES if data.get("code") else Lane.NOTICES)
+
+
+def purpose_of(kind: str) -> str:
+    """Return the name of the tenant's sender: platform and app mails have different ones."""
+    return "notification" if kind == "notification" else "auth"

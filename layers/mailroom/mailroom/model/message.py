@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mailroom.model.email import Email
-from mailroom.model.kinds import KINDS, Lane, lane_of
+from mailroom.model.kinds import KINDS, Lane, lane_of, purpose_of
 from mailroom.model.outcome import Outcome
 
 __all__ = ["Message", "Parcel", "content_identity", "new_id"]
@@ -38,8 +38,8 @@ class Message:
 
     @property
     def purpose(self) -> str:
-        """The name of the tenant's sender: platform and app mails have different ones."""
-        return "notification" if self.kind == "notification" else "auth"
+        """The name of the tenant's sender."""
+        return purpose_of(self.kind)
 
     @property
     def supersedes(self) -> bool:

@@ -1,6 +1,6 @@
 """Names in the parameter store, relative to `/mailroom/{environment}/`."""
 
-__all__ = ["ADDRESS_KEY", "DEFAULT_TENANT", "brand_names", "sender_names", "webhook_secret"]
+__all__ = ["ADDRESS_KEY", "DEFAULT_TENANT", "brand_names", "sender_names", "tenant_names", "webhook_secret"]
 
 DEFAULT_TENANT = "default"
 ADDRESS_KEY = "ledger/address_key"
@@ -15,6 +15,11 @@ def sender_names(tenant: str, purpose: str) -> list[str]:
 def brand_names(tenant: str) -> list[str]:
     """Name the settings that a brand is merged from, the tenant's own last."""
     return list(dict.fromkeys(f"brands/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+
+
+def tenant_names(tenant: str) -> list[str]:
+    """Name the settings of which each tenant has at least one."""
+    return [f"senders/{tenant}/auth", f"brands/{tenant}", f"senders/{tenant}/notification"]
 
 
 def webhook_secret(tenant: str, source: str = "logto") -> str:

@@ -87,6 +87,14 @@ class Renderer:
             email = self._compose(message, sender, brand, BUILT_IN_ONLY, self._engine).email
             return Rendered(email, (*own.problems, problem))
 
+    def has_templates(self, tenant: str) -> bool:
+        """Return whether a tenant has templates or texts of its own."""
+        return TENANT_NAME.fullmatch(tenant) is not None and self._tenant_folder(tenant).is_dir()
+
+    def own_kinds(self, tenant: str) -> frozenset[str]:
+        """Return the kinds for which a tenant has a template or texts of its own."""
+        return self._tenant(tenant, None)[0].kinds
+
     @cached_property
     def locales(self) -> tuple[str, ...]:
         """The tags of the built-in languages."""
@@ -145,18 +153,19 @@ class Renderer:
         return self._engine.render_template(built_in, **context)
 
     def _tenant(self, tenant: str, overrides: Mapping[str, str] | None) -> tuple[TenantTemplates, Environment]:
-        folder = self._folder / "tenants" / tenant
-        has_folder = overrides is None and TENANT_NAME.fullmatch(tenant) is not None and folder.is_dir()
-        if not (has_folder or overrides):
+        if not (overrides or (overrides is None and self.has_templates(tenant))):
             return BUILT_IN_ONLY, self._engine
         key = frozenset(overrides.items()) if overrides else tenant
         if key not in self._tenants:
-            own = TenantTemplates.of(overrides) if overrides else TenantTemplates.read(folder)
+            own = TenantTemplates.of(overrides) if overrides else TenantTemplates.read(self._tenant_folder(tenant))
             engine = template_policy.environment(lambda name: own.templates.get(name) or self._load(name))
             if len(self._tenants) >= MAX_CACHED_TENANTS:
                 del self._tenants[next(iter(self._tenants))]
             self._tenants[key] = own, engine
         return self._tenants[key]
+
+    def _tenant_folder(self, tenant: str) -> Path:
+        return self._folder / "tenants" / tenant
 
     def _texts_for(self, message: Message, default: str, own: TenantTemplates) -> Texts:
         locale = negotiate(message.locales, {*self.locales, *own.locales(message.kind)}, default)

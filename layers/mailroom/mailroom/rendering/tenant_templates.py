@@ -25,6 +25,8 @@ __all__ = ["TenantTemplates"]
 
 TEMPLATE = re.compile(r"(layout|parts/[a-z-]+|emails/(?P<kind>[a-z0-9-]+)(\.(?P<tag>[A-Za-z0-9-]+))?)\.(html|txt)")
 TEXTS = re.compile(r"texts\.toml|locales/(?P<tag>[A-Za-z0-9-]+)\.toml")
+TABLE = re.compile(r"^[ \t]*\[([a-z0-9][a-z0-9-]*)\]", re.MULTILINE)  # of a kind, also in a file that is not valid TOML
+SHARED_TABLES = frozenset({"about", "common"})  # of texts that belong to no kind
 PATH_IN_TEMPLATE = re.compile(r"""payload\s*\[\s*["']([\w.]+)["']\s*\]""")
 PATH_IN_TEXT = re.compile(r"payload\.([\w.]+)")
 NAMES = frozenset({"app", "brand", "organization", "inviter"})
@@ -41,12 +43,14 @@ class TenantTemplates:
     texts: Mapping[str, Tables] = field(default_factory=dict)  # by language; "" is every language
     payload_paths: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
+    kinds: frozenset[str] = frozenset()  # that have a file or a table of texts, usable or not
 
     @classmethod
     def of(cls, files: Mapping[str, str]) -> "TenantTemplates":
         """Parse files by their names; leave out an unusable one and report it."""
+        kinds = frozenset(_kinds(files))
         if sum(map(len, files.values())) > MAX_LENGTH:
-            return cls(problems=(f"own templates: together longer than {MAX_LENGTH} characters",))
+            return cls(problems=(f"own templates: together longer than {MAX_LENGTH} characters",), kinds=kinds)
         templates, texts, problems, paths = {}, {}, [], set[str]()
         for name, content in sorted(files.items()):
             try:
@@ -64,7 +68,7 @@ class TenantTemplates:
                 problems.append(f"{name}: nested too deeply")
             except ValueError as error:
                 problems.append(f"{name}: {error}")
-        return cls(templates, texts, frozenset(paths), tuple(problems))
+        return cls(templates, texts, frozenset(paths), tuple(problems), kinds)
 
     @classmethod
     def read(cls, folder: Path) -> "TenantTemplates":
@@ -88,6 +92,14 @@ class TenantTemplates:
         for tables in (self.texts.get("", {}), self.texts.get(texts.locale, {})):
             merged |= {kind: {**merged.get(kind, {}), **table} for kind, table in tables.items()}
         return Texts(texts.locale, merged)
+
+
+def _kinds(files: Mapping[str, str]) -> Iterator[str]:
+    for name, content in files.items():
+        if (match := TEMPLATE.fullmatch(name)) and match["kind"]:
+            yield match["kind"]
+        elif TEXTS.fullmatch(name):
+            yield from set(TABLE.findall(content)) - SHARED_TABLES
 
 
 def _tables(content: str) -> Tables:

@@ -1,21 +1,27 @@
 """Parsing of requests to `send`: one JSON object per message, or a list of them; each problem is one sentence."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mailroom.errors import InvalidRequest
-from mailroom.model.kinds import KINDS, Lane
+from mailroom.model.kinds import KINDS, NAME, Lane
+from mailroom.model.parameter_names import DEFAULT_TENANT
 from mailroom.request import MAX_BODY_BYTES, parse_json
+from mailroom.sources.kind_names import find_kind, unknown_kind
 from mailroom.sources.send_request import SendRequest
 
 __all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_SIZE", "messages_of", "parse", "read_event"]
 
 MAX_BATCH_SIZE = 100
 MAX_BATCH_BYTES = 1024 * 1024
+
+DESCRIPTIONS = {"notification": "notification", "security-notice": "security notice"}  # of kinds without a default text
+
+OwnKinds = Callable[[str], Collection[str]]
 
 
 def read_event(event: Any) -> Any:
@@ -27,11 +33,21 @@ def read_event(event: Any) -> Any:
     return parse_json(text.encode("utf-8", "surrogatepass"))
 
 
-def parse(body: Any) -> SendRequest:
-    """Return one request; raise InvalidRequest with all its problems."""
+def parse(body: Any, own_kinds: OwnKinds) -> SendRequest:
+    """Return one request; raise InvalidRequest with all its problems.
+
+    `own_kinds` returns the kinds that a tenant's own templates add; an alias becomes the kind that it stands for.
+    """
     if len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")) > MAX_BODY_BYTES:
         raise InvalidRequest(413, ("body", "One message may have 64 kB."))
-    problems = dict(_missing_content(body))
+    problems: dict[str, str] = {}
+    if isinstance(body, Mapping) and isinstance(kind := body.get("kind"), str) and NAME.fullmatch(kind):
+        own = own_kinds(_tenant(body))
+        if name := find_kind(kind, own):
+            body = {**body, "kind": name}
+            problems |= _missing_content(name, own, body.get("data"))
+        else:
+            problems["kind"] = unknown_kind(kind, own)
     try:
         request = SendRequest.model_validate(body)
     except ValidationError as error:
@@ -50,15 +66,27 @@ def messages_of(body: Any) -> Sequence[Any]:
     return messages
 
 
-def _missing_content(body: Any) -> Iterator[tuple[str, str]]:
+def _tenant(body: Mapping[str, Any]) -> str:
+    tenant = body.get("tenant")
+    return tenant if isinstance(tenant, str) else DEFAULT_TENANT
+
+
+def _missing_content(kind: str, own_kinds: Collection[str], data: Any) -> Iterator[tuple[str, str]]:
     """Yield the missing content of a kind. Sources that cannot correct a request get default texts instead."""
-    kind, data = (body.get("kind"), body.get("data") or {}) if isinstance(body, Mapping) else ("", {})
-    if not isinstance(data, Mapping) or not isinstance(kind, str):
+    content = {} if data is None else data
+    if not isinstance(content, Mapping):
         return
-    if KINDS.get(kind) is Lane.CODES and not (data.get("code") or data.get("link")):
+    if KINDS.get(kind) is Lane.CODES and not (content.get("code") or content.get("link")):
         yield "data", "Give a code or a link: a mail of this kind must have one."
-    if kind == "notification" and not (data.get("title") or data.get("paragraphs")):
-        yield "data", "Give a title or paragraphs: a notification must have one."
+    if kind in DESCRIPTIONS and kind not in own_kinds and not _has_text(content):
+        yield "data", f"Give a title or paragraphs: a {DESCRIPTIONS[kind]} must have one."
+
+
+def _has_text(data: Mapping[str, Any]) -> bool:
+    """Return whether title or paragraphs contain something to read; a value of the wrong type has its own problem."""
+    title, paragraphs = data.get("title"), data.get("paragraphs")
+    texts = [title, *paragraphs] if isinstance(paragraphs, list) else [title, paragraphs]
+    return any(text.strip() if isinstance(text, str) else text is not None for text in texts)
 
 
 def _sentence(problem: ErrorDetails) -> str:
