@@ -75,11 +75,11 @@ class Account:
     def is_idempotent(self) -> bool:
         return self.kind == "resend"
 
-    def request(self, offers: list[Offer], answers: "Answers") -> Any:
+    def request(self, offers: list[Offer], answers: "Answers", started_at: float | None = None) -> Any:
         """Take a request of one or more mails, or let it go wrong; return or raise what `answers` makes of it."""
-        scheduler, started = self.scheduler, self.scheduler.now
+        scheduler = self.scheduler
         for offer in offers:
-            offer.started_at = started
+            offer.started_at = scheduler.now if started_at is None else started_at
         fault = self.faults.meet(self.name, "batch" if len(offers) > 1 else "send")
         low, high = self.latency
         latency = low + (high - low) * scheduler.random.random()
@@ -390,6 +390,7 @@ class SmtpConnection:
         self._letter = b""
         self._to = ""
         scheduler = self._account.scheduler
+        self._started_at: float | None = scheduler.now  # of the mail that it is opened for
         fault = self._account.faults.meet(self._account.name, "connect")
         kind = fault.kind if fault and fault.operation != "send" else ""
         if kind in ("refused", "connect_timeout") and fault:
@@ -420,7 +421,8 @@ class SmtpConnection:
         offer = Offer(
             found[1] if found else "", self._account.name, "", letter, self._to, text, now, now, type(self).process()
         )
-        return self._account.request([offer], SmtpAnswers())  # type: ignore[no-any-return]
+        started_at, self._started_at = self._started_at, None
+        return self._account.request([offer], SmtpAnswers(), started_at)  # type: ignore[no-any-return]
 
     def login(self, username: str, password: str) -> None:
         pass

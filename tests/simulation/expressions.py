@@ -209,7 +209,7 @@ class _Parser:
                 for other in paths[number + 1 :]:
                     if path[: len(other)] == other or other[: len(path)] == path:
                         raise Invalid("Two document paths overlap with each other")
-            changed: Item = _copied(item)
+            changed = dict(item)
             for clause, path, value in results:
                 if clause == "SET" and value is None:
                     raise Invalid("The provided expression refers to an attribute that does not exist in the item")
@@ -277,13 +277,16 @@ def _get(item: Item, path: Path) -> Value | None:
 
 
 def _change(item: Item, clause: str, path: Path, value: Value | None) -> None:
+    """Change an attribute of an item, and copy what is above it: other items may share that."""
     parent: Any = item
     for part in path[:-1]:
         inner = parent.get(part) if isinstance(part, str) else (parent[part] if part < len(parent) else None)
         kind = next(iter(inner)) if inner else ""
         if inner is None or kind not in ("M", "L"):
             raise Invalid("The document path provided in the update expression is invalid for update")
-        parent = inner[kind]
+        copy = inner[kind].copy()
+        parent[part] = {kind: copy}
+        parent = copy
     last = path[-1]
     if isinstance(last, int):
         if not isinstance(parent, list):
@@ -342,12 +345,6 @@ def _append(first: Value | None, second: Value | None) -> Value:
     if "L" not in first or "L" not in second:
         raise Invalid("An operand in the update expression has an incorrect data type")
     return {"L": [*first["L"], *second["L"]]}
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copied(inner) for name, inner in value.items()}
-    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _plain(value: Value) -> tuple[str, Any]:
