@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mailroom import untrusted
 from mailroom.model.email import Email
+from mailroom.model.json_fields import fields_of
 from mailroom.model.kinds import KINDS
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.sender import Sender
@@ -174,5 +175,5 @@ def test_a_code_goes_out_in_sound_html_whatever_comes_with_it(kind, locale, data
     parser.parse(email.html)
     assert parser.errors == []
     assert not any(unicodedata.category(char) in ("Cc", "Cs") for char in email.subject + email.from_.name)
-    json.dumps(email.to_dict()).encode()
+    json.dumps(email, default=fields_of).encode()
     compose(email, "01", {})

@@ -35,6 +35,7 @@ MAX_ATTEMPTS = 3  # of a call without which the caller cannot go on; one where a
 NAMES_PER_CALL = 10  # the most that GetParameters takes, and the size of a page of GetParametersByPath
 PAGES_PER_REQUEST = 5  # of a tree: no request waits for more
 MAX_UNKNOWN_LOOKUPS = 10  # of names that do not exist, for each tree and CACHE_TTL_SECONDS
+NEVER = float("-inf")
 ALL = ""  # the area of a failure that concerns every parameter
 
 
@@ -69,7 +70,7 @@ class ParameterStore:
         self._unknown: dict[str, list[float]] = {}  # by tree: when names that do not exist were looked up
         self._failures: dict[str, tuple[float, DeliveryError]] = {}  # by area: when SSM failed, and how
         self._unreported: list[DeliveryError] = []  # failures that callers did not notice
-        self._refreshed_at = float("-inf")
+        self._refreshed_at = NEVER
 
     def forget(self, *prefixes: str) -> None:
         """Read parameters again at their next use, all or those with a prefix; old values serve while that fails."""
@@ -86,7 +87,8 @@ class ParameterStore:
     def values(self, *names: str) -> dict[str, str]:
         """Return those of `names` that are set, in one call for ten of them."""
         with self._lock:
-            stale = [name for name in dict.fromkeys(names) if self._is_stale(name)]
+            expired = self._clock() - CACHE_TTL_SECONDS
+            stale = [name for name in dict.fromkeys(names) if self._read_at.get(name, NEVER) < expired]
             for start in range(0, len(stale), NAMES_PER_CALL):
                 self._read_names(stale[start : start + NAMES_PER_CALL])
             return {name: value for name in names if (value := self._values.get(name))}
@@ -149,7 +151,7 @@ class ParameterStore:
             return failures
 
     def _is_stale(self, key: str) -> bool:
-        return self._clock() - self._read_at.get(key, float("-inf")) > CACHE_TTL_SECONDS
+        return self._clock() - self._read_at.get(key, NEVER) > CACHE_TTL_SECONDS
 
     def _below(self, path: str) -> list[str]:
         return [name for name in self._values if name.startswith(f"{path}/")]

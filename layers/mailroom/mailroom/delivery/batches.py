@@ -55,9 +55,8 @@ class Batch:
         return tenants.pop() if len(tenants) == 1 else ""
 
     def to_json(self) -> str:
-        parcels = [json.loads(parcel.to_json()) for parcel in self.parcels]
-        values = {"batch": self.id, "lane": self.lane, "postponed": self.postponed, "parcels": parcels}
-        return json.dumps(values, separators=(",", ":"))
+        values = json.dumps({"batch": self.id, "lane": self.lane, "postponed": self.postponed})
+        return f'{values[:-1]},"parcels":[{",".join(parcel.to_json() for parcel in self.parcels)}]}}'
 
     @classmethod
     def from_json(cls, body: str) -> "Batch | None":

@@ -7,8 +7,9 @@ over, it can still have our own templates sent, but no words of an intruder's ch
 import hashlib
 import hmac
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
+from mailroom.model.json_fields import fields_of
 from mailroom.model.kinds import has_caller_text
 from mailroom.model.message import Parcel
 
@@ -31,7 +32,8 @@ def _needs_seal(parcel: Parcel) -> bool:
 
 def _code(parcel: Parcel, key: str) -> str:
     # Times are left out: an operator may give a dead letter more time.
-    message = asdict(parcel.message) | {"created_at": 0, "expires_at": 0}
-    parts = [message, *(part.to_dict() for part in (parcel.email, parcel.settled) if part)]
-    text = json.dumps(parts, sort_keys=True)
+    parts: list[object] = [fields_of(parcel.message) | {"created_at": 0, "expires_at": 0}]
+    parts += [parcel.email] if parcel.email else []
+    parts += [parcel.settled.to_dict()] if parcel.settled else []
+    text = json.dumps(parts, sort_keys=True, default=fields_of)
     return hmac.digest(key.encode(), b"parcel " + text.encode(), hashlib.sha256).hex()

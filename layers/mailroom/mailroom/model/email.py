@@ -1,7 +1,7 @@
 """The rendered email, made once per message so that every retry is byte-identical."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from mailroom.model.mailbox import Mailbox
@@ -22,9 +22,6 @@ class Email:
     headers: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     locale: str = "en"
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Email":

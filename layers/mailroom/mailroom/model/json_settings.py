@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["InvalidSetting", "MergedSettings", "json_object", "merge"]
@@ -48,13 +49,16 @@ def json_object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+_parsed = lru_cache(maxsize=256)(json_object)  # each mail needs the same few settings
+
+
 def merge(names: Iterable[str], values: Mapping[str, str]) -> MergedSettings:
     """Combine the named settings in their order; a name without a value is passed over."""
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     malformed = []
     for name in names:
-        setting = json_object(values.get(name, "{}"))
+        setting = _parsed(values.get(name, "{}"))
         if setting is None:
             malformed.append(name)
             continue

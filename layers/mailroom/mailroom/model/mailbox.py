@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailroom.model.hostnames import to_ascii
 
@@ -71,6 +72,7 @@ class Mailbox:
     name: str = ""
 
     @classmethod
+    @lru_cache(maxsize=256)  # each mail has a sender, and a process few of them
     def parse(cls, text: str) -> "Mailbox":
         """Parse `Name <address>` or a bare address; raise ValueError for anything else."""
         match = re.fullmatch(r'\s*(?:"?(?P<name>[^<>"]*?)"?\s*<(?P<inner>[^<>\s]+)>|(?P<bare>\S+))\s*', text)

@@ -5,10 +5,11 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mailroom.model.email import Email
+from mailroom.model.json_fields import fields_of
 from mailroom.model.kinds import KINDS, Lane, lane_of, purpose_of
 from mailroom.model.outcome import Outcome
 
@@ -106,10 +107,8 @@ class Parcel:
 
     def to_json(self) -> str:
         # ASCII only: SQS refuses some characters that JSON and a person's name may hold.
-        email = self.email.to_dict() if self.email else None
-        settled = self.settled.to_dict() if self.settled else None
-        values = {**asdict(replace(self, email=None, settled=None)), "email": email, "settled": settled}
-        return json.dumps(values, separators=(",", ":"))
+        values = fields_of(self) | {"settled": self.settled.to_dict() if self.settled else None}
+        return json.dumps(values, separators=(",", ":"), default=fields_of)
 
     @classmethod
     def from_json(cls, body: str) -> "Parcel":
