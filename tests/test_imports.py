@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mailroom.sources import registry
 from mailroom_ops import bytecode
 
 ROOT = Path(__file__).parent.parent
@@ -29,7 +30,7 @@ LAYER: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("untrusted",),
     ("rendering", "request"),
-    ("aws", "providers"),
+    ("aws", "providers", "webhooks"),
     ("ledger", "settings"),
     ("delivery", "feedback", "sources"),
     ("api",),
@@ -95,6 +96,11 @@ def test_a_cold_start_loads_the_adapters_of_the_chain_and_no_others(function: st
     loaded = modules_after(f"from functions.{function}.app import handler")
     adapters = {name.rpartition(".")[2] for name in loaded if name.startswith("mailroom.providers.")}
     assert {name for name in adapters if not name.startswith("_")} == {"resend", "smtp"}
+
+
+def test_the_webhook_loads_logto_at_once_and_any_other_source_when_it_is_called() -> None:
+    loaded = modules_after("from functions.webhook.app import handler")
+    assert {name for name in registry.NAMES if f"mailroom.sources.{name}" in loaded} == {"logto"}
 
 
 @pytest.mark.parametrize("name", ["resend", "smtp", "sendgrid", "mailgun", "postmark", "aliyun", "http"])
@@ -225,7 +231,7 @@ def module_name(path: Path, package: Path = PACKAGE) -> str:
 
 
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-LOADED_BY_NAME = {"NEEDS", "PROVIDER", "read"}  # of the providers' modules, which are imported when they are needed
+LOADED_BY_NAME = {"NEEDS", "PROVIDER", "SOURCE", "read"}  # of modules that are imported when they are needed
 
 
 @cache

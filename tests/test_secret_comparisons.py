@@ -12,15 +12,14 @@ PACKAGE = Path(__file__).parent.parent / "layers/mailroom/mailroom"
 AUTHENTICATE = {
     "api/keys.py authenticate": 1,
     "delivery/seal.py is_authentic": 1,
-    "feedback/_authentication.py equals_any": 1,
-    "sources/logto.py authenticate": 1,
+    "webhooks/authentication.py equals_any": 1,
 }
 # Words that name what a caller presents, or what it is compared with.
 SECRET = re.compile(
     r"secret|presented|accepted|signature|digest|password|credential|authorization|expected|\bkeys?\b|token"
 )
 MODULES = sorted(
-    {*(PACKAGE / "sources").glob("*.py"), *(PACKAGE / "feedback").glob("*.py")}
+    {path for name in ("sources", "feedback", "webhooks") for path in (PACKAGE / name).glob("*.py")}
     | {PACKAGE / place.split()[0] for place in AUTHENTICATE}
 )
 OPERATORS = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)

@@ -12,6 +12,7 @@ import pytest
 
 from mailroom.ledger.table import LEASE
 from mailroom.providers import NAMES
+from mailroom.sources import registry
 from mailroom_ops.cloudformation import loader as template_file
 from mailroom_ops.cloudformation.intrinsics import Template, TemplateError
 
@@ -88,7 +89,9 @@ DELIVERY = {
     "dynamodb:UpdateItem": {"LedgerTable.Arn"},
 }
 PERMISSIONS = {
-    "Webhook": own_log("Webhook") | may_read("webhooks/logto") | {"sqs:SendMessage": QUEUES},
+    "Webhook": own_log("Webhook")
+    | may_read(*(f"webhooks/{name}" for name in registry.NAMES))
+    | {"sqs:SendMessage": QUEUES},
     "Send": own_log("Send") | may_read(*DELIVERY_READS, "api/keys") | DELIVERY,
     "Deliver": own_log("Deliver")
     | may_read(*DELIVERY_READS)
@@ -296,6 +299,8 @@ def test_the_routes_are_exactly_these() -> None:
     assert doors == {
         "ANY /webhooks/logto": "Webhook",
         "ANY /webhooks/logto/{tenant}": "Webhook",
+        "ANY /webhooks/{source}": "Webhook",
+        "ANY /webhooks/{source}/{tenant}": "Webhook",
         "POST /v1/emails": "Send",
         "POST /v1/emails/batch": "Send",
         "GET /v1/emails/{id}": "Send",

@@ -1,11 +1,10 @@
-"""POST /webhooks/logto[/{tenant}]: put a message on its queue, and answer 200 once it is stored there."""
+"""POST /webhooks/{source}[/{tenant}]: put the messages of a request on their queues, and answer 200 once stored."""
 
 import os
 from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from mailroom import telemetry
 from mailroom.aws.client import Aws
@@ -14,7 +13,9 @@ from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Parcel
 from mailroom.request import AllowedNetworks, Request, json_response, request_id, text_response
 from mailroom.settings import Settings
-from mailroom.sources import logto
+from mailroom.sources import registry
+
+LOGTO = "logto"  # has routes of its own, without a path parameter for the source
 
 
 def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -22,6 +23,7 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
     settings, queue = Settings.from_env(aws), Queue.from_env(aws)
     code_lifetime = float(os.environ["CODE_LIFETIME_MINUTES"]) * 60
     allowed = AllowedNetworks.parse("AllowedSourceCidrs", os.environ.get("ALLOWED_SOURCE_CIDRS", ""))
+    registry.load(LOGTO)  # at init, where Lambda gives a whole processor; the others when their route is called
 
     @logger.inject_lambda_context
     @metrics.log_metrics
@@ -29,11 +31,13 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
         logger.append_keys(request_id=request_id(event))
         try:
             request = Request.from_event(event)
+            source = registry.load(request.path.get("source", LOGTO))
             request.require_post()
             allowed.require(request.source_ip)
-            tenant = logto.authenticate(request, settings)
-            message = logto.parse(request, tenant, code_lifetime)
-            queue.put(Parcel.of(message))
+            verified = source.authenticate(request, settings, code_lifetime)
+            messages = source.parse(verified)
+            for message in messages:
+                queue.put(Parcel.of(message))
         except RequestError as refusal:
             telemetry.log_refusal(logger, metrics, refusal)
             return text_response(refusal.status, refusal.sentence)
@@ -42,12 +46,19 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
             return text_response(503, "Email could not be sent. Please try again.")
         finally:
             telemetry.log_stale_settings(logger, metrics, settings)
-        facts = {"message_id": message.id, "tenant": tenant, "kind": message.kind, "lane": message.lane}
-        logger.info("Accepted", extra=facts)
-        metrics.add_metric("Accepted", MetricUnit.Count, 1)
-        return json_response(200, {"message_id": message.id, "status": "accepted"})
+        telemetry.log_accepted(logger, metrics, messages, source.name, verified.tenant)
+        return json_response(200, source.answer or _answer([message.id for message in messages]))
 
     return handler
+
+
+def _answer(ids: list[str]) -> dict[str, Any]:
+    match ids:
+        case []:
+            return {"status": "skipped"}
+        case [id_]:
+            return {"message_id": id_, "status": "accepted"}
+    return {"message_ids": ids, "status": "accepted"}
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself

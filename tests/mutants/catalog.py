@@ -12,7 +12,8 @@ DELIVER, DISPATCH = f"{PACKAGE}/delivery/deliver.py", f"{PACKAGE}/delivery/dispa
 GATE, RETRY, SEAL = f"{PACKAGE}/delivery/gate.py", f"{PACKAGE}/delivery/retry.py", f"{PACKAGE}/delivery/seal.py"
 TABLE, QUEUE = f"{PACKAGE}/ledger/table.py", f"{PACKAGE}/aws/queue.py"
 BRAND, LOGTO = f"{PACKAGE}/rendering/brand.py", f"{PACKAGE}/sources/logto.py"
-AUTHENTICATION = f"{PACKAGE}/feedback/_authentication.py"
+AUTHENTICATION = f"{PACKAGE}/webhooks/authentication.py"
+STANDARD_WEBHOOKS = f"{PACKAGE}/webhooks/standard_webhooks.py"
 
 TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/test_consumer.py"
 TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
@@ -349,16 +350,16 @@ MUTANTS = (
     ),
     Mutant(
         "a signature of any version is accepted",
-        AUTHENTICATION,
-        'for version, _, value in items if version == "v1"]',
+        STANDARD_WEBHOOKS,
+        "for version, _, value in items if version == VERSION]",
         "for version, _, value in items]",
         ("tests/feedback/test_authentication.py",),
     ),
     Mutant(
         "the secret of the webhook is compared by ==",
-        LOGTO,
-        "hmac.compare_digest(presented, secret) for",
-        "presented == secret for",
+        AUTHENTICATION,
+        "hmac.compare_digest(presented, value) for",
+        "presented == value for",
         ("tests/test_secret_comparisons.py",),
     ),
     Mutant(

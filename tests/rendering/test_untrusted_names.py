@@ -20,6 +20,7 @@ from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
 from mailroom.request import Request
 from mailroom.sources import logto
+from mailroom.sources.source import VerifiedRequest
 from tests.factories import message
 from tests.rendering import whatwg
 from tests.rendering.linkifiers import links_in, links_in_mail
@@ -350,7 +351,8 @@ def logto_mail(type_: str, payload: dict[str, Any], sender: Sender, brand: dict[
     """Render what Logto posts for a tenant."""
     body = json.dumps({"to": "reader@example.com", "type": type_, "payload": payload}).encode()
     request = Request("POST", {}, {"content-type": "application/json"}, body, "203.0.113.7", 1_700_000_000.0)
-    return RENDERER.render(logto.parse(request, "default", 600.0), sender, brand)
+    (message,) = logto.SOURCE.parse(VerifiedRequest(request, "logto", "default", {}, 600.0))
+    return RENDERER.render(message, sender, brand)
 
 
 IMPOSTOR = {

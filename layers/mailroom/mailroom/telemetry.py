@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COUNTED_AS",
     "REPORTED_AS",
+    "log_accepted",
     "log_crash",
     "log_events",
     "log_failure",
@@ -172,6 +173,16 @@ def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes
     if records_codes and reply.status >= 500:
         secret = {name: message.data[name] for name in ("code", "link") if message.data.get(name)}
         logger.warning("Code logged because RecordCodeOnFailure is enabled", extra={"message_id": message.id, **secret})
+
+
+def log_accepted(logger: Logger, metrics: Metrics, messages: Sequence[Message], source: str, tenant: str) -> None:
+    """Log and count the messages of a request: none if the auth server sends this mail itself."""
+    for message in messages:
+        facts = {"message_id": message.id, "tenant": tenant, "kind": message.kind, "lane": message.lane}
+        logger.info("Accepted", extra=facts)
+        metrics.add_metric("Accepted", MetricUnit.Count, 1)
+    if not messages:
+        logger.info("Nothing to send: the auth server asks for no mail", extra={"source": source, "tenant": tenant})
 
 
 def log_refusal(logger: Logger, metrics: Metrics, refusal: RequestError) -> None:

@@ -11,6 +11,7 @@ from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.mailbox import is_address
 from mailroom.model.sender import provider_chain, read_mailbox
 from mailroom.providers import NAMES, load, spec_of
+from mailroom.sources import registry
 
 __all__ = [
     "ACCOUNT",
@@ -174,6 +175,20 @@ def _provider_settings(provider: str) -> tuple[Setting, ...]:
     return tuple(settings)
 
 
+@cache
+def _source_settings(name: str) -> tuple[Setting, ...]:
+    source = registry.load(name)
+    settings = []
+    for key, about in {**source.required, **source.optional}.items():
+        is_secret = key in source.secrets
+        check = _strong if is_secret else SOURCE_CHECKS.get(key, _plain)
+        shape = f"webhooks/{name}[/<tenant>]/{key}"
+        settings.append(_setting(shape, about, check, is_secret=is_secret, is_rotatable=is_secret))
+    return tuple(settings)
+
+
+# The settings of sources that are no secrets and have a special form; any other is one line of text.
+SOURCE_CHECKS: Mapping[str, Callable[[str], str]] = {}
 # The provider settings of a special form; any other is one line, without spaces if it is a secret.
 CHECKS: Mapping[str, Callable[[str], str]] = {
     "ca": _pem,
@@ -182,13 +197,6 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
     "secret": _strong,
 }
 GENERAL_SETTINGS: tuple[Setting, ...] = (
-    _setting(
-        "webhooks/logto[/<tenant>]/authorization",
-        "the Authorization header of Logto's requests",
-        _strong,
-        is_secret=True,
-        is_rotatable=True,
-    ),
     _setting("api/keys/<name>", "an API key of POST /v1/emails", _api_key, is_secret=True, is_rotatable=True),
     _setting("senders/<tenant>/auth", "sender of auth mail: from, reply_to, providers (JSON)", _sender),
     _setting("senders/<tenant>/notification", "sender of notifications, where it differs (JSON)", _sender),
@@ -219,7 +227,10 @@ GENERAL_SETTINGS: tuple[Setting, ...] = (
 
 
 def settings(start: str = "") -> Iterator[Setting]:
-    """Yield the kinds of parameters; a provider's, which import it, only if a name can begin with `start`."""
+    """Yield the kinds of parameters; those of a source or provider, which import it, only if `start` can be one's."""
+    for source in registry.NAMES:
+        if f"webhooks/{source}".startswith(start) or start.startswith(f"webhooks/{source}"):
+            yield from _source_settings(source)
     yield from GENERAL_SETTINGS
     for provider in NAMES:
         if f"providers/{provider}".startswith(start) or start.startswith(f"providers/{provider}"):

@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import Protocol
 
 from mailroom.errors import RequestError
-from mailroom.feedback._authentication import Unauthenticated
 from mailroom.model.event import Report
 from mailroom.providers import kind_of
 from mailroom.request import Request
 from mailroom.settings import Settings
+from mailroom.webhooks.authentication import Unauthenticated
 
 __all__ = ["PROVIDERS", "read"]
 

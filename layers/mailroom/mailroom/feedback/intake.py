@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from mailroom.aws.client import Aws
-from mailroom.feedback._authentication import TOLERANCE_SECONDS, Unauthenticated
 from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
 from mailroom.ledger.table import EventEffect, Ledger, keyed_hash
 from mailroom.model.event import Event, Report
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.model.record import Record
 from mailroom.settings import Settings
+from mailroom.webhooks.authentication import TOLERANCE_SECONDS, Unauthenticated
 
 __all__ = ["Intake"]
 

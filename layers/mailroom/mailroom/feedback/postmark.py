@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.feedback._authentication import require_shared_secret
-from mailroom.feedback._json_access import body_of, get, iso_time, text
+from mailroom.feedback._json_access import body_of
 from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request
+from mailroom.webhooks.json_access import get, iso_time, text
 
 __all__ = ["NEEDS", "read"]
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.feedback._amazon import bounce
-from mailroom.feedback._authentication import require_standard_webhook
-from mailroom.feedback._json_access import bare_address, body_of, get, iso_time, own_header, text
+from mailroom.feedback._json_access import bare_address, body_of, own_header
 from mailroom.model.event import Event, EventType, Reason, Report, reply_codes
 from mailroom.request import Request
+from mailroom.webhooks.json_access import get, iso_time, text
+from mailroom.webhooks.standard_webhooks import require_signature
 
 __all__ = ["NEEDS", "read"]
 
@@ -35,7 +36,7 @@ SUPPRESSIONS = {
 
 
 def read(request: Request, account: str, secrets: Mapping[str, Sequence[str]]) -> Report:
-    id_ = require_standard_webhook(request, secrets["secret"], f"feedback/{account}/secret", "svix")
+    id_ = require_signature(request, secrets["secret"], f"feedback/{account}/secret")
     return Report(parse(body_of(request), account, id_, request.received_at))
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.errors import ConfigurationError, RequestError
-from mailroom.feedback._authentication import Unauthenticated, decode_base64, require_fresh
-from mailroom.feedback._json_access import text, unix_time
 from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
 from mailroom.request import Request, parse_json
+from mailroom.webhooks.authentication import Unauthenticated, decode_base64, require_fresh
+from mailroom.webhooks.json_access import text, unix_time
 
 __all__ = ["NEEDS", "SIGNATURE", "TIMESTAMP", "read"]
 

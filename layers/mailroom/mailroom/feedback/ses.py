@@ -8,9 +8,10 @@ from typing import Any
 
 from mailroom.errors import RequestError
 from mailroom.feedback._amazon import bounce
-from mailroom.feedback._json_access import bare_address, get, iso_time, own_header, text
+from mailroom.feedback._json_access import bare_address, own_header
 from mailroom.model.event import Event, EventType, Reason, reply_codes
 from mailroom.request import parse_json
+from mailroom.webhooks.json_access import get, iso_time, text
 
 __all__ = ["from_aws"]
 

@@ -13,7 +13,7 @@ from mailroom.model.json_fields import fields_of
 from mailroom.model.kinds import KINDS, Lane, lane_of, purpose_of
 from mailroom.model.outcome import Outcome
 
-__all__ = ["Message", "Parcel", "content_identity", "new_id"]
+__all__ = ["Message", "Parcel", "content_identity", "id_of", "new_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,12 @@ class Message:
 def new_id() -> str:
     """Return an id that sorts by time: 12 hex digits of milliseconds, 20 random ones."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def id_of(created_at: float, *key: str) -> str:
+    """Return the id of a message that its source identifies: each request about it gets the same, and sorts by time."""
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    return f"{int(created_at * 1000):012x}{digest[:20]}"
 
 
 def content_identity(tenant: str, to: str, kind: str, data: Mapping[str, Any]) -> str:

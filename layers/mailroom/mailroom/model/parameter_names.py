@@ -1,6 +1,14 @@
 """Names in the parameter store, relative to `/mailroom/{environment}/`."""
 
-__all__ = ["ADDRESS_KEY", "DEFAULT_TENANT", "brand_names", "sender_names", "tenant_names", "webhook_secret"]
+__all__ = [
+    "ADDRESS_KEY",
+    "DEFAULT_TENANT",
+    "brand_names",
+    "sender_names",
+    "tenant_names",
+    "webhook_secret",
+    "webhook_setting",
+]
 
 DEFAULT_TENANT = "default"
 ADDRESS_KEY = "ledger/address_key"
@@ -22,8 +30,11 @@ def tenant_names(tenant: str) -> list[str]:
     return [f"senders/{tenant}/auth", f"brands/{tenant}", f"senders/{tenant}/notification"]
 
 
-def webhook_secret(tenant: str, source: str = "logto") -> str:
-    """Name the secret that a tenant's auth server presents to its webhook."""
-    return (
-        f"webhooks/{source}/authorization" if tenant == DEFAULT_TENANT else f"webhooks/{source}/{tenant}/authorization"
-    )
+def webhook_secret(tenant: str) -> str:
+    """Name the secret that a tenant's Logto presents to its webhook."""
+    return webhook_setting("logto", tenant, "authorization")
+
+
+def webhook_setting(source: str, tenant: str, name: str) -> str:
+    """Name a setting of a source: what authenticates a tenant's auth server."""
+    return f"webhooks/{source}/{name}" if tenant == DEFAULT_TENANT else f"webhooks/{source}/{tenant}/{name}"
