@@ -128,6 +128,12 @@ def test_each_invalid_field_has_a_sentence_with_the_remedy(body: Any, field: str
     assert sentence in problems(body)[field]
 
 
+def test_a_security_notice_about_a_known_event_needs_no_text(client: Client) -> None:
+    assert client.send(**notice(kind="security-notice", data={"event": "password-changed"})).status == 200
+    assert client.mails()[0].subject.endswith("Your password was changed")
+    assert "data" in problems(notice(kind="security-notice", data={"event": "account-frozen"}))
+
+
 def test_a_message_above_64_kB_is_refused(client: Client) -> None:
     large = code(data={"code": "KX4242", "padding": "x" * 70_000})
 

@@ -449,6 +449,16 @@ def test_a_message_with_text_of_its_own_needs_a_seal(deliver: Process, aws: Aws,
     assert sandbox.inbox.all() == []
 
 
+def test_a_notice_of_an_event_needs_a_seal_only_for_text(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    now, event = time.time(), {"event": "password-changed"}
+    times = {"kind": "security-notice", "created_at": now, "expires_at": now + 600}
+    notice = message(data=event | {"request": {"ip": "203.0.113.9"}}, **times)
+    forged = [message(data=event | {field: "Pay here"}, **times) for field in ("title", "paragraphs", "facts", "link")]
+    for sent in (notice, *forged, message(data={"event": "account-frozen"}, **times)):
+        deliver.receive(Parcel.of(sent))
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [notice.id]
+
+
 def test_an_operator_may_give_a_sealed_message_more_time(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     now = time.time()
     sent = message(data={"title": "Hello", "paragraphs": ["there"]}, created_at=now, expires_at=now + 600)

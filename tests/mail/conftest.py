@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailroom.model.security_events import SecurityEvent
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.templates.preview import FORMS, SENDER, TEMPLATES, Gallery, sample
 from tests.mail.samples import Sample
@@ -20,6 +21,17 @@ def every_mail(gallery: Gallery) -> list[Sample]:
         Sample(f"{kind}.{locale}", gallery.mail(kind, locale).email)
         for kind in options["kinds"]
         for locale in options["locales"]
+    ]
+
+
+@pytest.fixture(scope="session")
+def every_notice(gallery: Gallery) -> list[Sample]:
+    """A security notice about each event in each language."""
+    assert gallery.renderer
+    return [
+        Sample(f"{event}.{locale}", gallery.mail("security-notice", locale, event=event).email)
+        for event in SecurityEvent
+        for locale in gallery.renderer.locales
     ]
 
 

@@ -32,6 +32,10 @@ def test_spamassassin_gives_no_points_to_any_shape_of_a_mail(every_shape, with_l
     assert {name: verdict for name, verdict in check_spam(left_to_right).items() if verdict.points > MOST} == {}
 
 
+def test_spamassassin_gives_no_points_to_a_notice_about_an_event(every_notice):
+    assert {name: verdict for name, verdict in check_spam(dict(every_notice)).items() if verdict.points > MOST} == {}
+
+
 def test_spamassassin_recognizes_spam(every_mail):
     name, email = every_mail[0]
     assert check_spam({name: replace(email, text=GTUBE, html=f"<p>{GTUBE}</p>")})[name].points > 100

@@ -1,6 +1,5 @@
 """Languages: every file complete, every number in its right form, every reader answered in the nearest language."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ import pytest
 from babel import Locale
 
 from mailroom.model.kinds import KINDS
+from mailroom.model.security_events import SecurityEvent
 from mailroom.rendering.locales import negotiate
 from mailroom.rendering.plurals import category
-from mailroom.rendering.texts import PLACEHOLDER, Texts
+from mailroom.rendering.texts import PLACEHOLDER, Texts, read_tables
 
 LOCALES = Path(__file__).parents[2] / "layers" / "templates" / "locales"
 TAGS = sorted(path.stem for path in LOCALES.glob("*.toml"))
@@ -21,8 +21,11 @@ MORE = {"nl", "sv", "da", "nb", "fi", "el", "he", "hi", "id", "vi", "ro", "hu", 
 NUMBERS = [*range(1000), 1000, 1001, 1002, 1011, 1111, 10_001, 100_011]
 
 
+EVENTS = {f"security-notice.{event}" for event in SecurityEvent}
+
+
 def read(tag: str) -> dict[str, Any]:
-    return tomllib.loads((LOCALES / f"{tag}.toml").read_text("utf-8"))
+    return read_tables((LOCALES / f"{tag}.toml").read_text("utf-8"))
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -46,7 +49,7 @@ def test_all_languages_of_logto_and_fourteen_more_are_available():
 
 
 def test_every_kind_has_texts_of_its_own():
-    assert set(read("en")) == {"about", "common", *KINDS}
+    assert set(read("en")) == {"about", "common", *KINDS, *EVENTS}
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -70,7 +73,8 @@ def test_a_sentence_is_translated_and_free_of_stray_characters(tag):
         assert sentence == " ".join(sentence.split(" ")).strip() and "  " not in sentence, f"{where}: stray spaces"
         assert not set("<>&\"'`\\\t\n") & set(sentence), f"{where}: markup, straight quotes or control characters"
         assert PLACEHOLDER.sub("", sentence).count("{") == 0, f"{where}: a broken placeholder"
-        assert tag == "en" or sentence != ENGLISH[key], f"{where}: still in English"
+        has_words = any(map(str.isalpha, PLACEHOLDER.sub("", sentence)))
+        assert tag == "en" or not has_words or sentence != ENGLISH[key], f"{where}: still in English"
 
 
 @pytest.mark.parametrize("tag", TAGS)

@@ -52,9 +52,12 @@ class Settings(ParameterStore):
             raise self.malformed(error.name, str(error)) from error
 
     def brand(self, tenant: str) -> Mapping[str, str]:
-        """Return the tenant's brand, completed by the default tenant's."""
+        """Return the tenant's brand, completed by the default tenant's; a switch is "true" or "false"."""
         settings = self._merged(brand_names(tenant))
-        return {key: value for key, value in settings.values.items() if isinstance(value, str)}
+        texts = {
+            key: str(value).lower() if isinstance(value, bool) else value for key, value in settings.values.items()
+        }
+        return {key: text for key, text in texts.items() if isinstance(text, str)}
 
     def has_tenant(self, tenant: str) -> bool:
         """Return whether a tenant has a sender or a brand; `prefetch` reads what most tenants have."""

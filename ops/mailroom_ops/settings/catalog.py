@@ -136,6 +136,8 @@ BRAND: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "company": (lambda text: len(text) <= 500, "a text of up to 500 characters"),
     "support_url": (_is_url, "an https address"),
     "support_email": (is_address, "an email address"),
+    "account_url": (_is_url, "an https address"),
+    "request_context": (lambda text: text in ("true", "false"), "true or false"),
 }
 
 
@@ -147,6 +149,7 @@ def _brand(value: str) -> str:
         return f"it contains the unknown key {unknown[0]}: use {', '.join(BRAND)}"
     for key, text in content.items():
         is_valid, form = BRAND[key]
+        text = str(text).lower() if isinstance(text, bool) else text
         if not isinstance(text, str) or (text and not is_valid(text)):
             return f"{key} must be {form}"
     return ""

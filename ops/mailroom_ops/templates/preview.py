@@ -36,6 +36,8 @@ BRANDS: Mapping[str, Mapping[str, str]] = {
         "color": "#0b7a5c",
         "company": "Acme GmbH\nHauptstraße 1, 10115 Berlin",
         "support_email": "help@example.com",
+        "account_url": "https://app.example.com/account",
+        "request_context": "true",
     },
     "bright": {
         "name": "Sunny Side",
@@ -62,7 +64,7 @@ ENGLISH: Mapping[str, Any] = {
     ],
     "button": "View booking",
     "facts": [["Arrival", "1 May 2026"], ["Nights", "3"], ["Guests", "2"], ["Total", "€342.00"]],
-    "notice": [["Time", "1 May 2026, 09:41 UTC"], ["Place", "Berlin, Germany"], ["Device", "Firefox, Linux"]],
+    "place": "Berlin, Germany",
 }
 SCREENSHOT_LOCALES = ("en", "de", "ar", "ja")
 WIDTHS = (360, 700)
@@ -83,13 +85,15 @@ class Gallery:
         locales = sorted(Renderer(self.templates).locales, key=lambda tag: (tag != "en", tag))
         return {"kinds": list(KINDS), "locales": locales, "brands": list(BRANDS), "forms": list(FORMS)}
 
-    def mail(self, kind: str, locale: str = "en", brand: str = "acme", form: str = "") -> Rendered:
+    def mail(
+        self, kind: str, locale: str = "en", brand: str = "acme", form: str = "", event: str = "new-sign-in"
+    ) -> Rendered:
         """Return one sample mail; KeyError if the brand or the form does not exist."""
         texts = sample_texts(locale)
         local = {"name": texts["app"], "company": texts["company"]} if "company" in texts else {}
         renderer = self.renderer or Renderer(self.templates)
         return renderer.compose(
-            sample(kind, locale, form), SENDER, {**BRANDS[brand], **local} if brand != "plain" else {}
+            sample(kind, locale, form, event), SENDER, {**BRANDS[brand], **local} if brand != "plain" else {}
         )
 
     def write(self, folder: Path, brand: str = "acme") -> int:
@@ -117,11 +121,11 @@ def sample_texts(locale: str) -> Mapping[str, Any]:
     return {**ENGLISH, **tomllib.loads(Path(__file__).with_name("preview.toml").read_text("utf-8")).get(locale, {})}
 
 
-def sample(kind: str, locale: str = "en", form: str = "") -> Message:
+def sample(kind: str, locale: str = "en", form: str = "", event: str = "new-sign-in") -> Message:
     """Return a message of a kind, as a source would create it."""
     texts = sample_texts(locale)
     content: Mapping[str, Any] = {
-        "security-notice": {"facts": texts["notice"]},
+        "security-notice": {"event": event},
         "notification": {
             **{key: texts[key] for key in ("title", "paragraphs", "facts")},
             "button": {"text": texts["button"], "url": "https://app.example.com/bookings/8131"},
@@ -131,6 +135,7 @@ def sample(kind: str, locale: str = "en", form: str = "") -> Message:
         "application": {"displayName": texts["app"]},
         "organization": {"name": texts["organization"]},
         "inviter": {"name": texts["inviter"]},
+        "request": {"place": texts["place"], "device": "Firefox, Linux", "ip": "203.0.113.9"},
     }
     data = {**names, **content, **FORMS[form or ("neither" if content else USUAL_FORM.get(kind, "code"))]}
     now = 1_767_225_600.0

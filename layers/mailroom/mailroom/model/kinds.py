@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from mailroom.model.security_events import security_event
+
 __all__ = ["KINDS", "NAME", "NOTICE_LIFETIME_SECONDS", "Lane", "has_caller_text", "lane_of", "purpose_of"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # of a kind or a tenant
@@ -34,12 +36,19 @@ KINDS: Mapping[str, Lane] = {
 }
 
 
-CALLER_TEXT = ("security-notice", "notification")  # the caller supplies title and paragraphs
+CALLER_TEXT_KINDS = ("security-notice", "notification")  # the caller supplies title and paragraphs
+CALLER_TEXT_FIELDS = ("title", "paragraphs", "facts", "button", "link", "code")
 
 
-def has_caller_text(kind: str) -> bool:
-    """Return whether a mail of this kind shows text of its caller; a tenant's own kinds do."""
-    return kind in CALLER_TEXT or kind not in KINDS
+def has_caller_text(kind: str, data: Mapping[str, Any]) -> bool:
+    """Return whether a mail shows text of its caller; a tenant's own kinds do.
+
+    A security notice about an event has the words of our templates, unless its data contains others. Its button leads
+    to the brand's `account_url`; a link of the caller's own counts as text, because a warning makes readers follow it.
+    """
+    if security_event(kind, data):
+        return any(data.get(field) for field in CALLER_TEXT_FIELDS)
+    return kind in CALLER_TEXT_KINDS or kind not in KINDS
 
 
 def lane_of(kind: str, data: Mapping[str, Any]) -> Lane:

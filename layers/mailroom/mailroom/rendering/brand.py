@@ -44,6 +44,8 @@ class Brand:
     company: tuple[str, ...]
     support_url: str
     support_email: str
+    account_url: str  # the page where a recipient secures their account
+    request_context: bool  # whether mails show when, where and with what their request was made
     font: str
     light: Palette
     dark: Palette
@@ -69,6 +71,8 @@ class Brand:
             company=tuple(filter(None, map(untrusted.line, company.splitlines()[:MAX_COMPANY_LINES]))),
             support_url=untrusted.link(settings.get("support_url") or defaults["support_url"]),
             support_email=email if isinstance(email, str) and is_address(email) else "",
+            account_url=untrusted.link(settings.get("account_url") or defaults["account_url"]),
+            request_context=settings.get("request_context") == "true",
             font=defaults["font"],
             light=_palette(defaults["light"], color),
             dark=_palette(defaults["dark"], color),

@@ -10,7 +10,9 @@ from typing import Any
 from mailroom import untrusted
 from mailroom.model.kinds import KINDS, Lane, has_caller_text
 from mailroom.model.message import Message
+from mailroom.model.security_events import SecurityEvent, security_event
 from mailroom.rendering.brand import Brand
+from mailroom.rendering.request_context import request_facts
 from mailroom.rendering.texts import Texts, fill
 
 __all__ = ["build_context", "builtin_kind"]
@@ -18,6 +20,12 @@ __all__ = ["build_context", "builtin_kind"]
 MAX_SUBJECT_LENGTH = 300
 MAX_TITLE_LENGTH = 200
 MAX_FACT_LENGTH = 500
+# The advice of a security notice to a recipient who did not do it; of all other events, to change the password.
+ADVICE = {
+    SecurityEvent.PASSWORD_CHANGED: "reset",
+    SecurityEvent.EMAIL_CHANGED: "contact",
+    SecurityEvent.ACCOUNT_DELETED: "contact",
+}
 
 
 def builtin_kind(message: Message) -> str:
@@ -33,15 +41,20 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
     `payload` has the values that a tenant's own texts and templates use, by their paths.
     """
     data, kind, base = message.data, message.kind, builtin_kind(message)
+    event = security_event(kind, data)
     rtl = texts.direction == "rtl"
     names = {key: untrusted.isolate(value, rtl=rtl) for key, value in _names(message, brand).items()}
     values = names | {f"payload.{path}": untrusted.isolate(value, rtl=rtl) for path, value in payload.items()}
 
-    def sentence(key: str) -> str:
-        return fill(texts.of_kind(kind, key) or texts.sentence(base, key), values)
+    def sentence(key: str, **more: str) -> str:
+        return fill(texts.of_kind(kind, key) or texts.sentence(base, key), values | more)
 
     def sentence_of_kind(key: str) -> str:
-        return fill(texts.of_kind(kind, key) or texts.of_kind(base, key), values)
+        of_event = texts.of_kind(f"{kind}.{event}", key) if event else ""
+        return fill(of_event or texts.of_kind(kind, key) or texts.of_kind(base, key), values)
+
+    def subject_of_kind() -> str:
+        return sentence("event_subject", event=sentence_of_kind("heading")) if event else sentence_of_kind("subject")
 
     code, links, label = untrusted.code(data.get("code")), _links(data), _button(data).get("text")
     url = links[0] if links else ""
@@ -54,20 +67,38 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
             return untrusted.isolate(str(value), rtl=rtl)
         return caller_text(value, MAX_FACT_LENGTH)
 
-    is_free = has_caller_text(kind)
+    is_free = has_caller_text(kind, data)
     title = caller_text(data.get("title"), MAX_TITLE_LENGTH) if is_free else ""
     paragraphs = list(filter(None, map(caller_text, _paragraphs(data.get("paragraphs"))))) if is_free else []
     if not paragraphs:
         text = sentence_of_kind("invited_by" if names["inviter"] else "invited") or sentence_of_kind("text")
         paragraphs = [text] if text else []
-    if not (code or url or is_free):
+    if not (code or url or is_free or event):
         paragraphs.append(sentence("none"))
     valid = _validity(message, texts) if code or url else ""
-    subject = " ".join((title or sentence_of_kind("subject")).splitlines())[:MAX_SUBJECT_LENGTH]
+    subject = " ".join((title or subject_of_kind()).splitlines())[:MAX_SUBJECT_LENGTH]
     heading = title or sentence_of_kind("heading") or subject
     link_label = (
         sentence("or_link") if code else sentence_of_kind("link") or ("" if paragraphs or is_free else sentence("link"))
     )
+    advice = sentence_of_kind(ADVICE.get(event, "ignore")) if event else sentence_of_kind("ignore")
+    button = url and {
+        "url": url,
+        "text": caller_text(label, untrusted.NAME_LENGTH) or sentence("button"),
+        "label": link_label,
+        "plain_link": sentence("plain_link"),
+    }
+    if event and not url and brand.account_url and event is not SecurityEvent.ACCOUNT_DELETED:
+        words = {"text": sentence("secure_button"), "label": sentence("secure"), "plain_link": sentence("plain_link")}
+        button, advice = {"url": brand.account_url, **words}, ""
+    request = request_facts(message) if brand.request_context else []
+    request = [(key, untrusted.isolate(value, rtl=rtl)) for key, value in request]
+    facts = _facts(data.get("facts"), fact) if is_free else []
+    request_note = ""
+    if base == "security-notice":
+        facts += [(sentence(key), value) for key, value in request]
+    elif request:
+        request_note = sentence("requested", request=" · ".join(value for _, value in request))
     return {
         "lang": texts.locale,
         "dir": texts.direction,
@@ -83,16 +114,10 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
         "heading": heading,
         "paragraphs": paragraphs,
         "code": code and {"text": code, "label": sentence("code"), "spelled": " ".join(code), "long": len(code) > 10},
-        "button": url
-        and {
-            "url": url,
-            "text": caller_text(label, untrusted.NAME_LENGTH) or sentence("button"),
-            "label": link_label,
-            "plain_link": sentence("plain_link"),
-        },
+        "button": button,
         "valid": valid,
-        "notes": [note for note in (sentence("secret") if code else "", sentence_of_kind("ignore")) if note],
-        "facts": _facts(data.get("facts"), fact) if is_free else [],
+        "notes": list(filter(None, (sentence("secret") if code else "", request_note, advice))),
+        "facts": facts,
         "footer": [sentence("automatic"), *(untrusted.isolate(line, rtl=rtl) for line in brand.company)],
         "support": _support(brand, sentence("help")),
     }

@@ -12,14 +12,13 @@ the source sent, under the names of Logto's templates.
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mailroom.rendering import template_policy
-from mailroom.rendering.texts import PLACEHOLDER, Texts
+from mailroom.rendering.texts import PLACEHOLDER, Texts, read_tables
 
 __all__ = ["TenantTemplates"]
 
@@ -29,7 +28,7 @@ TABLE = re.compile(r"^[ \t]*\[([a-z0-9][a-z0-9-]*)\]", re.MULTILINE)  # of a kin
 SHARED_TABLES = frozenset({"about", "common"})  # of texts that belong to no kind
 PATH_IN_TEMPLATE = re.compile(r"""payload\s*\[\s*["']([\w.]+)["']\s*\]""")
 PATH_IN_TEXT = re.compile(r"payload\.([\w.]+)")
-NAMES = frozenset({"app", "brand", "organization", "inviter"})
+NAMES = frozenset({"app", "brand", "event", "inviter", "organization", "request"})
 MAX_LENGTH = 512 * 1024  # of all files together, in characters
 
 Tables = dict[str, dict[str, Any]]
@@ -103,7 +102,7 @@ def _kinds(files: Mapping[str, str]) -> Iterator[str]:
 
 
 def _tables(content: str) -> Tables:
-    tables = tomllib.loads(content)
+    tables = read_tables(content)
     for kind, table in tables.items():
         if not isinstance(table, dict):
             raise ValueError(f"`{kind}` stands outside of a [table]")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mailroom.model.security_events import SecurityEvent
 from mailroom.rendering import plurals
 
-__all__ = ["PLACEHOLDER", "Texts", "fill"]
+__all__ = ["PLACEHOLDER", "Texts", "fill", "read_tables"]
 
 PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 
@@ -17,6 +18,17 @@ PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 def fill(sentence: str, values: Mapping[str, str]) -> str:
     """Replace the {placeholders} of a sentence, those without a value by nothing; braces in values stay as they are."""
     return PLACEHOLDER.sub(lambda match: values.get(match[1], ""), sentence)
+
+
+def read_tables(content: str) -> dict[str, Any]:
+    """Parse a file of sentences; the table of an event, inside of a kind's, gets the name `security-notice.event`."""
+    tables = tomllib.loads(content)
+    notice = tables.get("security-notice")
+    if isinstance(notice, dict):
+        for event in SecurityEvent:
+            if isinstance(notice.get(event), dict):
+                tables[f"security-notice.{event}"] = notice.pop(event)
+    return tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,7 @@ class Texts:
 
     @classmethod
     def read(cls, path: Path) -> "Texts":
-        return cls(path.stem, tomllib.loads(path.read_text("utf-8")))
+        return cls(path.stem, read_tables(path.read_text("utf-8")))
 
     @property
     def direction(self) -> str:

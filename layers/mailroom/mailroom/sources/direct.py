@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from mailroom.errors import InvalidRequest
 from mailroom.model.kinds import KINDS, NAME, Lane
 from mailroom.model.parameter_names import DEFAULT_TENANT
+from mailroom.model.security_events import security_event
 from mailroom.request import MAX_BODY_BYTES, parse_json
 from mailroom.sources.kind_names import find_kind, unknown_kind
 from mailroom.sources.send_request import SendRequest
@@ -78,7 +79,7 @@ def _missing_content(kind: str, own_kinds: Collection[str], data: Any) -> Iterat
         return
     if KINDS.get(kind) is Lane.CODES and not (content.get("code") or content.get("link")):
         yield "data", "Give a code or a link: a mail of this kind must have one."
-    if kind in DESCRIPTIONS and kind not in own_kinds and not _has_text(content):
+    if kind in DESCRIPTIONS and kind not in own_kinds and not (security_event(kind, content) or _has_text(content)):
         yield "data", f"Give a title or paragraphs: a {DESCRIPTIONS[kind]} must have one."
 
 
