@@ -1,8 +1,10 @@
 # `make` lists the verbs. Each sets up what it needs, once.
-PYTHON       ?= python3
+PYTHON       ?= $(eval PYTHON := $(shell .ci/find-python 3.11))$(PYTHON)
 ENVIRONMENT  ?= development
 ARCHITECTURE ?= arm64
 WORKERS      ?= 4
+PARAMS       ?=
+TO           ?= simulator
 ARGS         ?=
 
 BIN  := .venv/bin
@@ -21,16 +23,17 @@ export PYTHONPATH        := $(CURDIR)/ops:$(CURDIR)/layers/mailroom
 # Bytecode beside the sources would make `sam build` believe that a layer has changed.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
 unexport PYTHONDONTWRITEBYTECODE
+export PARAMS ARGS # for `make deploy`, which no quote in them may break
 
 ifeq ($(MAKELEVEL),0) # the makes below it share its jobs
 MAKEFLAGS += --jobs=3
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: setup run test simulate mutants soak hostile check build bench deploy lock clean help
+.PHONY: setup run test simulate mutants soak hostile check build bench deploy smoke lock clean help
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV) ## start everything on this machine, with an inbox: http://127.0.0.1:3000
 	$(BIN)/python -m mailroom_ops.local $(ARGS)
@@ -61,10 +64,13 @@ build: $(SAM) ## build what Lambda runs (ARCHITECTURE=x86_64 for the other proce
 	@python=$$(.ci/find-python) && PATH=$$(dirname "$$python"):$$PATH \
 		$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 
-deploy: build ## build, and deploy to your AWS account (ENVIRONMENT=development|staging|production)
-	@case "$(ARCHITECTURE) $(ARGS)" in arm64*|*Architecture=$(ARCHITECTURE)*) ;; *) echo "the stack has to know too:" \
-		"ARGS='--parameter-overrides Environment=$(ENVIRONMENT) Architecture=$(ARCHITECTURE)'" >&2; exit 1;; esac
-	$(SAM) deploy --config-env $(ENVIRONMENT) $(ARGS)
+deploy: $(VENV) $(SAM) ## build and deploy to your AWS account (ENVIRONMENT=staging PARAMS="Providers=ses,resend")
+	@$(BIN)/python -m mailroom_ops.deployment --sam $(SAM) --environment $(ENVIRONMENT) $(GIVEN_ARCHITECTURE)
+# The processor that somebody asked for; without one the stack keeps its own.
+GIVEN_ARCHITECTURE = $(if $(filter-out file undefined,$(origin ARCHITECTURE)),--architecture $(ARCHITECTURE))
+
+smoke: $(VENV) ## check a deployed environment, and follow a test mail to its delivery (ENVIRONMENT=staging TO=you@…)
+	$(BIN)/mailroom doctor --env $(ENVIRONMENT) --send-test-to $(TO) --wait 120 --require-delivery --yes $(ARGS)
 
 bench: setup ## measure cold start, warm time, memory; rendering; each provider; a burst; feedback; the console
 	$(BIN)/python -m bench $(ARGS)
@@ -91,8 +97,6 @@ clean: ## remove all that was installed or built
 	rm -rf .venv .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules
 
 $(VENV): requirements-dev.txt | $(UV)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(call INSTALL,$(BIN)/python,requirements-dev.txt)
 	$(BIN)/python $(PIP) --no-build-isolation --editable .
@@ -104,6 +108,8 @@ $(SAM): requirements-sam.txt | $(UV)
 	@touch $@
 
 $(UV): requirements-uv.txt
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "needs Python 3.11 or newer with venv: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv .cache/uv
 	.cache/uv/bin/python $(PIP) --require-hashes --requirement requirements-uv.txt
 	@touch $@

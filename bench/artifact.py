@@ -14,7 +14,7 @@ from typing import Any
 from mailroom_ops.cloudformation import loader as template_file
 from mailroom_ops.cloudformation.intrinsics import Template
 
-__all__ = ["HOST", "Artifact", "Missing", "build", "python", "runtime_client"]
+__all__ = ["HOST", "Artifact", "Missing", "build", "python", "runtime_client", "sam"]
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "artifact"
@@ -85,7 +85,7 @@ def build(architecture: str = HOST, template: Path = ROOT / "template.yaml", nam
     """Build a template for a processor, as `sam build` does; quick where nothing has changed."""
     folder = CACHE / f"{name}-{architecture}"
     command: list[str | Path] = [
-        *(_sam(), "build", "--template", template, "--build-dir", folder, "--cached"),
+        *(sam(), "build", "--template", template, "--build-dir", folder, "--cached"),
         *(
             "--cache-dir",
             CACHE / f"{name}-{architecture}-cache",
@@ -135,7 +135,8 @@ def runtime_client() -> Path:
     return folder
 
 
-def _sam() -> Path:
+def sam() -> Path:
+    """Return the SAM CLI."""
     if (ours := ROOT / ".cache" / "sam" / "bin" / "sam").exists():
         return ours
     if theirs := shutil.which("sam"):

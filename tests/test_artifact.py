@@ -1,10 +1,12 @@
 """The artifacts of `sam build`, run as in Lambda: AWS's runtime client on a Python 3.13 with nothing else installed."""
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -20,6 +22,7 @@ from bench.stub import Stub
 
 ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "events"
+CACHE = ROOT / ".cache" / "artifact" / "operator-cache"
 PARAMETERS = {
     "webhooks/logto/authorization": "Bearer local-logto-token",
     "providers/resend/api_key": "re_made_up",
@@ -129,6 +132,47 @@ def test_the_artifact_contains_nothing_unnecessary(built: dict[str, Artifact], a
     assert sum(path.stat().st_size for path in without_signatures if path.is_file()) < 40_000_000
 
 
+def test_an_operators_own_sam_builds_the_same(built: dict[str, Artifact], tmp_path: Path) -> None:
+    shell = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+    path = os.pathsep.join([str(artifact.python().parent), "/usr/bin:/bin"])
+    command: list[str | Path] = [
+        artifact.sam(),
+        "build",
+        "--config-env",
+        "staging",
+        "--build-dir",
+        tmp_path,
+        "--cache-dir",
+        CACHE,
+    ]
+
+    done = subprocess.run(command, cwd=ROOT, env={**shell, "PATH": path}, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert hashes(tmp_path) == hashes(built["arm64"].folder)
+
+
+def test_a_wrong_python_is_one_sentence_of_sam_build(tmp_path: Path) -> None:
+    for name in ("python", "python3", "python3.13"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    command: list[str | Path] = [
+        artifact.sam(),
+        "build",
+        "--config-env",
+        "staging",
+        "--build-dir",
+        tmp_path / "build",
+        "MailroomLayer",
+    ]
+    environment = {"HOME": str(tmp_path), "PATH": f"{tmp_path}:/usr/bin:/bin"}
+
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode
+    assert "needs Python 3.13 with pip, the version Lambda runs, as python3.13 on the PATH" in done.stderr
+
+
 def test_layers_contain_the_files_of_the_repository(here: Artifact) -> None:
     assert files(here.folder / "MailroomLayer/python/mailroom", "*.py") == files(
         ROOT / "layers/mailroom/mailroom", "*.py"
@@ -188,6 +232,11 @@ def machine_of(library: Path) -> int:
 
 def files(folder: Path, kind: str = "*") -> set[Path]:
     return {path.relative_to(folder) for path in folder.rglob(kind) if path.is_file()}
+
+
+def hashes(folder: Path) -> dict[Path, str]:
+    """Return the hash of each file of a build, the template among them."""
+    return {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in files(folder)}
 
 
 def pins(path: Path) -> dict[str, str]:

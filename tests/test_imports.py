@@ -38,6 +38,7 @@ LAYER: tuple[tuple[str, ...], ...] = (
 )
 OPERATOR: tuple[tuple[str, ...], ...] = (
     ("bytecode", "errors", "finding", "provider_modules", "tls"),
+    ("samconfig",),
     ("environment",),
     ("cloudformation", "sandbox", "settings", "templates", "web"),
     ("domains", "ledger", "secrets_import"),
@@ -45,11 +46,12 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
     ("console",),
     ("local",),
     ("cli",),
+    ("deployment",),
 )
 PACKAGES = {"mailroom": (PACKAGE, LAYER), "mailroom_ops": (ROOT / "ops/mailroom_ops", OPERATOR)}
 LOOSE_FILES = {
     "mailroom": {"errors", "request", "settings", "telemetry", "untrusted"},
-    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "tls"},
+    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "samconfig", "tls"},
 }
 PACKAGES_WITH_CODE = {"feedback", "providers"}  # each loads its modules by the provider's name
 

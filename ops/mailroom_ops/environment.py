@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mailroom_ops import samconfig
 from mailroom_ops.errors import InvalidInput, ServiceError
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class Environment:
                     aws_session_token=CREDENTIALS["AWS_SESSION_TOKEN"],
                     region_name=self.region,
                 )
-            return boto3.Session(profile_name=self.profile, region_name=self.region_name)
+            configured = os.environ.get("AWS_DEFAULT_REGION") or samconfig.load(self.label).region
+            return boto3.Session(profile_name=self.profile, region_name=self.region_name or configured or None)
         except BotoCoreError as error:
             raise aws_error(error) from error
 

@@ -87,6 +87,22 @@ def test_a_test_mail_is_followed_to_the_provider(examine: Examine, local_stack: 
     assert "000000" in local_stack.mail_to(reader).text
 
 
+def test_a_test_mail_to_the_simulator_has_to_be_delivered(run: Run, examine: Examine, local_stack: Running) -> None:
+    options = ("--only", "queues", "--send-test-to", "simulator", "--wait", "1", "--require-delivery")
+    code, findings = examine(*options, env="local")
+    assert code == 1
+    assert "failed resend has not reported its delivery within 1 s" in findings.of("test mail")
+    assert "000000" in local_stack.mail_to("delivered@resend.dev").text
+    assert run("doctor", "--require-delivery").code == 2
+
+
+def test_a_provider_without_a_simulator_needs_an_address(run: Run, deployed: dict[str, Any], staging: Stored) -> None:
+    staging.put(senders__default__auth='{"providers": ["smtp"]}')
+    done = run("doctor", "--env", "staging", "--only", "queues", "--send-test-to", "simulator", "--yes")
+    assert done.code == 1
+    assert "The provider 'smtp' has no simulator to send to." in done.text
+
+
 def test_a_test_mail_that_is_not_sent_is_a_finding(examine: Examine, local_stack: Running) -> None:
     local_stack.sandbox.faults.add("resend", Fault(Kind.STATUS, status=422), 1)
     code, findings = examine("--only", "queues", "--send-test-to", local_stack.address(), env="local")

@@ -1,6 +1,7 @@
 """`mailroom doctor`"""
 
 import json
+from dataclasses import replace
 
 import click
 
@@ -26,15 +27,25 @@ class Area(click.Choice[str]):
             "send a real mail and follow it to the mailbox",
             "mailroom doctor --env staging --send-test-to you@example.com",
         ),
+        (
+            "after a deployment, fail unless a test mail is delivered",
+            "mailroom doctor --env staging --send-test-to simulator --require-delivery",
+        ),
         ("in CI, fail for warnings as well", "mailroom doctor --env staging --strict --json"),
         ("run some of the checks", "mailroom doctor --env staging --only queues --only endpoints"),
     ),
 )
 @in_environment
 @click.option("--only", "areas", multiple=True, type=Area(AREAS), help="Check this area only; repeatable.")
-@click.option("--send-test-to", "address", metavar="ADDRESS", help="Send a real mail with the code 000000.")
+@click.option(
+    "--send-test-to",
+    "address",
+    metavar="ADDRESS",
+    help="Send a real mail with the code 000000; `simulator` is the address that the provider has for tests.",
+)
 @click.option("--tenant", default="default", show_default=True, metavar="NAME", help="Tenant of the test mail.")
 @click.option("--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to follow the test mail.")
+@click.option("--require-delivery", is_flag=True, help="Exit with 1 unless the test mail is delivered.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings as well.")
 @resolver
 @yes
@@ -47,6 +58,7 @@ def command(
     address: str | None,
     tenant: str,
     wait: float,
+    require_delivery: bool,
     strict: bool,
     servers: tuple[str, ...],
     yes: bool,
@@ -61,9 +73,11 @@ def command(
     from mailroom_ops.cli import findings, screen
     from mailroom_ops.doctor import testmail
     from mailroom_ops.domains.dns import Dns
-    from mailroom_ops.errors import OperatorError
+    from mailroom_ops.errors import InvalidInput, OperatorError
     from mailroom_ops.finding import Level, failed
 
+    if require_delivery and not address:
+        raise InvalidInput("--require-delivery needs a test mail.", "Add --send-test-to simulator, or an address.")
     if address:
         confirm_production(environment, f"Send a real mail from {environment.label}?", yes)
     context = doctor.Context(environment, Dns(servers), check_dns=bool(servers) or not environment.is_local)
@@ -81,6 +95,8 @@ def command(
             delivery = list(testmail.send(context, address, tenant, wait))
         except OperatorError as error:
             delivery = [failed(testmail.SUBJECT, error.sentence, error.todo)]
+        if require_delivery:
+            delivery = [replace(f, level=Level.FAILED) if f.level is Level.WARNING else f for f in delivery]
         results += [(testmail.SUBJECT, finding) for finding in delivery]
         if not as_json:
             screen.emit("\n" + screen.colored(testmail.SUBJECT, "bright_blue", bold=True))

@@ -10,6 +10,7 @@ from typing import Any
 
 from mailroom.request import AllowedNetworks
 from mailroom_ops.cloudformation import loader
+from mailroom_ops.cloudformation.states import GOOD_STATES, way_out
 from mailroom_ops.doctor import Context
 from mailroom_ops.environment import aws_error
 from mailroom_ops.finding import Finding, failed, ok, warning
@@ -19,7 +20,6 @@ __all__ = ["check"]
 ROOT = Path(__file__).parents[3]
 DEPLOYED_PATHS = ("template.yaml", "functions", "layers")
 SECTIONS = ("Parameters", "Conditions", "Globals", "Resources", "Outputs")
-GOOD_STATES = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE")
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -34,24 +34,27 @@ def check(context: Context) -> Iterator[Finding]:
     except (BotoCoreError, ClientError) as error:
         raise aws_error(error) from error
     yield ok("AWS", f"account {identity['Account']}, {environment.region}")
-    yield _check_state(environment.stack_name, environment.stack)
+    yield _check_state(environment.stack_name, environment.region, environment.stack)
     yield from _check_version(context)
     yield from _check_networks(environment.stack)
     yield _check_egress(environment.outputs)
 
 
-def _check_state(name: str, stack: Mapping[str, Any]) -> Finding:
+def _check_state(name: str, region: str, stack: Mapping[str, Any]) -> Finding:
     status = str(stack["StackStatus"])
     subject = f"stack {name}"
     if status in GOOD_STATES:
         return ok(subject, f"is deployed, last on {_last_change(stack):%Y-%m-%d}")
+    if status == "REVIEW_IN_PROGRESS":
+        return failed(subject, "was never created: its change set was not executed", "Deploy it, and confirm.")
     if status.endswith("_IN_PROGRESS"):
         return warning(subject, f"is being changed: {status}", "Wait until that is done, and check again.")
     if status == "UPDATE_ROLLBACK_COMPLETE":
         return warning(
             subject, "works, but its last deployment failed and was rolled back", "See its events, and deploy again."
         )
-    return failed(subject, f"is in a bad state: {status}", "See its events in CloudFormation, and deploy again.")
+    todo = way_out(name, region, status) or "See its events in CloudFormation, and deploy again."
+    return failed(subject, f"is in a bad state: {status}", todo)
 
 
 def _last_change(stack: Mapping[str, Any]) -> datetime:

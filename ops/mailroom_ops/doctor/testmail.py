@@ -7,15 +7,23 @@ from uuid import uuid4
 
 from mailroom_ops.doctor import Context
 from mailroom_ops.environment import aws_error
+from mailroom_ops.errors import InvalidInput
 from mailroom_ops.finding import Finding, failed, ok, warning
 from mailroom_ops.ledger.queries import LedgerQueries
-from mailroom_ops.settings import catalog
+from mailroom_ops.settings import catalog, tenants
 
-__all__ = ["SUBJECT", "send"]
+__all__ = ["SIMULATOR", "SUBJECT", "send"]
 
 POLL_SECONDS = 1.0
 SUBJECT = "test mail"
 FINAL = ("delivered", "bounced", "complained")
+SIMULATOR = "simulator"
+# Addresses of the providers that accept any mail and count for nothing.
+SIMULATORS = {
+    "postmark": "test@blackhole.postmarkapp.com",
+    "resend": "delivered@resend.dev",
+    "ses": "success@simulator.amazonses.com",
+}
 
 
 def send(context: Context, address: str, tenant: str, wait_seconds: float) -> Iterator[Finding]:
@@ -25,7 +33,7 @@ def send(context: Context, address: str, tenant: str, wait_seconds: float) -> It
     environment = context.environment
     request = {
         "kind": "generic-code",
-        "to": address,
+        "to": _simulator(context, tenant) if address == SIMULATOR else address,
         "tenant": tenant,
         "data": {"code": "000000"},
         "idempotency_key": f"doctor-{uuid4().hex}",
@@ -44,6 +52,16 @@ def send(context: Context, address: str, tenant: str, wait_seconds: float) -> It
         yield failed(SUBJECT, f"was refused: {errors}", "")
     else:
         yield from _follow(context, result, wait_seconds)
+
+
+def _simulator(context: Context, tenant: str) -> str:
+    """Return the simulator's address of the provider that the tenant's codes are sent through first."""
+    chain = tenants.chain_of(context.values, tenant, "auth", context.environment.chain)
+    provider = catalog.split_account(next(iter(chain), ""))[0]
+    if provider not in SIMULATORS:
+        problem = f"The provider {provider!r} has no simulator to send to." if provider else "No provider is set up."
+        raise InvalidInput(problem, "Name an address of yours: --send-test-to you@example.com.")
+    return SIMULATORS[provider]
 
 
 def _follow(context: Context, result: dict[str, str], wait_seconds: float) -> Iterator[Finding]:

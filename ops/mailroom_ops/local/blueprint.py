@@ -1,11 +1,10 @@
 """Read template.yaml for the environment `development`: its resources, functions, routes and event sources."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mailroom_ops import bytecode
+from mailroom_ops import bytecode, samconfig
 from mailroom_ops.cloudformation import loader as template_file
 from mailroom_ops.cloudformation.intrinsics import Template
 from mailroom_ops.environment import ACCOUNT
@@ -29,8 +28,8 @@ class Blueprint:
     ) -> None:
         self.root = root
         self._overrides = overrides
-        config = _samconfig(root)
-        self.stack_name = config.get("stack_name") or f"mailroom-{ENVIRONMENT}"
+        config = samconfig.load(ENVIRONMENT, root / "samconfig.toml")
+        self.stack_name = config.stack_name
         pseudo = {
             "AWS::Region": region,
             "AWS::AccountId": ACCOUNT,
@@ -39,7 +38,7 @@ class Blueprint:
             "AWS::URLSuffix": "amazonaws.com",
             "AWS::StackId": f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{self.stack_name}/local",
         }
-        all_parameters = {**config["parameters"], **parameters, "Environment": ENVIRONMENT}
+        all_parameters = {**config.parameters, **parameters, "Environment": ENVIRONMENT}
         self._template = Template.deploy(template_file.load(root / "template.yaml"), all_parameters, pseudo)
         self._name_everything(region)
 
@@ -186,17 +185,6 @@ class Blueprint:
         # Lambda mounts layers at /opt.
         text = str(value)
         return f"{self.root}/layers/{text.removeprefix('/opt/')}" if text.startswith("/opt/") else text
-
-
-def _samconfig(root: Path) -> dict[str, Any]:
-    path = root / "samconfig.toml"
-    config = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    commands = config.get(ENVIRONMENT, {})
-    settings = {**commands.get("global", {}).get("parameters", {}), **commands.get("deploy", {}).get("parameters", {})}
-    pairs = settings.get("parameter_overrides", [])
-    pairs = pairs.split() if isinstance(pairs, str) else pairs
-    overrides = {name: value.strip("\"'") for name, _, value in (pair.partition("=") for pair in pairs)}
-    return {"stack_name": settings.get("stack_name"), "parameters": overrides}
 
 
 def _without_api(event: dict[str, Any]) -> dict[str, Any]:

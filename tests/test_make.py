@@ -1,0 +1,50 @@
+"""The Makefile and the pages that name its verbs."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob(".github/**/*.yml"))]
+TYPED = re.compile(r"(?:^\s*\$ |`|run: )((?:[A-Z_]+=\S+ )*make [a-z][^`\n#|]*)", re.MULTILINE)
+LINES = sorted({line.strip() for page in PAGES for line in TYPED.findall(page.read_text("utf-8"))})
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_make_line_of_the_docs_is_valid(line: str) -> None:
+    words = re.sub(r"\bmake\b", "make --dry-run", line, count=1)
+    done = subprocess.run(["sh", "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+
+
+def test_the_docs_name_the_verbs_of_deployment() -> None:
+    verbs = {line.split("make ")[1].split()[0] for line in LINES}
+    assert {"run", "test", "check", "deploy", "smoke"} <= verbs
+
+
+def test_make_lists_every_verb() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert phony
+    assert {line.split()[1] for line in listed.splitlines()} == set(phony[1].split())
+
+
+@pytest.mark.parametrize("layer", ["dependencies", "mailroom", "signatures"])
+def test_a_layer_refuses_another_python_in_one_sentence(layer: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "python3.13"
+    wrong.write_text(f'#!/bin/sh\nexec {shutil.which("python3")} -c "import sys; sys.exit(1)"\n')
+    wrong.chmod(0o755)
+    done = subprocess.run(
+        ["make", "-C", f"layers/{layer}", f"PYTHON={wrong}", f"ARTIFACTS_DIR={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode
+    assert "needs Python 3.13 with pip, the version Lambda runs, as python3.13 on the PATH" in done.stderr
+    assert not (tmp_path / "python").exists()
