@@ -18,7 +18,7 @@ from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
 from tests.lambda_function import LambdaFunction
 
-__all__ = ["KEY", "Client", "Response", "code", "notice"]
+__all__ = ["KEY", "Client", "Response", "code", "notice", "validate"]
 
 KEY = "a-key-for-tests"
 DOCUMENT = document()

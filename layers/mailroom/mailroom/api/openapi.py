@@ -6,30 +6,38 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from mailroom.api import openapi_examples as examples
+from mailroom.model.event import EventType
+from mailroom.model.kinds import KINDS
 from mailroom.model.outcome import Status
 from mailroom.sources.direct import MAX_BATCH_SIZE
+from mailroom.sources.field_types import NAME_SCHEMA
+from mailroom.sources.kind_names import ALIASES
 from mailroom.sources.send_request import SendRequest
 
 __all__ = ["document"]
 
 Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-Responses = dict[str, tuple[str, ...]]
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class SchemaGenerator(GenerateJsonSchema):
-    """Leaves out titles, which repeat the field's name, and defaults, which are all empty."""
+    """Leaves out titles, which repeat field names, defaults, which are all empty, and null, which equals absent."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
 
@@ -73,8 +81,8 @@ class Entry(Schema):
     """An attempt with the provider's answer, a status, or an event that the provider reported later."""
 
     at: Timestamp
-    status: str = ""
-    event: str = ""
+    status: Status | None = None
+    event: EventType | str = Field(default="", description="What the provider reported.")
     reason: str = ""
     provider: str = ""
     answer: str = ""
@@ -97,87 +105,140 @@ class Email(Schema):
 
 
 SCHEMAS = (SendRequest, Answer, Refusal, Batch, Results, Email)
+KIND = {
+    "type": "string",
+    "enum": [*KINDS, *ALIASES],
+    "description": "The built-in kinds, and other names of them.",
+}
+SERVERS = [
+    {"url": "/", "description": "The server of this document"},
+    {"url": "http://127.0.0.1:3000", "description": "The local stack, `make run`"},
+    {
+        "url": "https://{api}.execute-api.{region}.amazonaws.com",
+        "description": "A deployed stack; its output HttpApiUrl has the address",
+        "variables": {"api": {"default": "example"}, "region": {"default": "eu-west-1"}},
+    },
+]
+TAGS = [
+    {"name": "send", "description": "Send messages."},
+    {"name": "look up", "description": "Look up the status of a message."},
+]
 KEY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same as the field `idempotency_key`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "sign-in-7f3a",
 }
-ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The `message_id` of an answer.",
+    "schema": {"type": "string"},
+    "example": examples.MESSAGE_ID,
+}
 
 
-# Responses of each operation: per status, its meaning and the schemas of its body.
-FAILURES: Responses = {
-    "500": ("Internal error.", "Answer", "Refusal"),
-    "503": (
-        "A dependency of Mailroom is not available. Repeat the request with the same idempotency key.",
-        "Answer",
-        "Refusal",
-    ),
-}
-REFUSALS: Responses = FAILURES | {
-    "400": ("The body is not valid JSON.", "Refusal"),
-    "401": ("The API key is missing or wrong.", "Refusal"),
-    "413": ("The body is too large.", "Refusal"),
-    "415": ("The content type is not application/json.", "Refusal"),
-    "422": ("Fields are invalid; all of them are named.", "Refusal"),
-}
-SEND: Responses = REFUSALS | {
-    "200": ("Sent, or skipped for the given reason.", "Answer"),
-    "202": ("Accepted: the message is stored durably, and will be sent.", "Answer"),
-    "403": ("The API key may not send this.", "Refusal"),
-    "409": (
-        "The idempotency key was used for another message, or this message is being sent at this moment.",
-        "Refusal",
-    ),
-    "502": ("Failed: no provider accepted the message. A repeated request tries it anew.", "Answer"),
-    "504": ("Unknown: a provider may have accepted the message, but did not confirm it.", "Answer"),
-}
-SEND_BATCH: Responses = REFUSALS | {"200": ("The status of each message.", "Results")}
-LOOK_UP: Responses = FAILURES | {
-    "200": ("The record of the message.", "Email"),
-    "401": REFUSALS["401"],
-    "404": ("No such message, or none that this API key may send.", "Refusal"),
-}
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The meaning of an HTTP status, and the schemas and examples of its body."""
+
+    description: str
+    schemas: tuple[str, ...]
+    examples: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _answer(status: str, description: str, *others: str) -> dict[str, Response]:
+    return {status: Response(description, ("Answer", *others), examples.ANSWERS[status])}
+
+
+def _refusal(status: str, description: str) -> dict[str, Response]:
+    return {status: Response(description, ("Refusal",), examples.REFUSALS[status])}
+
+
+# Responses of each operation.
+FAILURES = _answer("500", "Internal error.", "Refusal") | _answer(
+    "503",
+    "A dependency of Mailroom is not available. Repeat the request with the same idempotency key.",
+    "Refusal",
+)
+REFUSALS = (
+    FAILURES
+    | _refusal("400", "The body is not valid JSON.")
+    | _refusal("401", "The API key is missing or wrong.")
+    | _refusal("413", "The body is too large.")
+    | _refusal("415", "The content type is not application/json.")
+    | _refusal("422", "Fields are invalid; all of them are named.")
+)
+SEND = (
+    REFUSALS
+    | _answer("200", "Sent, or skipped for the given reason.")
+    | _answer("202", "Accepted: the message is stored durably, and will be sent.")
+    | _refusal("403", "The API key may not send this.")
+    | _refusal("409", "The idempotency key was used for another message, or this message is being sent at this moment.")
+    | _answer("502", "Failed: no provider accepted the message. A repeated request tries it anew.")
+    | _answer("504", "Unknown: a provider may have accepted the message, but did not confirm it.")
+)
+SEND_BATCH = REFUSALS | {"200": Response("The status of each message.", ("Results",), {"results": examples.RESULTS})}
+LOOK_UP = (
+    FAILURES
+    | {"200": Response("The record of the message.", ("Email",), {"delivered": examples.EMAIL})}
+    | _refusal("401", "The API key is missing or wrong.")
+    | _refusal("404", "No such message, or none that this API key may send.")
+)
 
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
-    _, schemas = models_json_schema(
+    _, generated = models_json_schema(
         [(schema, "validation") for schema in SCHEMAS],
         ref_template=_ref("{model}")["$ref"],
         schema_generator=SchemaGenerator,
     )
-    batch = {"oneOf": [_ref("Batch"), schemas["$defs"]["Batch"]["properties"]["messages"]]}
+    schemas = {"Kind": KIND, **generated["$defs"]}
+    # Known values, so that editors complete them, or the name of a tenant's own kind.
+    kind = schemas["SendRequest"]["properties"]["kind"]
+    schemas["SendRequest"]["properties"]["kind"] = {
+        "anyOf": [_ref("Kind"), NAME_SCHEMA],
+        "description": kind["description"],
+    }
+    batch = {"oneOf": [_ref("Batch"), schemas["Batch"]["properties"]["messages"]]}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Mailroom",
             "version": "1",
             "description": "Send one message, or many, and look up their status.",
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
+        "servers": SERVERS,
+        "tags": TAGS,
         "security": [{"key": []}],
         "paths": {
             "/v1/emails": {
                 "post": {
                     "operationId": "send",
+                    "tags": ["send"],
                     "summary": "Send one message",
                     "parameters": [KEY_HEADER],
-                    "requestBody": _json(_ref("SendRequest")) | {"required": True},
+                    "requestBody": _json(_ref("SendRequest"), examples.REQUESTS) | {"required": True},
                     "responses": _responses(SEND),
                 }
             },
             "/v1/emails/batch": {
                 "post": {
                     "operationId": "sendBatch",
+                    "tags": ["send"],
                     "summary": f"Send up to {MAX_BATCH_SIZE} messages, each with its own result",
-                    "requestBody": _json(batch) | {"required": True},
+                    "requestBody": _json(batch, {"batch": examples.BATCH}) | {"required": True},
                     "responses": _responses(SEND_BATCH),
                 }
             },
             "/v1/emails/{id}": {
                 "get": {
                     "operationId": "lookUp",
+                    "tags": ["look up"],
                     "summary": "Look up the status of a message",
                     "parameters": [ID],
                     "responses": _responses(LOOK_UP),
@@ -185,7 +246,7 @@ def document() -> dict[str, Any]:
             },
         },
         "components": {
-            "schemas": schemas["$defs"],
+            "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -195,15 +256,19 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": schema}}}
+def _json(schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema, "examples": examples.named(values)}}}
 
 
-def _responses(responses: Responses) -> dict[str, Any]:
+def _responses(responses: Mapping[str, Response]) -> dict[str, Any]:
     return {
-        status: {"description": text, **_json(_ref(names[0]) if len(names) == 1 else {"anyOf": list(map(_ref, names))})}
-        for status, (text, *names) in sorted(responses.items())
+        status: {"description": response.description, **_json(_any_of(response.schemas), response.examples)}
+        for status, response in sorted(responses.items())
     }
+
+
+def _any_of(names: tuple[str, ...]) -> dict[str, Any]:
+    return _ref(names[0]) if len(names) == 1 else {"anyOf": list(map(_ref, names))}
 
 
 if __name__ == "__main__":

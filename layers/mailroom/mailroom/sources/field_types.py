@@ -10,7 +10,7 @@ from mailroom.model.kinds import NAME
 from mailroom.model.mailbox import is_address
 from mailroom.untrusted import LOCALE_TAG, MAX_FACTS, MAX_PARAGRAPHS
 
-__all__ = ["Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
+__all__ = ["NAME_SCHEMA", "Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
 
 MAX_LOCALES = 20
 
@@ -94,7 +94,7 @@ TEXT_SCHEMA: dict[str, Any] = {"type": "string"}
 NAME_SCHEMA = TEXT_SCHEMA | {"pattern": f"^{NAME.pattern}$"}
 TAG_SCHEMA = TEXT_SCHEMA | {"pattern": f"^{LOCALE_TAG.pattern}$"}
 CODE_SCHEMA = TEXT_SCHEMA | {"minLength": 1, "maxLength": untrusted.CODE_LENGTH}
-LINK_SCHEMA = TEXT_SCHEMA | {"format": "uri", "pattern": "^https?://", "maxLength": untrusted.LINK_LENGTH}
+LINK_SCHEMA = TEXT_SCHEMA | {"format": "iri", "pattern": "^https?://", "maxLength": untrusted.LINK_LENGTH}
 FACT_SCHEMA = {"type": ["string", "number"]}
 PAIR_SCHEMA = {"type": "array", "items": FACT_SCHEMA, "minItems": 2, "maxItems": 2}
 

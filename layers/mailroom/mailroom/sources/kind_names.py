@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from mailroom.model.kinds import KINDS
 
-__all__ = ["find_kind", "unknown_kind"]
+__all__ = ["ALIASES", "find_kind", "unknown_kind"]
 
 ALIASES: Mapping[str, str] = {"magic-link": "sign-in-code"}
 # What other systems call a kind. These are suggested, not accepted.

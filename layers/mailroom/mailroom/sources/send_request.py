@@ -51,7 +51,7 @@ class SendRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    kind: Name = Field(description=f"{', '.join(KINDS)}, or a kind of the tenant's own.")
+    kind: Name = Field(description="A built-in kind, or a kind of the tenant's own templates.")
     to: Address = Field(description="The recipient: exactly one address.")
     tenant: Name | None = Field(
         default=None, description="The tenant, which determines sender, brand and provider; by default, `default`."
