@@ -298,6 +298,18 @@ def test_an_older_code_is_not_sent_after_a_newer_one(client: Client, clock: Cloc
     assert client.invoke(code(value="111111"))["reason"] == "superseded"
 
 
+def test_a_caller_states_whether_a_code_replaces_earlier_ones(client: Client, clock: Clock) -> None:
+    older, newer = code(value="111111"), code(value="222222")
+    clock.ahead = 5
+    client.invoke(newer | {"supersedes": True})
+    clock.ahead = 0
+    assert client.invoke(older)["reason"] == "superseded"
+    clock.ahead = 3600
+    client.invoke(newer | {"supersedes": False, "idempotency_key": "keeps older ones"})
+    clock.ahead = 3540
+    assert client.invoke(older | {"idempotency_key": "older"})["status"] == "sent"
+
+
 def test_a_queued_mail_whose_request_is_repeated_is_sent_once(client: Client) -> None:
     request = code(mode="queued", idempotency_key="order-1")
     first, second = client.send(**request), client.send(**request)

@@ -130,6 +130,38 @@ def test_a_late_older_code_does_not_hide_the_newest(ledger: Ledger) -> None:
     assert ledger.standing(ledger_code("000020", at=NOW - 20), KEY) is Standing.CURRENT
 
 
+def test_a_code_replaces_all_before_it_or_none_where_its_caller_says_so(ledger: Ledger) -> None:
+    ledger.mark_latest(replace(ledger_code("222222", at=NOW + 60), replaces_after=None), KEY, NOW)
+    assert ledger.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is Standing.CURRENT
+    ledger.mark_latest(replace(ledger_code("333333", at=NOW + 61), replaces_after=0.001), KEY, NOW)
+    assert ledger.standing(ledger_code("222222", at=NOW + 60), KEY) is Standing.SUPERSEDED
+
+
+def test_a_code_that_replaces_fewer_revives_none(ledger: Ledger) -> None:
+    dead, live = ledger_code("111111", at=NOW), ledger_code("222222", at=NOW + 8)
+    ledger.mark_latest(replace(ledger_code("333333", at=NOW + 5), replaces_after=0.001), KEY, NOW)
+    for newer in (live, replace(ledger_code("444444", at=NOW + 9), replaces_after=None)):
+        assert ledger.mark_latest(newer, KEY, NOW) is Standing.CURRENT
+        assert ledger.standing(dead, KEY) is Standing.SUPERSEDED
+    assert ledger.standing(live, KEY) is Standing.CURRENT
+
+
+def test_a_late_code_that_replaces_all_before_it_does_so_still(ledger: Ledger) -> None:
+    ledger.mark_latest(ledger_code("333333", at=NOW + 9), KEY, NOW)
+    ledger.mark_latest(replace(ledger_code("222222", at=NOW + 5), replaces_after=0.001), KEY, NOW)
+    assert ledger.standing(ledger_code("111111", at=NOW + 4), KEY) is Standing.SUPERSEDED
+    assert ledger.standing(ledger_code("111111", at=NOW + 6), KEY) is Standing.CURRENT
+
+
+def test_a_code_of_the_form_before_this_one_still_replaces_older_ones(ledger: Ledger, aws: Aws) -> None:
+    ledger.mark_latest(ledger_code("222222", at=NOW + 30), KEY, NOW)
+    (row,) = aws.call("dynamodb", "Scan", {"TableName": "ledger"})["Items"]
+    remove = {"UpdateExpression": "REMOVE dead_before", "Key": {"pk": row["pk"]}}
+    aws.call("dynamodb", "UpdateItem", {"TableName": "ledger", **remove})
+    assert ledger.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is Standing.SUPERSEDED
+    assert ledger.mark_latest(ledger_code("333333", at=NOW + 1), KEY, NOW) is Standing.CURRENT
+
+
 def test_a_second_tenant_has_its_own_codes(ledger: Ledger) -> None:
     ledger.mark_latest(replace(ledger_code("222222", at=NOW + 60), tenant="acme"), KEY, NOW)
     assert ledger.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is Standing.CURRENT

@@ -58,9 +58,9 @@ MUTANTS = (
     ),
     Mutant(
         "a code supersedes one that is a second older",
-        TABLE,
-        "SUPERSEDED_AFTER = 30.0",
-        "SUPERSEDED_AFTER = 0.0",
+        f"{PACKAGE}/model/message.py",
+        "REPLACES_AFTER_SECONDS = 30.0",
+        "REPLACES_AFTER_SECONDS = 0.0",
         (TEST_TABLE,),
     ),
     Mutant(

@@ -8,6 +8,7 @@ from tests.simulation.scheduler import START, Scheduler
 __all__ = ["AWS_FAULTS", "PROVIDER_FAULTS", "Fault", "Faults"]
 
 # kind: whether the effect takes place all the same
+AWS_SERVICES = ("dynamodb", "sqs", "ssm")
 AWS_FAULTS = {
     "down": False,  # no connection
     "error": False,  # 500
@@ -49,6 +50,11 @@ class Fault:
     operation: str = ""  # the beginning of the operation's name; empty: any
     containing: str = ""  # part of the request's body, to AWS only; empty: any
     count: int = 0  # how many calls it meets at most; 0: any number
+
+    def __post_init__(self) -> None:
+        kinds = AWS_FAULTS if self.target in AWS_SERVICES else PROVIDER_FAULTS
+        if self.kind not in kinds:
+            raise ValueError(f"{self.target} has no fault {self.kind}: use {', '.join(kinds)}")
 
     def __str__(self) -> str:
         share = f", {self.share:.0%} of the calls" if self.share < 1 else ""

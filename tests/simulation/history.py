@@ -43,6 +43,7 @@ class Mail:
     kind: str = "sign-in-code"
     route: str = "webhook"  # or inline, queued, batch: the ways of the send API
     expires_in: float = 0.0  # seconds, over the send API only; 0: the default
+    supersedes: bool | None = None  # over the send API only; None: it replaces codes that are older by 30 s
     with_key: bool = False  # the caller gives an idempotency key, and asks again if no answer comes
     repeats: tuple[float, ...] = ()  # asked for once more, so many seconds later, as a double click does
     events: tuple[tuple[str, float], ...] = ()  # what its provider reports, seconds after it took the mail
@@ -65,6 +66,7 @@ class Mail:
         extra = [f"key {self.number}"] if self.with_key else []
         extra += [f"again after {seconds:g} s" for seconds in self.repeats]
         extra += [f"{what} {seconds:g} s after it was taken" for what, seconds in self.events]
+        extra += [] if self.supersedes is None else [f"replaces {'all' if self.supersedes else 'none'} before it"]
         extra += [f"expires in {self.expires_in:g} s"] if self.expires_in else []
         extra += ["suppressed"] if self.is_suppressed else []
         return f"mail {self.number}: {self.kind} for {self.recipient} of {self.tenant} by {self.route}" + (
@@ -153,6 +155,12 @@ def generate(seed: int) -> History:
         if random.random() < 0.5:
             add(at + 0.6, tenant=tenant, to=f"burst-{seed}@example.net")
             add(at + 0.6 + random.choice((0.3, 5.0, 31.0)), tenant=tenant, to=f"burst-{seed}@example.net")
+    statements = Random(f"statements {seed}")  # noqa: S311 - as above; apart, so that other seeds stay as they are
+    if statements.random() < 0.15:
+        for number, mail in enumerate(mails):
+            if mail.to and mail.route == "webhook":
+                stated = statements.choice((True, False, None))
+                mails[number] = replace(mail, route=statements.choice(("inline", "queued")), supersedes=stated)
     for number, mail in enumerate(mails):
         if random.random() < 0.5:
             events = [("delivered", random.choice((0.01, 0.1, 2.0, 60.0)))]

@@ -15,7 +15,8 @@ __all__ = ["RULES", "Violation", "violations"]
 
 CODE_LIFETIME = 600.0
 NOTICE_LIFETIME = 86_400.0
-SUPERSEDED_AFTER = 30.0  # a newer code kills an older one only if it is at least so many seconds younger
+# A newer code replaces an older one if it is younger by at least so many seconds, by the statement of its caller.
+REPLACES_AFTER = {None: 30.0, True: 0.001, False: float("inf")}
 PROMPT = 15.0  # while all is healthy, every code leaves within so many seconds
 RECOVERED = 30.0  # after the last fault has ended
 REDELIVERED = 125.0  # after a process was killed: the visibility timeout of the queues
@@ -201,7 +202,7 @@ def nothing_leaves_after_it_has_expired(findings: Findings) -> Iterator[Violatio
 def no_dead_code_leaves_after_its_successor(findings: Findings) -> Iterator[Violation]:
     """No code leaves after a code that replaces it."""
     for older, newer in _successors(findings):
-        if newer.created_at - older.created_at < SUPERSEDED_AFTER or not newer.copies:
+        if not _replaces(newer, older) or not newer.copies:
             continue
         for copy in older.copies:
             if copy.offer.started_at > newer.copies[0].at:
@@ -210,22 +211,18 @@ def no_dead_code_leaves_after_its_successor(findings: Findings) -> Iterator[Viol
 
 
 def no_live_code_is_dropped(findings: Findings) -> Iterator[Violation]:
-    """Codes for one recipient that are less than 30 s apart are separate sessions: each is sent, the older first."""
-    replaced = {
-        older.mail.number
-        for older, newer in _successors(findings)
-        if newer.created_at - older.created_at >= SUPERSEDED_AFTER - 0.5
-    }
+    """Codes for one recipient that do not replace each other are separate sessions: each is sent, the older first."""
+    replaced = {older.mail.number for older, newer in _successors(findings) if _replaces(newer, older, slack=0.5)}
     for case in findings.cases.values():
         for row in case.rows.values():
-            is_superseded = row and row["status"] == "skipped" and row.get("reason") == "superseded"
+            is_superseded = row and row.get("reason") == "superseded"  # skipped, or in doubt and not tried again
             if is_superseded and case.mail.number not in replaced:
-                yield _violation("live code dropped", "skipped as superseded, and no newer code replaces it", case)
+                yield _violation("live code dropped", "ended as superseded, and no newer code replaces it", case)
     if findings.world.history.is_healthy:
         for older, newer in _successors(findings):
             apart = newer.created_at - older.created_at
             both = older.copies and newer.copies
-            if both and 1.0 <= apart < SUPERSEDED_AFTER and older.copies[0].at > newer.copies[0].at:
+            if both and apart >= 1.0 and not _replaces(newer, older) and older.copies[0].at > newer.copies[0].at:
                 yield _violation("out of order", f"the newer code left first, {apart:.1f} s apart", older, newer)
 
 
@@ -441,6 +438,10 @@ def _successors(findings: Findings) -> Iterator[tuple[Case, Case]]:
         for number, older in enumerate(cases):
             for newer in cases[number + 1 :]:
                 yield older, newer
+
+
+def _replaces(newer: Case, older: Case, slack: float = 0.0) -> bool:
+    return newer.created_at - older.created_at >= REPLACES_AFTER[newer.mail.supersedes] - slack
 
 
 def _must_leave(case: Case) -> bool:

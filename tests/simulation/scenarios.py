@@ -63,6 +63,19 @@ SCENARIOS: Mapping[str, History] = dict(
             {"at": 0.0, "count": 80},
             faults=(Fault("sqs", "error", 0.0, 20.0, operation="ReceiveMessage"),),
         ),
+        # ---- a caller states which codes a new one replaces ----
+        _history(
+            "a_code_that_replaces_all_before_it_is_the_last_to_arrive",
+            {"at": 1.0, "to": "ada@example.net", "route": "queued"},
+            {"at": 6.0, "to": "ada@example.net", "route": "queued", "supersedes": True},
+            faults=(Fault("resend", "error_before", 0.0, 12.0),),
+        ),
+        _history(
+            "a_code_that_replaces_none_leaves_older_ones_alive",
+            {"at": 1.0, "to": "ada@example.net", "route": "queued"},
+            {"at": 41.0, "to": "ada@example.net", "route": "queued", "supersedes": False},
+            faults=(Fault("resend", "error_before", 0.0, 50.0),),
+        ),
         # ---- one mail must not harm others ----
         _history(
             "a_mail_that_cannot_be_rendered_takes_nobody_along",

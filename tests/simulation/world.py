@@ -241,6 +241,8 @@ def _asked(mail: Mail) -> dict[str, Any]:
         asked["mode"] = "queued"
     if mail.with_key:
         asked["idempotency_key"] = f"key-{mail.number}"
+    if mail.supersedes is not None:
+        asked["supersedes"] = mail.supersedes
     if mail.expires_in:
         asked["expires_in"] = int(mail.expires_in)
     return asked

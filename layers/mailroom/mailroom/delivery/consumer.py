@@ -16,7 +16,6 @@ from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
 from mailroom.delivery.retry import postponement
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure
-from mailroom.ledger.table import SUPERSEDED_AFTER
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Outcome
 
@@ -166,8 +165,8 @@ class Consumer:
             if message.supersedes:
                 codes.setdefault((message.tenant, message.to.lower(), message.kind), []).append(message)
         for messages in codes.values() if not self.is_outage else ():
-            newest = max(messages, key=lambda message: message.created_at)
-            if newest.created_at - min(message.created_at for message in messages) >= SUPERSEDED_AFTER:
+            newest = max(messages, key=lambda message: message.dead_before or 0.0)
+            if min(message.created_at for message in messages) <= (newest.dead_before or 0.0):
                 try:
                     self._delivery.last_check(newest)
                 except DeliveryError as error:

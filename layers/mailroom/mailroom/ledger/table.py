@@ -33,7 +33,7 @@ from mailroom.errors import TemporaryFailure
 from mailroom.ledger.tally import Tally
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, mask
-from mailroom.model.message import Message, Parcel
+from mailroom.model.message import REPLACES_AFTER_SECONDS, Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.model.record import Record
 
@@ -46,7 +46,6 @@ __all__ = [
     "MAX_TIMELINE_ENTRIES",
     "NOBODY",
     "SAME_WITHIN",
-    "SUPERSEDED_AFTER",
     "Admission",
     "EventEffect",
     "Holder",
@@ -62,9 +61,6 @@ KEPT = 30 * 24 * 3600
 MAX_TIMELINE_ENTRIES = 60  # a provider that retries for days reports each time, and each write pays for the whole row
 MAX_WRITES = 10  # of one event, where other processes change its row in between
 SAME_WITHIN = 60.0  # seconds; two messages of the same content within them are one
-# A code replaces one that is older by at least this. Logto keeps a live code per sign-in session, and its page allows
-# the next request of a session after 59 s: codes closer together belong to different sessions (seen in 1.42, 2026-11).
-SUPERSEDED_AFTER = 30.0  # seconds
 NOBODY = ""  # `claim` and `batch` of a message that no process works on
 KEYS_PER_READ = 100  # the most that BatchGetItem takes
 
@@ -274,26 +270,40 @@ class Ledger:
     def mark_latest(self, message: Message, address_key: str, now: float) -> Standing:
         """Record a message as the newest for its recipient and kind, unless a newer one is known; return its standing.
 
-        Only a message that is younger by SUPERSEDED_AFTER replaces it: closer together, both codes are live.
+        The row's `dead_before` is the time up to which older codes are dead. It never moves back.
         """
         if not message.identity:
             return Standing.CURRENT
         # Keyed: without a key, a code of six digits is found by a million guesses.
-        identity = keyed_hash(address_key, message.identity)
+        identity, bound = keyed_hash(address_key, message.identity), message.dead_before
+        pk, values = self._latest_key(message, address_key), {":earlier": message.created_at - SAME_WITHIN}
+        facts = {"message": message.id, "identity": identity, "created": message.created_at, "ttl": int(now + KEPT)}
+        is_newest = (
+            "(attribute_not_exists(pk) OR #message = :message OR "
+            "(#created <= :created AND (#identity <> :identity OR #created < :earlier)))"
+        )
+        moves_bound = "(attribute_not_exists(#dead_before) OR #dead_before <= :dead_before)"
         try:
-            self._update(
-                self._latest_key(message, address_key),
-                {"message": message.id, "identity": identity, "created": message.created_at, "ttl": int(now + KEPT)},
-                condition="attribute_not_exists(pk) OR #message = :message OR "
-                "(#created <= :created AND (#identity <> :identity OR #created < :earlier))",
-                values={":earlier": message.created_at - SAME_WITHIN},
-            )
+            if bound is None:
+                self._update(pk, facts, once={"dead_before": 0}, condition=is_newest, values=values)
+            else:
+                both = f"{is_newest} AND {moves_bound}"
+                self._update(pk, facts | {"dead_before": bound}, condition=both, values=values)
+            return Standing.CURRENT
         except AwsError as error:
             row = _old_item(error)
-            if row["identity"] == identity and abs(row["created"] - message.created_at) < SAME_WITHIN:
-                return Standing.DUPLICATE
-            return _standing_by(row, message)
-        return Standing.CURRENT
+        if bound is not None and bound < _dead_before(row):
+            # Its caller has stated that the latest code replaces all before it; this one replaces fewer.
+            try:
+                self._update(pk, facts, condition=is_newest, values=values)
+                return Standing.CURRENT
+            except AwsError as error:
+                row = _old_item(error)
+        if row["identity"] == identity and abs(row["created"] - message.created_at) < SAME_WITHIN:
+            return Standing.DUPLICATE
+        if bound is not None and bound > _dead_before(row):
+            self._write_unless_changed(pk, {"dead_before": bound}, (), moves_bound, {})
+        return _standing_by(row, message)
 
     def standing(self, message: Message, address_key: str) -> Standing:
         """Return whether a newer code has replaced a message since `mark_latest`."""
@@ -542,8 +552,12 @@ def _may_report(event: "Event", row: Mapping[str, Any]) -> bool:
 
 
 def _standing_by(latest: Mapping[str, Any], message: Message) -> Standing:
-    replaced = latest["message"] != message.id and latest["created"] - message.created_at >= SUPERSEDED_AFTER
+    replaced = latest["message"] != message.id and message.created_at <= _dead_before(latest)
     return Standing.SUPERSEDED if replaced else Standing.CURRENT
+
+
+def _dead_before(latest: Mapping[str, Any]) -> float:
+    return float(latest.get("dead_before", latest["created"] - REPLACES_AFTER_SECONDS))  # no bound: before 2026-12
 
 
 def _entry(done: Attempt) -> dict[str, Any]:

@@ -13,7 +13,12 @@ from mailroom.model.json_fields import fields_of
 from mailroom.model.kinds import KINDS, Lane, lane_of, purpose_of
 from mailroom.model.outcome import Outcome
 
-__all__ = ["Message", "Parcel", "content_identity", "id_of", "new_id"]
+__all__ = ["REPLACES_AFTER_SECONDS", "Message", "Parcel", "content_identity", "id_of", "new_id"]
+
+# A code replaces those that are older by at least this. Logto keeps a live code per sign-in session, and its page
+# allows the next request of a session after 59 s: codes closer together belong to different sessions (seen in 1.42,
+# 2026-11).
+REPLACES_AFTER_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Message:
     brand: Mapping[str, str] = field(default_factory=dict)
     identity: str = ""  # two messages of one identity within a minute are one; empty: never the same as another
     client_ip: str = ""
+    replaces_after: float | None = REPLACES_AFTER_SECONDS  # None: older codes stay live
 
     @property
     def lane(self) -> Lane:
@@ -44,8 +50,13 @@ class Message:
 
     @property
     def supersedes(self) -> bool:
-        """Whether an older message of this kind to the same reader is worthless once this one exists."""
+        """Whether an older message of this kind to the same reader can be worthless once this one exists."""
         return KINDS.get(self.kind) is Lane.CODES
+
+    @property
+    def dead_before(self) -> float | None:
+        """The time up to which other codes are dead by this one; None where it replaces none."""
+        return self.created_at - self.replaces_after if self.supersedes and self.replaces_after is not None else None
 
     @property
     def lifetime_minutes(self) -> int:

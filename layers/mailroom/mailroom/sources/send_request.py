@@ -7,12 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mailroom import untrusted
 from mailroom.model.kinds import KINDS, NOTICE_LIFETIME_SECONDS, Lane, lane_of
-from mailroom.model.message import Message, content_identity
+from mailroom.model.message import REPLACES_AFTER_SECONDS, Message, content_identity
 from mailroom.sources.field_types import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
 
 __all__ = ["SendRequest"]
 
 SOURCE = "direct"
+AT_ONCE_SECONDS = 0.001  # two codes of one batch do not replace each other
 
 
 class Button(BaseModel):
@@ -68,6 +69,11 @@ class SendRequest(BaseModel):
         default=None,
         description="`inline`, the default, responds when the message is sent; `queued` as soon as it is stored.",
     )
+    supersedes: bool | None = Field(
+        default=None,
+        description="Whether this code makes earlier ones of its kind for its recipient invalid, so that they need not "
+        "arrive any more. By default, those that are older by 30 seconds.",
+    )
     expires_in: Seconds | None = Field(
         default=None, description="Seconds after which the message is not sent any more."
     )
@@ -107,4 +113,5 @@ class SendRequest(BaseModel):
             locales=tuple(self.locale or ()),
             # Repeated requests have become one message before: the identity only orders the codes of a recipient.
             identity=message_id if KINDS.get(self.kind) is Lane.CODES else "",
+            replaces_after={True: AT_ONCE_SECONDS, False: None, None: REPLACES_AFTER_SECONDS}[self.supersedes],
         )
