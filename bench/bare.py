@@ -7,13 +7,12 @@ from typing import Any
 from unittest.mock import patch
 
 import httpx
-from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from mailroom.errors import DeliveryError
 from mailroom.model.email import Email
+from mailroom.network.http import Answer, Unreachable, Url
 from mailroom.providers import _client, load
 from mailroom.providers._mime import compose
-from mailroom.providers.ses import Ses
 
 __all__ = ["bare"]
 
@@ -44,30 +43,22 @@ def _written(
     recorder = _Recorder()
     with patch.object(_client, "shared", lambda _: recorder):
         provider = load(name, settings)
-    if isinstance(provider, Ses):
-        provider._client.meta.events.register("before-send.sesv2.SendEmail", recorder.keep)
     for key in keys:
         with suppress(DeliveryError):
             provider.send(email, key)
-    return [
-        (str(request.url), {k: v for k, v in request.headers.items() if k not in OF_THE_CLIENT}, request.read())
-        for request in recorder.requests
-    ]
+    return recorder.requests
 
 
-class _Recorder(httpx.BaseTransport):
+class _Recorder:
     """A transport that records requests and sends nothing."""
 
     def __init__(self) -> None:
-        self.requests: list[httpx.Request] = []
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
 
-    def keep(self, request: Any, **_: Any) -> None:
-        self.requests.append(httpx.Request("POST", request.url, headers=dict(request.headers), content=request.body))
-        raise BotoConnectionError(error=OSError("only recorded"))
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        raise httpx.ConnectError("only recorded")
+    def request(self, method: str, url: Url, headers: Mapping[str, str], content: bytes = b"") -> Answer:
+        kept = {name: value for name, value in headers.items() if name.lower() not in OF_THE_CLIENT}
+        self.requests.append((f"{url.scheme}://{url.authority}{url.target}", kept, content))
+        raise Unreachable("only recorded")
 
 
 def _smtplib(settings: Mapping[str, str], email: Email, keys: Sequence[str]) -> Callable[[int], object]:

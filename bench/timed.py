@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import app  # type: ignore[import-not-found]  # functions/deliver/app.py: the runtime starts in its folder
-import httpx
 from aws_lambda_powertools import Logger, Metrics
 
 from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
+from mailroom.providers import _client as provider_client
 
 Result = TypeVar("Result")
 
@@ -42,5 +42,5 @@ aws = Aws.from_env()
 aws.call = timed("aws", aws.call)  # type: ignore[method-assign]
 delivery = Delivery.from_env(aws)
 delivery.dispatch.sleep = timed("held back", delivery.dispatch.sleep)
-httpx.HTTPTransport.handle_request = timed("provider", httpx.HTTPTransport.handle_request)  # type: ignore[method-assign]
+provider_client.post = timed("provider", provider_client.post)
 work = timed("wall", app.build(delivery, Logger(), Metrics()))

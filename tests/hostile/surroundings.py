@@ -17,6 +17,7 @@ from tests.cloud import LEDGER, REGION, ROOT
 from tests.factories import message, sent
 from tests.simulation.dynamodb import Table
 from tests.simulation.ssm import Parameters
+from tests.transports import Answering
 
 __all__ = ["ADDRESS_KEY", "API_KEY", "LOGTO_TOKEN", "SENT_IDS", "MemoryAws", "surroundings"]
 
@@ -83,6 +84,6 @@ def _accept(request: httpx.Request) -> httpx.Response:
 @contextmanager
 def surroundings(variables: Mapping[str, str] = {}) -> Iterator[MemoryAws]:
     """Set the environment of the functions, and stand in for AWS and the provider."""
-    transport = httpx.MockTransport(_accept)
+    transport = Answering(_accept)
     with patch.dict(os.environ, {**VARIABLES, **variables}), patch.object(_client, "shared", lambda _: transport):
         yield MemoryAws()

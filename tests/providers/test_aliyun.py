@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ import pytest
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
-from mailroom.providers import load
+from mailroom.network.http import Connections
+from mailroom.network.tls import tls_context
+from mailroom.providers import _client, load
 from mailroom.providers.aliyun import Aliyun, authorization
 from mailroom_ops.sandbox.provider import UNVERIFIED
 from mailroom_ops.sandbox.server import Sandbox
+from tests.transports import Answering
 
 
 @pytest.fixture
 def provider(sandbox: Sandbox) -> Iterator[Aliyun]:
     settings = sandbox.settings("aliyun")
-    with httpx.HTTPTransport() as transport:
+    with closing(Connections(_client.limits, tls_context)) as transport:
         yield Aliyun(settings["access_key_id"], settings["access_key_secret"], transport, settings["endpoint"])
 
 
@@ -73,7 +77,7 @@ def recorded(email: Email, **settings: str) -> httpx.Request:
         requests.append(request)
         return httpx.Response(200, json={"EnvId": "600000012345678901", "RequestId": "1"})
 
-    receipt = Aliyun("testid", "testsecret", httpx.MockTransport(answer), **settings).send(email, "key-1")
+    receipt = Aliyun("testid", "testsecret", Answering(answer), **settings).send(email, "key-1")
     assert receipt.id == "600000012345678901"
     return requests[0]
 
@@ -159,7 +163,7 @@ def test_a_wrong_secret_and_an_unknown_sender_are_configuration_errors(
     sandbox: Sandbox, provider: Aliyun, email: Email
 ) -> None:
     settings = sandbox.settings("aliyun")
-    with httpx.HTTPTransport() as transport:
+    with closing(Connections(_client.limits, tls_context)) as transport:
         forged = Aliyun(settings["access_key_id"], "wrong", transport, settings["endpoint"])
         with pytest.raises(ConfigurationError, match="SignatureDoesNotMatch") as bad_key:
             forged.send(email, "key-1")
@@ -203,7 +207,7 @@ def test_an_answer_is_the_error_of_its_code(
     email: Email, status: int, code: str, outcome: type[DeliveryError], word: str, headers: dict[str, str]
 ) -> None:
     body = {"Code": code, "Message": f"about {email.to}", "RequestId": "1", "HostId": "dm.aliyuncs.com"}
-    transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body, headers=headers))
+    transport = Answering(lambda _: httpx.Response(status, json=body, headers=headers))
 
     with pytest.raises(DeliveryError) as failure:
         Aliyun("testid", "testsecret", transport).send(email, "key-1")
@@ -215,7 +219,7 @@ def test_an_answer_is_the_error_of_its_code(
 
 @pytest.mark.parametrize("body", [{}, {"EnvId": ""}, {"EnvId": 600}, ["EnvId"], "It works!"])
 def test_a_success_without_an_id_is_an_unknown_outcome(email: Email, body: Any) -> None:
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
+    transport = Answering(lambda _: httpx.Response(200, json=body))
 
     with pytest.raises(UnknownOutcome):
         Aliyun("testid", "testsecret", transport).send(email, "key-1")
@@ -241,7 +245,7 @@ def test_each_region_has_its_own_endpoint(region: dict[str, str], host: str, ema
         return httpx.Response(200, json={"EnvId": "1"})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mailroom.providers._client.shared", lambda endpoint: httpx.MockTransport(answer))
+        patch.setattr("mailroom.providers._client.shared", lambda endpoint: Answering(answer))
         load("aliyun", {"access_key_id": "id", "access_key_secret": "secret", **region}).send(email, "key-1")
 
     assert str(requests[0].url) == f"https://{host}/"

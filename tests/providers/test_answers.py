@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
+from mailroom.network.http import Transport
 from mailroom.providers import Provider, Receipt
 from mailroom.providers._cases import QUOTA_RETRY_SECONDS as HOUR
 from mailroom.providers.http import Http
@@ -21,10 +22,11 @@ from mailroom.providers.mailgun import Mailgun
 from mailroom.providers.postmark import Postmark
 from mailroom.providers.resend import Resend
 from mailroom.providers.sendgrid import SendGrid
+from tests.transports import Answering
 
 NOW = 1_700_000_000.0
 
-MAKE: dict[str, Callable[[httpx.BaseTransport], Provider]] = {
+MAKE: dict[str, Callable[[Transport], Provider]] = {
     "resend": lambda transport: Resend("re_secret", transport),
     "sendgrid": lambda transport: SendGrid("SG.secret", transport),
     "mailgun": lambda transport: Mailgun("key-secret", transport),
@@ -211,7 +213,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answered(name: str, status: int, content: bytes, headers: dict[str, str], email: Email) -> Receipt:
     response = httpx.Response(status, content=content, headers=headers)
-    return MAKE[name](httpx.MockTransport(lambda _: response)).send(email, "key-1")
+    return MAKE[name](Answering(lambda _: response)).send(email, "key-1")
 
 
 @pytest.mark.usefixtures("clock")
@@ -296,7 +298,7 @@ def test_a_409_for_another_body_means_that_resend_has_the_mail(email: Email) -> 
 
 def test_a_409_for_a_batch_means_that_resend_has_all_its_mails(email: Email) -> None:
     body = {"statusCode": 409, "name": "invalid_idempotent_request", "message": "Used with a different payload."}
-    provider = Resend("re_secret", httpx.MockTransport(lambda _: httpx.Response(409, json=body)))
+    provider = Resend("re_secret", Answering(lambda _: httpx.Response(409, json=body)))
 
     assert provider.send_batch([email, email], "key-1") == [Receipt("", repeated=True)] * 2
 

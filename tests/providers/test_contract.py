@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-import httpx
 import pytest
-from botocore.config import Config
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
-from mailroom.providers import Provider, Receipt, _client, load, ses
+from mailroom.network.http import Connections
+from mailroom.providers import Provider, Receipt, _client, load
 from mailroom.providers.smtp import Smtp
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.inbox import Inbox
@@ -22,6 +22,7 @@ from mailroom_ops.tls import ssl_context
 from tests.cloud import moto_url
 
 SHORT_TIMEOUT_SECONDS = 0.3  # for an answer that never comes
+SETTINGS = {"ses": {"region": "eu-west-1"}}
 
 
 @dataclass(frozen=True)
@@ -160,24 +161,24 @@ OVER_SMTP: Mapping[str, Fault] = {
 
 
 @contextmanager
-def over_http(name: str) -> Iterator[Rig]:
+def over_http(name: str, read_timeout: float = SHORT_TIMEOUT_SECONDS, **stubs: Any) -> Iterator[Rig]:
     with (
-        Sandbox() as sandbox,
-        httpx.HTTPTransport(verify=ssl_context()) as transport,
+        Sandbox(**stubs) as sandbox,
+        closing(Connections(_client.limits, ssl_context)) as transport,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(_client, "shared", lambda endpoint: transport)
-        patience = _client.TIMEOUT
+        patience = _client.READ_TIMEOUT_SECONDS
 
         def inject(fault: str) -> None:
             if fault.startswith("no answer"):
-                patch.setattr(_client, "TIMEOUT", {**patience, "read": SHORT_TIMEOUT_SECONDS})
+                patch.setattr(_client, "READ_TIMEOUT_SECONDS", read_timeout)
             sandbox.faults.add(name, {**OVER_HTTP, **IN_THEIR_WORDS[name]}[fault])
 
         def restore() -> None:
-            patch.setattr(_client, "TIMEOUT", patience)
+            patch.setattr(_client, "READ_TIMEOUT_SECONDS", patience)
 
-        provider = load(name, sandbox.settings(name))
+        provider = load(name, sandbox.settings(name) | SETTINGS.get(name, {}))
         yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], inject, restore, sandbox.close)
 
 
@@ -200,18 +201,11 @@ def over_smtp(name: str) -> Iterator[Rig]:
 
 @contextmanager
 def over_moto(name: str) -> Iterator[Rig]:
-    config = ses.CONFIG.merge(Config(read_timeout=2))  # fixed when the client is made, and long enough for moto
-    with Sandbox(providers=[SesStub(moto_url())]) as sandbox, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ses, "CONFIG", config)
+    with pytest.MonkeyPatch.context() as patch:
         for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(variable, "example")
-        provider = ses.Ses.from_settings({**sandbox.settings(name), "region": "eu-west-1"})
-
-        def inject(fault: str) -> None:
-            sandbox.faults.add(name, {**OVER_HTTP, **IN_THEIR_WORDS[name]}[fault])
-
-        yield Rig(provider, sandbox.inbox, lambda: sandbox.requests[name], inject, lambda: None, sandbox.close)
-        provider.close()
+        with over_http(name, 2.0, providers=[SesStub(moto_url())]) as rig:  # long enough for moto
+            yield rig
 
 
 RIGS: Mapping[str, Callable[[str], AbstractContextManager[Rig]]] = {
@@ -221,7 +215,6 @@ RIGS: Mapping[str, Callable[[str], AbstractContextManager[Rig]]] = {
 }
 NOT_THERE: Mapping[str, str] = {  # "provider: fault", and the reason why it cannot happen
     "aliyun: a used-up quota": "it is one of the meanings of InvalidSendMail.Spam",
-    "ses: an answer without end": "boto3 has no limit, and AWS sends no endless answer",
     "smtp: a redirect": "SMTP has none",
     "smtp: an error of its own": "after a 4yz, the relay has certainly not accepted the mail",
     "smtp: an error in front of it": "SMTP has no proxy in front",

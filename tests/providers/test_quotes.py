@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-import httpx
 import pytest
 
 from mailroom.errors import DeliveryError
 from mailroom.model.email import Email
-from mailroom.providers import Provider, load
+from mailroom.network.http import Connections
+from mailroom.network.tls import tls_context
+from mailroom.providers import Provider, _client, load
 from mailroom.providers.resend import Resend
 from mailroom.providers.smtp import Smtp
 from mailroom_ops.sandbox.faults import Fault, Kind
@@ -87,7 +88,7 @@ def test_a_reply_without_an_id_leaves_no_quote_in_the_receipt(quote: str, mail: 
 
 def test_an_error_of_a_batch_has_no_quote_of_any_of_its_mails(mail: Email) -> None:
     other = replace(mail, subject="", html="", text="Your code is wvutsrqp")
-    with Sandbox() as sandbox, httpx.HTTPTransport() as transport:
+    with Sandbox() as sandbox, closing(Connections(_client.limits, tls_context)) as transport:
         body = json.dumps({"name": "validation_error", "message": "spam: wvutsrqp, kqxmpafh"})
         sandbox.faults.add("resend", Fault(Kind.REPLY, 422, body=body))
         settings = sandbox.settings("resend")

@@ -52,7 +52,7 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_loopback(
 
 
 def test_a_slow_endless_answer_is_given_up(sandbox: Sandbox, email: Email, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_client, "MAX_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(_client, "TOTAL_TIMEOUT_SECONDS", 0.1)
     sandbox.faults.add("resend", Kind.DRIP)
 
     with pytest.raises(UnknownOutcome, match="does not end"):

@@ -22,6 +22,7 @@ from mailroom.providers.mailgun import Mailgun
 from mailroom.providers.postmark import Postmark
 from mailroom.providers.resend import Resend
 from mailroom.providers.sendgrid import SendGrid
+from tests.transports import Answering
 
 Spec = dict[str, Any]
 NOT_IN_EXAMPLE = "not in the SDK's example"
@@ -31,7 +32,7 @@ class Recorder:
     """A provider that stores the last request, and answers every request with a success."""
 
     def __init__(self) -> None:
-        self.transport = httpx.MockTransport(self._answer)
+        self.transport = Answering(self._answer)
         self.request = httpx.Request("POST", "https://example.com")
 
     def _answer(self, request: httpx.Request) -> httpx.Response:

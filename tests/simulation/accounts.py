@@ -1,7 +1,6 @@
 """Provider accounts: what they take, what a recipient gets, and how they go wrong.
 
-A request reaches an account through the real adapter: over a model of httpx's transport, of botocore's SES client, or
-of smtplib's connection.
+A request reaches an account through the real adapter: over a model of HTTP's transport, or of smtplib's connection.
 """
 
 import hashlib
@@ -12,18 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-from botocore.exceptions import (
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-)
-
+from mailroom.network.http import Answer, NoAnswer, Unreachable, Url
+from mailroom.providers import _client
 from tests.simulation.faults import PROVIDER_FAULTS, Fault, Faults
 from tests.simulation.scheduler import Scheduler
 
-__all__ = ["Account", "Copy", "Offer", "SesClient", "SmtpConnection", "Transport"]
+__all__ = ["Account", "Copy", "Offer", "SmtpConnection", "Transport"]
 
 LONG_ID = "long-" + "x" * 2995
 BOUNDARY = re.compile(rb"--[0-9a-f]{32}")
@@ -155,8 +148,8 @@ class Account:
 class Answers:
     """The answers of one kind of account: a response to return, or an error to raise."""
 
-    connect_timeout = 2.0
-    read_timeout = 6.0
+    connect_timeout = _client.CONNECT_TIMEOUT_SECONDS
+    read_timeout = _client.READ_TIMEOUT_SECONDS
 
     def take(self, ids: list[str]) -> Any:
         raise NotImplementedError
@@ -202,13 +195,11 @@ STATUS = {
 
 
 class HttpAnswers(Answers):
-    def __init__(self, kind: str, timeout: Mapping[str, float], is_batch: bool) -> None:
+    def __init__(self, kind: str, is_batch: bool) -> None:
         self.kind = kind
-        self.connect_timeout = timeout.get("connect", 2.0)
-        self.read_timeout = timeout.get("read", 6.0)
         self.is_batch = is_batch
 
-    def take(self, ids: list[str]) -> httpx.Response:
+    def take(self, ids: list[str]) -> Answer:
         match self.kind:
             case "resend":
                 body = {"data": [{"id": id_} for id_ in ids]} if self.is_batch else {"id": ids[0]}
@@ -219,16 +210,16 @@ class HttpAnswers(Answers):
                 return _response(200, {"id": f"<{ids[0]}>", "message": "Queued. Thank you."})
         return _response(202, None, {"x-message-id": ids[0]})
 
-    def refuse(self, reason: str, seconds: float) -> httpx.Response:
+    def refuse(self, reason: str, seconds: float) -> Answer:
         match reason:
             case "refused":
-                raise httpx.ConnectError("refused")
+                raise Unreachable("refused")
             case "connect_timeout":
-                raise httpx.ConnectTimeout("timed out")
+                raise Unreachable("timed out")
             case "hang" | "no_answer":
-                raise httpx.ReadTimeout("timed out")
+                raise NoAnswer("timed out")
             case "reset":
-                raise httpx.ReadError("reset")
+                raise NoAnswer("reset")
             case "garbage":
                 return _response(200, {"hello": "world"})
         wait = seconds if reason == "rate_limit" else 1.0 if reason == "over_limit" else 0.0
@@ -245,27 +236,33 @@ class HttpAnswers(Answers):
         return _response(STATUS[reason], {"message": message, "errors": [{"message": message}]}, headers)
 
 
-class Transport(httpx.BaseTransport):
+class Transport:
     """In place of the process's one connection pool: leads each request to the account of its key."""
 
     def __init__(self, accounts: Mapping[str, Account], process: Callable[[], str]) -> None:
         self._by_key = {f"key-{account.name}": account for account in accounts.values()}
+        self._ses = accounts.get("ses")
         self._process = process
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        headers = request.headers
-        secret = headers.get("x-postmark-server-token") or headers["authorization"].partition(" ")[2]
-        account = self._by_key.get(secret) or next(iter(self._by_key.values()))
-        timeout = request.extensions.get("timeout", {})
+    def request(self, method: str, url: Url, headers: Mapping[str, str], content: bytes = b"") -> Answer:
+        headers = {name.lower(): value for name, value in headers.items()}
+        account = self._account(url, headers)
         key = headers.get("idempotency-key", "")
-        bodies = self._bodies(account.kind, request.content)
+        bodies = self._bodies(account.kind, content)
         now, process = account.scheduler.now, self._process()
         offers = [
-            Offer(message_id, account.name, key, content, to, text, now, now, process)
-            for message_id, content, to, text in bodies
+            Offer(message_id, account.name, key, part, to, text, now, now, process)
+            for message_id, part, to, text in bodies
         ]
-        is_batch = request.url.path.endswith("/batch")
-        return account.request(offers, HttpAnswers(account.kind, timeout, is_batch))  # type: ignore[no-any-return]
+        is_batch = url.target.endswith("/batch")
+        answers = SesAnswers() if account.kind == "ses" else HttpAnswers(account.kind, is_batch)
+        return account.request(offers, answers)  # type: ignore[no-any-return]
+
+    def _account(self, url: Url, headers: Mapping[str, str]) -> Account:
+        if self._ses and url.host.startswith("email."):
+            return self._ses
+        secret = headers.get("x-postmark-server-token") or headers["authorization"].partition(" ")[2]
+        return self._by_key.get(secret) or next(iter(self._by_key.values()))
 
     def _bodies(self, kind: str, content: bytes) -> list[tuple[str, bytes, str, str]]:
         if kind == "mailgun":
@@ -280,6 +277,10 @@ class Transport(httpx.BaseTransport):
                 (_tag(one), _dumped(one) if len(bodies) > 1 else content.strip(b"[]"), one["to"][0], one["text"])
                 for one in bodies
             ]
+        if kind == "ses":
+            tags = {tag["Name"]: tag["Value"] for tag in body["EmailTags"]}
+            text = body["Content"]["Simple"]["Body"]["Text"]["Data"]
+            return [(tags.get("message_id", ""), content, body["Destination"]["ToAddresses"][0], text)]
         if kind == "postmark":
             return [(body["Metadata"].get("message_id", ""), content, body["To"], body["TextBody"])]
         to = body["personalizations"][0]["to"][0]["email"]
@@ -294,27 +295,25 @@ def _dumped(body: Any) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-def _response(status: int, body: Any, headers: Mapping[str, str] = {}) -> httpx.Response:
-    return httpx.Response(status, headers=headers, content=b"" if body is None else json.dumps(body).encode())
+def _response(status: int, body: Any, headers: Mapping[str, str] = {}) -> Answer:
+    return Answer(status, headers, b"" if body is None else json.dumps(body).encode())
 
 
 # ---- SES ----
 
 
 class SesAnswers(Answers):
-    def take(self, ids: list[str]) -> dict[str, Any]:
-        return {"MessageId": ids[0], "ResponseMetadata": {"HTTPStatusCode": 200}}
+    def take(self, ids: list[str]) -> Answer:
+        return _response(200, {"MessageId": ids[0]})
 
-    def refuse(self, reason: str, seconds: float) -> dict[str, Any]:
+    def refuse(self, reason: str, seconds: float) -> Answer:
         match reason:
-            case "refused":
-                raise EndpointConnectionError(endpoint_url="https://email.example")
-            case "connect_timeout":
-                raise ConnectTimeoutError(endpoint_url="https://email.example")
+            case "refused" | "connect_timeout":
+                raise Unreachable(reason)
             case "hang" | "no_answer" | "reset":
-                raise ReadTimeoutError(endpoint_url="https://email.example")
+                raise NoAnswer(reason)
             case "garbage":
-                return {"ResponseMetadata": {"HTTPStatusCode": 200}}
+                return _response(200, {})
         status, name, message = {
             "error_before": (503, "ServiceUnavailable", ""),
             "error_after": (500, "InternalFailure", ""),
@@ -325,28 +324,7 @@ class SesAnswers(Answers):
             "quota": (400, "ThrottlingException", "Daily message quota exceeded."),
             "reject": (400, "MessageRejected", "Email address is on a list."),
         }[reason]
-        error = {"Error": {"Code": name, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-        raise ClientError(error, "SendEmail")  # type: ignore[arg-type]
-
-
-class SesClient:
-    """In place of botocore's client."""
-
-    def __init__(self, account: Account, process: Callable[[], str]) -> None:
-        self._account = account
-        self._process = process
-
-    def send_email(self, **request: Any) -> dict[str, Any]:
-        tags = {tag["Name"]: tag["Value"] for tag in request.get("EmailTags", ())}
-        text = request["Content"]["Simple"]["Body"]["Text"]["Data"]
-        now = self._account.scheduler.now
-        to = request["Destination"]["ToAddresses"][0]
-        content = json.dumps(request, sort_keys=True).encode()
-        offer = Offer(tags.get("message_id", ""), self._account.name, "", content, to, text, now, now, self._process())
-        return self._account.request([offer], SesAnswers())  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        pass
+        return _response(status, {"message": message}, {"x-amzn-errortype": name})
 
 
 # ---- SMTP ----

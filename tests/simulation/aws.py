@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mailroom.network.http import NoAnswer, Unreachable
 from tests.simulation.dynamodb import Table
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.scheduler import Scheduler, current_process
@@ -40,7 +41,7 @@ class Network:
         self.ssm_calls: list[SsmCall] = []
 
     def post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Make one request; raise OSError where no answer comes."""
+        """Make one request; raise Unreachable or NoAnswer where no answer comes."""
         if service != "ssm":
             return self._post(service, operation, body)
         payload = json.loads(body)
@@ -71,17 +72,17 @@ class Network:
         match fault.kind:
             case "down":
                 scheduler.call(name, lambda: None, latency / 2, 0.0)
-                raise ConnectionRefusedError(111, "refused")
+                raise Unreachable("ConnectionRefusedError")
             case "hang":
                 scheduler.call(name, lambda: None, self.timeout, 0.0)
-                raise TimeoutError("timed out")
+                raise NoAnswer("TimeoutError")
             case "late":
                 scheduler.after(self.timeout + latency, effect)
                 scheduler.call(name, lambda: None, self.timeout, 0.0)
-                raise TimeoutError("timed out")
+                raise NoAnswer("TimeoutError")
             case "lost":
                 scheduler.call(name, effect, latency / 2, latency / 2)
-                raise ConnectionResetError(104, "reset")
+                raise NoAnswer("ConnectionResetError")
         status, code = {
             "error": (500, "InternalServerError"),
             "throttle": (400, THROTTLED[service]),

@@ -30,7 +30,7 @@ from mailroom.ledger.table import keyed_hash, suppression_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.rendering.renderer import Renderer
-from tests.simulation.accounts import Account, SesClient, SmtpConnection, Transport
+from tests.simulation.accounts import Account, SmtpConnection, Transport
 from tests.simulation.aws import Network
 from tests.simulation.scheduler import Pool, Scheduler, current_process
 
@@ -134,6 +134,8 @@ def _environment() -> dict[str, str]:
         "TEMPLATES_DIR": str(_templates()),
         "CODE_LIFETIME_MINUTES": "10",
         "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "simulated",
+        "AWS_SECRET_ACCESS_KEY": "simulated",
         "AWS_LAMBDA_FUNCTION_NAME": "simulated",
         "POWERTOOLS_METRICS_NAMESPACE": STACK,
         "POWERTOOLS_SERVICE_NAME": "simulated",
@@ -249,12 +251,9 @@ def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers
     Pool.scheduler = scheduler
     transport = Transport(accounts, process)
 
-    def ses_client(*_: Any, **__: Any) -> SesClient:
-        return SesClient(accounts["ses"], process)
-
     powertools = importlib.import_module("aws_lambda_powertools")
     single_metric = importlib.import_module("aws_lambda_powertools.metrics").single_metric
-    client, boto3 = importlib.import_module("mailroom.providers._client"), importlib.import_module("boto3")
+    client = importlib.import_module("mailroom.providers._client")
     fakes: dict[int, Any] = {
         id(time): clock,
         id(time.time): clock.time,
@@ -270,7 +269,6 @@ def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers
         id(random.random): chance.random,
         id(ThreadPoolExecutor): Pool,
         id(smtplib): smtp,
-        id(boto3): types.SimpleNamespace(client=ses_client),
         id(Renderer): lambda folder: _renderer(folder),
         id(client.shared): lambda endpoint: transport,
         id(single_metric): _single_metric,
@@ -313,9 +311,6 @@ class SimulatedAws(aws_client.Aws):
 
     def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
         return self._network.post(service, operation, body)
-
-    def _drop(self, service: str) -> None:
-        pass
 
 
 @cache

@@ -4,10 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-import httpx
-
 from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._cases import Case, error_of
@@ -29,9 +28,9 @@ class Acme:
     name: ClassVar = "acme"
     idempotent: ClassVar = False
 
-    def __init__(self, api_key: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT) -> None:
+    def __init__(self, api_key: str, transport: Transport, endpoint: str = ENDPOINT) -> None:
         self._transport = transport
-        self._url = httpx.URL(f"{endpoint}/send")
+        self._url = Url.parse(f"{endpoint}/send")
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
 
     @classmethod

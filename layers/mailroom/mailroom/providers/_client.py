@@ -1,91 +1,99 @@
 """HTTP for the adapters: one transport, the meaning of its failures, and the time that an answer asks to wait."""
 
 import atexit
-import json
+import os
 import re
 import time
 from collections.abc import Mapping
-from contextlib import closing
-from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any, NamedTuple
-from urllib.request import getproxies, proxy_bypass
-
-import httpx
 
 from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
+from mailroom.network.http import (
+    Answer,
+    Connections,
+    EndlessAnswer,
+    Limits,
+    NoAnswer,
+    Proxy,
+    Transport,
+    Unreachable,
+    Url,
+)
+from mailroom.network.tls import tls_context
 
-__all__ = ["TIMEOUT", "Answer", "endpoint", "hold_back", "post", "retry_after", "secret", "shared"]
+__all__ = [
+    "CONNECT_TIMEOUT_SECONDS",
+    "READ_TIMEOUT_SECONDS",
+    "endpoint",
+    "hold_back",
+    "limits",
+    "post",
+    "retry_after",
+    "secret",
+    "shared",
+]
 
-# Seconds. A read that times out is an unknown outcome, so reading has more time than connecting.
-TIMEOUT = {"connect": 2.0, "read": 6.0, "write": 6.0, "pool": 2.0}
-MAX_ANSWER_SECONDS = 8.0  # a timeout is for one read, this is for the whole answer
+CONNECT_TIMEOUT_SECONDS = 2.0
+READ_TIMEOUT_SECONDS = 6.0  # longer, because a read that times out is an unknown outcome
+TOTAL_TIMEOUT_SECONDS = 8.0  # that timeout is for one read, this is for the whole answer
 MAX_ANSWER_BYTES = 256 * 1024
 # Most servers close a connection after a minute without requests. Writing to one as it is closed is an unknown outcome,
 # so ours are closed much earlier.
-LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
+IDLE_SECONDS = 20.0
 COMMON_HEADERS = {"User-Agent": "mailroom", "Accept": "application/json", "Accept-Encoding": "identity"}
-HOST = re.compile(rb"[a-z0-9.-]+|[0-9a-f:]+")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def shared(endpoint: str) -> httpx.BaseTransport:
-    """Return the transport of this process: its TLS context is built once, its connections stay open.
+def shared(endpoint: str) -> Transport:
+    """Return the transport of this process, whose connections stay open."""
+    return _connections(_proxy_of(Url.parse(endpoint).host))
 
-    Not an httpx.Client: it adds redirects, cookies and URL parsing, which no adapter needs, for a third of the CPU of a
-    mail (bench/providers.py, 2026-11).
-    """
-    host = httpx.URL(endpoint).host
-    return _transport(None if host in LOOPBACK or proxy_bypass(host) else getproxies().get("https"))
+
+def _proxy_of(host: str) -> str | None:
+    """Return the proxy that the environment names for an https address; None for most."""
+    if host in LOOPBACK or not any(name.lower() == "https_proxy" for name in os.environ):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # 5 ms, which only an environment with a proxy pays
+
+    return None if proxy_bypass(host) else getproxies().get("https")
 
 
 @cache
-def _transport(proxy: str | None) -> httpx.HTTPTransport:
-    transport = httpx.HTTPTransport(limits=LIMITS, proxy=proxy)
-    atexit.register(transport.close)
-    return transport
+def _connections(proxy: str | None) -> Connections:
+    connections = Connections(limits, tls_context, _parse_proxy(proxy) if proxy else None)
+    atexit.register(connections.close)
+    return connections
 
 
-class Answer(NamedTuple):
-    """A complete HTTP answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status < 300
-
-    def json(self) -> dict[str, Any]:
-        """Return the JSON object in the body; empty for any other body."""
-        try:
-            body = json.loads(self.content)
-        except (ValueError, RecursionError):
-            return {}
-        return body if isinstance(body, dict) else {}
-
-
-def post(
-    transport: httpx.BaseTransport, party: str, url: httpx.URL, content: bytes, headers: Mapping[str, str]
-) -> Answer:
-    """Send one POST request, without retries; a failure states whether the request may have arrived."""
-    deadline = time.monotonic() + MAX_ANSWER_SECONDS
-    request = httpx.Request(
-        "POST", url, headers={**COMMON_HEADERS, **headers}, content=content, extensions={"timeout": TIMEOUT}
+def limits() -> Limits:
+    """Return the limits of a request to a provider."""
+    return Limits(
+        connect=CONNECT_TIMEOUT_SECONDS,
+        read=READ_TIMEOUT_SECONDS,
+        total=TOTAL_TIMEOUT_SECONDS,
+        idle=IDLE_SECONDS,
+        size=MAX_ANSWER_BYTES,
     )
-    body = b""
+
+
+def _parse_proxy(text: str) -> Proxy:
     try:
-        with closing(transport.handle_request(request)) as response:
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
-                    raise UnknownOutcome(party, "garbage", "its answer does not end")
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-        raise TemporaryFailure(party, "unreachable", type(error).__name__) from error
-    except httpx.RequestError as error:
-        raise UnknownOutcome(party, "no_answer", type(error).__name__) from error
-    return Answer(response.status_code, response.headers, body)
+        return Proxy.parse(text)
+    except ValueError as error:
+        hint = "https_proxy must be http://host:port, with user:password@ before the host if it needs a login"
+        raise ConfigurationError("settings", "malformed", hint) from error
+
+
+def post(transport: Transport, party: str, url: Url, content: bytes, headers: Mapping[str, str]) -> Answer:
+    """Send one POST request, without retries; a failure states whether the request may have arrived."""
+    try:
+        return transport.request("POST", url, {**COMMON_HEADERS, **headers}, content)
+    except Unreachable as error:
+        raise TemporaryFailure(party, "unreachable", str(error)) from error
+    except EndlessAnswer as error:
+        raise UnknownOutcome(party, "garbage", "its answer does not end") from error
+    except NoAnswer as error:
+        raise UnknownOutcome(party, "no_answer", str(error)) from error
 
 
 def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
@@ -110,6 +118,8 @@ def _seconds(text: str) -> float | None:
     if match := re.match(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(?:$|s)", text):
         number = float(match[1])
         return max(0.0, number - time.time()) if number > 1e9 else number
+    from email.utils import parsedate_to_datetime  # 5 ms, which only the rare answer with a date pays
+
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, OverflowError):
@@ -129,11 +139,10 @@ def endpoint(party: str, values: Mapping[str, str], default: str = "") -> str:
     """Return the URL to post to; https, because a key or a code must not be sent in the clear, except to loopback."""
     value = values.get("endpoint", "").strip().rstrip("/") or default
     try:
-        url = httpx.URL(value)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    is_valid = HOST.fullmatch(url.raw_host) and not url.userinfo
-    if is_valid and url.scheme in ("https", "http" if url.host in LOOPBACK else "https"):
+        url = Url.parse(value)
+    except ValueError:
+        url = Url("", "", 0, "")
+    if url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK):
         return value
     raise ConfigurationError(
         "settings", "malformed", f"providers/{party}/endpoint must be an https address, without a password"

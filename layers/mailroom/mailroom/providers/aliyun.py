@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import urlencode
 
-import httpx
-
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import ascii_address
 from mailroom.providers._cases import Case, error_of
@@ -64,13 +63,13 @@ class Aliyun:
         self,
         access_key_id: str,
         access_key_secret: str,
-        transport: httpx.BaseTransport,
+        transport: Transport,
         endpoint: str = "",
         tag_name: str = "",
     ) -> None:
         self._key = (access_key_id, access_key_secret)
         self._transport = transport
-        self._url = httpx.URL((endpoint or _endpoint(DEFAULT_REGION)) + "/")
+        self._url = Url.parse((endpoint or _endpoint(DEFAULT_REGION)) + "/")
         self._tag_name = tag_name
 
     @classmethod
@@ -116,7 +115,7 @@ class Aliyun:
     def _signed_headers(self, content: bytes) -> dict[str, str]:
         headers = {
             "content-type": "application/x-www-form-urlencoded",
-            "host": self._url.netloc.decode(),
+            "host": self._url.authority,
             "x-acs-action": "SingleSendMail",
             "x-acs-content-sha256": hashlib.sha256(content).hexdigest(),
             "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

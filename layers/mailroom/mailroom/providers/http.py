@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-import httpx
-
 from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._cases import Case, error_of
 
@@ -34,9 +33,9 @@ class Http:
     idempotent: ClassVar = True
 
     def __init__(
-        self, url: str, secrets: Sequence[bytes], transport: httpx.BaseTransport, clock: Callable[[], float] = time.time
+        self, url: str, secrets: Sequence[bytes], transport: Transport, clock: Callable[[], float] = time.time
     ) -> None:
-        self._url = httpx.URL(url)
+        self._url = Url.parse(url)
         self._secrets = secrets
         self._transport = transport
         self._clock = clock

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import quote
 
-import httpx
-
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.redaction import redact
+from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._cases import Case, error_of
@@ -46,9 +45,7 @@ class Mailgun:
     name: ClassVar = "mailgun"
     idempotent: ClassVar = False
 
-    def __init__(
-        self, api_key: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT, domain: str = ""
-    ) -> None:
+    def __init__(self, api_key: str, transport: Transport, endpoint: str = ENDPOINT, domain: str = "") -> None:
         self._transport = transport
         self._endpoint = endpoint
         self._domain = domain
@@ -65,7 +62,7 @@ class Mailgun:
 
     def send(self, email: Email, key: str) -> Receipt:
         domain = self._domain or wire_address(self.name, email.from_.address).rpartition("@")[2]
-        url = httpx.URL(f"{self._endpoint}/v3/{quote(domain, safe='')}/messages")
+        url = Url.parse(f"{self._endpoint}/v3/{quote(domain, safe='')}/messages")
         answer = _client.post(self._transport, self.name, url, _multipart(_form(email)), self._headers)
         body = answer.json()
         id_, message = body.get("id"), str(body.get("message") or "")

@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import httpx
-
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.redaction import redact
+from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case, error_of
@@ -45,10 +44,10 @@ class Postmark:
     idempotent: ClassVar = False
 
     def __init__(
-        self, server_token: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT, message_stream: str = STREAM
+        self, server_token: str, transport: Transport, endpoint: str = ENDPOINT, message_stream: str = STREAM
     ) -> None:
         self._transport = transport
-        self._url = httpx.URL(f"{endpoint}/email")
+        self._url = Url.parse(f"{endpoint}/email")
         self._stream = message_stream
         self._headers = {"X-Postmark-Server-Token": server_token, "Content-Type": "application/json"}
 

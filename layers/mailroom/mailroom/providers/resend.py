@@ -4,10 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import httpx
-
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
 from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case, error_of
@@ -47,10 +46,10 @@ class Resend:
     name: ClassVar = "resend"
     idempotent: ClassVar = True
 
-    def __init__(self, api_key: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT) -> None:
+    def __init__(self, api_key: str, transport: Transport, endpoint: str = ENDPOINT) -> None:
         self._transport = transport
-        self._single_url = httpx.URL(f"{endpoint}/emails")
-        self._batch_url = httpx.URL(f"{endpoint}/emails/batch")
+        self._single_url = Url.parse(f"{endpoint}/emails")
+        self._batch_url = Url.parse(f"{endpoint}/emails/batch")
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
 
     @classmethod
@@ -66,7 +65,7 @@ class Resend:
         """Send up to a hundred mails in one request, which takes all or none. `key` stands for exactly these mails."""
         return self._post(self._batch_url, [_payload(email) for email in emails], key, emails)
 
-    def _post(self, url: httpx.URL, payload: Any, key: str, emails: Sequence[Email]) -> list[Receipt]:
+    def _post(self, url: Url, payload: Any, key: str, emails: Sequence[Email]) -> list[Receipt]:
         content = json.dumps(payload, separators=(",", ":")).encode()
         headers = {**self._headers, "Idempotency-Key": key}
         answer = _client.post(self._transport, self.name, url, content, headers)

@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import httpx
-
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
+from mailroom.network.http import Answer, Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address
 from mailroom.providers._cases import QUOTA_RETRY_SECONDS, Case, error_of
@@ -49,9 +48,9 @@ class SendGrid:
     name: ClassVar = "sendgrid"
     idempotent: ClassVar = False
 
-    def __init__(self, api_key: str, transport: httpx.BaseTransport, endpoint: str = ENDPOINT) -> None:
+    def __init__(self, api_key: str, transport: Transport, endpoint: str = ENDPOINT) -> None:
         self._transport = transport
-        self._url = httpx.URL(f"{endpoint}/v3/mail/send")
+        self._url = Url.parse(f"{endpoint}/v3/mail/send")
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
 
     @classmethod
@@ -73,7 +72,7 @@ class SendGrid:
         raise error_of(self.name, ERRORS, answer.status, "", _message(answer), [email], retry_after)
 
 
-def _message(answer: _client.Answer) -> str:
+def _message(answer: Answer) -> str:
     errors = answer.json().get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     return ": ".join(str(part) for part in (first.get("field"), first.get("message")) if part)
