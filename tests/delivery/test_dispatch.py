@@ -74,6 +74,14 @@ refused = PermanentFailure("p", "invalid_recipient")
 taken = Receipt("provider-id")
 
 
+def test_an_attempt_is_recorded_under_the_name_of_its_account() -> None:
+    failing = Speaker("smtp", TemporaryFailure("smtp", "busy"))
+    chain = dispatch()
+    chain.providers["smtp.acme"] = ({}, failing)
+    outcome, _ = chain.send(parcel(), EMAIL, ["smtp.acme"], FAR)
+    assert [attempt.provider for attempt in outcome.tries] == ["smtp.acme"]
+
+
 def test_the_first_provider_takes_it_and_the_second_is_never_asked() -> None:
     first, second = Speaker("first", taken), Speaker("second", taken)
     outcome, doubts = send(parcel(), first, second)

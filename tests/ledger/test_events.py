@@ -10,6 +10,7 @@ from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.model.record import Record
+from mailroom.providers import Receipt
 from tests.factories import KEY, NOW, event, message, row, sent
 
 DELIVERED, COMPLAINED = event(EventType.DELIVERED), event(EventType.COMPLAINED)
@@ -163,6 +164,11 @@ def test_a_message_is_found_by_its_providers_id(ledger: Ledger) -> None:
     mail = sent(ledger, message(), "smtp", "0100-ses-1")
     assert ledger.find("0100-ses-1") == mail.id
     assert ledger.find("0100-ses-2") == ""
+
+
+def test_a_message_is_found_by_an_id_that_is_too_long_for_the_index(ledger: Ledger) -> None:
+    mail = sent(ledger, message(), "smtp", Receipt("é" * 3000).id)
+    assert ledger.find("é" * 3000) == mail.id
 
 
 def test_a_token_is_valid_for_one_body(ledger: Ledger) -> None:

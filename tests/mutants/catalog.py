@@ -176,9 +176,9 @@ MUTANTS = (
     ),
     Mutant(
         "a provider's id is kept at any length",
-        f"{PACKAGE}/providers/__init__.py",
-        '"".join(filter(str.isprintable, self.id))[:MAX_ID_LENGTH])',
-        '"".join(filter(str.isprintable, self.id)))',
+        f"{PACKAGE}/model/provider_ids.py",
+        '"".join(filter(str.isprintable, text))[:MAX_LENGTH]',
+        '"".join(filter(str.isprintable, text))',
         (f"{TEST_DISPATCH}::test_an_id_that_is_too_long_for_an_index_is_cut",),
     ),
     Mutant(

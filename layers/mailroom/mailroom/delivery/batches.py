@@ -281,7 +281,8 @@ class Batcher:
         delivery, account = self.delivery, request.split(" ")[1]
         parcels = [parcel for parcel, _ in mails if parcel.message.id in unfinished]
         wait = postponement(batch.postponed, batch.lane, error.retry_after or 0.0)
-        outcome = Outcome(Status.ACCEPTED, error.code, tries=(Attempt.of(error, delivery.clock()),), retry_in=wait)
+        tries = (Attempt.of(error, delivery.clock(), account),)
+        outcome = Outcome(Status.ACCEPTED, error.code, tries=tries, retry_in=wait)
         if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
             # Also those that have an outcome, since a request is repeated with all of its mails.
             self._postpone(batch, [parcel for parcel, _ in mails], wait)

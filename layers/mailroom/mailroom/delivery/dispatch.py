@@ -93,7 +93,7 @@ class Dispatch:
             try:
                 (receipt,) = self._request(account, lambda provider: [provider.send(email, parcel.message.id)])
             except DeliveryError as error:
-                tries.append(Attempt.of(error, self.clock()))
+                tries.append(Attempt.of(error, self.clock(), account))
                 waits.append(error.retry_after or 0.0)
                 if isinstance(error, UnknownOutcome):
                     doubts = asked

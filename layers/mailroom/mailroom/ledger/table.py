@@ -35,6 +35,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, mask
 from mailroom.model.message import REPLACES_AFTER_SECONDS, Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
+from mailroom.model.provider_ids import clean_id
 from mailroom.model.record import Record
 
 if TYPE_CHECKING:
@@ -462,7 +463,7 @@ class Ledger:
             "TableName": self._table,
             "IndexName": "by_provider_id",
             "KeyConditionExpression": "provider_id = :id",
-            "ExpressionAttributeValues": {":id": {"S": provider_id}},
+            "ExpressionAttributeValues": {":id": {"S": clean_id(provider_id)}},
             "Limit": 1,
         }
         items = self._aws.call("dynamodb", "Query", query)["Items"]

@@ -33,8 +33,10 @@ class Attempt:
     error: type[DeliveryError] | None = None
 
     @classmethod
-    def of(cls, error: DeliveryError, at: float) -> "Attempt":
-        return cls(at, error.party, error.code, error.detail, type(error))
+    def of(cls, error: DeliveryError, at: float, account: str = "") -> "Attempt":
+        """Return a failed attempt, under the name of the account where its provider is to blame."""
+        provider = account if account.partition(".")[0] == error.party else error.party
+        return cls(at, provider, error.code, error.detail, type(error))
 
 
 @dataclass(frozen=True, slots=True)

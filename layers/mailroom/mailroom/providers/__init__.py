@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from mailroom.errors import ConfigurationError
 from mailroom.model.email import Email
+from mailroom.model.provider_ids import clean_id
 
 __all__ = [
     "NAMES",
@@ -22,7 +23,6 @@ __all__ = [
 ]
 
 NAMES = ("resend", "ses", "smtp", "sendgrid", "mailgun", "postmark", "aliyun", "http")
-MAX_ID_LENGTH = 512  # characters, so at most 2,048 bytes: the longest key that DynamoDB takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,7 @@ class Receipt:
     repeated: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.id) > MAX_ID_LENGTH or not self.id.isprintable():
-            object.__setattr__(self, "id", "".join(filter(str.isprintable, self.id))[:MAX_ID_LENGTH])
+        object.__setattr__(self, "id", clean_id(self.id))
 
 
 class Provider(Protocol):
