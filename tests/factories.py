@@ -7,11 +7,13 @@ from typing import Any
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.table import Ledger
+from mailroom.model.content import Content
 from mailroom.model.event import Event, EventType
+from mailroom.model.kinds import RENDERED
 from mailroom.model.message import Message, Parcel, content_identity, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
 
-__all__ = ["KEY", "NOW", "Clock", "code", "event", "message", "row", "sent"]
+__all__ = ["KEY", "NOW", "Clock", "code", "event", "message", "rendered", "row", "sent"]
 
 KEY = "address key"
 NOW = 1_800_000_000.0
@@ -30,6 +32,15 @@ def code(value: str = "424242", *, kind: str = "sign-in-code", age: float = 0, *
     identity = content_identity("default", "reader@reader.example", kind, data)
     message = Message(new_id(), "default", kind, "reader@reader.example", data, at, at + 600, "logto", ("de",))
     return replace(message, **({"identity": identity} | changes))
+
+
+def rendered(number: int = 0, **changes: Any) -> Message:
+    """Return a rendered message, made now; `changes` override its fields."""
+    content = Content(f"Code {number:06}", f"<p>Your code: <b>{number:06}</b> Grüße 🎉</p>\r\n", f"{number:06}\n")
+    at, identity = time.time(), f"rendered {number}"
+    fields = {"id": new_id(), "tenant": "default", "kind": RENDERED, "to": f"reader{number}@reader.example", "data": {}}
+    times = {"created_at": at, "expires_at": at + 600}
+    return Message(**{**fields, **times, "source": "rendered", "identity": identity, "content": content, **changes})
 
 
 def sent(ledger: Ledger, mail: Message, provider: str = "resend", provider_id: str = "", key: str = KEY) -> Message:

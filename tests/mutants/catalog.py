@@ -337,7 +337,7 @@ MUTANTS = (
     Mutant(
         "text of a caller needs no seal",
         SEAL,
-        " or has_caller_text(parcel.message.kind, parcel.message.data)",
+        " or has_caller_text(message.kind, message.data)",
         "",
         (f"{TEST_CONSUMER}::test_a_message_with_text_of_its_own_needs_a_seal",),
     ),

@@ -21,6 +21,7 @@ __all__ = [
     "MAX_FACTS",
     "MAX_PARAGRAPHS",
     "NAME_LENGTH",
+    "PUNCTUATION",
     "code",
     "image",
     "isolate",

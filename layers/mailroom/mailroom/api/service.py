@@ -14,9 +14,9 @@ from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
 from mailroom.errors import ConfigurationError, InvalidRequest, RequestError
-from mailroom.ledger.table import SAME_WITHIN, Admission, keyed_hash
+from mailroom.ledger.table import Admission, keyed_hash
 from mailroom.model.kinds import purpose_of
-from mailroom.model.message import Message, Parcel, new_id
+from mailroom.model.message import SAME_WITHIN_SECONDS, Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
 from mailroom.providers import is_configured
 from mailroom.sources import direct
@@ -110,7 +110,7 @@ class SendService:
         key = self.delivery.settings.address_key()
         name = keyed_hash(key, request.deduplication_key)
         admission = Admission(message.id, keyed_hash(key, request.canonical_json), now)
-        until = now + (KEY_LIFETIME_SECONDS if request.idempotency_key else SAME_WITHIN)
+        until = now + (KEY_LIFETIME_SECONDS if request.idempotency_key else SAME_WITHIN_SECONDS)
         admitted = self.delivery.ledger.admit(name, admission, until, now)
         if admitted == admission:
             return message

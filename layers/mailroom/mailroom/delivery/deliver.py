@@ -249,7 +249,7 @@ class Delivery:
             raise TemporaryFailure("ledger", "not_recorded")
         self.is_ledger_away = True
         times = parcel.postponed if parcel.settled else 0
-        message = replace(parcel.message, data={})
+        message = parcel.message.without_data()
         settled = replace(parcel, message=message, email=None, settled=outcome, postponed=times + 1)
         self.enqueue(settled, postponement(times, parcel.lane))
         return outcome

@@ -27,7 +27,8 @@ def is_authentic(parcel: Parcel, key: str) -> bool:
 
 
 def _needs_seal(parcel: Parcel) -> bool:
-    return bool(parcel.email or parcel.settled) or has_caller_text(parcel.message.kind, parcel.message.data)
+    message = parcel.message
+    return bool(parcel.email or parcel.settled or message.content) or has_caller_text(message.kind, message.data)
 
 
 def _code(parcel: Parcel, key: str) -> str:

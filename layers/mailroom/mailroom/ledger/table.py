@@ -46,7 +46,6 @@ __all__ = [
     "LEASE",
     "MAX_TIMELINE_ENTRIES",
     "NOBODY",
-    "SAME_WITHIN",
     "Admission",
     "EventEffect",
     "Holder",
@@ -61,7 +60,6 @@ LEASE = 25.0  # seconds; longer than any function that holds it may run
 KEPT = 30 * 24 * 3600
 MAX_TIMELINE_ENTRIES = 60  # a provider that retries for days reports each time, and each write pays for the whole row
 MAX_WRITES = 10  # of one event, where other processes change its row in between
-SAME_WITHIN = 60.0  # seconds; two messages of the same content within them are one
 NOBODY = ""  # `claim` and `batch` of a message that no process works on
 KEYS_PER_READ = 100  # the most that BatchGetItem takes
 
@@ -277,7 +275,7 @@ class Ledger:
             return Standing.CURRENT
         # Keyed: without a key, a code of six digits is found by a million guesses.
         identity, bound = keyed_hash(address_key, message.identity), message.dead_before
-        pk, values = self._latest_key(message, address_key), {":earlier": message.created_at - SAME_WITHIN}
+        pk, values = self._latest_key(message, address_key), {":earlier": message.created_at - message.identity_seconds}
         facts = {"message": message.id, "identity": identity, "created": message.created_at, "ttl": int(now + KEPT)}
         is_newest = (
             "(attribute_not_exists(pk) OR #message = :message OR "
@@ -300,7 +298,7 @@ class Ledger:
                 return Standing.CURRENT
             except AwsError as error:
                 row = _old_item(error)
-        if row["identity"] == identity and abs(row["created"] - message.created_at) < SAME_WITHIN:
+        if row["identity"] == identity and abs(row["created"] - message.created_at) < message.identity_seconds:
             return Standing.DUPLICATE
         if bound is not None and bound > _dead_before(row):
             self._write_unless_changed(pk, {"dead_before": bound}, (), moves_bound, {})

@@ -7,8 +7,9 @@ from typing import Any
 
 from mailroom.model.security_events import security_event
 
-__all__ = ["KINDS", "NAME", "NOTICE_LIFETIME_SECONDS", "Lane", "has_caller_text", "lane_of", "purpose_of"]
+__all__ = ["KINDS", "NAME", "NOTICE_LIFETIME_SECONDS", "RENDERED", "Lane", "has_caller_text", "lane_of", "purpose_of"]
 
+RENDERED = "rendered"  # of a rendered message whose caller gives no kind
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # of a kind or a tenant
 NOTICE_LIFETIME_SECONDS = 24 * 3600.0  # by default; after that, a notice is not sent any more
 
@@ -51,9 +52,12 @@ def has_caller_text(kind: str, data: Mapping[str, Any]) -> bool:
     return kind in CALLER_TEXT_KINDS or kind not in KINDS
 
 
-def lane_of(kind: str, data: Mapping[str, Any]) -> Lane:
-    """Return the lane of a kind; a tenant's own kind is a code when its data has one."""
-    return KINDS.get(kind) or (Lane.CODES if data.get("code") else Lane.NOTICES)
+def lane_of(kind: str, data: Mapping[str, Any], *, is_rendered: bool = False) -> Lane:
+    """Return the lane of a kind; a tenant's own kind is a code when its data has one.
+
+    A rendered mail of no kind of ours counts as a code, since it may contain one.
+    """
+    return KINDS.get(kind) or (Lane.CODES if is_rendered or data.get("code") else Lane.NOTICES)
 
 
 def purpose_of(kind: str) -> str:

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mailroom.model.content import Content
 from mailroom.model.email import Email
-from mailroom.model.json_fields import fields_of
+from mailroom.model.json_fields import ADDED_LATER, fields_of
 from mailroom.model.kinds import KINDS, Lane, lane_of, purpose_of
 from mailroom.model.outcome import Outcome
 
-__all__ = ["REPLACES_AFTER_SECONDS", "Message", "Parcel", "content_identity", "id_of", "new_id"]
+__all__ = ["REPLACES_AFTER_SECONDS", "SAME_WITHIN_SECONDS", "Message", "Parcel", "content_identity", "id_of", "new_id"]
 
 # A code replaces those that are older by at least this. Logto keeps a live code per sign-in session, and its page
 # allows the next request of a session after 59 s: codes closer together belong to different sessions (seen in 1.42,
 # 2026-11).
 REPLACES_AFTER_SECONDS = 30.0
+SAME_WITHIN_SECONDS = 60.0  # two messages of the same content within them are one
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,18 @@ class Message:
     source: str
     locales: tuple[str, ...] = ()
     brand: Mapping[str, str] = field(default_factory=dict)
-    identity: str = ""  # two messages of one identity within a minute are one; empty: never the same as another
+    identity: str = ""  # two messages of one identity are one; empty: never the same as another
     client_ip: str = ""
-    replaces_after: float | None = REPLACES_AFTER_SECONDS  # None: older codes stay live
+    # None: older codes stay live.
+    replaces_after: float | None = field(default=REPLACES_AFTER_SECONDS, metadata=ADDED_LATER)
+    # Of a rendered message: it is sent as it is, and `data` is not used.
+    content: Content | None = field(default=None, metadata=ADDED_LATER)
+    # Created further apart, messages of one identity are two.
+    identity_seconds: float = field(default=SAME_WITHIN_SECONDS, metadata=ADDED_LATER)
 
     @property
     def lane(self) -> Lane:
-        return lane_of(self.kind, self.data)
+        return lane_of(self.kind, self.data, is_rendered=self.content is not None)
 
     @property
     def purpose(self) -> str:
@@ -61,6 +68,15 @@ class Message:
     @property
     def lifetime_minutes(self) -> int:
         return max(1, round((self.expires_at - self.created_at) / 60))
+
+    def without_data(self) -> "Message":
+        """Return the message without what its mail is rendered from."""
+        return replace(self, data={}, content=None)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Message":
+        content = Content.from_dict(values["content"]) if values.get("content") else None
+        return cls(**{**values, "locales": tuple(values["locales"]), "content": content})
 
 
 def new_id() -> str:
@@ -111,7 +127,7 @@ class Parcel:
 
     def next_attempt(self, email: Email | None, doubts: tuple[str, ...] = (), *, asked: bool = True) -> "Parcel":
         """Return the parcel of the next attempt. Once rendered, what it was rendered from stays behind."""
-        message = replace(self.message, data={}) if email else self.message
+        message = self.message.without_data() if email else self.message
         return replace(
             self,
             message=message,
@@ -133,9 +149,8 @@ class Parcel:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Parcel":
-        message = Message(**{**values["message"], "locales": tuple(values["message"]["locales"])})
         return cls(
-            message,
+            Message.from_dict(values["message"]),
             Email.from_dict(values["email"]) if values["email"] else None,
             values["attempt"],
             tuple(values["doubts"]),

@@ -11,6 +11,7 @@ from typing import Any
 
 from minijinja import Environment
 
+from mailroom.model.content import Content
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox, clean_name
 from mailroom.model.message import Message
@@ -76,6 +77,8 @@ class Renderer:
 
         `overrides` are the tenant's files by name (see tenant_templates.py); None reads the folder tenants/<tenant>.
         """
+        if message.content:
+            return Rendered(self._envelope(message, message.content, sender, brand))
         own, engine = self._tenant(message.tenant, overrides)
         try:
             return self._compose(message, sender, brand, own, engine)
@@ -109,27 +112,42 @@ class Renderer:
         engine: Environment,
     ) -> Rendered:
         texts = self._texts_for(message, sender.default_locale, own)
-        domain = sender.from_.address.rpartition("@")[2]
-        merged = Brand.of(brand, message.brand, self._defaults, sender.from_.name or domain)
+        merged = self._brand(message, sender, brand)
         payload = {path: logto_paths.read(message.data, path) for path in own.payload_paths}
         context = build_context(message, texts, merged, payload)
         problems = [*own.problems]
         html = self._body(message, context, "html", own, engine, problems)
         text = self._body(message, context, "txt", own, engine, problems)
         email = Email(
-            from_=Mailbox(
-                sender.from_.address, sender.from_.name or ("" if merged.name == domain else clean_name(merged.name))
-            ),
+            from_=_from(sender, merged),
             to=message.to,
             subject=context["subject"],
             html=_tidy_html(html),
             text=_tidy_text(text),
             reply_to=sender.reply_to,
             headers=_headers(message),
-            tags={"message_id": message.id, "tenant": message.tenant, "kind": message.kind},
+            tags=_tags(message),
             locale=texts.locale,
         )
         return Rendered(email, tuple(problems))
+
+    def _envelope(self, message: Message, content: Content, sender: Sender, brand: Mapping[str, str]) -> Email:
+        """Return the Email for content that its caller rendered: not a byte of it changes."""
+        locale = message.locales[0].replace("_", "-") if message.locales else sender.default_locale
+        return Email(
+            from_=_from(sender, self._brand(message, sender, brand)),
+            to=message.to,
+            subject=content.subject,
+            html=content.html,
+            text=content.text,
+            reply_to=content.reply_to or sender.reply_to,
+            headers=_headers(message),
+            tags=_tags(message),
+            locale=locale,
+        )
+
+    def _brand(self, message: Message, sender: Sender, settings: Mapping[str, str]) -> Brand:
+        return Brand.of(settings, message.brand, self._defaults, sender.from_.name or _domain(sender))
 
     def _body(
         self,
@@ -181,6 +199,20 @@ class Renderer:
     def _load(self, name: str) -> str | None:
         path = self._folder / name
         return path.read_text("utf-8") if TEMPLATE_NAME.fullmatch(name) and path.is_file() else None
+
+
+def _domain(sender: Sender) -> str:
+    return sender.from_.address.rpartition("@")[2]
+
+
+def _from(sender: Sender, brand: Brand) -> Mailbox:
+    """Return the sender's mailbox; without a name of its own it has the brand's."""
+    name = "" if brand.name == _domain(sender) else clean_name(brand.name)
+    return Mailbox(sender.from_.address, sender.from_.name or name)
+
+
+def _tags(message: Message) -> dict[str, str]:
+    return {"message_id": message.id, "tenant": message.tenant, "kind": message.kind}
 
 
 def _check_body(name: str, body: str, context: Mapping[str, Any]) -> None:
