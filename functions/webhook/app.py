@@ -15,6 +15,7 @@ from mailroom.request import AllowedNetworks, Request, json_response, request_id
 from mailroom.settings import Settings
 from mailroom.sources import registry
 
+RETRY_SOON = {"retry-after": "1"}  # without it, Supabase does not repeat a request
 LOGTO = "logto"  # has routes of its own, without a path parameter for the source
 
 
@@ -43,7 +44,7 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
             return text_response(refusal.status, refusal.sentence)
         except DeliveryError as error:
             telemetry.log_failure(logger, metrics, error, "Message not queued: a dependency failed")
-            return text_response(503, "Email could not be sent. Please try again.")
+            return text_response(503, "Email could not be sent. Please try again.", RETRY_SOON)
         finally:
             telemetry.log_stale_settings(logger, metrics, settings)
         telemetry.log_accepted(logger, metrics, messages, source.name, verified.tenant)

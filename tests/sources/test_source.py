@@ -1,9 +1,11 @@
 """The routes of all sources, their credentials, and the identity and times of a message."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mailroom.aws.client import Aws
 from mailroom.errors import RequestError
@@ -14,6 +16,7 @@ from mailroom.sources.source import VerifiedRequest
 from tests.cloud import put
 from tests.sources.webhook import Webhook
 
+ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
 HOUR = 3600.0
 LIFETIME = 600.0
@@ -50,6 +53,19 @@ def test_an_unknown_source_is_a_404_and_causes_no_lookup(webhook: Webhook, name:
     assert answer.status == 404
     assert answer.body.startswith("There is no source of this name: use logto")
     assert calls == []
+
+
+def test_the_events_in_the_repository_are_accepted_with_the_local_secrets(webhook: Webhook, aws: Aws) -> None:
+    for name, value in yaml.safe_load((ROOT / "ops/mailroom_ops/local/secrets.yaml").read_text("utf-8")).items():
+        put(aws, name, value)
+    for path in (ROOT / "events").glob("webhook-*.json"):
+        assert webhook.send(json.loads(path.read_text("utf-8"))).status == 200, path.name
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_a_source_has_an_event_of_its_own(name: str) -> None:
+    own = "webhook-sign-in" if name == "logto" else f"webhook-{name}"
+    assert (ROOT / "events" / f"{own}.json").is_file()
 
 
 @pytest.mark.parametrize("name", registry.NAMES)

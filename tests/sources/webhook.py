@@ -67,9 +67,9 @@ class Webhook:
         return Answer(self.function(event))
 
     def messages(self) -> list[Message]:
-        """Return what is on the queues, in the order of creation and recipient."""
+        """Return the messages that were queued since the last call, sorted by recipient."""
         parcels = [*waiting(self.aws, "codes"), *waiting(self.aws, "notices")]
-        return sorted((parcel.message for parcel in parcels), key=lambda message: (message.created_at, message.to))
+        return sorted((parcel.message for parcel in parcels), key=lambda message: message.to)
 
     def fail_calls(self, fails: Callable[[str, str, Mapping[str, Any]], bool], error: Exception) -> None:
         """Make each call to AWS that `fails` selects raise an error."""

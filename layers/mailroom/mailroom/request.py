@@ -145,9 +145,9 @@ def json_response(status: int, body: Mapping[str, Any] | str, headers: Mapping[s
     }
 
 
-def text_response(status: int, sentence: str) -> dict[str, Any]:
+def text_response(status: int, sentence: str, headers: Mapping[str, str] = {}) -> dict[str, Any]:
     """Return a response of one plain sentence: Logto shows it to the person who waits for the mail."""
-    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store", **headers}
     if status == 405:
         headers["allow"] = "POST"
     return {"statusCode": status, "headers": headers, "body": sentence}

@@ -49,7 +49,7 @@ def _two_values(name: str, current: str | None) -> list[str]:
 
 def generate(name: str) -> str:
     """Return a random value of 256 bits for a secret that we choose, in the form that the other side expects."""
-    if name.startswith("webhooks/"):
+    if name.startswith("webhooks/logto/"):
         return f"Bearer {secrets.token_urlsafe(32)}"
     if name.startswith("api/keys/"):
         return f"mailroom_{secrets.token_urlsafe(32)}"
@@ -57,4 +57,5 @@ def generate(name: str) -> str:
         return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"  # as Standard Webhooks writes it
     if name.startswith(("feedback/postmark/", "feedback/aliyun/")):
         return secrets.token_urlsafe(32)
-    raise InvalidInput(f"{name} cannot be generated: the provider issues it.", "Copy it from there: --ask, or --file.")
+    issuer = "auth server" if name.startswith("webhooks/") else "provider"
+    raise InvalidInput(f"{name} cannot be generated: the {issuer} issues it.", "Copy it from there: --ask, or --file.")

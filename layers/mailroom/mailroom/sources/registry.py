@@ -7,7 +7,7 @@ from mailroom.sources.source import Source
 
 __all__ = ["NAMES", "load"]
 
-NAMES = ("logto",)
+NAMES = ("logto", "supabase")
 
 
 def load(name: str) -> Source:

@@ -1,0 +1,103 @@
+"""Requests of auth servers to the local stack: the examples in events/, with new codes, signed with local secrets."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["SourceRequest", "SourceRequests"]
+
+JSON = {"content-type": "application/json"}
+
+Settings = Mapping[str, str]  # of a tenant of the source, by the last part of their names
+Signer = Callable[[dict[str, Any], Settings, float], "tuple[dict[str, str], bytes]"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRequest:
+    """A request to a webhook that is valid for five minutes."""
+
+    source: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRequests:
+    """Makes requests of every source that has an example and local secrets."""
+
+    root: Path
+    secrets_file: Path
+
+    def sources(self) -> list[str]:
+        return [name for name in SIGNERS if self.tenants(name)]
+
+    def tenants(self, source: str) -> dict[str, dict[str, str]]:
+        """Return the settings of each tenant of a source."""
+        tenants: dict[str, dict[str, str]] = {}
+        for name, value in yaml.safe_load(self.secrets_file.read_text(encoding="utf-8")).items():
+            match name.split("/"):
+                case ["webhooks", owner, key] if owner == source:
+                    tenants.setdefault("default", {})[key] = str(value)
+                case ["webhooks", owner, tenant, key] if owner == source:
+                    tenants.setdefault(tenant, {})[key] = str(value)
+        return tenants
+
+    def make(self, source: str, now: float, tenant: str = "default") -> SourceRequest:
+        """Return a request of a source; raise KeyError for an unknown source or tenant."""
+        settings, sign = self.tenants(source)[tenant], SIGNERS[source]
+        headers, body = sign(self._example(source), settings, now)
+        path = f"/webhooks/{source}" if tenant == "default" else f"/webhooks/{source}/{tenant}"
+        return SourceRequest(source, path, headers, body)
+
+    def _example(self, source: str) -> dict[str, Any]:
+        name = "webhook-sign-in" if source == "logto" else f"webhook-{source}"
+        event = json.loads((self.root / "events" / f"{name}.json").read_text(encoding="utf-8"))
+        body: dict[str, Any] = json.loads(event["body"])
+        return body
+
+
+def _logto(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    body["payload"]["code"] = _code(6)
+    return JSON | {"authorization": settings["authorization"].splitlines()[0]}, _compact(body)
+
+
+def _supabase(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    body["metadata"] |= {"uuid": str(uuid.uuid4()), "time": _iso(now)}
+    body["email_data"] |= {"token": _code(6), "token_hash": secrets.token_hex(28)}
+    return _standard_webhook(_compact(body), settings["secret"], now)
+
+
+def _standard_webhook(body: bytes, secret: str, now: float) -> tuple[dict[str, str], bytes]:
+    """Sign a body as https://www.standardwebhooks.com describes."""
+    key = base64.b64decode(secret.splitlines()[0].rpartition("whsec_")[2])
+    id_, timestamp = str(uuid.uuid4()), f"{int(now)}"
+    digest = hmac.digest(key, f"{id_}.{timestamp}.".encode() + body, hashlib.sha256)
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    headers = {"webhook-id": id_, "webhook-timestamp": timestamp, "webhook-signature": signature}
+    return JSON | headers, body
+
+
+def _code(digits: int) -> str:
+    return f"{secrets.randbelow(10**digits):0{digits}}"
+
+
+def _iso(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _compact(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+SIGNERS: Mapping[str, Signer] = {"logto": _logto, "supabase": _supabase}
