@@ -432,6 +432,19 @@ def test_alarms_go_to_the_topic_if_there_is_one(topic: str) -> None:
         assert stack[alarm].get("AlarmActions") == ([topic] if topic else None)
 
 
+def test_no_text_is_resolved_in_two_steps() -> None:
+    """A resolver that writes `${!x}` back as `${x}` makes CloudFormation refuse the whole template."""
+    assert [text for text in substitutions(BODY) if "${!" in text] == []
+
+
+def substitutions(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = value.get("Fn::Sub", [])
+        texts = [own] if isinstance(own, str) else own[:1]
+        return texts + [text for item in value.values() for text in substitutions(item)]
+    return [text for item in value for text in substitutions(item)] if isinstance(value, list) else []
+
+
 def test_the_webhook_url_is_an_output() -> None:
     url = Stack().template.resolve(BODY["Outputs"]["WebhookUrl"]["Value"])
     assert url == "https://HttpApi.execute-api.eu-west-1.amazonaws.com/webhooks/logto"

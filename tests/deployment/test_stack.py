@@ -1,0 +1,210 @@
+"""The template through the real SAM translator: created, updated, deleted and created again in moto."""
+
+import io
+import json
+import os
+import subprocess
+import zipfile
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from bench import artifact
+from tests.thorough import times
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ("development", "staging", "production")
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+# Regions of three partitions, with SES and without.
+ALL_REGIONS = ("cn-north-1", "eu-central-1", "us-east-1", "ap-southeast-1", "us-gov-west-1")
+THOROUGH = times(0, 1) == 1
+REGIONS = ALL_REGIONS if THOROUGH else ALL_REGIONS[:1]
+# What moto 5.2 cannot create from a template. It is checked by cfn-lint, and by nothing that runs.
+NOT_IN_MOTO = {
+    "AWS::ApiGatewayV2::Api": "no URL of the HTTP API is proven",
+    "AWS::ApiGatewayV2::Stage": "nor its throttles and its access log",
+    "AWS::CloudWatch::Alarm": "tests/test_template.py compares alarms with the metrics that the code writes",
+    "AWS::CloudWatch::Dashboard": "",
+    "AWS::Lambda::Alias": "so that aliases are left out below, and their functions are used",
+    "AWS::Lambda::EventInvokeConfig": "",
+    "AWS::Lambda::Version": "it fails where its function is a reference",
+    "AWS::SNS::Subscription": "",
+}
+
+CHOICES = {"FixedEgressIp": ("false", "true"), "SnapStart": ("off", "on")}
+WHOLE = [
+    {"Environment": environment, **dict(zip(CHOICES, choice, strict=True))}
+    for environment in ENVIRONMENTS
+    for choice in product(*CHOICES.values())
+]
+SHORT = [v for v in WHOLE if v["FixedEgressIp"] == ("true" if v["SnapStart"] == "on" else "false")][1:-1]
+VARIANTS = WHOLE if THOROUGH else SHORT  # short: each environment, and each choice, in one
+
+
+def name_of(variant: Mapping[str, str]) -> str:
+    return "-".join(variant.values())
+
+
+@pytest.fixture(scope="module")
+def translated() -> dict[str, dict[str, Any]]:
+    """The deployed form of the template for each variant, and for each region with everything on."""
+    variants = {name_of(variant): (REGION, variant) for variant in VARIANTS}
+    everything = {"Environment": "production", **{name: values[-1] for name, values in CHOICES.items()}}
+    for region in REGIONS:
+        topic = f"arn:aws:sns:{region}:{ACCOUNT}:topic"
+        variants[region] = (region, {**everything, "SesTopicArn": topic, "AlarmTopicArn": topic, "Providers": "ses"})
+    orders = [
+        {"region": region, "account": ACCOUNT, "stack": f"mailroom-{v['Environment']}", "parameters": v}
+        for region, v in variants.values()
+    ]
+    try:
+        python = artifact.sam().parent / "python"
+    except artifact.Missing as missing:
+        pytest.skip(str(missing))
+    done = subprocess.run(
+        [python, Path(__file__).with_name("translate.py"), ROOT / "template.yaml"],
+        input=json.dumps(orders),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "SAM_CLI_TELEMETRY": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(variants, json.loads(done.stdout), strict=True))
+
+
+class Account:
+    """An AWS account in moto, with the artifacts of a build in its bucket."""
+
+    def __init__(self) -> None:
+        self.cloudformation = boto3.client("cloudformation", REGION)
+        s3 = boto3.client("s3", REGION)
+        s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": REGION})
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("app.py", "")
+        for key in ("code.zip", "layer.zip"):
+            s3.put_object(Bucket="artifacts", Key=key, Body=code.getvalue())
+
+    def create(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+        self.cloudformation.create_stack(**self._stack(template, parameters))
+
+    def update(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+        self.cloudformation.update_stack(**self._stack(template, parameters))
+
+    def delete(self, environment: str) -> None:
+        self.cloudformation.delete_stack(StackName=f"mailroom-{environment}")
+
+    def state(self, environment: str) -> str:
+        (stack,) = self.cloudformation.describe_stacks(StackName=f"mailroom-{environment}")["Stacks"]
+        return str(stack["StackStatus"])
+
+    def resources(self, environment: str) -> set[str]:
+        answer = self.cloudformation.describe_stack_resources(StackName=f"mailroom-{environment}")
+        return {resource["LogicalResourceId"] for resource in answer["StackResources"] if len(resource) > 4}
+
+    def _stack(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            "StackName": f"mailroom-{parameters['Environment']}",
+            "TemplateBody": json.dumps(template),
+            "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            "Capabilities": ["CAPABILITY_IAM"],
+        }
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        yield Account()
+
+
+def for_moto(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the template without what moto cannot do; a reference to an alias becomes one to its function."""
+    resources = template["Resources"]
+    removed = {name for name, resource in resources.items() if resource["Type"] in NOT_IN_MOTO}
+
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            if (name := value.get("Ref", "")) in removed:
+                function = name.removesuffix("Aliaslive")
+                return "not-in-moto" if function == name else {"Fn::GetAtt": [function, "Arn"]}  # an alias's Ref
+            if (path := value.get("Fn::GetAtt")) and path[0] in removed:
+                return "not-in-moto"
+            if isinstance(text := value.get("Fn::Sub"), str):
+                for name in removed:
+                    text = text.replace(f"${{{name}}}", "not-in-moto")
+                return {"Fn::Sub": text}
+            return {key: without(item) for key, item in value.items()}
+        return [without(item) for item in value] if isinstance(value, list) else value
+
+    kept = {name: without(resource) for name, resource in resources.items() if name not in removed}
+    for resource in kept.values():
+        if resource.get("DependsOn"):
+            names = [resource["DependsOn"]] if isinstance(resource["DependsOn"], str) else resource["DependsOn"]
+            resource["DependsOn"] = [name for name in names if name not in removed]
+    return {**template, "Resources": kept, "Outputs": without(template["Outputs"])}
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
+def test_a_stack_is_created_updated_deleted_and_created_again(
+    translated: dict[str, dict[str, Any]], account: Account, variant: dict[str, str]
+) -> None:
+    environment = variant["Environment"]
+    template = for_moto(translated[name_of(variant)])
+
+    account.create(template, variant)
+    assert account.state(environment) == "CREATE_COMPLETE"
+    expected = {name for name, r in template["Resources"].items() if holds(template, r.get("Condition"), variant)}
+    assert account.resources(environment) == expected
+    account.update(template, {**variant, "LogRetentionDays": "7"})
+    assert account.state(environment) == "UPDATE_COMPLETE"
+
+    if variant["FixedEgressIp"] == "true":
+        return  # moto cannot delete a network: its route tables stay, and hold it
+    account.delete(environment)
+    assert left_behind() == (["mailroom-production-ledger"] if environment == "production" else [])
+    if environment != "production":
+        account.create(template, variant)
+        assert account.state(environment) == "CREATE_COMPLETE"
+
+
+def holds(template: Mapping[str, Any], condition: str | None, parameters: Mapping[str, str]) -> bool:
+    if condition is None:
+        return True
+    from mailroom_ops.cloudformation.intrinsics import Template
+
+    return Template.deploy(template, parameters, {"AWS::Region": REGION}).holds(condition)
+
+
+def left_behind() -> list[str]:
+    """Return the names of what still exists after a stack was deleted."""
+    tables = boto3.client("dynamodb", REGION).list_tables()["TableNames"]
+    queues = boto3.client("sqs", REGION).list_queues().get("QueueUrls", [])
+    functions = boto3.client("lambda", REGION).list_functions()["Functions"]
+    groups = boto3.client("logs", REGION).describe_log_groups()["logGroups"]
+    roles = boto3.client("iam", REGION).list_roles()["Roles"]
+    return [*tables, *queues, *(str(item) for item in [*functions, *groups, *roles])]
+
+
+def test_what_moto_cannot_do_is_listed(translated: dict[str, dict[str, Any]]) -> None:
+    used = {r["Type"] for template in translated.values() for r in template["Resources"].values()}
+    assert set(NOT_IN_MOTO) - used == set(), "it is not in the template any more"
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_deployed_template_has_no_findings(
+    translated: dict[str, dict[str, Any]], region: str, tmp_path: Path
+) -> None:
+    (tmp_path / "template.json").write_text(json.dumps(translated[region]))
+    linter = artifact.sam().parent / "cfn-lint"
+    command = (linter, "--regions", region, "--ignore-checks", "W", "--template", tmp_path / "template.json")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
