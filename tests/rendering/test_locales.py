@@ -11,7 +11,7 @@ from mailroom.model.kinds import KINDS
 from mailroom.model.security_events import SecurityEvent
 from mailroom.rendering.locales import negotiate
 from mailroom.rendering.plurals import category
-from mailroom.rendering.texts import PLACEHOLDER, Texts, read_tables
+from mailroom.rendering.texts import PLACEHOLDER, Texts, fill, read_tables
 
 LOCALES = Path(__file__).parents[2] / "layers" / "templates" / "locales"
 TAGS = sorted(path.stem for path in LOCALES.glob("*.toml"))
@@ -112,9 +112,9 @@ def test_direction_and_name_are_those_of_cldr(tag):
         ("ar", 5, "صالح لمدة 5 دقائق."),
         ("ar", 15, "صالح لمدة 15 دقيقة."),
         ("cs", 3, "Platí 3 minuty."),
-        ("fa-IR", 10, "تا ۱۰ دقیقه معتبر است."),
+        ("fa-IR", 10, "تا ۱۰ دقیقهٔ دیگر معتبر است."),
         ("he", 1, "בתוקף למשך דקה אחת."),
-        ("ja", 10, "有効期限は 10 分間です。"),
+        ("ja", 10, "10分間有効です。"),
         ("pl-PL", 22, "Ważność: 22 minuty."),
         ("ro", 20, "Valabil 20 de minute."),
         ("ru", 21, "Действует 21 минуту."),
@@ -159,3 +159,26 @@ def test_the_nearest_available_language_is_chosen_in_order(preferred, expected):
 
 def test_english_is_the_last_resort():
     assert negotiate(["tlh"], TAGS, "tlh") == "en"
+
+
+@pytest.mark.parametrize(
+    ("app", "sentence"),
+    [
+        ("Acme", "登录 Acme 的账号"),
+        ("阿克米", "登录阿克米的账号"),
+        ("阿克米 Cloud", "登录阿克米 Cloud 的账号"),
+        ("Cloud 阿克米", "登录 Cloud 阿克米的账号"),
+        ("", "登录  的账号"),
+    ],
+)
+def test_chinese_names_have_no_spaces_around_them_and_latin_ones_do(app, sentence):
+    assert fill("登录 {app} 的账号", {"app": app}) == sentence
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_street_address_is_not_meant(tag):
+    bare = {"en": "address", "hi": "पते", "id": "alamat", "ko": "주소", "th": "ที่อยู่", "vi": "địa chỉ"}
+    kind = {"en": "email", "hi": "ईमेल", "id": "email", "ko": "이메일", "th": "อีเมล", "vi": "email"}
+    for key, sentence in sentences(tag).items():
+        if tag in bare and bare[tag] in sentence.lower() and key.split(".")[0] not in ("common", "security-notice"):
+            assert kind[tag] in sentence.lower(), f"locales/{tag}.toml, {key}: {sentence}"

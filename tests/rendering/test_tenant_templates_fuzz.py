@@ -117,7 +117,7 @@ def test_texts_that_pass_the_checks_and_still_fail_are_replaced(monkeypatch: pyt
     files = {"texts.toml": '[sign-in-code]\nsubject = "Hello"'}
     rendered = RENDERER.compose(message(kind="sign-in-code", data=DATA), SENDER, {}, files)
     assert rendered.problems == ("own texts: KeyError; the built-in texts and templates were used",)
-    assert rendered.email.subject == "Your sign-in code for Acme"
+    assert rendered.email.subject == "Your Acme sign-in code"
 
 
 @settings(max_examples=times(300, 5_000), deadline=None)

@@ -13,11 +13,25 @@ from mailroom.rendering import plurals
 __all__ = ["PLACEHOLDER", "Texts", "fill", "read_tables"]
 
 PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
+# Chinese separates Latin names from the text around them, and no others: 登录 Acme, but 登录阿克米.
+SPACED_PLACEHOLDER = re.compile(
+    r"(?P<before>(?<=[\u3400-\u9fff]) )?\{(?P<name>[\w.]+)\}(?P<after> (?=[\u3400-\u9fff]))?"
+)
 
 
 def fill(sentence: str, values: Mapping[str, str]) -> str:
     """Replace the {placeholders} of a sentence, those without a value by nothing; braces in values stay as they are."""
-    return PLACEHOLDER.sub(lambda match: values.get(match[1], ""), sentence)
+
+    def replacement(match: re.Match[str]) -> str:
+        value = values.get(match["name"], "")
+        before = "" if _is_han(value[:1]) else match["before"] or ""
+        return before + value + ("" if _is_han(value[-1:]) else match["after"] or "")
+
+    return SPACED_PLACEHOLDER.sub(replacement, sentence)
+
+
+def _is_han(char: str) -> bool:
+    return "\u3400" <= char <= "\u9fff"
 
 
 def read_tables(content: str) -> dict[str, Any]:
