@@ -10,6 +10,10 @@ from mailroom_ops.web.server import Request, Response, refusal
 __all__ = ["FrontDoor"]
 
 
+LOCAL_PATHS = ("/", "/docs", "/gallery", "/inbox.json")
+LOCAL_FOLDERS = ("/2015-03-31", "/console", "/docs", "/gallery")
+
+
 class FrontDoor:
     """Dispatches a request to the first of `local_handlers` that answers it, or to the gateway.
 
@@ -47,4 +51,4 @@ class FrontDoor:
 def is_local(request: Request) -> bool:
     """Return whether a path belongs to the local stack and not to the template."""
     path = request.path
-    return path in ("/", "/gallery", "/inbox.json") or path.startswith(("/console/", "/gallery/", "/2015-03-31/"))
+    return path in LOCAL_PATHS or path.startswith(tuple(f"{folder}/" for folder in LOCAL_FOLDERS))

@@ -12,13 +12,15 @@ from typing import Any, Self
 from mailroom_ops.cloudformation.intrinsics import TemplateError
 from mailroom_ops.console.console import Console
 from mailroom_ops.environment import Environment
+from mailroom_ops.local import api_page, inbox_page
+from mailroom_ops.local.api_page import ApiPage
 from mailroom_ops.local.aws_server import Aws
 from mailroom_ops.local.blueprint import Blueprint
 from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.functions import Function
 from mailroom_ops.local.gateway import Gateway
-from mailroom_ops.local.inbox_page import FOLDER, InboxPage
+from mailroom_ops.local.inbox_page import InboxPage
 from mailroom_ops.local.invoke_api import InvokeApi
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.poller import Poller
@@ -143,13 +145,15 @@ class Stack:
         samples = Samples(self.options.root, address, self.options.secrets)
         environment = Environment("local", stack_name=self.blueprint.stack_name, local_url=self.url)
         templates = self.options.root / "layers" / "templates"
-        links = [Link("Inbox", "/")]
+        links = [Link("Inbox", "/"), Link("API", "/docs")]
+        folders = [inbox_page.FOLDER, api_page.FOLDER]
         console = Console(
-            environment, templates, first_links=links, page_folders=[FOLDER], log_error=self._log_console_error
+            environment, templates, first_links=links, page_folders=folders, log_error=self._log_console_error
         )
         inbox = InboxPage(console.frame, self.sandbox.inbox, samples, self._about)
+        api = ApiPage(console.frame, self.options.root, self.url, self.options.secrets)
         gateway = Gateway(self.blueprint.routes(), self.blueprint.throttle(), self.invoke, self._report)
-        local_handlers = [invoke_api.answer, inbox.answer, console.answer]
+        local_handlers = [invoke_api.answer, inbox.answer, api.answer, console.answer]
         self._front_door = FrontDoor(local_handlers, gateway.answer, self.logs)
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="front door", daemon=True)
         thread.start()
