@@ -13,6 +13,7 @@ AUTHENTICATE = {
     "api/keys.py authenticate": 1,
     "delivery/seal.py is_authentic": 1,
     "webhooks/authentication.py equals_any": 1,
+    "webhooks/json_web_signatures.py require_rs256": 1,
 }
 # Words that name what a caller presents, or what it is compared with.
 SECRET = re.compile(

@@ -278,6 +278,14 @@ def test_each_wrong_setting_is_named_with_what_to_do(
     assert all(finding["todo"] for finding in findings if finding["level"] != "ok")
 
 
+def test_logto_may_be_missing_where_another_auth_server_sends(
+    examine: Examine, deployed: dict[str, Any], staging: Stored
+) -> None:
+    staging.put(webhooks__supabase__secret="v1,whsec_bG9jYWwtc3VwYWJhc2Utc2VjcmV0LTAwMDE=")
+    finding = examine("--only", "settings")[1].of("webhooks/logto/authorization")
+    assert finding.startswith("warning is not set: Logto cannot send, another auth server can")
+
+
 @pytest.mark.parametrize(
     ("settings", "warned"),
     [

@@ -176,13 +176,14 @@ def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes
 
 
 def log_accepted(logger: Logger, metrics: Metrics, messages: Sequence[Message], source: str, tenant: str) -> None:
-    """Log and count the messages of a request: none if the auth server sends this mail itself."""
+    """Log and count the messages of a request: none where there is nothing for us to send."""
     for message in messages:
         facts = {"message_id": message.id, "tenant": tenant, "kind": message.kind, "lane": message.lane}
         logger.info("Accepted", extra=facts)
         metrics.add_metric("Accepted", MetricUnit.Count, 1)
     if not messages:
-        logger.info("Nothing to send: the auth server asks for no mail", extra={"source": source, "tenant": tenant})
+        logger.info("Nothing to send: the request asks for no mail of ours", extra={"source": source, "tenant": tenant})
+        metrics.add_metric("Ignored", MetricUnit.Count, 1)
 
 
 def log_refusal(logger: Logger, metrics: Metrics, refusal: RequestError) -> None:

@@ -18,6 +18,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Set up": {
         "secrets": "Import, list, set, rotate and compare secrets and settings.",
         "tenant": "Add, list, verify and remove tenants, with their domains and DNS.",
+        "sources": "Connect auth servers: list their webhooks, renew their public keys.",
         "promote": "Copy settings from one environment to the next.",
     },
     "Operate": {

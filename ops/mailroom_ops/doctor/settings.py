@@ -67,7 +67,9 @@ def _check_webhook_secret(context: Context) -> Iterator[Finding]:
         return
     todo = f"mailroom secrets set {WEBHOOK_SECRET} --generate --out logto.txt --env {context.environment.label}"
     problem = "is not set: Logto cannot send"
-    if any(name.startswith("api/keys/") for name in context.values):
+    if any(name.startswith("webhooks/") for name in context.values):
+        yield warning(WEBHOOK_SECRET, f"{problem}, another auth server can", todo)
+    elif any(name.startswith("api/keys/") for name in context.values):
         yield warning(WEBHOOK_SECRET, f"{problem}, an auth service with an API key can", todo)
     else:
         yield failed(WEBHOOK_SECRET, problem, todo)

@@ -16,6 +16,8 @@ import yaml
 
 __all__ = ["SourceRequest", "SourceRequests"]
 
+KEYS_FILE = Path(__file__).with_name("signing_keys.json")  # made for this file, they open nothing
+SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")  # of a PKCS#1 signature
 JSON = {"content-type": "application/json"}
 
 Settings = Mapping[str, str]  # of a tenant of the source, by the last part of their names
@@ -100,4 +102,48 @@ def _compact(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-SIGNERS: Mapping[str, Signer] = {"logto": _logto, "supabase": _supabase}
+def _entra(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    data, directory = body["data"], settings["directory_id"]
+    data["otpContext"]["oneTimeCode"] = _code(8)
+    data["authenticationContext"]["correlationId"] = str(uuid.uuid4())
+    claims = {
+        "aud": settings["audience"],
+        "iss": f"https://{directory}.ciamlogin.com/{directory}/v2.0",
+        "iat": int(now),
+        "nbf": int(now),
+        "exp": int(now) + 300,
+        "azp": "99045fe1-7639-4a75-9d4a-577b6ca3810f",
+        "tid": directory,
+        "ver": "2.0",
+    }
+    return JSON | {"authorization": f"Bearer {_token(claims, 'entra')}"}, _compact(body)
+
+
+def _hanko(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    claims = _claims_of(body["token"]) | {"iat": int(now), "exp": int(now) + 300, "aud": [settings["audience"]]}
+    claims["data"]["data"] |= {"otp_code": _code(6), "valid_until": int(now) + 300}
+    return JSON, _compact(body | {"token": _token(claims, "hanko")})
+
+
+def _claims_of(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    return claims
+
+
+def _token(claims: Mapping[str, Any], source: str) -> str:
+    """Return a JSON Web Token, signed by RS256 with the source's local key."""
+    key = json.loads(KEYS_FILE.read_text(encoding="utf-8"))[source]
+    header = {"alg": "RS256", "kid": key["kid"], "typ": "JWT"}
+    signed = f"{_base64url(_compact(header))}.{_base64url(_compact(claims))}"
+    modulus, exponent = (int.from_bytes(base64.urlsafe_b64decode(key[name] + "==")) for name in ("n", "d"))
+    size = (modulus.bit_length() + 7) // 8
+    digest = SHA256_PREFIX + hashlib.sha256(signed.encode()).digest()
+    padded = b"\x00\x01".ljust(size - len(digest) - 1, b"\xff") + b"\x00" + digest
+    return f"{signed}.{_base64url(pow(int.from_bytes(padded), exponent, modulus).to_bytes(size))}"
+
+
+def _base64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+SIGNERS: Mapping[str, Signer] = {"logto": _logto, "supabase": _supabase, "entra": _entra, "hanko": _hanko}

@@ -12,6 +12,7 @@ from mailroom.model.mailbox import is_address
 from mailroom.model.sender import provider_chain, read_mailbox
 from mailroom.providers import NAMES, load, spec_of
 from mailroom.sources import registry
+from mailroom.webhooks.json_web_signatures import MalformedKeys, compact_keys
 
 __all__ = [
     "ACCOUNT",
@@ -105,6 +106,20 @@ def _pem(value: str) -> str:
     return "" if "-----BEGIN CERTIFICATE-----" in value else "it must be a certificate in PEM form"
 
 
+def _lines(value: str) -> str:
+    return (
+        "" if value.strip() and all(map(str.isprintable, value.splitlines())) else "it must be text, one value a line"
+    )
+
+
+def _key_set(value: str) -> str:
+    try:
+        compact_keys(value)
+    except MalformedKeys as error:
+        return f"it {error}"
+    return ""
+
+
 def _sender(value: str) -> str:
     content = json_object(value)
     if content is None:
@@ -191,7 +206,7 @@ def _source_settings(name: str) -> tuple[Setting, ...]:
 
 
 # The settings of sources that are no secrets and have a special form; any other is one line of text.
-SOURCE_CHECKS: Mapping[str, Callable[[str], str]] = {}
+SOURCE_CHECKS: Mapping[str, Callable[[str], str]] = {"keys": _key_set, "audience": _lines}
 # The provider settings of a special form; any other is one line, without spaces if it is a secret.
 CHECKS: Mapping[str, Callable[[str], str]] = {
     "ca": _pem,

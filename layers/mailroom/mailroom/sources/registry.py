@@ -7,7 +7,7 @@ from mailroom.sources.source import Source
 
 __all__ = ["NAMES", "load"]
 
-NAMES = ("logto", "supabase")
+NAMES = ("logto", "supabase", "entra", "hanko")
 
 
 def load(name: str) -> Source:

@@ -125,10 +125,11 @@ class Source:
     name: str
     required: Mapping[str, str]
     optional: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = ()
     verify: Callable[[Request, Credentials], Mapping[str, Any]]
     parse: Callable[[VerifiedRequest], Sequence[Message]]
     answer: Mapping[str, Any] | None = None  # the JSON body of a 200 that the auth server insists on
+    keys_url: Callable[[Mapping[str, str]], str] | None = None  # where the key set in the setting `keys` comes from
 
     def authenticate(self, request: Request, settings: Settings, code_lifetime: float) -> VerifiedRequest:
         """Return the request with its tenant; refuse one that is not proven to come from the tenant's auth server.
