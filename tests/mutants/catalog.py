@@ -376,4 +376,58 @@ MUTANTS = (
         'if hints.get("logo_url"):',
         ("tests/rendering/test_untrusted_names.py::test_a_logo_of_the_source_never_replaces_the_tenants_own",),
     ),
+    # ---- in time ----
+    Mutant(
+        "a call is repeated although its invocation must end",
+        f"{PACKAGE}/aws/client.py",
+        "if time.time() > self.retry_until:",
+        "if time.time() < 0:",
+        (
+            "tests/aws/test_client.py::test_a_call_is_not_repeated_when_its_invocation_must_end",
+            _scenario("half_of_the_ledgers_answers_are_late_and_no_invocation_runs_out_of_time"),
+        ),
+    ),
+    Mutant(
+        "a batch claims on when its time is up",
+        BATCHES,
+        "            if delivery.clock() > latest:\n                late.append(parcel)\n            elif ",
+        "            if ",
+        (_scenario("a_burst_with_a_slow_ledger_runs_not_out_of_time"),),
+    ),
+    Mutant(
+        "a defect in a batch ends the invocation",
+        CONSUMER,
+        "        except Exception as error:  # noqa: BLE001 - the copies come back",
+        "        except MemoryError as error:  # noqa: BLE001 - the copies come back",
+        (f"{TEST_CONSUMER}::test_a_defect_while_a_batch_is_sent_holds_up_no_other_message",),
+    ),
+    Mutant(
+        "a call that AWS refuses counts as an outage",
+        CONSUMER,
+        "if is_service_away and error.party",
+        "if error.party",
+        (f"{TEST_CONSUMER}::test_a_call_that_aws_refuses_during_a_burst_holds_up_no_message",),
+    ),
+    # ---- what a caller states about earlier codes ----
+    Mutant(
+        "a code that replaces all before it replaces the same as any other",
+        TABLE,
+        'latest.get("dead_before", latest',
+        'latest.get("no such attribute", latest',
+        (TEST_TABLE, _scenario("a_code_that_replaces_all_before_it_is_the_last_to_arrive")),
+    ),
+    Mutant(
+        "a code that replaces fewer revives dead ones",
+        TABLE,
+        "(attribute_not_exists(#dead_before) OR #dead_before <= :dead_before)",
+        "(attribute_not_exists(#dead_before) OR #dead_before <> :dead_before)",
+        (TEST_TABLE,),
+    ),
+    Mutant(
+        "a late code that replaces all before it replaces none",
+        TABLE,
+        "if bound is not None and bound > _dead_before(row):",
+        "if bound is not None and bound < 0:",
+        (TEST_TABLE,),
+    ),
 )
