@@ -65,6 +65,7 @@ HEAVY = {
 }
 FORBIDDEN = {
     "webhook": HEAVY | {"idna", "minijinja", "smtplib"},
+    "rendered": HEAVY | {"httpx", "idna", "minijinja", "smtplib"},
     "send": HEAVY | {"mailroom.api.openapi"},
     "deliver": HEAVY,
     "feedback": HEAVY | {"idna", "minijinja", "smtplib"},

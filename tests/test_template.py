@@ -13,13 +13,14 @@ import pytest
 from mailroom.ledger.table import LEASE
 from mailroom.providers import NAMES
 from mailroom.sources import registry
+from mailroom.sources.caller_content import MAX_CONTENT_BYTES
 from mailroom_ops.cloudformation import loader as template_file
 from mailroom_ops.cloudformation.intrinsics import Template, TemplateError
 
 ROOT = Path(__file__).parent.parent
 BODY = template_file.load(ROOT / "template.yaml")
 ENVIRONMENTS = ("development", "staging", "production")
-FUNCTIONS = ("Webhook", "Send", "Deliver", "Feedback")
+FUNCTIONS = ("Webhook", "Rendered", "Send", "Deliver", "Feedback")
 LANES = ("Codes", "Notices")
 PSEUDO = {
     "AWS::Partition": "aws",
@@ -82,8 +83,10 @@ def may_read(*paths: str) -> dict[str, set[str]]:
 
 TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
 DELIVERY_READS = ("providers", "senders", "brands", "templates", "ledger")
+SEALED = [f"webhooks/{name}" for name in registry.SEALED]
+SEAL_KEY = f"{SSM}ledger/address_key"
 DELIVERY = {
-    "ssm:PutParameter": {f"{SSM}ledger/address_key"},
+    "ssm:PutParameter": {SEAL_KEY},
     "sqs:SendMessage": QUEUES | DEAD_LETTERS,
     "dynamodb:GetItem": {"LedgerTable.Arn"},
     "dynamodb:UpdateItem": {"LedgerTable.Arn"},
@@ -92,6 +95,9 @@ PERMISSIONS = {
     "Webhook": own_log("Webhook")
     | may_read(*(f"webhooks/{name}" for name in registry.NAMES))
     | {"sqs:SendMessage": QUEUES},
+    "Rendered": own_log("Rendered")
+    | may_read(*SEALED)
+    | {"ssm:GetParameters": trees(*SEALED) | {SEAL_KEY}, "ssm:PutParameter": {SEAL_KEY}, "sqs:SendMessage": QUEUES},
     "Send": own_log("Send") | may_read(*DELIVERY_READS, "api/keys") | DELIVERY,
     "Deliver": own_log("Deliver")
     | may_read(*DELIVERY_READS)
@@ -136,8 +142,9 @@ def test_only_senders_may_use_ses_and_only_where_it_is_in_the_chain(function: st
     assert bool(granted) is (allowed and function in ("Send", "Deliver"))
 
 
-def test_the_address_key_is_written_only_where_there_is_none() -> None:
-    writes = [s for s in Stack().statements("Deliver") if s["Action"] == "ssm:PutParameter"]
+@pytest.mark.parametrize("function", ["Send", "Deliver", "Rendered"])
+def test_the_address_key_is_written_only_where_there_is_none(function: str) -> None:
+    writes = [s for s in Stack().statements(function) if s["Action"] == "ssm:PutParameter"]
     assert [statement["Condition"] for statement in writes] == [{"StringEquals": {"ssm:Overwrite": "false"}}]
 
 
@@ -184,6 +191,14 @@ def test_each_lane_has_a_dead_letter_queue_for_two_weeks(lane: str) -> None:
     queue, dead = stack[f"{lane}Queue"], stack[f"{lane}DeadLetterQueue"]
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": f"{lane}DeadLetterQueue.Arn", "maxReceiveCount": 10}
     assert dead["MessageRetentionPeriod"] == 14 * 24 * 3600 > queue["MessageRetentionPeriod"]
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_rendered_message_of_any_size_fits_into_its_queue(lane: str) -> None:
+    stack = Stack()
+    for queue in (f"{lane}Queue", f"{lane}DeadLetterQueue"):
+        # In ASCII-only JSON, content takes up to three bytes for each of its own.
+        assert stack[queue]["MaximumMessageSize"] == 1024 * 1024 > 3 * MAX_CONTENT_BYTES + 200_000
 
 
 @pytest.mark.parametrize("lane", LANES)
@@ -301,6 +316,7 @@ def test_the_routes_are_exactly_these() -> None:
         "ANY /webhooks/logto/{tenant}": "Webhook",
         "ANY /webhooks/{source}": "Webhook",
         "ANY /webhooks/{source}/{tenant}": "Webhook",
+        **{f"ANY /webhooks/{name}{tenant}": "Rendered" for name in registry.SEALED for tenant in ("", "/{tenant}")},
         "POST /v1/emails": "Send",
         "POST /v1/emails/batch": "Send",
         "GET /v1/emails/{id}": "Send",

@@ -48,18 +48,9 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
         finally:
             telemetry.log_stale_settings(logger, metrics, settings)
         telemetry.log_accepted(logger, metrics, messages, source.name, verified.tenant)
-        return json_response(200, source.answer or _answer([message.id for message in messages]))
+        return json_response(200, source.reply(messages))
 
     return handler
-
-
-def _answer(ids: list[str]) -> dict[str, Any]:
-    match ids:
-        case []:
-            return {"status": "skipped"}
-        case [id_]:
-            return {"message_id": id_, "status": "accepted"}
-    return {"message_ids": ids, "status": "accepted"}
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself

@@ -26,6 +26,7 @@ CREDENTIALS = {
 LOCAL = "local"
 DEPLOYED = ("development", "staging", "production")
 LABELS = (LOCAL, *DEPLOYED)
+FUNCTIONS = ("webhook", "rendered", "send", "deliver", "feedback")
 UNREACHABLE = (
     "EndpointConnectionError",
     "ConnectTimeoutError",
@@ -179,9 +180,10 @@ class Environment:
         stack, queues = self.stack_name, f"{self.about['aws']}/{ACCOUNT}/{self.stack_name}"
         return {
             "WebhookUrl": f"{self.local_url}/webhooks/logto",
+            "RenderedUrl": f"{self.local_url}/webhooks/rendered",
             "SendUrl": f"{self.local_url}/v1/emails",
             "FeedbackUrl": f"{self.local_url}/feedback",
-            **{f"{name.title()}FunctionName": f"{stack}-{name}" for name in ("webhook", "send", "deliver", "feedback")},
+            **{f"{name.title()}FunctionName": f"{stack}-{name}" for name in FUNCTIONS},
             "LedgerTableName": f"{stack}-ledger",
             "CodesQueueUrl": f"{queues}-codes",
             "CodesDeadLetterQueueUrl": f"{queues}-codes-dead-letters",

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 RESOURCES = loader.load(ROOT / "template.yaml")["Resources"]
 ALARMS = {name: body["Properties"] for name, body in RESOURCES.items() if body["Type"] == "AWS::CloudWatch::Alarm"}
 OURS = {"Ref": "AWS::StackName"}
-SERVICES = ("webhook", "send", "deliver", "feedback")
+SERVICES = ("webhook", "rendered", "send", "deliver", "feedback")
 
 
 def counted_metrics() -> set[str]:

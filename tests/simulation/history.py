@@ -41,7 +41,8 @@ class Mail:
     tenant: str = "default"
     to: str = ""
     kind: str = "sign-in-code"
-    route: str = "webhook"  # or inline, queued, batch: the ways of the send API
+    route: str = "webhook"  # or rendered; or inline, queued, batch: the ways of the send API
+    with_kind: bool = True  # stated by the caller of a rendered mail
     expires_in: float = 0.0  # seconds, over the send API only; 0: the default
     supersedes: bool | None = None  # over the send API only; None: it replaces codes that are older by 30 s
     with_key: bool = False  # the caller gives an idempotency key, and asks again if no answer comes
@@ -161,6 +162,11 @@ def generate(seed: int) -> History:
             if mail.to and mail.route == "webhook":
                 stated = statements.choice((True, False, None))
                 mails[number] = replace(mail, route=statements.choice(("inline", "queued")), supersedes=stated)
+    rendering = Random(f"rendered {seed}")  # noqa: S311 - as above
+    for number, mail in enumerate(mails):
+        if mail.route == "webhook" and mail.tenant != "broken" and rendering.random() < 0.2:
+            with_kind = bool(mail.to) or not mail.is_code or rendering.random() < 0.5
+            mails[number] = replace(mail, route="rendered", with_kind=with_kind)
     for number, mail in enumerate(mails):
         if random.random() < 0.5:
             events = [("delivered", random.choice((0.01, 0.1, 2.0, 60.0)))]
@@ -180,7 +186,12 @@ def generate(seed: int) -> History:
     return replace(
         history,
         faults=(*faults, *_faults(random, mails)),
-        interruptions=_interruptions(random, mails),
+        interruptions=tuple(
+            replace(interruption, function="rendered")
+            if interruption.function == "webhook" and rendering.random() < 0.5
+            else interruption
+            for interruption in _interruptions(random, mails)
+        ),
         duplicates=random.choice((0.0, 0.0, 0.02, 0.2)),
         requests_per_second=random.choice((0, 0, 0, 10)),
     )

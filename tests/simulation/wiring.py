@@ -42,6 +42,7 @@ __all__ = [
     "handler",
     "messages_in",
     "outcomes_in",
+    "rendered_event",
     "row_of",
     "settings",
     "substituted",
@@ -60,6 +61,7 @@ ADDRESS_KEY = "a" * 64
 SVIX_KEY = b"simulated signing key"
 POSTMARK_SECRET = "simulated-postmark-secret"
 LOGTO_TOKEN = "Bearer simulated-logto-token"
+RENDERED_TOKEN = "Bearer simulated-rendered-token"
 
 
 # ---- configuration ----
@@ -91,6 +93,7 @@ def settings(senders: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     values = {
         "ledger/address_key": ADDRESS_KEY,
         "webhooks/logto/authorization": LOGTO_TOKEN,
+        "webhooks/rendered/secret": RENDERED_TOKEN,
         "providers/resend/api_key": "key-resend",
         "providers/resend.acme/api_key": "key-resend.acme",
         "providers/ses/region": "eu-west-1",
@@ -107,6 +110,7 @@ def settings(senders: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         values[f"senders/{tenant}/auth"] = json.dumps({"from": f"Login <login@{tenant}.example.com>", **sender})
         if tenant != "default":
             values[f"webhooks/logto/{tenant}/authorization"] = LOGTO_TOKEN
+            values[f"webhooks/rendered/{tenant}/secret"] = RENDERED_TOKEN
     return {f"/mailroom/{ENVIRONMENT}/{name}": value for name, value in values.items()}
 
 
@@ -365,6 +369,13 @@ def webhook_event(tenant: str, body: Mapping[str, Any], now: float) -> Any:
     path = {} if tenant == "default" else {"tenant": tenant}
     headers = {"content-type": "application/json", "authorization": LOGTO_TOKEN}
     return http_event("ANY /webhooks/logto", path, headers, json.dumps(body).encode(), now)
+
+
+def rendered_event(tenant: str, body: Mapping[str, Any], now: float) -> Any:
+    """Return what API Gateway hands over when an auth server asks for a mail that it has rendered."""
+    path = {} if tenant == "default" else {"tenant": tenant}
+    headers = {"content-type": "application/json", "authorization": RENDERED_TOKEN}
+    return http_event("ANY /webhooks/rendered", path, headers, json.dumps(body).encode(), now)
 
 
 def feedback_event(kind: str, what: str, message_id: str, provider_id: str, to: str, mark: str, now: float) -> Any:

@@ -79,7 +79,7 @@ class World:
         self.functions = {
             name: Function(name, float(resources[f"{name.title()}Function"]["Properties"]["Timeout"]), self.scheduler,
                            partial(wiring.handler, name, self.network))
-            for name in ("webhook", "send", "deliver", "feedback")
+            for name in ("webhook", "rendered", "send", "deliver", "feedback")
         }  # fmt: skip
         for lane, queue in self.queues.items():
             source = resources["DeliverFunction"]["Properties"]["Events"][lane.title()]["Properties"]
@@ -116,7 +116,7 @@ class World:
                 batches.setdefault(mail.at, []).append(mail)
                 continue
             for delay in (0.0, *mail.repeats):
-                ask = self._post if mail.route == "webhook" else self._invoke
+                ask = {"webhook": self._post, "rendered": self._post_rendered}.get(mail.route, self._invoke)
                 self.scheduler.at(START + mail.at + delay, ask, mail)
         for moment, batch in batches.items():
             self.scheduler.at(START + moment, self._invoke_batch, batch)
@@ -127,6 +127,13 @@ class World:
         request = self._request(mail)
         event = wiring.webhook_event(mail.tenant, body, self.scheduler.now)
         self.functions["webhook"].invoke(event, lambda answer: self._answered_http(request, answer))
+
+    def _post_rendered(self, mail: Mail) -> None:
+        content = {"subject": "Code", "html": f"<p>{mail.code}</p>", "kind": mail.kind if mail.with_kind else None}
+        body = {"to": mail.recipient, **{name: value for name, value in content.items() if value}}
+        request = self._request(mail)
+        event = wiring.rendered_event(mail.tenant, body, self.scheduler.now)
+        self.functions["rendered"].invoke(event, lambda answer: self._answered_http(request, answer))
 
     def _answered_http(self, request: Request, answer: Answer) -> None:
         if answer.ended == "answered":

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import yaml
+
+from mailroom.sources import registry
 
 __all__ = ["SourceRequest", "SourceRequests"]
 
 KEYS_FILE = Path(__file__).with_name("signing_keys.json")  # made for this file, they open nothing
 SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")  # of a PKCS#1 signature
 JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+EXAMPLES = {"logto": "webhook-sign-in", "rendered": "rendered-json"}  # files whose name is not that of their source
+EXAMPLE_CODE = "482913"  # in the text of an example
 
 Settings = Mapping[str, str]  # of a tenant of the source, by the last part of their names
 Signer = Callable[[dict[str, Any], Settings, float], "tuple[dict[str, str], bytes]"]
@@ -63,8 +69,10 @@ class SourceRequests:
         return SourceRequest(source, path, headers, body)
 
     def _example(self, source: str) -> dict[str, Any]:
-        name = "webhook-sign-in" if source == "logto" else f"webhook-{source}"
+        name = EXAMPLES.get(source) or f"{'rendered' if source in registry.SEALED else 'webhook'}-{source}"
         event = json.loads((self.root / "events" / f"{name}.json").read_text(encoding="utf-8"))
+        if event["isBase64Encoded"]:  # a form
+            return dict(parse_qsl(base64.b64decode(event["body"]).decode()))
         body: dict[str, Any] = json.loads(event["body"])
         return body
 
@@ -78,6 +86,16 @@ def _supabase(body: dict[str, Any], settings: Settings, now: float) -> tuple[dic
     body["metadata"] |= {"uuid": str(uuid.uuid4()), "time": _iso(now)}
     body["email_data"] |= {"token": _code(6), "token_hash": secrets.token_hex(28)}
     return _standard_webhook(_compact(body), settings["secret"], now)
+
+
+def _rendered(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    text = json.dumps(body).replace(EXAMPLE_CODE, _code(6))
+    return JSON | {"authorization": settings["secret"].splitlines()[0]}, _compact(json.loads(text))
+
+
+def _casdoor(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    form = urlencode({name: value.replace(EXAMPLE_CODE, _code(6)) for name, value in body.items()})
+    return FORM | {"authorization": settings["secret"].splitlines()[0]}, form.encode()
 
 
 def _standard_webhook(body: bytes, secret: str, now: float) -> tuple[dict[str, str], bytes]:
@@ -146,4 +164,11 @@ def _base64url(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
-SIGNERS: Mapping[str, Signer] = {"logto": _logto, "supabase": _supabase, "entra": _entra, "hanko": _hanko}
+SIGNERS: Mapping[str, Signer] = {
+    "logto": _logto,
+    "supabase": _supabase,
+    "entra": _entra,
+    "hanko": _hanko,
+    "rendered": _rendered,
+    "casdoor": _casdoor,
+}

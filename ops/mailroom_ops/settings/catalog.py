@@ -193,9 +193,19 @@ def _provider_settings(provider: str) -> tuple[Setting, ...]:
     return tuple(settings)
 
 
+SOURCES = (*registry.NAMES, *registry.SEALED)
+
+
+def _fields(value: str) -> str:
+    from mailroom.sources.rendered import FIELDS, field_map
+
+    form = f'a JSON object such as {{"html": "content"}}, with some of {", ".join(FIELDS)}'
+    return f"it must be {form}" if field_map(value) is None else ""
+
+
 @cache
 def _source_settings(name: str) -> tuple[Setting, ...]:
-    source = registry.load(name)
+    source = registry.load(name, SOURCES)
     settings = []
     for key, about in {**source.required, **source.optional}.items():
         is_secret = key in source.secrets
@@ -206,7 +216,7 @@ def _source_settings(name: str) -> tuple[Setting, ...]:
 
 
 # The settings of sources that are no secrets and have a special form; any other is one line of text.
-SOURCE_CHECKS: Mapping[str, Callable[[str], str]] = {"keys": _key_set, "audience": _lines}
+SOURCE_CHECKS: Mapping[str, Callable[[str], str]] = {"keys": _key_set, "audience": _lines, "fields": _fields}
 # The provider settings of a special form; any other is one line, without spaces if it is a secret.
 CHECKS: Mapping[str, Callable[[str], str]] = {
     "ca": _pem,
@@ -246,7 +256,7 @@ GENERAL_SETTINGS: tuple[Setting, ...] = (
 
 def settings(start: str = "") -> Iterator[Setting]:
     """Yield the kinds of parameters; those of a source or provider, which import it, only if `start` can be one's."""
-    for source in registry.NAMES:
+    for source in SOURCES:
         if f"webhooks/{source}".startswith(start) or start.startswith(f"webhooks/{source}"):
             yield from _source_settings(source)
     yield from GENERAL_SETTINGS

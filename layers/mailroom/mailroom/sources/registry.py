@@ -1,18 +1,22 @@
 """The sources by name: each is a module of this package, which is loaded when its route is called."""
 
+from collections.abc import Sequence
 from importlib import import_module
 
 from mailroom.errors import RequestError
 from mailroom.sources.source import Source
 
-__all__ = ["NAMES", "load"]
+__all__ = ["NAMES", "SEALED", "load"]
 
 NAMES = ("logto", "supabase", "entra", "hanko")
 
+# Their mails can have text of their own, which needs a seal: the rendered function serves them.
+SEALED = ("rendered", "casdoor")
 
-def load(name: str) -> Source:
-    """Return a source; raise a RequestError for a name that is not one of NAMES."""
-    if name not in NAMES:
-        raise RequestError(404, f"There is no source of this name: use {', '.join(NAMES)}.")
+
+def load(name: str, names: Sequence[str] = NAMES) -> Source:
+    """Return a source; raise a RequestError for a name that is not one of `names`."""
+    if name not in names:
+        raise RequestError(404, f"There is no source of this name: use {', '.join(names)}.")
     source: Source = import_module(f"mailroom.sources.{name}").SOURCE
     return source

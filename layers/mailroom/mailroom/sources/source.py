@@ -8,9 +8,10 @@ from typing import Any
 
 from mailroom import untrusted
 from mailroom.errors import ConfigurationError, RequestError
+from mailroom.model.content import Content
 from mailroom.model.kinds import NAME, NOTICE_LIFETIME_SECONDS, Lane, lane_of
 from mailroom.model.mailbox import is_address
-from mailroom.model.message import Message, content_identity, id_of, new_id
+from mailroom.model.message import SAME_WITHIN_SECONDS, Message, content_identity, id_of, new_id
 from mailroom.model.parameter_names import DEFAULT_TENANT, webhook_setting
 from mailroom.request import Request
 from mailroom.settings import Settings
@@ -21,6 +22,7 @@ __all__ = ["Credentials", "Source", "VerifiedRequest"]
 # Compared with what a caller presents where there is no secret: the answer takes the same work. Also valid as base64.
 UNGUESSABLE = base64.b64encode(secrets.token_bytes(32)).decode()
 MAX_LIFETIME_SECONDS = 7 * 24 * 3600.0
+KEY_SECONDS = 24 * 3600.0  # for which requests with the same key and without a time of the source are one mail
 MAX_LOCALES = 20
 MAX_IP_LENGTH = 64
 
@@ -79,12 +81,14 @@ class VerifiedRequest:
         locales: Iterable[Any] = (),
         brand: Mapping[str, str] = {},
         client_ip: Any = "",
+        content: Content | None = None,
     ) -> Message:
         """Return a Message; raise a RequestError if its recipient, code or link is invalid.
 
         `key` identifies the mail over all requests that the source makes about it; it must not be guessable from the
         mail. With `created_at`, which is then the same in all of them as well, they become one message, for as long as
-        the ledger keeps it. Without, they are one within a minute, like requests without a key and of one content.
+        the ledger keeps it. Without, they are one within a day; those without a key, if of one content, within a
+        minute. With `content` it is a rendered message, which only the rendered function can queue.
         """
         if not (isinstance(to, str) and is_address(to)):
             raise RequestError(422, "The recipient is not a single valid email address.")
@@ -92,7 +96,8 @@ class VerifiedRequest:
         has_id = bool(key) and created_at is not None
         # A time in the future is that of a clock that runs ahead.
         created = min(created_at or self.request.received_at, self.request.received_at)
-        lifetime = self.code_lifetime if lane_of(kind, data) is Lane.CODES else NOTICE_LIFETIME_SECONDS
+        lane = lane_of(kind, data, is_rendered=content is not None)
+        lifetime = self.code_lifetime if lane is Lane.CODES else NOTICE_LIFETIME_SECONDS
         expires = created + lifetime if expires_at is None else min(expires_at, created + MAX_LIFETIME_SECONDS)
         parts = (self.source, self.tenant, key, kind, to.lower())
         return Message(
@@ -106,8 +111,10 @@ class VerifiedRequest:
             source=self.source,
             locales=tuple(dict.fromkeys(_tags(locales))),
             brand=brand,
-            identity="\n".join(parts) if key else content_identity(self.tenant, to, kind, data),
+            identity="\n".join(parts) if key else content_identity(self.tenant, to, kind, _parts(content) or data),
+            identity_seconds=KEY_SECONDS if key and not has_id else SAME_WITHIN_SECONDS,
             client_ip=client_ip if isinstance(client_ip, str) and len(client_ip) <= MAX_IP_LENGTH else "",
+            content=content,
         )
 
 
@@ -151,6 +158,18 @@ class Source:
             raise Unauthenticated(f"{missing[0]} is not set")
         return VerifiedRequest(request, self.name, tenant, claims, code_lifetime)
 
+    def reply(self, messages: Sequence[Message]) -> Mapping[str, Any]:
+        """Return the JSON body of the 200 for these messages."""
+        if self.answer is not None:
+            return self.answer
+        match [message.id for message in messages]:
+            case []:
+                return {"status": "skipped"}
+            case [id_]:
+                return {"message_id": id_, "status": "accepted"}
+            case ids:
+                return {"message_ids": ids, "status": "accepted"}
+
     def _settings_of(self, tenant: str, settings: Settings) -> dict[str, str]:
         if not NAME.fullmatch(tenant):
             return {}
@@ -158,6 +177,10 @@ class Source:
         names = (*self.required, *self.optional)
         values = {name: settings.lookup(path, webhook_setting(self.name, tenant, name)) for name in names}
         return {name: value for name, value in values.items() if value.strip()}
+
+
+def _parts(content: Content | None) -> dict[str, str]:
+    return {"subject": content.subject, "html": content.html, "text": content.text} if content else {}
 
 
 def _code_and_link(data: Mapping[str, Any]) -> dict[str, str | None]:

@@ -1,0 +1,58 @@
+"""POST /webhooks/{source}[/{tenant}] of the sources whose mails have text of their own: seal and queue the messages.
+
+It is the only one of the webhooks that can read the key of the seals: a source that can be served without is a source
+of the webhook function.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+
+from mailroom import telemetry
+from mailroom.aws.client import Aws
+from mailroom.aws.queue import Queue
+from mailroom.delivery.seal import seal
+from mailroom.errors import DeliveryError, RequestError
+from mailroom.model.message import Parcel
+from mailroom.request import AllowedNetworks, Request, json_response, request_id, text_response
+from mailroom.settings import Settings
+from mailroom.sources import registry
+
+
+def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """Return the handler of one process."""
+    settings, queue = Settings.from_env(aws), Queue.from_env(aws)
+    code_lifetime = float(os.environ["CODE_LIFETIME_MINUTES"]) * 60
+    allowed = AllowedNetworks.parse("AllowedSourceCidrs", os.environ.get("ALLOWED_SOURCE_CIDRS", ""))
+
+    @logger.inject_lambda_context
+    @metrics.log_metrics
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        logger.append_keys(request_id=request_id(event))
+        try:
+            request = Request.from_event(event)
+            source = registry.load(event["routeKey"].split("/")[2], registry.SEALED)  # ANY /webhooks/rendered/…
+            request.require_post()
+            allowed.require(request.source_ip)
+            verified = source.authenticate(request, settings, code_lifetime)
+            messages = source.parse(verified)
+            for message in messages:
+                queue.put(seal(Parcel.of(message), settings.address_key()))
+        except RequestError as refusal:
+            telemetry.log_refusal(logger, metrics, refusal)
+            return text_response(refusal.status, refusal.sentence)
+        except DeliveryError as error:
+            telemetry.log_failure(logger, metrics, error, "Message not queued: a dependency failed")
+            return text_response(503, "Email could not be sent. Please try again.")
+        finally:
+            telemetry.log_stale_settings(logger, metrics, settings)
+        telemetry.log_accepted(logger, metrics, messages, source.name, verified.tenant)
+        return json_response(200, source.reply(messages))
+
+    return handler
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
+    handler = build(Aws.from_env(), Logger(), Metrics())
