@@ -82,6 +82,11 @@ def _logto(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[s
     return JSON | {"authorization": settings["authorization"].splitlines()[0]}, _compact(body)
 
 
+def _kratos(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    body["code"] = _code(6)
+    return JSON | {"authorization": f"Bearer {settings['secret'].splitlines()[0]}"}, _compact(body)
+
+
 def _supabase(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
     body["metadata"] |= {"uuid": str(uuid.uuid4()), "time": _iso(now)}
     body["email_data"] |= {"token": _code(6), "token_hash": secrets.token_hex(28)}
@@ -167,6 +172,7 @@ def _base64url(value: bytes) -> str:
 SIGNERS: Mapping[str, Signer] = {
     "logto": _logto,
     "supabase": _supabase,
+    "kratos": _kratos,
     "entra": _entra,
     "hanko": _hanko,
     "rendered": _rendered,

@@ -51,6 +51,8 @@ def generate(name: str) -> str:
     """Return a random value of 256 bits for a secret that we choose, in the form that the other side expects."""
     if name.startswith("webhooks/logto/"):
         return f"Bearer {secrets.token_urlsafe(32)}"
+    if name.startswith("webhooks/kratos/"):
+        return secrets.token_urlsafe(32)
     if name.startswith("api/keys/"):
         return f"mailroom_{secrets.token_urlsafe(32)}"
     if name.startswith("providers/http") and name.endswith("/secret"):

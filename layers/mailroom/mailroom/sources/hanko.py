@@ -15,7 +15,7 @@ from mailroom.request import Request
 from mailroom.sources.key_sets import key_set
 from mailroom.sources.source import Credentials, Source, VerifiedRequest
 from mailroom.webhooks.authentication import Unauthenticated, equals_any
-from mailroom.webhooks.json_access import get, text, unix_time
+from mailroom.webhooks.json_access import accepted_languages, get, text, unix_time
 from mailroom.webhooks.json_web_signatures import require_token
 
 __all__ = ["SOURCE"]
@@ -90,13 +90,9 @@ def parse(verified: VerifiedRequest) -> list[Message]:
             key=text(claims, "digest"),
             created_at=unix_time(claims, "iat", default=0.0) or None,
             expires_at=expires_at,
-            locales=[text(mail, "language"), *_accepted_languages(text(mail, "accept_language"))],
+            locales=[text(mail, "language"), *accepted_languages(text(mail, "accept_language"))],
         )
     ]
-
-
-def _accepted_languages(header: str) -> list[str]:
-    return [part.partition(";")[0].strip() for part in header.split(",")]
 
 
 def _keys_url(settings: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["get", "iso_time", "text", "unix_time"]
+__all__ = ["accepted_languages", "get", "iso_time", "text", "unix_time"]
 
 MAX_TEXT_LENGTH = 320  # an address takes 254
 MAX_UNIX_TIME = 253402300799.0  # the end of the year 9999
@@ -40,3 +40,8 @@ def unix_time(value: Any, *path: str, default: float) -> float:
         return default
     seconds = seconds / 1000 if seconds > 1e11 else seconds
     return seconds if 0 < seconds < MAX_UNIX_TIME else default
+
+
+def accepted_languages(header: str) -> list[str]:
+    """Return the languages of an Accept-Language header in their order, which browsers sort by preference."""
+    return [part.partition(";")[0].strip() for part in header.split(",")]
