@@ -31,6 +31,7 @@ PSEUDO = {
 }
 
 SSM = "arn:aws:ssm:eu-west-1:123456789012:parameter/mailroom/production/"
+TABLES = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
 QUEUES = {"CodesQueue.Arn", "NoticesQueue.Arn"}
 DEAD_LETTERS = {"CodesDeadLetterQueue.Arn", "NoticesDeadLetterQueue.Arn"}
 
@@ -59,7 +60,8 @@ class Stack:
         """An action, and the resources for which a function has it."""
         allowed: dict[str, set[str]] = {}
         for statement in self.statements(function):
-            assert statement["Effect"] == "Allow"
+            if statement["Effect"] == "Deny":
+                continue
             for action in listed(statement["Action"]):
                 allowed.setdefault(action, set()).update(listed(statement["Resource"]))
         return allowed
@@ -69,45 +71,47 @@ def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def trees(*paths: str) -> set[str]:
-    return {f"{SSM}{path}{end}" for path in paths for end in ("", "/*")}
-
-
 def own_log(function: str) -> dict[str, set[str]]:
     return {action: {f"{function}LogGroup.Arn"} for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
 
 
-def may_read(*paths: str) -> dict[str, set[str]]:
-    return dict.fromkeys(("ssm:GetParameters", "ssm:GetParametersByPath"), trees(*paths))
+def may_read(*names: str) -> dict[str, set[str]]:
+    return {"ssm:GetParameters": {SSM + name for name in names}}
+
+
+def may_list(*paths: str) -> dict[str, set[str]]:
+    return {"ssm:GetParametersByPath": {SSM + path for path in paths}}
 
 
 TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
-DELIVERY_READS = ("providers", "senders", "brands", "templates", "ledger")
 SEALED = [f"webhooks/{name}" for name in registry.SEALED]
-SEAL_KEY = f"{SSM}ledger/address_key"
 DELIVERY = {
-    "ssm:PutParameter": {SEAL_KEY},
-    "sqs:SendMessage": QUEUES | DEAD_LETTERS,
+    **may_read("providers/*", "senders/*", "brands/*", "ledger/address_key"),
+    "ssm:PutParameter": {f"{SSM}ledger/address_key"},
+    "sqs:SendMessage": QUEUES,
     "dynamodb:GetItem": {"LedgerTable.Arn"},
     "dynamodb:UpdateItem": {"LedgerTable.Arn"},
 }
 PERMISSIONS = {
     "Webhook": own_log("Webhook")
-    | may_read(*(f"webhooks/{name}" for name in registry.NAMES))
+    | may_list(*(f"webhooks/{name}" for name in registry.NAMES))
+    | may_read(*(f"webhooks/{name}/*" for name in registry.NAMES))
     | {"sqs:SendMessage": QUEUES},
     "Rendered": own_log("Rendered")
-    | may_read(*SEALED)
-    | {"ssm:GetParameters": trees(*SEALED) | {SEAL_KEY}, "ssm:PutParameter": {SEAL_KEY}, "sqs:SendMessage": QUEUES},
-    "Send": own_log("Send") | may_read(*DELIVERY_READS, "api/keys") | DELIVERY,
+    | may_list(*SEALED)
+    | may_read(*(f"{path}/*" for path in SEALED), "ledger/address_key")
+    | {"ssm:PutParameter": {f"{SSM}ledger/address_key"}, "sqs:SendMessage": QUEUES},
+    "Send": own_log("Send") | may_list("api/keys") | DELIVERY,
     "Deliver": own_log("Deliver")
-    | may_read(*DELIVERY_READS)
     | DELIVERY
     | dict.fromkeys(TAKE, QUEUES)
+    | {"sqs:SendMessage": QUEUES | DEAD_LETTERS}
     | {"dynamodb:BatchGetItem": {"LedgerTable.Arn"}},
     "Feedback": own_log("Feedback")
-    | may_read("feedback", "suppression", "ledger")
+    | may_list("feedback")
+    | may_read("feedback/*", "suppression/*", "ledger/address_key")
     | {f"dynamodb:{action}": {"LedgerTable.Arn"} for action in ("GetItem", "PutItem", "UpdateItem")}
-    | {"dynamodb:Query": {"LedgerTable.Arn/index/by_provider_id"}}
+    | {"dynamodb:Query": {f"{TABLES}LedgerTable/index/by_provider_id"}}
     | {"sqs:SendMessage": {"FeedbackDeadLetterQueue.Arn"}},
 }
 
@@ -128,11 +132,11 @@ def test_an_environment_reaches_no_secret_of_another(environment: str, function:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_option_makes_a_permission_broad(function: str) -> None:
-    stack = Stack(Providers="resend, ses", FixedEgressIp="true", SnapStart="on")
+    stack = Stack(Providers="resend, ses", FixedEgressIp="true", SnapStart="on", Tracing="Active")
     for action, resources in stack.permissions(function).items():
         assert "*" not in action
-        # EC2 lets nothing narrower in before a network interface exists.
-        assert "*" not in resources or action.startswith("ec2:")
+        # EC2 lets nothing narrower in before a network interface exists; X-Ray has no resources.
+        assert "*" not in resources or action.startswith(("ec2:", "xray:"))
 
 
 @pytest.mark.parametrize(("chain", "allowed"), [("resend", False), ("resend, ses", True), ("ses", True), ("", False)])
@@ -282,7 +286,11 @@ def test_only_the_named_topic_of_ses_may_invoke_feedback(topic: str) -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_has_its_own_log_group_with_a_retention(function: str) -> None:
     stack = Stack(LogRetentionDays="7")
-    assert stack[f"{function}Function"]["LoggingConfig"] == {"LogGroup": f"{function}LogGroup"}
+    assert stack[f"{function}Function"]["LoggingConfig"] == {
+        "LogGroup": f"{function}LogGroup",
+        "LogFormat": "JSON",
+        "SystemLogLevel": "WARN",  # no START, END and REPORT of each invocation
+    }
     assert stack[f"{function}LogGroup"]["RetentionInDays"] == "7"
 
 
@@ -299,8 +307,47 @@ def test_the_access_log_contains_no_address_and_no_path() -> None:
 
 
 def test_every_route_has_a_rate_limit() -> None:
-    limits = Stack(RequestsPerSecond="50")["HttpApi"]["DefaultRouteSettings"]
-    assert limits == {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "50"}
+    api = Stack(RequestsPerSecond="50", FeedbackRequestsPerSecond="20")["HttpApi"]
+    assert api["DefaultRouteSettings"] == {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "50"}
+    feedback = {"ThrottlingRateLimit": "20", "ThrottlingBurstLimit": "20"}
+    routes = {route for route in routes_of("Feedback") if route.startswith("ANY ")}
+    assert api["RouteSettings"] == dict.fromkeys(routes, feedback), "a stranger at feedback leaves the webhook alone"
+
+
+def routes_of(function: str) -> set[str]:
+    events = Stack()[f"{function}Function"]["Events"].values()
+    http = [event["Properties"] for event in events if event["Type"] == "HttpApi"]
+    return {f"{properties['Method']} {properties['Path']}" for properties in http}
+
+
+@pytest.mark.parametrize("reserved", ["0", "5"])
+def test_the_webhook_can_have_concurrency_of_its_own(reserved: str) -> None:
+    stack = Stack(WebhookReservedConcurrency=reserved)
+    found = {f: stack[f"{f}Function"].get("ReservedConcurrentExecutions") for f in FUNCTIONS}
+    assert found == {**dict.fromkeys(FUNCTIONS), "Webhook": None if reserved == "0" else reserved}
+
+
+@pytest.mark.parametrize("zones", ["", "ap-northeast-1a,ap-northeast-1c"])
+def test_the_egress_network_is_in_the_zones_that_are_named(zones: str) -> None:
+    subnets = ("PublicSubnet", "PrivateSubnetA", "PrivateSubnetB")
+    if zones:
+        stack = Stack(FixedEgressIp="true", EgressZones=zones)
+        assert [stack[subnet]["AvailabilityZone"][-1] for subnet in subnets] == ["a", "a", "c"]
+    for subnet, index in zip(subnets, (0, 0, 1), strict=True):
+        choice = BODY["Resources"][subnet]["Properties"]["AvailabilityZone"]["Fn::Select"]
+        assert (choice[0], choice[1]["Fn::If"][2]) == (index, {"Fn::GetAZs": ""})
+
+
+def test_a_host_name_of_ones_own_is_in_every_url() -> None:
+    certificate = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
+    stack = Stack(DomainName="mail.example.com", CertificateArn=certificate, ExecuteApiEndpoint="off")
+    domain = {"DomainName": "mail.example.com", "CertificateArn": certificate, "SecurityPolicy": "TLS_1_2"}
+    assert stack["HttpApi"]["Domain"] == domain
+    assert stack["HttpApi"]["DisableExecuteApiEndpoint"] is True
+    for name in ("WebhookUrl", "SendUrl", "FeedbackUrl"):
+        assert stack.template.resolve(BODY["Outputs"][name]["Value"]).startswith("https://mail.example.com/")
+    assert "Domain" not in Stack()["HttpApi"]
+    assert Stack()["HttpApi"]["DisableExecuteApiEndpoint"] is False
 
 
 def test_the_routes_are_exactly_these() -> None:
@@ -357,7 +404,10 @@ def test_no_parameter_takes_a_secret() -> None:
     assert set(BODY["Parameters"]) == {
         *("Environment", "Providers", "AllowedSourceCidrs", "FixedEgressIp", "CodeLifetimeMinutes"),
         *("RecordCodeOnFailure", "LogRetentionDays", "SnapStart", "CodesConcurrency", "NoticesConcurrency"),
-        *("RequestsPerSecond", "AlarmTopicArn", "SesTopicArn", "Architecture"),
+        *("RequestsPerSecond", "AlarmTopicArn", "SesTopicArn", "Architecture", "SesFromAddresses", "SystemLogLevel"),
+        *("FeedbackRequestsPerSecond", "WebhookReservedConcurrency", "Deployment", "Tracing"),
+        *("DomainName", "CertificateArn", "HostedZoneId", "ExecuteApiEndpoint"),
+        *("EgressZones", "ExistingEgressAllocationId", "ExistingLedger"),
     }
 
 
@@ -374,6 +424,13 @@ def test_no_parameter_takes_a_secret() -> None:
         ("Environment", "prod", "use development, staging, production"),
         ("SnapStart", "yes", "use on, off"),
         ("LogRetentionDays", "31", "use 1, 3, 5"),
+        ("SesFromAddresses", "auth.example.com", "such as *@auth.example.com"),
+        ("EgressZones", "eu-west-1a", "two availability zones"),
+        ("ExistingEgressAllocationId", "192.0.2.7", "such as eipalloc-"),
+        ("ExistingLedger", "a table", "the name of a table"),
+        ("CertificateArn", "arn:aws:iam::123456789012:server-certificate/x", "a certificate of ACM"),
+        ("DomainName", "https://mail.example.com", "such as mail-api.example.com"),
+        ("Deployment", "Canary", "use AllAtOnce, Canary10Percent5Minutes"),
     ],
 )
 def test_a_malformed_parameter_is_refused_with_the_correct_form(name: str, value: str, hint: str) -> None:
@@ -411,7 +468,7 @@ def test_senders_use_one_fixed_address_if_configured(fixed: str) -> None:
     made = {name for name, resource in BODY["Resources"].items() if resource["Type"].startswith("AWS::EC2::")}
     assert {stack.has(name) for name in made} == {asked}
     assert BODY["Outputs"]["EgressIp"] == {
-        "Condition": "HasFixedEgressIp",
+        "Condition": "OwnsEgressAddress",
         "Description": "The address a provider sees; put it on its list",
         "Value": {"Ref": "EgressAddress"},
     }
@@ -425,6 +482,54 @@ def test_the_fixed_address_has_a_complete_route_to_the_internet() -> None:
     for subnet in stack["DeliverFunction"]["VpcConfig"]["SubnetIds"]:
         assert stack[f"{subnet}Routes"] == {"SubnetId": subnet, "RouteTableId": "PrivateRoutes"}
     assert "SecurityGroupIngress" not in stack["EgressSecurityGroup"]
+
+
+@pytest.mark.parametrize("preference", ["AllAtOnce", "Canary10Percent5Minutes"])
+def test_traffic_shifts_behind_an_alias_and_alarms_shift_it_back(preference: str) -> None:
+    stack = Stack(Deployment=preference)
+    for function in FUNCTIONS:
+        properties = stack[f"{function}Function"]
+        if preference == "AllAtOnce":
+            assert "DeploymentPreference" not in properties
+            continue
+        alarms = ["ErrorAlarm", "UnavailableAlarm", "FailureRateAlarm"]
+        assert properties["DeploymentPreference"] == {"Type": preference, "Alarms": alarms}
+        assert properties["AutoPublishAlias"] == "live"
+        assert stack.template.resolve(BODY["Outputs"]["SendFunctionName"]["Value"]) == "SendFunction:live"
+
+
+@pytest.mark.parametrize("tracing", ["Active", "PassThrough"])
+def test_a_function_may_write_traces_only_where_it_makes_some(tracing: str) -> None:
+    stack = Stack(Tracing=tracing)
+    assert stack.template.resolve(BODY["Globals"]["Function"]["Tracing"]) == tracing
+    for function in FUNCTIONS:
+        assert ("xray:PutTraceSegments" in stack.permissions(function)) is (tracing == "Active")
+
+
+@pytest.mark.parametrize("table", ["", "restored"])
+def test_the_stack_uses_an_existing_ledger_everywhere(table: str) -> None:
+    stack = Stack(ExistingLedger=table)
+    assert stack.has("LedgerTable") is not bool(table)
+    name = table or "LedgerTable"
+    for function in ("Send", "Deliver", "Feedback"):
+        assert stack[f"{function}Function"]["Environment"]["Variables"]["TABLE_NAME"] == name
+    assert stack.template.resolve(BODY["Outputs"]["LedgerTableName"]["Value"]) == name
+    granted = {r for f in FUNCTIONS for a, rs in stack.permissions(f).items() if a.startswith("dynamodb:") for r in rs}
+    own = TABLES + table if table else "LedgerTable.Arn"
+    assert granted == {own, f"{TABLES}{name}/index/by_provider_id"}
+    watched = json.dumps([stack["LedgerThrottledAlarm"], stack["Dashboard"]])
+    assert f'"{name}"' in watched
+
+
+@pytest.mark.parametrize("address", ["", "eipalloc-0123456789abcdef0"])
+def test_the_stack_can_send_from_an_existing_address(address: str) -> None:
+    stack = Stack(FixedEgressIp="true", ExistingEgressAllocationId=address)
+    assert stack.has("EgressAddress") is not bool(address)
+    assert stack["NatGateway"]["AllocationId"] == (address or "EgressAddress.AllocationId")
+
+
+def test_a_failed_first_creation_leaves_no_address_behind() -> None:
+    assert Stack().template.resolve(BODY["Resources"]["EgressAddress"]["DeletionPolicy"]) == "RetainExceptOnCreate"
 
 
 @pytest.mark.parametrize("option", ["on", "off"])

@@ -65,6 +65,7 @@ def test_the_template_has_these_alarms() -> None:
         *("FailureRateAlarm", "BounceRateAlarm"),
         *("ComplaintRateAlarm", "MisconfiguredAlarm", "NotConfiguredAlarm", "UnavailableAlarm"),
         *("WebhookRefusalAlarm", "FeedbackRefusalAlarm", "ErrorAlarm"),
+        *("ApiErrorAlarm", "RateLimitedAlarm", "ThrottledAlarm", "LedgerThrottledAlarm"),
     }
     assert RESOURCES["NotConfiguredAlarm"]["Condition"] == "IsProduction"
 
@@ -77,7 +78,7 @@ def test_each_alarm_has_a_section_in_the_runbook() -> None:
 
 
 def test_the_dashboard_is_valid_and_shows_metrics_that_are_counted() -> None:
-    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
     widgets = json.loads(text)["widgets"]
     places = [(widget["x"], widget["y"]) for widget in widgets]
     assert len(set(places)) == len(places)
@@ -88,4 +89,22 @@ def test_the_dashboard_is_valid_and_shows_metrics_that_are_counted() -> None:
         if len(metric) > 1 and metric[0] == "${AWS::StackName}"
     }
     assert len(shown) > 12
-    assert shown <= counted_metrics()
+    filters = [body["Properties"] for body in RESOURCES.values() if body["Type"] == "AWS::Logs::MetricFilter"]
+    counted_in_logs = {
+        part["MetricName"] for metric_filter in filters for part in metric_filter["MetricTransformations"]
+    }
+    assert shown <= counted_metrics() | counted_in_logs
+
+
+def test_a_request_that_no_function_sees_raises_an_alarm() -> None:
+    function_names = {
+        query["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
+        for query in ALARMS["ThrottledAlarm"]["Metrics"]
+        if "MetricStat" in query
+    }
+    functions = {name for name, body in RESOURCES.items() if body["Type"] == "AWS::Serverless::Function"}
+    assert function_names == functions
+    assert ALARMS["ApiErrorAlarm"]["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": "HttpApi"}}]
+    pattern = RESOURCES["RateLimitedRequests"]["Properties"]["FilterPattern"]
+    assert '"status":"$context.status"' in RESOURCES["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
+    assert pattern == '{ $.status = "429" }'
