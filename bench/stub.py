@@ -3,6 +3,8 @@
 import hashlib
 import json
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -16,6 +18,8 @@ import trustme
 
 __all__ = ["Stub"]
 
+ROOT = Path(__file__).parent.parent
+
 
 class Stub:
     """Serves on a free port until `close`. `seen` has the requests, `busy` the seconds of answering them."""
@@ -24,9 +28,12 @@ class Stub:
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("127.0.0.1").configure_cert(context)
-        # Our authority beside the public ones: reading them all is a part of every cold start.
+        # Our authority beside the public ones: reading them is a part of every cold start.
         self.bundle = folder / "authorities.pem"
         self.bundle.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
+        self.certificates = folder / "certificates"
+        script = ROOT / "layers" / "dependencies" / "certificates.py"
+        subprocess.run([sys.executable, script, self.bundle, self.certificates], check=True)
         self._server = _Server(self)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self._server.server_port}"
@@ -43,7 +50,7 @@ class Stub:
             "AWS_ENDPOINT_URL": self.url,
             "AWS_CA_BUNDLE": bundle,
             "REQUESTS_CA_BUNDLE": bundle,
-            "SSL_CERT_FILE": bundle,
+            "SSL_CERT_DIR": str(self.certificates),
         }
 
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def test_a_missing_package_is_detected(here: Artifact, stub: Stub, tmp_path: Pat
     shutil.copytree(here.folder, incomplete.folder, copy_function=os.link)
     (missing,) = incomplete.folder.glob(f"*/python/{package}")
     shutil.rmtree(missing)
-    with suppress(InitFailed):
+    with suppress(InitFailed), start(incomplete, "SendFunction", stub, tmp_path / "send.log"):
         assert carry(incomplete, stub, tmp_path) == []
 
 
@@ -126,7 +126,8 @@ def test_the_artifact_contains_nothing_unnecessary(built: dict[str, Artifact], a
     assert [path.name for path in sorted((folder / "WebhookFunction").iterdir())] == ["app.py"]
     assert [path.name for path in sorted((folder / "SendFunction").iterdir())] == ["app.py", "openapi.json"]
     packages = {path.name for path in (folder / "DependenciesLayer" / "python").iterdir()}
-    assert not packages & {"bin", "boto3", "botocore", "httpx", "pip", "tests"}
+    assert not packages & {"bin", "boto3", "botocore", "certifi", "httpx", "pip", "tests"}
+    assert sorted(path.name for path in (folder / "DependenciesLayer").iterdir()) == ["certificates", "python"]
     assert not list(folder.glob("*/python/**/Makefile"))
     without_signatures = [*folder.glob("[DMTW]*/**/*")]
     assert sum(path.stat().st_size for path in without_signatures if path.is_file()) < 40_000_000

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mailroom.errors import ConfigurationError
+from mailroom.network.tls import tls_context
 
 __all__ = ["Relay", "Tls"]
 
@@ -60,11 +61,14 @@ class Relay:
         """Return the TLS context: certificates are verified, except in opportunistic mode without a login."""
         if self.tls is Tls.NONE:
             return None
+        is_opportunistic = self.tls is Tls.OPPORTUNISTIC and not self.username
+        if not self.ca and not is_opportunistic:
+            return tls_context()
         try:
             context = ssl.create_default_context(cadata=self.ca or None)
         except (ssl.SSLError, ValueError) as error:
             raise _malformed(self.account, "ca", "must be a certificate in PEM form") from error
-        if self.tls is Tls.OPPORTUNISTIC and not self.username:
+        if is_opportunistic:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
