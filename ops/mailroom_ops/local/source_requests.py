@@ -103,6 +103,18 @@ def _casdoor(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict
     return FORM | {"authorization": settings["secret"].splitlines()[0]}, form.encode()
 
 
+def _zitadel(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    sent = _compact(json.loads(json.dumps(body).replace(EXAMPLE_CODE, _code(6))))
+    key, timestamp = settings["secret"].splitlines()[0].encode(), f"{int(now)}"
+    signature = hmac.digest(key, f"{timestamp}.".encode() + sent, hashlib.sha256).hex()
+    return JSON | {"zitadel-signature": f"t={timestamp},v1={signature}"}, sent
+
+
+def _auth0(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    sent = _compact(json.loads(json.dumps(body).replace(EXAMPLE_CODE, _code(6))))
+    return _standard_webhook(sent, settings["secret"], now)
+
+
 def _standard_webhook(body: bytes, secret: str, now: float) -> tuple[dict[str, str], bytes]:
     """Sign a body as https://www.standardwebhooks.com describes."""
     key = base64.b64decode(secret.splitlines()[0].rpartition("whsec_")[2])
@@ -177,4 +189,6 @@ SIGNERS: Mapping[str, Signer] = {
     "hanko": _hanko,
     "rendered": _rendered,
     "casdoor": _casdoor,
+    "zitadel": _zitadel,
+    "auth0": _auth0,
 }

@@ -25,7 +25,7 @@ def parse(verified: VerifiedRequest) -> list[Message]:
     """Return a message for each recipient, in the language of the user's browser, which Casdoor passes on."""
     language = verified.request.headers.get("accept-language", "").partition(",")[0].partition(";")[0].strip()
     locales = (language,) if LOCALE_TAG.fullmatch(language) else ()
-    return [replace(message, locales=message.locales or locales) for message in rendered.parse(verified, {})]
+    return [replace(message, locales=message.locales or locales) for message in rendered.parse(verified)]
 
 
 SOURCE: Source = replace(rendered.declare("casdoor", FIELDS), parse=parse)

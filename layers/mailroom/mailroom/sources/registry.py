@@ -11,7 +11,7 @@ __all__ = ["NAMES", "SEALED", "load"]
 NAMES = ("logto", "supabase", "kratos", "entra", "hanko")
 
 # Their mails can have text of their own, which needs a seal: the rendered function serves them.
-SEALED = ("rendered", "casdoor")
+SEALED = ("rendered", "zitadel", "auth0", "casdoor")
 
 
 def load(name: str, names: Sequence[str] = NAMES) -> Source:

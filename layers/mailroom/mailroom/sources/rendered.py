@@ -57,8 +57,11 @@ def verify(request: Request, credentials: Credentials, fields: FieldMap) -> Mapp
     return {"id": id_, "fields": {**fields, **own}}
 
 
-def parse(verified: VerifiedRequest, kinds: Mapping[str, str]) -> list[Message]:
-    """Return a message for each recipient; raise a RequestError if one, or the content, is invalid."""
+def parse(verified: VerifiedRequest, kinds: Mapping[str, str] | None = None) -> list[Message]:
+    """Return a message for each recipient; raise a RequestError if one, or the content, is invalid.
+
+    `kinds` are ours by the names of an auth server, of which any other counts as none.
+    """
     body = read_body(verified.request)
     fields: FieldMap = verified.claims["fields"]
     values = {name: _value(body, fields.get(name, (name,))) for name in FIELDS}
@@ -71,9 +74,10 @@ def parse(verified: VerifiedRequest, kinds: Mapping[str, str]) -> list[Message]:
     created_at = iso_time(values, "created_at", default=unix_time(values, "created_at", default=0.0)) or None
     lifetime = _seconds(values["expires_in"])
     start = min(created_at or verified.request.received_at, verified.request.received_at)
+    kind = kinds.get(str(values["kind"]), RENDERED) if kinds is not None else _kind(values["kind"])
     return [
         verified.message(
-            _kind(values["kind"], kinds),
+            kind,
             recipient,
             {},
             key=str(key),
@@ -119,10 +123,10 @@ def _recipients(value: Any) -> list[Any]:
     return recipients
 
 
-def _kind(value: Any, kinds: Mapping[str, str]) -> str:
+def _kind(value: Any) -> str:
     if value is None:
         return RENDERED
-    kind = find_kind(kinds.get(value, value), (RENDERED,)) if isinstance(value, str) else None
+    kind = find_kind(value, (RENDERED,)) if isinstance(value, str) else None
     if kind is None:
         raise RequestError(422, f"There is no such kind: use {', '.join(KINDS)}, or leave it out.")
     return kind
@@ -141,15 +145,15 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
-def declare(name: str, fields: FieldMap = NO_FIELDS, kinds: Mapping[str, str] = {}) -> Source:
-    """Return the declaration of a source with fields, and names of kinds, of its own."""
+def declare(name: str, fields: FieldMap = NO_FIELDS) -> Source:
+    """Return the declaration of a source with names of fields of its own."""
     return Source(
         name=name,
         required={"secret": "authenticates its requests: `Bearer …`, `Basic user:password`, `X-Api-Key: …`, `whsec_…`"},
         optional={"fields": "the names of its fields, such as html, where they differ (JSON)"},
         secrets=("secret",),
         verify=partial(verify, fields=fields),
-        parse=partial(parse, kinds=kinds),
+        parse=parse,
     )
 
 
