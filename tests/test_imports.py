@@ -64,7 +64,7 @@ HEAVY = {
     *("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.utilities.data_classes"),
 }
 FORBIDDEN = {
-    "webhook": HEAVY | {"email", "idna", "minijinja", "pydantic", "smtplib"},
+    "webhook": HEAVY | {"cryptography", "email", "idna", "minijinja", "pydantic", "smtplib"},
     "rendered": HEAVY | {"httpx", "idna", "minijinja", "smtplib"},
     "send": HEAVY | {"mailroom.api.openapi"},
     "deliver": HEAVY,

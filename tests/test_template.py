@@ -385,7 +385,7 @@ def test_layers_are_for_the_processor_of_the_functions(architecture: str) -> Non
 
 @pytest.mark.parametrize(
     ("layer", "functions"),
-    [("TemplatesLayer", {"Send", "Deliver"}), ("SignaturesLayer", {"Feedback"})],
+    [("TemplatesLayer", {"Send", "Deliver"}), ("SignaturesLayer", {"Webhook", "Feedback"})],
 )
 def test_a_function_has_the_layers_it_needs(layer: str, functions: set[str]) -> None:
     stack = Stack()

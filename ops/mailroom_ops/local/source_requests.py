@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mailroom.sources import registry
 
@@ -165,6 +166,25 @@ def _claims_of(token: str) -> dict[str, Any]:
     return claims
 
 
+def _neon(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    body |= {"event_id": str(uuid.uuid4()), "timestamp": _iso(now)}
+    body["event_data"] |= {"otp_code": _code(6), "expires_at": _iso(now + 600)}
+    key = json.loads(KEYS_FILE.read_text(encoding="utf-8"))["neon"]
+    content, timestamp = _compact(body), f"{int(now * 1000)}"
+    header = _base64url(_compact({"alg": "EdDSA", "typ": "JWS", "kid": key["kid"][:8]}))
+    signed = f"{header}.{_base64url(f'{timestamp}.{_base64url(content)}'.encode())}"
+    private_key = Ed25519PrivateKey.from_private_bytes(base64.urlsafe_b64decode(key["d"] + "=="))
+    headers = {
+        "x-neon-signature": f"{header}..{_base64url(private_key.sign(signed.encode()))}",
+        "x-neon-signature-kid": key["kid"],
+        "x-neon-timestamp": timestamp,
+        "x-neon-event-type": body["event_type"],
+        "x-neon-event-id": body["event_id"],
+        "x-neon-delivery-attempt": "1",
+    }
+    return JSON | headers, content
+
+
 def _token(claims: Mapping[str, Any], source: str) -> str:
     """Return a JSON Web Token, signed by RS256 with the source's local key."""
     key = json.loads(KEYS_FILE.read_text(encoding="utf-8"))[source]
@@ -187,6 +207,7 @@ SIGNERS: Mapping[str, Signer] = {
     "kratos": _kratos,
     "entra": _entra,
     "hanko": _hanko,
+    "neon": _neon,
     "rendered": _rendered,
     "casdoor": _casdoor,
     "zitadel": _zitadel,

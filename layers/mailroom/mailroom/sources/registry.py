@@ -8,7 +8,7 @@ from mailroom.sources.source import Source
 
 __all__ = ["NAMES", "SEALED", "load"]
 
-NAMES = ("logto", "supabase", "kratos", "entra", "hanko")
+NAMES = ("logto", "supabase", "kratos", "entra", "hanko", "neon")
 
 # Their mails can have text of their own, which needs a seal: the rendered function serves them.
 SEALED = ("rendered", "zitadel", "auth0", "casdoor")

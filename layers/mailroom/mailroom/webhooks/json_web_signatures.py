@@ -16,13 +16,23 @@ from mailroom.errors import RequestError
 from mailroom.request import MAX_BODY_BYTES, parse_json
 from mailroom.webhooks.authentication import TOLERANCE_SECONDS, Unauthenticated
 
-__all__ = ["JsonWebKeys", "MalformedKeys", "compact_keys", "require_token"]
+__all__ = [
+    "JsonWebKeys",
+    "MalformedKeys",
+    "compact_keys",
+    "encode_base64url",
+    "require_detached_signature",
+    "require_token",
+]
 
 KEY_FIELDS = ("kty", "kid", "alg", "use", "n", "e", "crv", "x")
 RSA_EXPONENT = 65537
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 4096
 # DigestInfo of SHA-256: https://www.rfc-editor.org/rfc/rfc8017#section-9.2
 SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
+ED25519_KEY_BYTES = 32
+UNKNOWN_KEY = "it is signed with a key that is not among ours: see `mailroom sources refresh-keys`"
+ANY_ED25519_KEY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")  # of RFC 8032
 ANY_RSA_KEY = (1 << MIN_RSA_BITS) - 1  # of no use but that a signature by an unknown key takes as long as any
 
 
@@ -64,9 +74,34 @@ class JsonWebKeys:
         number, length = int.from_bytes(signature), len(signature)
         actual = pow(number, RSA_EXPONENT, used).to_bytes(size) if length == size and number < used else b""
         if used == ANY_RSA_KEY:
-            raise Unauthenticated("it is signed with a key that is not among ours: see `mailroom sources refresh-keys`")
+            raise Unauthenticated(UNKNOWN_KEY)
         if not hmac.compare_digest(actual, expected):
             raise Unauthenticated("the signature does not match")
+
+    def require_eddsa(self, key_id: str, signed: bytes, signature: bytes) -> None:
+        """Refuse a signature that is not Ed25519's by the key of this id. It needs the layer `signatures`."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        key = self._keys.get(key_id, {})
+        is_usable = key.get("kty") == "OKP" and key.get("crv") == "Ed25519" and key.get("alg", "EdDSA") == "EdDSA"
+        point = _bytes_of(key, "x") if is_usable else b""
+        is_known = len(point) == ED25519_KEY_BYTES
+        try:
+            Ed25519PublicKey.from_public_bytes(point if is_known else ANY_ED25519_KEY).verify(signature, signed)
+        except InvalidSignature as error:
+            raise Unauthenticated("the signature does not match" if is_known else UNKNOWN_KEY) from error
+        if not is_known:
+            raise Unauthenticated(UNKNOWN_KEY)
+
+
+def require_detached_signature(signature: str, key_id: str, payload: bytes, keys: JsonWebKeys) -> None:
+    """Refuse a compact signature without its payload, `header..signature`, unless it is of EdDSA by the key."""
+    header, enclosed, value = _parts(signature)
+    fields = _json_object(header)
+    if enclosed or fields.get("alg") != "EdDSA" or "crit" in fields:
+        raise Unauthenticated("the signature is not a detached one of EdDSA")
+    keys.require_eddsa(key_id, f"{header}.{encode_base64url(payload)}".encode(), decode_base64url(value))
 
 
 def require_token(token: str, keys: JsonWebKeys, now: float) -> dict[str, Any]:
@@ -95,6 +130,11 @@ def compact_keys(text: str) -> str:
         raise MalformedKeys("must be a JSON Web Key Set with at least one key for signatures")
     keys = [{name: value for name, value in fields.items() if name in KEY_FIELDS} for fields in published]
     return json.dumps({"keys": keys}, separators=(",", ":"))
+
+
+def encode_base64url(value: bytes) -> str:
+    """Encode in base64url without padding."""
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 def decode_base64url(text: str) -> bytes:
