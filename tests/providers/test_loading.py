@@ -23,7 +23,7 @@ SETTINGS = {
     "aliyun": {"access_key_id": "id", "access_key_secret": "secret"},
     "http": {"endpoint": "https://mail.example.com/in", "secret": SECRET},
 }
-CLIENTS = {"smtp": {"smtplib", "email"}, "ses": {"email"}}  # all others have ours
+CLIENTS = {"smtp": {"smtplib", "email"}}  # all others have ours
 LIBRARIES = {
     *("boto3", "botocore", "httpx", "requests", "urllib3", "http", "email"),
     *("smtplib", "pydantic", "aws_lambda_powertools"),

@@ -2,10 +2,11 @@
 
 import email.policy
 from dataclasses import replace
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import EmailMessage
-from email.utils import parseaddr, parsedate_to_datetime
+from email.utils import format_datetime, parseaddr, parsedate_to_datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,11 @@ from mailroom.providers._mime import compose
 
 OUR_ID = "019324a1b2c3d4e5f60718293a4b5c6d"
 lines = st.text(st.characters(exclude_categories=["C", "Zl", "Zp", "Zs"]) | st.sampled_from(' ,;:.()[]\\"=?_<>@äß中'))
-bodies = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1)
+bodies = st.builds(
+    str.__mul__,
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1),
+    st.integers(1, 99),
+)
 letters = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -59,6 +64,62 @@ def test_text_and_html_are_decoded_without_a_change(email: Email, text: str, htm
 
     parsed = [(part.get_content_subtype(), part.get_content()) for part in letter.iter_parts()]
     assert [(subtype, content.replace("\r\n", "\n")) for subtype, content in parsed] == list(parts.items())
+
+
+languages = st.sampled_from(
+    [
+        *("Ihr Code für Böx", "Votre code à l’été", "Ваш код подтверждения", "رمز التحقق الخاص بك"),
+        *("您的验证码是", "確認コード", "Código", "🔑 ✓", "รหัสของคุณ"),
+    ]
+)
+
+
+@letters
+@given(
+    subject=st.lists(languages | lines, max_size=30).map(" ".join),
+    name=lines,
+    text=st.lists(languages | bodies, min_size=1, max_size=8).map("\n".join),
+    html=bodies,
+    value=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=1200),
+    tag=languages | lines,
+)
+def test_a_mail_in_any_language_keeps_its_meaning_and_short_lines(
+    email: Email, subject: str, name: str, text: str, html: str, value: str, tag: str
+) -> None:
+    subject, name = " ".join(subject.split()), clean_name(name)
+    mail = replace(
+        email,
+        from_=Mailbox("no-reply@example.com", name),
+        subject=subject,
+        text=text,
+        html=html,
+        headers={"X-Value": value},
+        tags={"kind": tag},
+    )
+    letter = compose(mail, OUR_ID, {})
+
+    parsed = read(letter)
+    assert decoded(header(letter, "Subject")) == subject
+    assert decoded(header(letter, "X-Value")) == value
+    assert decoded(header(letter, "X-Mailroom-Kind")) == " ".join(tag.splitlines())
+    assert [part.get_content().replace("\r\n", "\n") for part in parsed.iter_parts()] == [text, html]
+    for line in letter.split(b"\r\n"):
+        assert len(line) <= 76 or b" " not in line.strip(b" "), "a long line could have been folded"
+        assert line.strip() or not line, "a line of spaces only is not a header's"
+
+
+def test_an_address_outside_ascii_is_written_in_utf_8(email: Email) -> None:
+    mail = replace(email, from_=Mailbox("jürgen@example.com", "Jürgen"), to="ada@example.org")
+    letter = compose(mail, OUR_ID, {})
+
+    assert "From: =?utf-8?b?SsO8cmdlbg==?= <jürgen@example.com>\r\n".encode() in letter
+
+
+def test_the_date_is_in_english_and_in_the_form_of_the_standard(email: Email) -> None:
+    for day in range(400):
+        seconds = int(OUR_ID[:12], 16) // 1000 + day * 86_399
+        letter = compose(email, f"{seconds * 1000:012x}{OUR_ID[12:]}", {})
+        assert header(letter, "Date") == format_datetime(datetime.fromtimestamp(seconds, UTC))
 
 
 def test_the_text_part_comes_before_the_html_part(email: Email) -> None:

@@ -1,5 +1,7 @@
 """Addresses in their wire form: all relays and providers take a domain in ASCII, few take other characters."""
 
+from functools import lru_cache
+
 from mailroom.errors import PermanentFailure
 from mailroom.model.hostnames import to_ascii
 from mailroom.model.mailbox import Mailbox, is_address
@@ -7,6 +9,7 @@ from mailroom.model.mailbox import Mailbox, is_address
 __all__ = ["ascii_address", "wire_address", "wire_mailbox"]
 
 
+@lru_cache(256)  # of three addresses in a mail, two are the sender's
 def wire_address(party: str, address: str) -> str:
     """Return the address with its domain in ASCII and its local part unchanged."""
     local, _, domain = address.rpartition("@")

@@ -177,7 +177,7 @@ def _send_content(smtp: smtplib.SMTP, email: Email, content: bytes) -> bytes:
     """Send the mail and return the reply. Until the final dot is written, the relay cannot have taken the mail."""
     end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
     with _stage("data", email):
-        smtp.send(re.sub(rb"(?m)^\.", b"..", content) + end)
+        smtp.send(content.replace(b"\n.", b"\n..") + end)
     with _stage("answer", email, without_reply=UnknownOutcome):
         code, reply = smtp.getreply()
     if not 200 <= code < 300:
