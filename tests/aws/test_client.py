@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -76,6 +77,14 @@ def test_three_failures_are_enough() -> None:
     error, requests = call(None, (500, b""), (500, b""))
     assert isinstance(error, TemporaryFailure)
     assert requests == 3
+
+
+def test_a_call_is_not_repeated_when_its_invocation_must_end() -> None:
+    with Answers((500, b""), (200, b"{}")) as server, closing(Aws("eu-west-1", server.url)) as aws:
+        aws.retry_until = time.time() - 1
+        with pytest.raises(TemporaryFailure):
+            aws.call("sqs", "SendMessage", {})
+        assert server.requests == 1
 
 
 def test_a_missing_permission_is_for_an_operator_and_not_tried_again() -> None:

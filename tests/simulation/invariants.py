@@ -21,6 +21,7 @@ PROMPT = 15.0  # while all is healthy, every code leaves within so many seconds
 RECOVERED = 30.0  # after the last fault has ended
 REDELIVERED = 125.0  # after a process was killed: the visibility timeout of the queues
 QUOTA = 3_600.0  # nobody says when a used-up quota comes back
+FREEZE = 19.0  # the longest
 LAST_MOMENT = 3.0  # with less to live there is no further attempt
 STORE_PATIENCE = 5.0  # seconds in any 15 that a process may wait for a parameter store whose values it has
 IDEMPOTENT = ("resend", "resend.acme")
@@ -305,7 +306,9 @@ def the_ledger_is_true(findings: Findings) -> Iterator[Violation]:
             if name and copies and not any(copy.id.startswith(name) for copy in copies):
                 yield _violation("wrong provider id", f"{name!r} is the name of no copy", case)
         for request in case.requests:
-            if request.body.get("status") == "sent" and not case.copies:
+            row = case.rows.get(request.message_id) or {}
+            is_concealed = row.get("reason") == "suppressed"  # its caller must not learn that somebody bounced
+            if request.body.get("status") == "sent" and not case.copies and not is_concealed:
                 yield _violation("sent and never left", "its caller was told sent, and no copy left", case)
 
 
@@ -373,6 +376,14 @@ def no_function_crashes(findings: Findings) -> Iterator[Violation]:
             yield Violation("function crashed", f"{process} of {name} at {end - START:.2f}, {len(crashes)} times")
 
 
+def no_batch_of_records_runs_out_of_time(findings: Findings) -> Iterator[Violation]:
+    """`deliver` ends before its timeout, unless it was frozen: else its records wait for their visibility timeout."""
+    interrupted = findings.world.scheduler.interrupted
+    for started, end, process, how in findings.world.functions["deliver"].log:
+        if how == "timed_out" and not any(started <= moment <= end + FREEZE for moment in interrupted):
+            yield Violation("timed out", f"{process}, invoked at {started - START:.2f}")
+
+
 def nothing_secret_is_written(findings: Findings) -> Iterator[Violation]:
     """No code, link or address in a log line; no code or link in the ledger."""
     lines = wiring.Logger.lines or []
@@ -404,6 +415,7 @@ RULES: tuple[Rule, ...] = (
     a_suppressed_recipient_gets_nothing,
     values_in_hand_are_used,
     no_function_crashes,
+    no_batch_of_records_runs_out_of_time,
     nothing_secret_is_written,
 )
 

@@ -63,6 +63,16 @@ SCENARIOS: Mapping[str, History] = dict(
             {"at": 0.0, "count": 80},
             faults=(Fault("sqs", "error", 0.0, 20.0, operation="ReceiveMessage"),),
         ),
+        _history(
+            "half_of_the_ledgers_answers_are_late_and_no_invocation_runs_out_of_time",
+            *({"at": 1.0 + 2 * n, "count": 9, "tenant": ("globex", "umbrella")[n % 2]} for n in range(10)),
+            faults=(Fault("dynamodb", "late", 0.9, 40.0, share=0.5),),
+        ),
+        _history(
+            "a_burst_with_a_slow_ledger_runs_not_out_of_time",
+            {"at": 1.0, "count": 100},
+            faults=(Fault("dynamodb", "late", 0.9, 40.0, share=0.3),),
+        ),
         # ---- a caller states which codes a new one replaces ----
         _history(
             "a_code_that_replaces_all_before_it_is_the_last_to_arrive",

@@ -58,7 +58,12 @@ class AwsError(DeliveryError):
 
 
 class Aws:
-    """One per process: keeps connections open, and signs each call."""
+    """One per process: keeps connections open, and signs each call.
+
+    A call that fails after `retry_until` is not repeated: its invocation must end in time.
+    """
+
+    retry_until = float("inf")
 
     def __init__(self, region: str, endpoint: str = "") -> None:
         self._region = region
@@ -83,6 +88,8 @@ class Aws:
         failure: DeliveryError = TemporaryFailure(service, "not_tried")
         for attempt in range(attempts):
             if attempt:
+                if time.time() > self.retry_until:
+                    break
                 time.sleep(PAUSES_SECONDS[attempt - 1])
             try:
                 status, answer = self._post(service, operation, body)

@@ -189,9 +189,13 @@ class Batcher:
         delivery.dispatch.sleep_briefly(gate_wait)
         token, started, key = secrets.token_hex(8), delivery.clock(), delivery.settings.address_key()
         request = f"{batch.id} {account} {token}"
+        latest = min(deadline, started + LEASE) - MAX_REQUEST_SECONDS
         ours: list[tuple[Parcel, Ready]] = []
+        late: list[Parcel] = []
         for parcel, ready in mails:
-            if delivery.ledger.claim_for_batch(parcel, key, request, token, delivery.clock(), account):
+            if delivery.clock() > latest:
+                late.append(parcel)
+            elif delivery.ledger.claim_for_batch(parcel, key, request, token, delivery.clock(), account):
                 ours.append((parcel, ready))
             else:
                 others.append(parcel)
@@ -203,9 +207,11 @@ class Batcher:
                 yield parcel.message, outcome
             else:
                 leaving.insert(0, (parcel, ready))
+        if late:
+            self._postpone(batch, late, 0)
         if not leaving:
             return
-        if delivery.clock() + MAX_REQUEST_SECONDS > min(deadline, started + LEASE):
+        if delivery.clock() > latest:
             parcels = [parcel for parcel, _ in leaving]
             self._postpone(batch, parcels, 0)
             return self._set_free(parcels, token, Outcome(Status.ACCEPTED, "no_time_left"))

@@ -26,6 +26,7 @@ MAX_PULLED = 90  # more records that a burst takes from the queue
 OVERDUE_SECONDS = 3600.0  # this long after its lifetime, a message whose end cannot be recorded is a dead letter
 POISON_DELAY_SECONDS = 5.0
 MAX_POISON_DELAY_SECONDS = 60.0
+RESERVE_SECONDS = 4.0  # at the end of an invocation, to put back what could not be sent
 OUR_SERVICES = ("dynamodb", "ssm", "sqs", "ledger")
 
 Sent = tuple[Message, Outcome | None]
@@ -66,6 +67,7 @@ class Consumer:
         self._delivery = delivery
         self._batcher = Batcher(delivery)
         self._deadline = deadline
+        delivery.aws.retry_until = deadline - RESERVE_SECONDS
         self._is_outage = delivery.is_ledger_away = False
 
     @property

@@ -57,6 +57,7 @@ class Progress:
 class Delivery:
     """Everything one process needs to deliver, kept warm between messages."""
 
+    aws: Aws
     settings: Settings
     ledger: Ledger
     queue: Queue
@@ -70,7 +71,7 @@ class Delivery:
         settings, ledger = Settings.from_env(aws), Ledger.from_env(aws)
         warm_up(settings.chain)
         renderer = Renderer(Path(os.environ["TEMPLATES_DIR"]))
-        return cls(settings, ledger, Queue.from_env(aws), renderer, Dispatch(settings))
+        return cls(aws, settings, ledger, Queue.from_env(aws), renderer, Dispatch(settings))
 
     def deliver(self, parcel: Parcel, deadline: float, *, inline: bool = False) -> Outcome | None:
         """Deliver a parcel; None if its outcome is recorded already, or a batch owns it.
