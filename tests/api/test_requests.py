@@ -105,7 +105,7 @@ def test_every_problem_is_named_at_once(client: Client) -> None:
         (code(data=["KX4242"]), "data", "Give a JSON object."),
         (notice(data={}), "data", "Give a title or paragraphs: a notification must have one."),
         (notice(data={"title": " ", "paragraphs": ["", "\n"]}), "data", "a notification must have one."),
-        (notice(kind="security-notice", data={}), "data", "Give a title or paragraphs: a security notice must have"),
+        (notice(kind="security-notice", data={}), "data", "Give an event, a title or paragraphs: a security notice"),
         (notice(kind="security-notice", data=None), "data", "a security notice must have one."),
         (code(kind="magic-link", data={"title": "x"}), "data", "Give a code or a link: a mail of this kind"),
         (notice(data={"title": "x", "paragraphs": ["x"] * 21}), "data.paragraphs", "at most 20 items"),
@@ -131,7 +131,17 @@ def test_each_invalid_field_has_a_sentence_with_the_remedy(body: Any, field: str
 def test_a_security_notice_about_a_known_event_needs_no_text(client: Client) -> None:
     assert client.send(**notice(kind="security-notice", data={"event": "password-changed"})).status == 200
     assert client.mails()[0].subject.endswith("Your password was changed")
-    assert "data" in problems(notice(kind="security-notice", data={"event": "account-frozen"}))
+
+
+def test_an_unknown_event_of_a_security_notice_is_refused_with_a_suggestion() -> None:
+    unknown = notice(kind="security-notice", data={"event": "password-change", "title": "Hello"})
+    assert problems(unknown) == {"data.event": "There is no event password-change. Did you mean password-changed?"}
+    assert "use account-deleted, " in problems(notice(kind="security-notice", data={"event": {}}))["data.event"]
+    assert problems(notice(data={"title": "x", "event": 7})) == {"data.event": "Give a text."}
+
+
+def test_an_event_of_a_tenants_own_kind_is_free() -> None:
+    assert message_of(**code(kind="parking-permit", data={"event": {"name": "Concert"}})).data["event"]
 
 
 def test_a_message_above_64_kB_is_refused(client: Client) -> None:

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).with_name("api")  # template and style sheet
 KEYS = "api/keys/"
 # In the order of reading. An operation links to the schemas that it uses.
 SCHEMAS = (
-    *("SendRequest", "Data", "Button", "Kind", "Batch"),
+    *("SendRequest", "Data", "Button", "Kind", "SecurityEvent", "Batch"),
     *("Answer", "Refusal", "Problem", "Results", "Email", "Entry", "Status", "EventType"),
 )
 Schema = Mapping[str, Any]

@@ -203,6 +203,8 @@ def document() -> dict[str, Any]:
         "anyOf": [_ref("Kind"), NAME_SCHEMA],
         "description": kind["description"],
     }
+    schemas["SecurityEvent"], *others = schemas["Data"]["properties"]["event"]["anyOf"]
+    schemas["Data"]["properties"]["event"]["anyOf"] = [_ref("SecurityEvent"), *others]
     batch = {"oneOf": [_ref("Batch"), schemas["Batch"]["properties"]["messages"]]}
     return {
         "openapi": "3.1.0",

@@ -39,7 +39,7 @@ REQUESTS: Mapping[str, dict[str, Any]] = {
     ),
     "security-notice": _request(
         "security-notice",
-        {"title": "A new device signed in", "paragraphs": ["It was a browser on Linux, in Lisbon."]},
+        {"event": "new-sign-in", "request": {"device": "Firefox on Linux", "place": "Lisbon, Portugal"}},
         mode="queued",
     ),
     "notification": _request(

@@ -10,9 +10,9 @@ from pydantic_core import ErrorDetails
 from mailroom.errors import InvalidRequest
 from mailroom.model.kinds import KINDS, NAME, Lane
 from mailroom.model.parameter_names import DEFAULT_TENANT
-from mailroom.model.security_events import security_event
+from mailroom.model.security_events import SecurityEvent, security_event
 from mailroom.request import MAX_BODY_BYTES, parse_json
-from mailroom.sources.kind_names import find_kind, unknown_kind
+from mailroom.sources.kind_names import find_kind, unknown_kind, unknown_name
 from mailroom.sources.send_request import SendRequest
 
 __all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_SIZE", "messages_of", "parse", "read_event"]
@@ -20,7 +20,11 @@ __all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_SIZE", "messages_of", "parse", "read_ev
 MAX_BATCH_SIZE = 100
 MAX_BATCH_BYTES = 1024 * 1024
 
-DESCRIPTIONS = {"notification": "notification", "security-notice": "security notice"}  # of kinds without a default text
+# The content of kinds without a default text.
+DESCRIPTIONS = {
+    "notification": "a title or paragraphs: a notification must have one",
+    "security-notice": "an event, a title or paragraphs: a security notice must have one",
+}
 
 OwnKinds = Callable[[str], Collection[str]]
 
@@ -79,8 +83,13 @@ def _missing_content(kind: str, own_kinds: Collection[str], data: Any) -> Iterat
         return
     if KINDS.get(kind) is Lane.CODES and not (content.get("code") or content.get("link")):
         yield "data", "Give a code or a link: a mail of this kind must have one."
-    if kind in DESCRIPTIONS and kind not in own_kinds and not (security_event(kind, content) or _has_text(content)):
-        yield "data", f"Give a title or paragraphs: a {DESCRIPTIONS[kind]} must have one."
+    if kind not in DESCRIPTIONS or kind in own_kinds:
+        return
+    event = content.get("event")
+    if kind == "security-notice" and event is not None and not security_event(kind, content):
+        yield "data.event", unknown_name("event", str(event), SecurityEvent)
+    elif not (security_event(kind, content) or _has_text(content)):
+        yield "data", f"Give {DESCRIPTIONS[kind]}."
 
 
 def _has_text(data: Mapping[str, Any]) -> bool:

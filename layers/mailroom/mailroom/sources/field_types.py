@@ -8,9 +8,10 @@ from pydantic_core import PydanticCustomError
 from mailroom import untrusted
 from mailroom.model.kinds import NAME
 from mailroom.model.mailbox import is_address
+from mailroom.model.security_events import SecurityEvent
 from mailroom.untrusted import LOCALE_TAG, MAX_FACTS, MAX_PARAGRAPHS
 
-__all__ = ["NAME_SCHEMA", "Address", "Code", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
+__all__ = ["NAME_SCHEMA", "Address", "Code", "Event", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
 
 MAX_LOCALES = 20
 
@@ -42,6 +43,12 @@ def _code(value: Any) -> str:
 def _link(value: Any) -> str:
     if not (isinstance(value, str) and untrusted.link(value)):
         raise PydanticCustomError("link", "Give an http or https address without a user name in it.")
+    return value
+
+
+def _event(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise PydanticCustomError("event", "Give a text.")
     return value
 
 
@@ -102,6 +109,11 @@ Name = Annotated[str, AfterValidator(_name), WithJsonSchema(NAME_SCHEMA)]
 Address = Annotated[str, AfterValidator(_address), WithJsonSchema(TEXT_SCHEMA | {"format": "email"})]
 Code = Annotated[Any, AfterValidator(_code), WithJsonSchema(CODE_SCHEMA)]
 Link = Annotated[Any, AfterValidator(_link), WithJsonSchema(LINK_SCHEMA)]
+Event = Annotated[
+    Any,
+    AfterValidator(_event),
+    WithJsonSchema({"anyOf": [{"enum": list(SecurityEvent), "type": "string"}, TEXT_SCHEMA, {"type": "object"}]}),
+]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600), BeforeValidator(_to_integer)]
 Locales = Annotated[
     list[Annotated[str, AfterValidator(_tag)]],

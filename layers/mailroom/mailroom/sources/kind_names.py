@@ -1,10 +1,10 @@
 """The names of kinds in requests: built-in kinds, aliases, and the kinds of a tenant's own templates."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from mailroom.model.kinds import KINDS
 
-__all__ = ["ALIASES", "find_kind", "unknown_kind"]
+__all__ = ["ALIASES", "find_kind", "unknown_kind", "unknown_name"]
 
 ALIASES: Mapping[str, str] = {"magic-link": "sign-in-code"}
 # What other systems call a kind. These are suggested, not accepted.
@@ -35,10 +35,17 @@ def find_kind(name: str, own_kinds: Collection[str]) -> str | None:
 
 def unknown_kind(name: str, own_kinds: Collection[str]) -> str:
     """Return the sentence about a name that is no kind, with the most similar kind."""
+    if name in SUGGESTIONS:
+        return f"There is no kind {name}. Did you mean {SUGGESTIONS[name]}?"
+    remedy = f", or add the tenant's own template emails/{name}.html"
+    return unknown_name("kind", name, {*KINDS, *ALIASES, *own_kinds}, remedy)
+
+
+def unknown_name(what: str, name: str, known: Iterable[str], remedy: str = "") -> str:
+    """Return the sentence about a name that does not exist, with the most similar one, or all of them."""
     from difflib import get_close_matches  # only for a refusal, so that a cold start does not load it
 
-    names = sorted({*KINDS, *ALIASES, *own_kinds})
-    similar = [SUGGESTIONS[name]] if name in SUGGESTIONS else get_close_matches(name, names, n=1)
-    if similar:
-        return f"There is no kind {name}. Did you mean {similar[0]}?"
-    return f"There is no kind {name}: use {', '.join(names)}, or add the tenant's own template emails/{name}.html."
+    names = sorted(map(str, known))
+    if similar := get_close_matches(name, names, n=1):
+        return f"There is no {what} {name}. Did you mean {similar[0]}?"
+    return f"There is no {what} {name}: use {', '.join(names)}{remedy}."

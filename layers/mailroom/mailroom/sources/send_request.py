@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mailroom import untrusted
 from mailroom.model.kinds import KINDS, NOTICE_LIFETIME_SECONDS, Lane, lane_of
 from mailroom.model.message import REPLACES_AFTER_SECONDS, Message, content_identity
-from mailroom.sources.field_types import Address, Code, Facts, Link, Locales, Name, Paragraphs, Seconds
+from mailroom.sources.field_types import Address, Code, Event, Facts, Link, Locales, Name, Paragraphs, Seconds
 
 __all__ = ["SendRequest"]
 
@@ -38,6 +38,16 @@ class Data(BaseModel):
     )
     button: Button | None = Field(default=None, description="Button of a notification.")
     facts: Facts | None = Field(default=None, description="Table of names and values of a notification.")
+    event: Event | None = Field(
+        default=None,
+        description="Event that a security notice is about; it has its own text in every language. In a tenant's own "
+        "template, any text or object.",
+    )
+    request: Any = Field(
+        default=None,
+        description="Where the request of a code or change came from: an object with any of `ip`, `device`, `place` "
+        "and `time`. It is shown if the tenant's brand has `request_context`.",
+    )
     application: Any = Field(
         default=None, description="Application that the message is about; a name, or an object with a `name`."
     )
