@@ -338,12 +338,10 @@ class SmtpAnswers(Answers):
 
     def refuse(self, reason: str, seconds: float) -> tuple[int, bytes]:
         match reason:
-            case "hang" | "no_answer" | "reset":
+            case "hang" | "no_answer" | "reset" | "error_after":  # RFC 5321, 4.2.5: after a 451 it must not deliver
                 raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed: timed out")
             case "garbage":
                 return 999, b"?"
-            case "error_after":
-                return 451, b"4.3.0 internal error"
             case "rate_limit" | "over_limit" | "busy":
                 return 451, f"4.7.1 rate exceeded, try again in {int(seconds or 1)} s".encode()
             case "quota":
