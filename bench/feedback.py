@@ -20,11 +20,12 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 
 from functions.feedback.app import build
 from mailroom.aws.client import Aws
 from mailroom.feedback.intake import Intake
+from mailroom.metrics import Metrics
 from mailroom.model.event import EventType
 from mailroom.model.message import new_id
 from mailroom_ops.sandbox import reports

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import app  # type: ignore[import-not-found]  # functions/deliver/app.py: the runtime starts in its folder
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 
 from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
+from mailroom.metrics import Metrics
 from mailroom.providers import _client as provider_client
 
 Result = TypeVar("Result")

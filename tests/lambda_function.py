@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 
 from mailroom.aws.client import Aws
+from mailroom.metrics import Metrics
 
 __all__ = ["Context", "LambdaFunction"]
 

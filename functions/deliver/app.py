@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from mailroom import telemetry
 from mailroom.aws.client import Aws
 from mailroom.delivery.consumer import Consumer
 from mailroom.delivery.deliver import Delivery
 from mailroom.errors import DeliveryError
+from mailroom.metrics import Metrics
 
 
 def build(delivery: Delivery, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -36,10 +36,10 @@ def build(delivery: Delivery, logger: Logger, metrics: Metrics) -> Callable[[dic
                     telemetry.log_outcome(logger, metrics, result.message, result.outcome, started)
             if not consumer.is_outage:
                 with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-                    delivery.ledger.tally.flush()
+                    delivery.ledger.tally.flush_if_due()
         finally:
             telemetry.log_stale_settings(logger, metrics, delivery.settings)
-            metrics.add_metric("Records", MetricUnit.Count, len(event["Records"]))
+            metrics.count("Records", number=len(event["Records"]))
         return {"batchItemFailures": failures}
 
     return handler

@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 
 from mailroom import feedback, telemetry
 from mailroom.aws.client import Aws
 from mailroom.errors import DeliveryError, RequestError
 from mailroom.feedback import ses
 from mailroom.feedback.intake import Intake
+from mailroom.metrics import Metrics
 from mailroom.model.event import Report
 from mailroom.request import Request, json_response, request_id, text_response
 
@@ -39,7 +40,7 @@ def build(intake: Intake, logger: Logger, metrics: Metrics) -> Callable[[dict[st
         count = telemetry.log_events(logger, metrics, intake.process(report))
         telemetry.log_stale_settings(logger, metrics, intake.settings)
         with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-            intake.ledger.tally.flush()
+            intake.ledger.tally.flush_if_due()
         return count
 
     return handler

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from mailroom import telemetry
 from mailroom.api import routes
 from mailroom.api.service import SendService
 from mailroom.aws.client import Aws
+from mailroom.metrics import Metrics
 from mailroom.request import json_response, request_id
 
 OPENAPI = Path(__file__).with_name("openapi.json")  # python -m mailroom.api.openapi makes it
@@ -29,7 +29,7 @@ def build(service: SendService, logger: Logger, metrics: Metrics) -> Callable[[A
         deadline = service.clock() + context.get_remaining_time_in_millis() / 1000
         is_http = routes.is_http(event)
         logger.append_keys(request_id=request_id(event) if is_http else None)
-        metrics.add_metric("Asked", MetricUnit.Count, 1)
+        metrics.count("Asked")
         if is_http and event["routeKey"] == "GET /openapi.json":
             return json_response(200, OPENAPI.read_text(encoding="utf-8"), {"cache-control": "public, max-age=300"})
         reply = routes.respond(service, event, deadline)
@@ -37,7 +37,7 @@ def build(service: SendService, logger: Logger, metrics: Metrics) -> Callable[[A
             telemetry.log_reply(logger, metrics, part, records_codes=records_codes)
         telemetry.log_stale_settings(logger, metrics, service.delivery.settings)
         with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-            service.delivery.ledger.tally.flush()
+            service.delivery.ledger.tally.flush_if_due()
         return json_response(reply.status, reply.body, reply.headers) if is_http else dict(reply.body)
 
     return handler

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 
 from functions.deliver.app import build
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item
 from mailroom.delivery.deliver import Delivery
+from mailroom.metrics import Metrics
 from mailroom.model.message import Message, Parcel
 
 __all__ = ["ARN", "Process", "take"]

@@ -24,7 +24,7 @@ def counted_metrics() -> set[str]:
     for path in (*(ROOT / "layers/mailroom/mailroom").rglob("*.py"), *(ROOT / "functions").rglob("*.py")):
         for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
             called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            if called in ("add_metric", "_count"):
+            if called in ("count", "add_duration"):
                 names |= {
                     arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
                 }

@@ -1,13 +1,16 @@
 """Statistics by hour, from the tallies that the functions write."""
 
 import time
+from typing import Any
 
 import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.ledger.table import Ledger
+from mailroom.ledger.tally import Tally, hour_of
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.stats import Counts, stats, total
+from tests.factories import Clock
 
 HOUR = 3600.0
 
@@ -69,3 +72,55 @@ def test_a_tally_that_cannot_be_written_is_written_later(aws: Aws, queries: Ledg
     ledger.tally._table = "ledger"
     ledger.tally.flush()
     assert total(last_hours(queries, 1)).of("sent") == 1
+
+
+class Writes:
+    """Counts the rows that a tally writes."""
+
+    def __init__(self) -> None:
+        self.updates: list[dict[str, Any]] = []
+
+    def call(self, service: str, operation: str, payload: dict[str, Any]) -> None:
+        self.updates.append(payload)
+
+    def total(self, name: str) -> float:
+        """Return the sum of a counter over all rows of all tenants."""
+        return sum(
+            float(update["ExpressionAttributeValues"][f":{key.removeprefix('#')}"]["N"])
+            for update in self.updates
+            if "#*#" in update["Key"]["pk"]["S"]
+            for key, counted in update["ExpressionAttributeNames"].items()
+            if counted == name
+        )
+
+
+def invoke(tally: Tally, clock: Clock, count: int, every: float) -> None:
+    for _ in range(count):
+        tally.count("default", "sent", "resend")
+        tally.flush_if_due()
+        clock.now += every
+
+
+@pytest.mark.parametrize(("every", "rows"), [(60.0, 200), (1.0, 22)])
+def test_a_busy_process_writes_its_counts_once_in_ten_seconds(
+    every: float, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, writes = Clock(), Writes()
+    monkeypatch.setattr("mailroom.ledger.tally.time.time", clock)
+    tally = Tally(writes, "ledger", 16)  # type: ignore[arg-type]
+    invoke(tally, clock, 100, every)
+    assert len(writes.updates) == rows
+    tally.flush()
+    assert writes.total("sent/resend") == 100
+
+
+def test_counts_belong_to_the_hour_in_which_they_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, writes = Clock(), Writes()
+    monkeypatch.setattr("mailroom.ledger.tally.time.time", clock)
+    tally = Tally(writes, "ledger", 16)  # type: ignore[arg-type]
+    hour = hour_of(clock.now)
+    invoke(tally, clock, 3, 0.1)
+    clock.now += 2 * 3600
+    tally.flush_if_due()
+    assert {update["Key"]["pk"]["S"].split("#")[2] for update in writes.updates} == {hour}
+    assert writes.total("sent/resend") == 3

@@ -24,6 +24,7 @@ from typing import Any
 import yaml
 
 import mailroom
+from mailroom import metrics
 from mailroom.aws import client as aws_client
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.ledger.table import keyed_hash, suppression_of
@@ -174,23 +175,15 @@ class Logger:
 
 
 class Metrics:
-    """In place of Powertools' metrics."""
+    """In place of our metrics, which nobody looks at here."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def log_metrics(self, function: Any) -> Any:
+        return function
+
+    def count(self, *_: Any, **__: Any) -> None:
         pass
 
-    def log_metrics(self, function: Any = None, **_: Any) -> Any:
-        return function or (lambda inner: inner)
-
-    def add_metric(self, *_: Any, **__: Any) -> None:
-        pass
-
-    add_dimension = set_default_dimensions = add_metadata = flush_metrics = add_metric
-
-
-@contextlib.contextmanager
-def _single_metric(*_: Any, **__: Any) -> Iterator[Metrics]:
-    yield Metrics()
+    add_duration = count
 
 
 def _clock(scheduler: Scheduler) -> types.SimpleNamespace:
@@ -256,7 +249,6 @@ def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers
     transport = Transport(accounts, process)
 
     powertools = importlib.import_module("aws_lambda_powertools")
-    single_metric = importlib.import_module("aws_lambda_powertools.metrics").single_metric
     client = importlib.import_module("mailroom.providers._client")
     fakes: dict[int, Any] = {
         id(time): clock,
@@ -275,9 +267,7 @@ def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers
         id(smtplib): smtp,
         id(Renderer): lambda folder: _renderer(folder),
         id(client.shared): lambda endpoint: transport,
-        id(single_metric): _single_metric,
         id(powertools.Logger): Logger,
-        id(powertools.Metrics): Metrics,
     }
     undo: list[tuple[Any, str, Any]] = []
     for owner, name, original in _places(frozenset(fakes)):
@@ -331,13 +321,13 @@ def handler(name: str, network: Network) -> Callable[[Any, Any], Any]:
     original = aws_client.Aws.from_env
     aws_client.Aws.from_env = classmethod(lambda cls: aws)  # type: ignore[method-assign, assignment]
     powertools: Any = sys.modules["aws_lambda_powertools"]
-    real = powertools.Logger, powertools.Metrics
-    powertools.Logger, powertools.Metrics = Logger, Metrics
+    real = powertools.Logger, metrics.Metrics
+    powertools.Logger, metrics.Metrics = Logger, Metrics  # type: ignore[misc, assignment]
     try:
         exec(_code(name), module.__dict__)  # noqa: S102
     finally:
         aws_client.Aws.from_env = original  # type: ignore[method-assign]
-        powertools.Logger, powertools.Metrics = real
+        powertools.Logger, metrics.Metrics = real  # type: ignore[misc]
     for variable, value in list(vars(module).items()):
         if id(value) in _state["fakes"]:
             setattr(module, variable, _state["fakes"][id(value)])

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools import Logger
 
 from mailroom.errors import ConfigurationError, DeliveryError, RequestError, TemporaryFailure
 from mailroom.ledger.table import EventEffect
+from mailroom.metrics import Metrics
 from mailroom.model.event import Event, EventType
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
 from mailroom.model.record import Record
+from mailroom.providers import kind_of
 
 if TYPE_CHECKING:
     from mailroom.api.reply import Reply
@@ -71,7 +72,7 @@ WARNINGS = {
 def log_outcome(logger: Logger, metrics: Metrics, message: Message, outcome: Outcome | None, started: float) -> None:
     """Log and count the outcome of a delivery; None stands for a message that had its outcome before."""
     if outcome is None:
-        return metrics.add_metric("Repeated", MetricUnit.Count, 1)
+        return metrics.count("Repeated")
     now = time.time()
     facts = {
         "message_id": message.id,
@@ -95,38 +96,33 @@ def log_outcome(logger: Logger, metrics: Metrics, message: Message, outcome: Out
             "Tenant template not usable, built-in template used instead",
             extra={"tenant": message.tenant, "why": problem},
         )
-        _count(metrics, "Misconfigured", {"reason": "template"})
-    _count(metrics, COUNTED_AS[outcome.status], _dimension(outcome))
+        metrics.count("Misconfigured", {"reason": "template"})
+    metrics.count(COUNTED_AS[outcome.status], _dimension(outcome))
     for attempt in outcome.tries:
         if attempt.error and issubclass(attempt.error, ConfigurationError):
-            _count(metrics, "Misconfigured", {"provider": attempt.provider})
+            metrics.count("Misconfigured", {"provider": kind_of(attempt.provider)})
     if outcome.status is Status.SENT:
-        metrics.add_metric("AcceptedToSent", MetricUnit.Milliseconds, (now - message.created_at) * 1000)
+        metrics.add_duration("AcceptedToSent", (now - message.created_at) * 1000)
 
 
 def _dimension(outcome: Outcome) -> Mapping[str, str]:
     match outcome.status:
         case Status.SENT:
-            return {"provider": outcome.provider}
+            return {
+                "provider": kind_of(outcome.provider)
+            }  # by account, tenants with their own would cost six metrics each
         case Status.FAILED | Status.UNKNOWN if outcome.tries and (error := outcome.tries[-1].error):
             return {"class": error.category.lower()}
     return {"reason": outcome.reason}
 
 
-def _count(metrics: Metrics, name: str, dimensions: Mapping[str, str], number: int = 1) -> None:
-    metrics.add_metric(name, MetricUnit.Count, number)
-    with single_metric(name, MetricUnit.Count, number) as metric:
-        for dimension, value in dimensions.items():
-            metric.add_dimension(dimension, value)
-
-
 def log_events(logger: Logger, metrics: Metrics, results: Iterable[tuple[Event, EventEffect, Record | None]]) -> int:
     """Log the events that matter for a single mail and count all of them; return how many there were."""
-    metrics.add_metric("Reports", MetricUnit.Count, 1)
+    metrics.count("Reports")
     counts: Counter[tuple[str, str]] = Counter()
     for event, effect, record in results:
         is_new = effect is EventEffect.NEW
-        counts[_counted_as(event) if is_new else UNEVENTFUL[effect], event.provider] += 1
+        counts[_counted_as(event) if is_new else UNEVENTFUL[effect], kind_of(event.provider)] += 1
         if is_new and event.type in NOT_LOGGED:
             continue
         facts = {
@@ -142,7 +138,7 @@ def log_events(logger: Logger, metrics: Metrics, results: Iterable[tuple[Event, 
         log = logger.warning if effect is EventEffect.OTHER_ACCOUNT else logger.info
         log(EVENT_HEADLINES[effect], extra={name: value for name, value in facts.items() if value})
     for (name, provider), number in counts.items():
-        _count(metrics, name, {"provider": provider}, number)
+        metrics.count(name, {"provider": provider}, number)
     return counts.total()
 
 
@@ -155,7 +151,7 @@ def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes
     message, error = reply.message, reply.error
     if isinstance(error, RequestError):
         logger.info("Refused", extra={"status": reply.status, "fields": reply.invalid_fields})
-        metrics.add_metric("Refused", MetricUnit.Count, 1)
+        metrics.count("Refused")
         error = error.__cause__ if isinstance(error.__cause__, DeliveryError) else None
     if isinstance(error, DeliveryError):
         log_failure(logger, metrics, error, "Request not completed: a dependency failed")
@@ -169,7 +165,7 @@ def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes
     elif reply.error is None:
         facts = {"message_id": message.id, "tenant": message.tenant, "kind": message.kind}
         logger.info("Accepted" if outcome else "Idempotent replay", extra=facts | {"status": reply.body["status"]})
-        metrics.add_metric("Accepted" if outcome else "Repeated", MetricUnit.Count, 1)
+        metrics.count("Accepted" if outcome else "Repeated")
     if records_codes and reply.status >= 500:
         secret = {name: message.data[name] for name in ("code", "link") if message.data.get(name)}
         logger.warning("Code logged because RecordCodeOnFailure is enabled", extra={"message_id": message.id, **secret})
@@ -180,23 +176,23 @@ def log_accepted(logger: Logger, metrics: Metrics, messages: Sequence[Message], 
     for message in messages:
         facts = {"message_id": message.id, "tenant": tenant, "kind": message.kind, "lane": message.lane}
         logger.info("Accepted", extra=facts)
-        metrics.add_metric("Accepted", MetricUnit.Count, 1)
+        metrics.count("Accepted")
     if not messages:
         logger.info("Nothing to send: the request asks for no mail of ours", extra={"source": source, "tenant": tenant})
-        metrics.add_metric("Ignored", MetricUnit.Count, 1)
+        metrics.count("Ignored")
 
 
 def log_refusal(logger: Logger, metrics: Metrics, refusal: RequestError) -> None:
     """Log and count a request that was refused; the reason is for the log alone."""
     facts = {"status": refusal.status, "sentence": refusal.sentence, "reason": refusal.reason}
     logger.info("Refused", extra={name: value for name, value in facts.items() if value})
-    metrics.add_metric("Refused", MetricUnit.Count, 1)
+    metrics.count("Refused")
 
 
 def log_failure(logger: Logger, metrics: Metrics, error: DeliveryError, headline: str) -> None:
     """Log and count the failure of a dependency."""
     logger.error(headline, extra={"party": error.party, "code": error.code, "detail": error.detail})
-    metrics.add_metric(error.category, MetricUnit.Count, 1)
+    metrics.count(error.category)
 
 
 @contextmanager
@@ -222,4 +218,4 @@ def log_crash(logger: Logger, metrics: Metrics, error: Exception, headline: str)
     """Log and count an unexpected error: its type and traceback, not its text, which may quote a mail."""
     where = traceback.format_tb(error.__traceback__)
     logger.error(headline, extra={"error": type(error).__name__, "where": where})
-    metrics.add_metric("Crashed", MetricUnit.Count, 1)
+    metrics.count("Crashed")
