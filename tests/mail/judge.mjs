@@ -1,10 +1,33 @@
-// Reads [{name, html}] from standard input; prints for each what the validator says, and what the three big clients
-// do not do or only partly do, as caniemail.com knows it.
+// Reads [{name, html}] from standard input; prints for each the errors of the validator, and the features that mail
+// clients do not support, or only in part, by the data of caniemail.com.
 import { readFileSync } from "node:fs";
-import { caniemail } from "caniemail";
+import { caniemail, rawData } from "caniemail";
 import { HtmlValidate } from "html-validate";
 
-const CLIENTS = ["gmail.*", "outlook.*", "apple-mail.*"];
+// All clients in the data, but for those whose data has gaps: the package throws on them.
+let clients = [
+  ...new Set(rawData.data.flatMap(({ stats }) => Object.entries(stats).flatMap(([family, platforms]) =>
+    Object.keys(platforms).map((platform) => `${family}.${platform}`)))),
+].sort();
+
+function supportOf(html) {
+  try {
+    return caniemail({ clients, html });
+  } catch {
+    clients = clients.filter((client) => hasData(client, html));
+    return caniemail({ clients, html });
+  }
+}
+
+function hasData(client, html) {
+  try {
+    caniemail({ clients: [client], html });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const validator = new HtmlValidate({
   extends: ["html-validate:standard", "html-validate:a11y"],
   rules: {
@@ -24,7 +47,7 @@ function byTitle(issues) {
 
 const verdicts = {};
 for (const { name, html } of JSON.parse(readFileSync(0, "utf8"))) {
-  const { issues } = caniemail({ clients: CLIENTS, html });
+  const { issues } = supportOf(html);
   const report = await validator.validateString(html);
   verdicts[name] = {
     invalid: report.results.flatMap((result) => result.messages).map((m) => `line ${m.line}: ${m.ruleId}: ${m.message}`),
@@ -32,4 +55,4 @@ for (const { name, html } of JSON.parse(readFileSync(0, "utf8"))) {
     partial: byTitle(issues.warnings),
   };
 }
-console.log(JSON.stringify(verdicts));
+console.log(JSON.stringify({ clients, verdicts }));

@@ -1,5 +1,6 @@
 """axe-core looks at the mails in a real browser, light and dark."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,6 +53,32 @@ def test_nothing_overflows_a_small_screen(page, gallery, locale):
     for kind in KINDS:
         page.set_content(gallery.mail(kind, locale, "acme", "both").email.html)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, kind
+
+
+def test_assistive_technology_gets_the_code_as_text(page, gallery):
+    page.set_content(gallery.mail("sign-in-code").email.html)
+    session = page.context.new_cdp_session(page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    assert not [node for node in nodes if node.get("role", {}).get("value") in ("img", "image")]
+    texts = [node["name"]["value"] for node in nodes if node.get("role", {}).get("value") == "StaticText"]
+    assert "048291" in "".join(texts)
+    assert page.locator(".code").inner_text() == "048291"
+
+
+@pytest.mark.parametrize("size", [(1600, 80), (160, 160), (240, 72), (40, 16)], ids=str)
+def test_a_logo_keeps_its_proportions_and_fits(page, with_logo, size):
+    width, height = size
+    page.set_viewport_size({"width": 360, "height": 800})
+    svg = f"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}'/>"
+    for _, email in with_logo:
+        page.set_content(re.sub(r'src="[^"]+"', f'src="{svg}"', email.html), wait_until="load")
+        boxes = page.evaluate(
+            "[...document.images].filter((image) => image.offsetWidth)"
+            ".map((image) => [image.offsetWidth - 16, image.offsetHeight - 8])"
+        )
+        assert boxes and all(abs(shown / tall - width / height) < 0.1 * width / height for shown, tall in boxes)
+        assert all(tall <= 36 for _, tall in boxes)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_a_double_click_selects_the_whole_code(page, gallery):

@@ -152,7 +152,6 @@ def test_a_mail_has_headers_for_ids_and_language_and_its_own_ones(email: Email) 
 
     expected = {
         "X-Mailroom-Message-Id": "0123456789ab",
-        "X-Mailroom-Tenant": "default",
         "X-Mailroom-Kind": "sign-in-code",
         "X-Entity-Ref-ID": "123",
         "X-Extra": "1",

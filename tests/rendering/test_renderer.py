@@ -1,4 +1,5 @@
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,112 @@ def test_every_kind_is_complete_with_a_code_a_link_both_or_neither(renderer, kin
     assert "undefined" not in email.html + email.text
 
 
-def test_a_code_is_one_word_and_screen_readers_spell_it(renderer):
-    html = renderer.render(mail_request(code="048291"), SENDER, {}).html
-    assert ">048291</p>" in html
-    assert 'aria-label="0 4 8 2 9 1"' in html
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("048291", '>048<span style="padding-left:14px">291</span></p>'),
+        ("04829155", '>0482<span style="padding-left:14px">9155</span></p>'),
+        ("0482915", ">0482915</p>"),
+        ("AB82CD", ">AB82CD</p>"),
+        ("WDKF-9JQR", ">WDKF-9JQR</p>"),
+    ],
+)
+def test_the_digits_of_a_code_are_in_two_groups_without_a_space(renderer, code, shown):
+    email = renderer.render(mail_request(code=code), SENDER, {})
+    assert shown in email.html
+    assert f"\n{code}\n" in email.text
 
 
-def test_the_link_is_shown_below_its_button(renderer):
-    html = renderer.render(mail_request("password-reset", link=LINK), SENDER, {}).html
-    shown = LINK.replace("&", "&amp;")
-    assert html.count(f'href="{shown}"') == 2
-    assert html.index(f">{shown}</a>") > html.index(">Reset password</a>")
+def test_the_link_is_shown_after_all_else(renderer):
+    html = renderer.render(mail_request("password-reset", link=LINK, code="048291"), SENDER, {}).html
+    assert html.count('href="{}"'.format(LINK.replace("&", "&amp;"))) == 2
+    places = [html.index(text) for text in (">Reset password</a>", "Didn’t ask for this?", ">https://app.example.com/")]
+    assert places == sorted(places)
+
+
+def test_the_middle_of_a_long_link_is_not_shown(renderer):
+    link = "https://app.example.com/verify?token=" + "aZ09" * 100
+    email = renderer.render(mail_request("password-reset", link=link), SENDER, {})
+    assert email.html.count(f'href="{link}"') == 2
+    assert ">https://app.example.com/verify?t…aZ09aZ09</a>" in email.html
+    assert f"\n{link}\n" in email.text
+
+
+def test_a_notification_has_no_second_link(renderer):
+    assert renderer.render(mail_request("notification", title="Hello", link=LINK), SENDER, {}).html.count("href=") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        ("sign-in-code", "Sign in to Acme"),
+        ("sign-up-code", "Welcome to Acme"),
+        ("mfa-code", "Acme: Verify that it’s you"),
+        ("generic-code", "Your link for Acme"),
+        ("password-reset", "Reset your password for Acme"),
+    ],
+)
+def test_a_mail_with_a_link_only_announces_no_code(renderer, kind, subject):
+    email = renderer.render(mail_request(kind, link=LINK), SENDER, {})
+    assert email.subject == subject
+    assert "code" not in (email.subject + email.text.partition("\n")[0]).lower()
+
+
+def test_no_mail_with_a_link_only_has_the_subject_of_a_code(renderer):
+    for locale in renderer.locales:
+        for kind in ("sign-in-code", "sign-up-code", "mfa-code", "generic-code"):
+            with_code = renderer.render(mail_request(kind, locale, code="048291"), SENDER, {}).subject
+            with_link = renderer.render(mail_request(kind, locale, link=LINK), SENDER, {}).subject
+            assert with_code != with_link, (locale, kind)
+
+
+@pytest.mark.parametrize("kind", ["email-confirmation", "bind-mfa-code", "bind-identifier-code"])
+def test_a_mail_about_an_address_shows_it(renderer, kind):
+    email = renderer.render(mail_request(kind, code="048291"), SENDER, {})
+    assert "\nreader@example.com\n" in email.text and ">reader@example.com</p>" in email.html
+
+
+def test_a_code_is_in_the_subject_only_where_the_brand_wants_it(renderer):
+    request = mail_request(code="048291")
+    assert renderer.render(request, SENDER, {}).subject == "Your Acme sign-in code"
+    assert renderer.render(request, SENDER, {"code_in_subject": "true"}).subject == "048291 – Your Acme sign-in code"
+    link = mail_request("sign-in-code", link=LINK)
+    assert renderer.render(link, SENDER, {"code_in_subject": "true"}).subject == "Sign in to Acme"
+
+
+def test_a_brand_may_send_text_only(renderer):
+    email = renderer.render(mail_request(code="048291"), SENDER, {"text_only": "true"})
+    assert email.html == ""
+    assert email.text == renderer.render(mail_request(code="048291"), SENDER, {}).text
+
+
+def test_advice_to_secure_the_account_leads_to_its_page(renderer):
+    email = renderer.render(mail_request("mfa-code", code="048291"), SENDER, {"account_url": LINK})
+    assert f"Change it now.\nSecure account: {LINK}" in email.text
+    assert ">Secure account</a>" in email.html
+    assert "Secure account" not in renderer.render(mail_request("mfa-code", code="048291"), SENDER, {}).text
+
+
+def test_the_validity_stands_right_after_the_code(renderer):
+    email = renderer.render(mail_request("password-reset", code="048291", link=LINK), SENDER, {})
+    assert "\n048291\n\nValid for 10 minutes.\n\nOr use this link:\n" in email.text
+
+
+def test_lines_of_a_callers_paragraph_stay_lines(renderer):
+    email = renderer.render(mail_request("notification", title="Hi", paragraphs=["One.\nTwo.", "Three."]), SENDER, {})
+    assert "\nOne.\nTwo.\n\nThree.\n" in email.text
+    assert ">One.<br>Two.</p>" in email.html
+
+
+def test_the_address_of_support_is_complete_in_the_text(renderer):
+    text = renderer.render(mail_request(code="1"), SENDER, {"support_url": "https://example.com/help"}).text
+    assert "Need help? https://example.com/help" in text
+
+
+def test_an_svg_logo_is_replaced_by_the_name(renderer):
+    brand = {"name": "Acme", "logo_url": "https://example.com/logo.SVG?v=2"}
+    html = renderer.render(mail_request(code="048291"), SENDER, brand).html
+    assert "<img" not in html and ">Acme</p>" in html
 
 
 @pytest.mark.parametrize(
@@ -90,8 +186,16 @@ def test_an_invitation_names_the_inviter_and_the_organization(renderer):
         "link": LINK,
     }
     email = renderer.render(mail_request("organization-invitation", **logto), SENDER, {})
-    assert "zoe has invited you to join Acme GmbH & Söhne." in email.text
-    assert "zoe has invited you to join Acme GmbH &amp; Söhne." in email.html
+    assert "zoe has invited you to join Acme GmbH & Söhne on Acme." in email.text
+    assert "zoe has invited you to join Acme GmbH &amp; Söhne on Acme." in email.html
+
+
+def test_an_invitation_shows_the_inviters_address(renderer):
+    zoe = {"name": "Zoë", "primaryEmail": "zoe@example.com"}
+    email = renderer.render(mail_request("organization-invitation", organization="Söhne", inviter=zoe), SENDER, {})
+    text = email.text.replace("\u2060", "").replace("\u200c", "")
+    assert "Zoë (zoe@example.com) has invited you to join Söhne on Acme." in text
+    assert "zoe@example.com" not in email.text  # no mail client makes a link of it
 
 
 def test_a_notification_shows_the_callers_content(renderer):
@@ -144,6 +248,34 @@ def test_the_headers_mark_the_mail_as_automatic(renderer):
     assert email.headers["X-Entity-Ref-ID"] == email.tags["message_id"] == mail_request().id
     assert email.reply_to == SENDER.reply_to
     assert not any(name.lower().startswith("list-") for name in email.headers)
+    assert "default" not in str(email.headers)  # the internal name of the tenant
+    assert email.headers["Feedback-ID"].startswith("sign-in-code:")
+    assert email.headers["Feedback-ID"].endswith(":codes:mailroom")
+
+
+def test_a_mail_with_a_code_expires_and_a_notice_does_not(renderer):
+    expires = renderer.render(mail_request(code="123456"), SENDER, {}).headers["Expires"]
+    assert parsedate_to_datetime(expires).timestamp() == mail_request().expires_at
+    assert "Expires" not in renderer.render(mail_request("notification", title="Hi"), SENDER, {}).headers
+
+
+def test_only_a_notification_can_be_unsubscribed(renderer):
+    url = "https://example.com/unsubscribe?token=1"
+    email = renderer.render(mail_request("notification", title="Hi", unsubscribe_url=url), SENDER, {})
+    assert email.headers["List-Unsubscribe"] == f"<{url}>"
+    assert email.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert f"Unsubscribe: {url}" in email.text and f'href="{url}"' in email.html
+    for kind in ("sign-in-code", "security-notice", "organization-invitation", "password-reset"):
+        email = renderer.render(mail_request(kind, code="1", title="Hi", unsubscribe_url=url), SENDER, {})
+        assert url not in str(email.headers) + email.html + email.text
+    own_kind = renderer.render(mail_request("newsletter", title="Hi", unsubscribe_url=url), SENDER, {})
+    assert "List-Unsubscribe" in own_kind.headers
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "https://a.example/>\r\nBcc: x@example.com", 7, ["x"], ""])
+def test_a_malformed_unsubscribe_link_is_left_out(renderer, url):
+    email = renderer.render(mail_request("notification", title="Hi", unsubscribe_url=url), SENDER, {})
+    assert not any(name.startswith("List-") for name in email.headers)
 
 
 def test_a_sender_without_a_name_gets_the_brands(renderer):

@@ -1,5 +1,6 @@
 """Whatever a tenant's folder contains, the code goes out: a broken file is reported, and the built-in mail is sent."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -80,7 +81,7 @@ folders = st.builds(
 
 def assert_code_is_sent(files: Mapping[str, str], kind: str = "sign-in-code", language: str = "en") -> None:
     rendered = RENDERER.compose(message(kind=kind, data=DATA, locales=(language,)), SENDER, {}, files)
-    assert CODE in rendered.email.html and CODE in rendered.email.text
+    assert CODE in re.sub(r"<[^<>]*>", "", rendered.email.html) and CODE in rendered.email.text
     rendered.email.subject.encode()
 
 
@@ -90,7 +91,7 @@ def test_broken_texts_are_reported_and_the_built_in_texts_are_sent(fault: str) -
     rendered = RENDERER.compose(mail, SENDER, {}, {"texts.toml": BROKEN_TEXTS[fault]})
     assert rendered.problems or fault == "a placeholder written with escapes"
     assert CODE not in str(rendered.problems)
-    assert CODE in rendered.email.html and CODE in rendered.email.text
+    assert CODE in re.sub(r"<[^<>]*>", "", rendered.email.html) and CODE in rendered.email.text
 
 
 def test_a_part_cannot_call_super() -> None:

@@ -74,9 +74,9 @@ def caller_data(value: str) -> dict[str, Any]:
 
 
 def skeleton(email: Email) -> list[Any]:
-    """Return the elements of a mail and the names of their attributes."""
+    """Return the elements of a mail and the names of their attributes, without the line breaks of a caller's text."""
     tree = html5lib.parse(email.html, namespaceHTMLElements=False)
-    return [(str(element.tag), sorted(element.keys())) for element in tree.iter()]
+    return [(str(element.tag), sorted(element.keys())) for element in tree.iter() if element.tag != "br"]
 
 
 def shown(email: Email) -> str:

@@ -140,7 +140,7 @@ def test_a_template_without_the_code_is_not_used():
     imported = read(api(("SignIn", "en", {"subject": "Hi", "content": "<p>Hello</p>"})))
     assert imported.notes == ("SignIn (en): its HTML contains no {{code}}: the built-in template is used instead",)
     rendered = render(imported, "sign-in-code", "en", code="048291")
-    assert ">048291</p>" in rendered.email.html
+    assert '>048<span style="padding-left:14px">291</span></p>' in rendered.email.html
     assert rendered.problems == ("emails/sign-in-code.en.html: does not show the code; the built-in template was used",)
 
 

@@ -142,17 +142,29 @@ def _is_url(text: str) -> bool:
     return bool(URL.fullmatch(text))
 
 
+def _is_logo(text: str) -> bool:
+    return _is_url(text) and not text.partition("?")[0].lower().endswith((".svg", ".svgz"))
+
+
+def _is_switch(text: str) -> bool:
+    return text in ("true", "false")
+
+
 # The check of each key, and the form that it demands.
+LOGO = "an https address of a PNG, JPEG or GIF: Gmail shows no SVG"
+SWITCH = "true or false"
 BRAND: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "name": (lambda text: len(text) <= 78, "a text of up to 78 characters"),
-    "logo_url": (_is_url, "an https address"),
-    "dark_logo_url": (_is_url, "an https address"),
+    "logo_url": (_is_logo, LOGO),
+    "dark_logo_url": (_is_logo, LOGO),
     "color": (lambda text: bool(COLOR.fullmatch(text)), "a color such as #0f766e"),
     "company": (lambda text: len(text) <= 500, "a text of up to 500 characters"),
     "support_url": (_is_url, "an https address"),
     "support_email": (is_address, "an email address"),
     "account_url": (_is_url, "an https address"),
-    "request_context": (lambda text: text in ("true", "false"), "true or false"),
+    "request_context": (_is_switch, SWITCH),
+    "code_in_subject": (_is_switch, SWITCH),
+    "text_only": (_is_switch, SWITCH),
 }
 
 

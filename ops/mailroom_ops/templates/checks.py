@@ -30,27 +30,39 @@ __all__ = [
 TOOLS = Path(__file__).parents[3] / "tests" / "mail"
 MAX_HTML_BYTES = 30_000  # Gmail clips at 102 kB, and a phone on a slow network loads much less
 TIMEOUT_SECONDS = 600
-# Features that one of Gmail, Outlook and Apple Mail does not support, and what its users see instead.
+# Features that a mail client does not support, and what its users see instead.
 FALLBACKS = {
+    "!important keyword": "Orange and GMX stay light, and wide on a phone",
     "@media": "Outlook for Windows and Gmail's oldest page stay light and wide; the layout is fluid without it",
     "Attribute selector": "only used for outlook.com, [data-ogsc]",
     "Class selector": "only used by the dark and narrow rules",
     "Descendant combinator": "only used by the dark rules for outlook.com",
     "<style> element": "every essential rule is inline",
     "<body> element": "the div inside it has the same background",
+    "background-image": "a dark logo has no light ground in Outlook for Windows when it darkens mails by itself",
     "border-radius": "corners are square in Outlook for Windows",
+    "box-sizing": "a logo is a few pixels wider than a narrow screen",
     "color-scheme CSS property": "clients without support use their own dark colors",
     "color-scheme meta tag": "clients without support use their own dark colors",
+    "dir attribute": "GMX takes it away; text-align aligns all texts",
     "display:none": "the preheader is the first line of the text in Gmail's oldest page",
-    "aria-label attribute": "Windows Mail reads a code as a number",
-    "role attribute": "Windows Mail reads tables as tables",
-    "word-break": "Windows Mail does not wrap a long address",
+    "aria-label attribute": "screen readers do not announce the mail's subject a second time",
+    "height attribute": "the style has the height of a logo",
+    "height property": "the attribute has the height of a logo",
+    "lang attribute": "GMX, Hey and Orange take it away; screen readers guess the language",
+    "mailto: links": "Orange's readers copy the address of support",
+    "max-height property": "the attribute has the height of a logo",
+    "role attribute": "Windows Mail, Orange and Hey read tables as tables",
+    "text-decoration": "links are not underlined, and have a color",
+    "white-space": "a code of more than ten characters can take two lines",
+    "width attribute": "Hey sizes tables by their style and content",
+    "word-break": "Windows Mail, Yahoo and Orange do not wrap a long word",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class HtmlReport:
-    """Errors in the HTML, and features that Gmail, Outlook and Apple Mail do not or only partly support, by client."""
+    """Errors in the HTML, and features that mail clients do not or only partly support, by client."""
 
     invalid: tuple[str, ...]
     unsupported: Mapping[str, tuple[str, ...]]
@@ -80,7 +92,7 @@ def missing_spam_tools() -> str:
 def check_html(mails: Mapping[str, Email]) -> dict[str, HtmlReport]:
     """Check the HTML of several mails in one process; return the reports by the caller's names."""
     samples = json.dumps([{"name": name, "html": email.html} for name, email in mails.items()])
-    reports = json.loads(_run(["node", "judge.mjs"], samples))
+    reports = json.loads(_run(["node", "judge.mjs"], samples))["verdicts"]
     return {
         name: HtmlReport(
             tuple(report["invalid"]),

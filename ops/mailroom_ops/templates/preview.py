@@ -35,7 +35,7 @@ BRANDS: Mapping[str, Mapping[str, str]] = {
         "name": "Acme",
         "color": "#0b7a5c",
         "company": "Acme GmbH\nHauptstraße 1, 10115 Berlin",
-        "support_email": "help@example.com",
+        "support_email": "support@example.com",
         "account_url": "https://app.example.com/account",
         "request_context": "true",
     },
@@ -140,7 +140,7 @@ def sample(kind: str, locale: str = "en", form: str = "", event: str = "new-sign
     data = {**names, **content, **FORMS[form or ("neither" if content else USUAL_FORM.get(kind, "code"))]}
     now = 1_767_225_600.0
     return Message(
-        "0123456789abcdef" * 2, "default", kind, "reader@example.com", data, now, now + 600, "preview", (locale,)
+        "0123456789abcdef" * 2, "default", kind, "ada@example.com", data, now, now + 600, "preview", (locale,)
     )
 
 

@@ -45,7 +45,11 @@ def compose(email: Email, key: str, extra: Mapping[str, str]) -> bytes:
         "Message-ID": f"<{name}@{email.from_.address.rpartition('@')[2]}>",
         "Content-Language": email.locale,
         **{header: encode_header(value) for header, value in email.headers.items()},
-        **{f"X-Mailroom-{tag.replace('_', '-').title()}": encode_header(value) for tag, value in email.tags.items()},
+        **{
+            f"X-Mailroom-{tag.replace('_', '-').title()}": encode_header(value)
+            for tag, value in email.tags.items()
+            if tag != "tenant"  # its internal name is not for readers
+        },
         **extra,
     }
     lines = "".join(_header(header, value) for header, value in headers.items())

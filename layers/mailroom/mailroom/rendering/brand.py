@@ -13,6 +13,8 @@ __all__ = ["Brand", "contrast"]
 
 READABLE_CONTRAST = 4.5  # WCAG 2.2 AA for text, https://www.w3.org/TR/WCAG22/#contrast-minimum
 VISIBLE_CONTRAST = 3.0  # of anything but text
+MAX_GREY_CHROMA = 32  # of 255; above, a color has a hue
+MIN_GREY_CONTRAST = 2.0
 MAX_COMPANY_LINES = 10
 COLOR = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 
@@ -46,6 +48,8 @@ class Brand:
     support_email: str
     account_url: str  # the page where a recipient secures their account
     request_context: bool  # whether mails show when, where and with what their request was made
+    code_in_subject: bool
+    text_only: bool  # whether mails have no HTML part
     font: str
     light: Palette
     dark: Palette
@@ -56,9 +60,9 @@ class Brand:
     ) -> "Brand":
         """Return a brand from the tenant's settings, then the source's hints, then the defaults."""
         # Settings have priority: a hint describes the application or organization that a mail is about, not its sender.
-        logo, dark_logo = (untrusted.image(settings.get(key)) for key in ("logo_url", "dark_logo_url"))
+        logo, dark_logo = (_logo(settings.get(key)) for key in ("logo_url", "dark_logo_url"))
         if not (logo or dark_logo):
-            logo, dark_logo = (untrusted.image(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
+            logo, dark_logo = (_logo(hints.get(key)) for key in ("logo_url", "dark_logo_url"))
         color = _color(settings.get("color")) or _color(defaults["color"]) or "#000000"
         email = settings.get("support_email") or defaults["support_email"]
         company = str(settings.get("company") or defaults["company"])
@@ -73,14 +77,34 @@ class Brand:
             support_email=email if isinstance(email, str) and is_address(email) else "",
             account_url=untrusted.link(settings.get("account_url") or defaults["account_url"]),
             request_context=settings.get("request_context") == "true",
+            code_in_subject=settings.get("code_in_subject") == "true",
+            text_only=settings.get("text_only") == "true",
             font=defaults["font"],
             light=_palette(defaults["light"], color),
             dark=_palette(defaults["dark"], color),
         )
 
 
+def _logo(address: Any) -> str:
+    """Return the address of a logo that mail clients show: Gmail and Outlook show no SVG (caniemail.com, 2026-05)."""
+    url = untrusted.image(address)
+    return "" if url.partition("?")[0].partition("#")[0].lower().endswith((".svg", ".svgz")) else url
+
+
 def _palette(neutral: Mapping[str, str], color: str) -> Palette:
     card = neutral["card"]
+    if _is_invisible_on(card, color):
+        # Mixed with grey, a black brand at night and a white one by day would look like a disabled button.
+        ink = neutral["text"]
+        button = ink if _ink_on(card) == "#ffffff" else color
+        return Palette(
+            **neutral,
+            link=ink,
+            page_link=ink,
+            button=button,
+            button_edge=readable(button, card, VISIBLE_CONTRAST),
+            button_text=_ink_on(button),
+        )
     # On white a button has exactly the brand's color, with an edge where needed; on black it must be visible first.
     button = color if _ink_on(card) == "#000000" else readable(color, card, VISIBLE_CONTRAST)
     return Palette(
@@ -121,6 +145,12 @@ def readable(color: str, ground: str, minimum: float = READABLE_CONTRAST) -> str
 @lru_cache(maxsize=256)
 def _ink_on(ground: str) -> str:
     return max("#ffffff", "#000000", key=lambda ink: contrast(ink, ground))
+
+
+def _is_invisible_on(ground: str, color: str) -> bool:
+    """Return whether a color is a grey close to the ground: that of a black brand at night, of a white one by day."""
+    channels = _channels(color)
+    return max(channels) - min(channels) < MAX_GREY_CHROMA and contrast(color, ground) < MIN_GREY_CONTRAST
 
 
 def _channels(color: str) -> list[int]:

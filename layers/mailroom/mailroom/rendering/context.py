@@ -9,23 +9,28 @@ from typing import Any
 
 from mailroom import untrusted
 from mailroom.model.kinds import KINDS, Lane, has_caller_text
+from mailroom.model.mailbox import is_address
 from mailroom.model.message import Message
 from mailroom.model.security_events import SecurityEvent, security_event
 from mailroom.rendering.brand import Brand
 from mailroom.rendering.request_context import request_facts
-from mailroom.rendering.texts import Texts, fill
+from mailroom.rendering.sentences import Sentences
+from mailroom.rendering.texts import Texts
 
 __all__ = ["build_context", "builtin_kind"]
 
 MAX_SUBJECT_LENGTH = 300
 MAX_TITLE_LENGTH = 200
 MAX_FACT_LENGTH = 500
-# The advice of a security notice to a recipient who did not do it; of all other events, to change the password.
-ADVICE = {
-    SecurityEvent.PASSWORD_CHANGED: "reset",
-    SecurityEvent.EMAIL_CHANGED: "contact",
-    SecurityEvent.ACCOUNT_DELETED: "contact",
-}
+MAX_ADDRESS_LENGTH = 254
+MAX_LINES = 20  # of one paragraph
+MAX_SHOWN_URL_LENGTH, URL_START_LENGTH, URL_END_LENGTH = 44, 32, 8  # one line on a phone
+ADDRESS_KINDS = (
+    "email-confirmation",
+    "bind-mfa-code",
+    "bind-identifier-code",
+)  # they are about the recipient's address
+SECURE_KINDS = ("mfa-code", "bind-mfa-code", "permission-code")  # they advise to change the password
 
 
 def builtin_kind(message: Message) -> str:
@@ -41,26 +46,21 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
     `payload` has the values that a tenant's own texts and templates use, by their paths.
     """
     data, kind, base = message.data, message.kind, builtin_kind(message)
-    event = security_event(kind, data)
-    rtl = texts.direction == "rtl"
+    event, rtl = security_event(kind, data), texts.direction == "rtl"
     names = {key: untrusted.isolate(value, rtl=rtl) for key, value in _names(message, brand).items()}
     values = names | {f"payload.{path}": untrusted.isolate(value, rtl=rtl) for path, value in payload.items()}
-
-    def sentence(key: str, **more: str) -> str:
-        return fill(texts.of_kind(kind, key) or texts.sentence(base, key), values | more)
-
-    def sentence_of_kind(key: str) -> str:
-        of_event = texts.of_kind(f"{kind}.{event}", key) if event else ""
-        return fill(of_event or texts.of_kind(kind, key) or texts.of_kind(base, key), values)
-
-    def subject_of_kind() -> str:
-        return sentence("event_subject", event=sentence_of_kind("heading")) if event else sentence_of_kind("subject")
-
-    code, links, label = untrusted.code(data.get("code")), _links(data), _button(data).get("text")
+    values["inviter"] = _with_address(names["inviter"], data.get("inviter"), rtl=rtl)
+    words = Sentences(texts, kind, base, event, values)
+    code, links = untrusted.code(data.get("code")), _links(data)
     url = links[0] if links else ""
+    has_link_only = bool(url and not code)
 
     def caller_text(value: Any, limit: int = untrusted.LINE_LENGTH) -> str:
         return untrusted.isolate(untrusted.prose(value, limit, links), rtl=rtl)
+
+    def caller_paragraph(value: Any) -> str:
+        lines = value.splitlines()[:MAX_LINES] if isinstance(value, str) else [value]
+        return "\n".join(filter(None, map(caller_text, lines)))
 
     def fact(value: Any) -> str:
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -69,36 +69,44 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
 
     is_free = has_caller_text(kind, data)
     title = caller_text(data.get("title"), MAX_TITLE_LENGTH) if is_free else ""
-    paragraphs = list(filter(None, map(caller_text, _paragraphs(data.get("paragraphs"))))) if is_free else []
+    paragraphs = list(filter(None, map(caller_paragraph, _paragraphs(data.get("paragraphs"))))) if is_free else []
     if not paragraphs:
-        text = sentence_of_kind("invited_by" if names["inviter"] else "invited") or sentence_of_kind("text")
+        names_brand = names["organization"] != names["brand"]
+        text = words.invitation(names_inviter=bool(names["inviter"]), names_brand=names_brand) or words.own("text")
         paragraphs = [text] if text else []
     if not (code or url or is_free or event):
-        paragraphs.append(sentence("none"))
+        paragraphs.append(words.any("none"))
     valid = _validity(message, texts) if code or url else ""
-    subject = " ".join((title or subject_of_kind()).splitlines())[:MAX_SUBJECT_LENGTH]
-    heading = title or sentence_of_kind("heading") or subject
-    link_label = (
-        sentence("or_link") if code else sentence_of_kind("link") or ("" if paragraphs or is_free else sentence("link"))
-    )
-    advice = sentence_of_kind(ADVICE.get(event, "ignore")) if event else sentence_of_kind("ignore")
-    button = url and {
-        "url": url,
-        "text": caller_text(label, untrusted.NAME_LENGTH) or sentence("button"),
-        "label": link_label,
-        "plain_link": sentence("plain_link"),
-    }
-    if event and not url and brand.account_url and event is not SecurityEvent.ACCOUNT_DELETED:
-        words = {"text": sentence("secure_button"), "label": sentence("secure"), "plain_link": sentence("plain_link")}
-        button, advice = {"url": brand.account_url, **words}, ""
+    preheader = _preheader(code, valid, paragraphs)
+    if base in ADDRESS_KINDS and is_address(message.to):
+        paragraphs.insert(0, untrusted.isolate(message.to, rtl=rtl))
+    subject = " ".join((title or words.subject(has_link_only=has_link_only)).splitlines())[:MAX_SUBJECT_LENGTH]
+    heading = title or words.heading(has_link_only=has_link_only) or subject
+    if code and brand.code_in_subject:
+        subject = f"{untrusted.isolate(code, rtl=rtl)} – {subject}"[:MAX_SUBJECT_LENGTH]
+    facts = _facts(data.get("facts"), fact) if is_free else []
+    advice, request_note, secure = words.advice(), "", None
     request = request_facts(message) if brand.request_context else []
     request = [(key, untrusted.isolate(value, rtl=rtl)) for key, value in request]
-    facts = _facts(data.get("facts"), fact) if is_free else []
-    request_note = ""
     if base == "security-notice":
-        facts += [(sentence(key), value) for key, value in request]
+        facts += [(words.any(key), value) for key, value in request]
     elif request:
-        request_note = sentence("requested", request=" · ".join(value for _, value in request))
+        request_note = words.any("requested", request=" · ".join(value for _, value in request))
+    button = url and _button_of(
+        url,
+        text=caller_text(_button(data).get("text"), untrusted.NAME_LENGTH) or words.any("button"),
+        label=words.any("or_link")
+        if code
+        else words.own("link") or ("" if paragraphs or is_free else words.any("link")),
+        plain_link="" if base == "notification" else words.any("plain_link"),
+    )
+    if brand.account_url and base in SECURE_KINDS:
+        secure = {"url": brand.account_url, "text": texts.of_kind("security-notice", "secure_button")}
+    if brand.account_url and event and not url and event is not SecurityEvent.ACCOUNT_DELETED:
+        plain_link = words.any("plain_link")
+        button = _button_of(brand.account_url, words.any("secure_button"), words.any("secure"), plain_link)
+        advice = ""
+    unsubscribe_url = untrusted.link(data.get("unsubscribe_url")) if _may_be_unsubscribed(kind, data) else ""
     return {
         "lang": texts.locale,
         "dir": texts.direction,
@@ -108,19 +116,60 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
         "names": names,
         "payload": payload,
         "subject": subject,
-        "preheader": f"{code} · {valid}".rstrip(" ·")
-        if code
-        else next(filter(None, [*paragraphs, link_label]), heading),
+        "preheader": preheader or heading,
         "heading": heading,
         "paragraphs": paragraphs,
-        "code": code and {"text": code, "label": sentence("code"), "spelled": " ".join(code), "long": len(code) > 10},
+        "code": code and {"label": words.any("code"), **_code_layout(code)},
         "button": button,
         "valid": valid,
-        "notes": list(filter(None, (sentence("secret") if code else "", request_note, advice))),
+        "notes": list(filter(None, (words.any("secret") if code else "", request_note, advice))),
+        "secure": secure,
         "facts": facts,
-        "footer": [sentence("automatic"), *(untrusted.isolate(line, rtl=rtl) for line in brand.company)],
-        "support": _support(brand, sentence("help")),
+        "footer": [words.any("automatic"), *(untrusted.isolate(line, rtl=rtl) for line in brand.company)],
+        "support": _support(brand, words.any("help")),
+        "unsubscribe": unsubscribe_url and {"url": unsubscribe_url, "text": words.any("unsubscribe")},
     }
+
+
+def _may_be_unsubscribed(kind: str, data: Mapping[str, Any]) -> bool:
+    """Return whether a mail may offer to unsubscribe: nobody subscribes to a code or to a warning."""
+    return kind == "notification" or (kind not in KINDS and not untrusted.code(data.get("code")))
+
+
+def _preheader(code: str, valid: str, paragraphs: list[str]) -> str:
+    """Return what a list of mails shows after the subject."""
+    pieces = [code, valid] if code else [paragraphs[0].replace("\n", " ") if paragraphs else "", valid]
+    return " · ".join(filter(None, pieces))
+
+
+def _code_layout(code: str) -> dict[str, Any]:
+    """Return a code with its groups and its size: the longer, the smaller, so that a phone shows it in one line."""
+    size, spacing = (34, 6) if len(code) < 8 else (26, 3) if len(code) < 12 else (20, 1)
+    is_groupable = code.isdecimal() and len(code) in (6, 8)
+    groups = [code[: len(code) // 2], code[len(code) // 2 :]] if is_groupable else [code]
+    return {
+        "text": code,
+        "spelled": " ".join(code),
+        "groups": groups,
+        "size": size,
+        "spacing": spacing,
+        "is_long": len(code) > 16,
+    }
+
+
+def _button_of(url: str, text: str, label: str, plain_link: str) -> dict[str, str]:
+    """Return a button; `shown` is the address as text, without its middle where it is long."""
+    shown = url if len(url) <= MAX_SHOWN_URL_LENGTH else f"{url[:URL_START_LENGTH]}…{url[-URL_END_LENGTH:]}"
+    return {"url": url, "shown": shown, "text": text, "label": label, "plain_link": plain_link}
+
+
+def _with_address(inviter: str, value: Any, *, rtl: bool) -> str:
+    """Return an inviter's name with the address that the source knows: anyone can choose any name."""
+    address = value.get("primaryEmail") or value.get("email") if isinstance(value, Mapping) else ""
+    if not inviter or not (isinstance(address, str) and is_address(address)):
+        return inviter
+    shown = untrusted.isolate(untrusted.name(address, MAX_ADDRESS_LENGTH), rtl=rtl)
+    return inviter if shown == inviter else f"{inviter} ({shown})"
 
 
 def _names(message: Message, brand: Brand) -> dict[str, str]:
@@ -173,8 +222,10 @@ def _validity(message: Message, texts: Texts) -> str:
 
 
 def _support(brand: Brand, label: str) -> dict[str, str] | None:
+    """Return the support link; `plain` is its address in the text part, which mail clients link by themselves."""
     if brand.support_email:
-        return {"label": label, "url": f"mailto:{brand.support_email}", "text": brand.support_email}
-    if brand.support_url:
-        return {"label": label, "url": brand.support_url, "text": brand.support_url.split("://", 1)[1].rstrip("/")}
+        email = brand.support_email
+        return {"label": label, "url": f"mailto:{email}", "text": email, "plain": email}
+    if url := brand.support_url:
+        return {"label": label, "url": url, "text": url.split("://", 1)[1].rstrip("/"), "plain": url}
     return None

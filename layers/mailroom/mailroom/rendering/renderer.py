@@ -1,6 +1,8 @@
 """Rendering of a Message into an Email: language, brand, and the built-in templates or the tenant's own."""
 
+import hashlib
 import re
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from minijinja import Environment
 
 from mailroom.model.content import Content
 from mailroom.model.email import Email
+from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import Mailbox, clean_name
 from mailroom.model.message import Message
 from mailroom.model.sender import Sender
@@ -27,10 +30,12 @@ from mailroom.rendering.texts import Texts
 __all__ = ["Rendered", "Renderer"]
 
 BLANK_LINES = re.compile(r"\n{3,}")
+TAGS = re.compile(r"<[^<>]*>")
 EMPTY_LINES = re.compile(r"\n\s*\n")
 TEMPLATE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?\.(html|txt)")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 MAX_CACHED_TENANTS = 16
+MAX_TIME = 4102444800.0  # the year 2100: a later time is not a time
 MAX_HTML_LENGTH = 100_000  # Gmail cuts a mail off at 102 kB
 BUILT_IN_ONLY = TenantTemplates()
 # Errors that a tenant's texts could cause in spite of all checks.
@@ -116,16 +121,16 @@ class Renderer:
         payload = {path: logto_paths.read(message.data, path) for path in own.payload_paths}
         context = build_context(message, texts, merged, payload)
         problems = [*own.problems]
-        html = self._body(message, context, "html", own, engine, problems)
+        html = "" if merged.text_only else self._body(message, context, "html", own, engine, problems)
         text = self._body(message, context, "txt", own, engine, problems)
         email = Email(
             from_=_from(sender, merged),
             to=message.to,
             subject=context["subject"],
-            html=_tidy_html(html),
+            html=_tidy_html(html) if html else "",
             text=_tidy_text(text),
             reply_to=sender.reply_to,
-            headers=_headers(message),
+            headers=_headers(message, (context["unsubscribe"] or {}).get("url", "")),
             tags=_tags(message),
             locale=texts.locale,
         )
@@ -219,11 +224,12 @@ def _check_body(name: str, body: str, context: Mapping[str, Any]) -> None:
     """Raise RenderingError for a body of no use: too long to be shown, or without its code or link."""
     if len(body) > MAX_HTML_LENGTH:
         raise RenderingError(f"{name}: makes a mail longer than {MAX_HTML_LENGTH} characters")
-    visible = unescape(body).replace(context["preheader"], "", 1)  # mail clients hide the preheader in an open mail
+    shown = unescape(TAGS.sub("", body)) if name.endswith(".html") else body
+    shown = shown.replace(context["preheader"], "", 1)  # mail clients hide the preheader in an open mail
     code, button = context["code"], context["button"]
-    if code and code["text"] not in visible:
+    if code and code["text"] not in shown:
         raise RenderingError(f"{name}: does not show the code")
-    if button and not code and button["url"] not in visible:
+    if button and not code and button["url"] not in unescape(body):
         raise RenderingError(f"{name}: does not show the link")
 
 
@@ -236,14 +242,25 @@ def _tidy_text(text: str) -> str:
     return BLANK_LINES.sub("\n\n", text).strip() + "\n"
 
 
-def _headers(message: Message) -> dict[str, str]:
+def _headers(message: Message, unsubscribe_url: str = "") -> dict[str, str]:
     """Return the headers of automatic mail (RFC 3834): no out-of-office replies, and one thread per code.
 
-    Gmail groups mails of one subject unless X-Entity-Ref-ID differs. There is no List-Unsubscribe: nobody subscribes to
-    a password reset. https://support.google.com/a/answer/81126 requires it of subscribed mail only (2026-11).
+    Gmail groups mails of one subject unless X-Entity-Ref-ID differs, and counts spam complaints by Feedback-ID
+    (https://support.google.com/a/answer/6254652), in which the tenant's name is hashed, because readers see it. Some
+    clients mark or remove a mail after Expires (RFC 4021). List-Unsubscribe is for mail that somebody subscribes to:
+    https://support.google.com/a/answer/81126 requires it of no other (2026-11).
     """
-    return {
+    tenant = hashlib.sha256(message.tenant.encode()).hexdigest()[:8]
+    headers = {
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "OOF, AutoReply",
         "X-Entity-Ref-ID": message.id,
+        "Feedback-ID": f"{message.kind}:{tenant}:{message.lane}:mailroom",
     }
+    if message.lane is Lane.CODES and 0 < message.expires_at < MAX_TIME:
+        headers["Expires"] = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(message.expires_at))
+    if unsubscribe_url:
+        headers["List-Unsubscribe"] = f"<{unsubscribe_url}>"
+    if unsubscribe_url.startswith("https:"):
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058 allows it with https only
+    return headers
