@@ -116,6 +116,16 @@ def _auth0(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[s
     return _standard_webhook(sent, settings["secret"], now)
 
 
+def _clerk(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    body["timestamp"] = int(now * 1000)
+    return _auth0(body, settings, now)
+
+
+def _standard(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
+    body["timestamp"] = _iso(now)
+    return _auth0(body, settings, now)
+
+
 def _standard_webhook(body: bytes, secret: str, now: float) -> tuple[dict[str, str], bytes]:
     """Sign a body as https://www.standardwebhooks.com describes."""
     key = base64.b64decode(secret.splitlines()[0].rpartition("whsec_")[2])
@@ -212,4 +222,6 @@ SIGNERS: Mapping[str, Signer] = {
     "casdoor": _casdoor,
     "zitadel": _zitadel,
     "auth0": _auth0,
+    "clerk": _clerk,
+    "standard": _standard,
 }

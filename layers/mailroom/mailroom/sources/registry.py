@@ -11,7 +11,7 @@ __all__ = ["NAMES", "SEALED", "load"]
 NAMES = ("logto", "supabase", "kratos", "entra", "hanko", "neon")
 
 # Their mails can have text of their own, which needs a seal: the rendered function serves them.
-SEALED = ("rendered", "zitadel", "auth0", "casdoor")
+SEALED = ("rendered", "zitadel", "auth0", "casdoor", "clerk", "standard")
 
 
 def load(name: str, names: Sequence[str] = NAMES) -> Source:

@@ -1,0 +1,86 @@
+"""Any sender of Standard Webhooks, Svix for one: `{"type": …, "timestamp": …, "data": {"to": …, "code": …}}`.
+
+https://www.standardwebhooks.com. The id of the webhook identifies the mail; `timestamp` is when it was requested.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailroom.errors import RequestError
+from mailroom.model.kinds import RENDERED
+from mailroom.model.message import Message
+from mailroom.request import Request
+from mailroom.sources import direct
+from mailroom.sources.caller_content import content_of
+from mailroom.sources.kind_names import find_kind
+from mailroom.sources.source import Credentials, Source, VerifiedRequest
+from mailroom.webhooks.json_access import get, iso_time, unix_time
+from mailroom.webhooks.standard_webhooks import require_signature
+
+__all__ = ["SOURCE"]
+
+MAX_REQUEST_BYTES = 1024 * 1024
+ENVELOPE = ("to", "kind", "locale", "expires_in", "supersedes")  # of `data`, as in a request to send
+CONTENT = ("subject", "html", "text", "reply_to")
+RECEIVED = ("expires_at", "client_ip")
+
+
+def verify(request: Request, credentials: Credentials) -> Mapping[str, Any]:
+    """Refuse a request that is not signed with one of the secrets; return its id, which retries keep."""
+    return {"id": require_signature(request, credentials.lines("secret"), credentials.parameter("secret"))}
+
+
+def parse(verified: VerifiedRequest) -> list[Message]:
+    """Return the message of an event; raise a RequestError if its data is invalid."""
+    body = verified.request.json(MAX_REQUEST_BYTES)
+    data = get(body, "data")
+    if not isinstance(data, dict):
+        raise RequestError(422, "The field data is missing, or is not an object.")
+    is_rendered = data.get("html") is not None or data.get("text") is not None
+    own = (*ENVELOPE, *CONTENT, *RECEIVED) if is_rendered else (*ENVELOPE, *RECEIVED)
+    values = {name: value for name, value in data.items() if name not in own}
+    envelope = {name: data[name] for name in ENVELOPE if data.get(name) is not None}
+    if "kind" not in envelope:
+        envelope["kind"] = _kind(body, data, is_rendered=is_rendered)
+    request = direct.parse(envelope | {"data": values}, lambda _: (RENDERED,) if is_rendered else ())
+    created_at = _time(body, "timestamp")
+    start = min(created_at or verified.request.received_at, verified.request.received_at)
+    return [
+        verified.message(
+            request.kind,
+            request.to,
+            request.template_data,
+            key=verified.claims["id"],
+            created_at=created_at,
+            expires_at=start + request.expires_in if request.expires_in else _time(data, "expires_at"),
+            locales=request.locale or (),
+            client_ip=data.get("client_ip"),
+            content=content_of(*(data.get(name) for name in CONTENT)) if is_rendered else None,
+        )
+    ]
+
+
+def _kind(body: Any, data: Mapping[str, Any], *, is_rendered: bool) -> str:
+    """Return the kind of data that states none: the type of the event, if it is one of ours."""
+    name = get(body, "type")
+    if isinstance(name, str) and (kind := find_kind(name, ())):
+        return kind
+    if is_rendered:
+        return RENDERED
+    if data.get("code") or data.get("link"):
+        return "generic-code"
+    raise RequestError(422, "The data has no kind: give one, such as sign-in-code.")
+
+
+def _time(value: Any, name: str) -> float | None:
+    """Return a time in ISO 8601, or in seconds or milliseconds since the epoch."""
+    return iso_time(value, name, default=unix_time(value, name, default=0.0)) or None
+
+
+SOURCE = Source(
+    name="standard",
+    required={"secret": "the secret that signs the webhooks, whsec_…"},
+    secrets=("secret",),
+    verify=verify,
+    parse=parse,
+)
