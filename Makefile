@@ -72,13 +72,8 @@ GIVEN_ARCHITECTURE = $(if $(filter-out file undefined,$(origin ARCHITECTURE)),--
 smoke: $(VENV) ## check a deployed environment, and follow a test mail to its delivery (ENVIRONMENT=staging TO=you@…)
 	$(BIN)/mailroom doctor --env $(ENVIRONMENT) --send-test-to $(TO) --wait 120 --require-delivery --yes $(ARGS)
 
-bench: setup ## measure cold start, warm time, memory; rendering; each provider; a burst; feedback; the console
+bench: setup ## measure cold starts, rendering, providers, a burst, feedback, the console (ARGS=quick: 3 minutes)
 	$(BIN)/python -m bench $(ARGS)
-	$(BIN)/python -m bench.rendering
-	$(BIN)/python -m bench.providers
-	$(BIN)/python -m bench.burst
-	$(BIN)/python -m bench.feedback
-	$(BIN)/python -m bench.console
 
 setup: $(VENV) $(SAM) $(NPM) ## install what development needs, all inside this folder
 

@@ -1,193 +1,47 @@
-"""Measure cold start, warm time and memory of the deployed functions, compared to a function with usual libraries.
+"""Run all benches one after the other, and repeat their verdicts at the end: `python -m bench [quick] [NAME...]`.
 
-All functions run in turn, round after round, so that a busy moment of the machine slows down all alike.
+The exit code is 1 if a goal is missed that was reached at the last release.
 """
 
 import argparse
-import json
-import os
-import platform
-import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from bench import artifact
-from bench.artifact import ROOT, Artifact, Missing
-from bench.process import Process
-from bench.stub import Stub
+from bench.goals import QUICK
 
-PARAMETERS = {
-    "webhooks/logto/authorization": "Bearer local-logto-token",
-    "providers/resend/api_key": "re_made_up",
-    "senders/default/auth": json.dumps({"from": "Acme <no-reply@example.com>"}),
-    "ledger/address_key": "0123456789abcdef",
-}
-NAIVE = ROOT / "bench" / "naive" / "template.yaml"
-
-
-@dataclass
-class Contender:
-    """A function and its measurements; times in milliseconds, memory in MB."""
-
-    label: str
-    artifact: Artifact
-    function: str
-    event: Callable[[], bytes]
-    init: list[float] = field(default_factory=list)
-    first: list[float] = field(default_factory=list)
-    cold: list[float] = field(default_factory=list)
-    warm: list[float] = field(default_factory=list)
-    elsewhere: list[float] = field(default_factory=list)  # the share of a warm call in which the stub was busy
-    memory: list[float] = field(default_factory=list)
-
-    def run(self, stub: Stub, calls: int, log: Path) -> None:
-        """Start a process, call it with a first mail and then more, and record the measurements."""
-        variables = self.artifact.variables(self.function) | stub.variables | {"RESEND_API_URL": stub.url}
-        event = self.event()
-        with Process(self.artifact.code(self.function), self.artifact.path(self.function), variables, log) as process:
-            first = self._call(process, event, log)
-            self.init.append(process.init)
-            self.first.append(first)
-            self.cold.append(process.init + first)
-            for _ in range(calls):
-                busy = stub.busy
-                self.warm.append(self._call(process, event, log))
-                self.elsewhere.append((stub.busy - busy) * 1e3)
-            self.memory.append(process.peak_memory)
-
-    def forget(self) -> None:
-        for values in (self.init, self.first, self.cold, self.warm, self.elsewhere, self.memory):
-            values.clear()
-
-    def _call(self, process: Process, event: bytes, log: Path) -> float:
-        outcome, took = process.invoke(event)
-        answer = json.loads(outcome.payload)
-        if outcome.failed or answer.get("statusCode", 200) != 200 or answer.get("batchItemFailures"):
-            raise SystemExit(f"{self.label} failed: {outcome.payload.decode()}\n{log.read_text()}")
-        return took
+# From the quickest to the slowest. The last two have no goals: their figures are for the eye.
+BENCHES = ("rendering", "providers", "cold_start", "burst", "feedback", "console")
+QUICK_BENCHES = ("rendering", "providers", "cold_start", "burst")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="processes of each function (default: 15)")
-    parser.add_argument("--warm", type=int, default=20, help="further calls of each process (default: 20)")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, closing(Stub(Path(folder), PARAMETERS)) as stub:
-        log = Path(folder) / "log"
-        try:
-            contenders = line_up(stub, log)
-        except Missing as missing:
-            raise SystemExit(str(missing)) from missing
-        for number in range(-1, args.rounds):
-            for contender in contenders:
-                contender.run(stub, args.warm, log)
-                if number < 0:
-                    contender.forget()  # the first round only fills the page cache
-            print(f"\rround {number + 1} of {args.rounds} ", end="", file=sys.stderr, flush=True)
-    print("\r", end="", file=sys.stderr)
-    print(f"{described(args.rounds, args.warm)}\n\n{table(contenders)}\n\n{verdict(contenders)}")
+    parser.add_argument("names", nargs="*", choices=[[], QUICK, *BENCHES], metavar=f"{QUICK}|NAME", help="default: all")
+    names = parser.parse_args().names
+    quick = [QUICK] if QUICK in names else []
+    chosen = [name for name in BENCHES if name in names] or (QUICK_BENCHES if quick else BENCHES)
+    started, verdicts, failed = time.monotonic(), list[str](), list[str]()
+    for name in chosen:
+        print(f"\n--- {name}", flush=True)
+        lines, code = run(name, quick)
+        verdicts += [line for line in lines if line.startswith(("reached", "MISSED"))]
+        failed += [name] if code else []
+    minutes = (time.monotonic() - started) / 60
+    print(f"\n--- all, in {minutes:.1f} minutes", *verdicts, sep="\n")
+    if failed:
+        raise SystemExit(f"worse than at the last release, or failed: {', '.join(failed)}")
 
 
-def line_up(stub: Stub, log: Path) -> list[Contender]:
-    ours, naive = artifact.build(), artifact.build(template=NAIVE, name="naive")
-    webhook = Contender("webhook", ours, "WebhookFunction", sign_in)
-
-    def batch() -> bytes:
-        stub.seen.clear()
-        Contender("webhook", ours, "WebhookFunction", sign_in).run(stub, 0, log)
-        (parcel,) = [request["MessageBody"] for operation, request in stub.seen if operation == "SendMessage"]
-        record = {"messageId": "1", "receiptHandle": "1", "body": parcel, "eventSourceARN": "arn:aws:sqs:::codes"}
-        return json.dumps({"Records": [record]}).encode()
-
-    return [
-        Contender("(a) echo", naive, "EchoFunction", sign_in),
-        webhook,
-        Contender("deliver", ours, "DeliverFunction", batch),
-        Contender("(b) newcomer's", naive, "NaiveFunction", sign_in),
-        Contender("(b) with bytecode", compiled(naive), "NaiveFunction", sign_in),
-    ]
-
-
-def sign_in() -> bytes:
-    event = json.loads((ROOT / "events" / "webhook-sign-in.json").read_bytes())
-    event["requestContext"]["timeEpoch"] = int(time.time() * 1000)
-    event["rawPath"] = event["requestContext"]["http"]["path"] = "/webhooks/logto"
-    return json.dumps(event).encode()
-
-
-def compiled(built: Artifact) -> Artifact:
-    """Return a copy in which every module has bytecode, as our layers have."""
-    folder = built.folder.with_name(built.folder.name + "-compiled")
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(built.folder, folder)
-    command: list[str | Path] = [
-        artifact.python(),
-        "-m",
-        "compileall",
-        "-q",
-        "--invalidation-mode",
-        "unchecked-hash",
-        folder,
-    ]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
-    subprocess.run(command, env=environment, check=True)
-    return Artifact(folder)
-
-
-def described(rounds: int, warm: int) -> str:
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    return f"{rounds} rounds, {warm} warm calls each, {machine}; medians, in brackets the least"
-
-
-def table(contenders: Sequence[Contender]) -> str:
-    naive = contenders[3]
-    head = ("", "init ms", "first mail ms", "cold start ms", "of (b)", "warm ms", "of it stub", "peak MB", "of (b)")
-    rows = [head] + [
-        (
-            contender.label,
-            spread(contender.init),
-            spread(contender.first),
-            spread(contender.cold),
-            f"{ratio(contender.cold, naive.cold):.2f}",
-            spread(contender.warm, 1),
-            f"{statistics.median(contender.elsewhere):.1f}",
-            f"{statistics.median(contender.memory):.0f}",
-            f"{ratio(contender.memory, naive.memory):.2f}",
-        )
-        for contender in contenders
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(f"| {line} |" for line in [lines[0], " | ".join("-" * width for width in widths), *lines[1:]])
-
-
-def verdict(contenders: Sequence[Contender]) -> str:
-    webhook, naive = contenders[1], contenders[3]
-    ours = statistics.median(taken - stub for taken, stub in zip(webhook.warm, webhook.elsewhere, strict=True))
-    goals = [
-        ("webhook cold start, of (b)", ratio(webhook.cold, naive.cold), 0.30),
-        ("webhook peak memory, of (b)", ratio(webhook.memory, naive.memory), 0.65),
-        ("webhook warm accept over the stub's own time, ms", ours, 3.0),
-    ]
-    return "\n".join(
-        f"{'reached' if value <= goal else 'MISSED '}  {name}: {value:.2f}, goal {goal:.2f}"
-        for name, value, goal in goals
-    )
-
-
-def spread(values: Sequence[float], digits: int = 0) -> str:
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f})"
-
-
-def ratio(values: Sequence[float], others: Sequence[float]) -> float:
-    return statistics.median(values) / statistics.median(others)
+def run(name: str, arguments: list[str]) -> tuple[list[str], int]:
+    """Run one bench; print its output as it comes, and return its lines and its exit code."""
+    lines = []
+    command = [sys.executable, "-m", f"bench.{name}", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            lines.append(line.rstrip("\n"))
+    return lines, process.returncode
 
 
 if __name__ == "__main__":

@@ -57,6 +57,12 @@ class Process:
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
+    @property
+    def cpu(self) -> float:
+        """The time that its threads have had a processor, in milliseconds."""
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
+        return sum(int(path.read_text(encoding="ascii").split()[0]) for path in threads) / 1e6
+
     def __enter__(self) -> Self:
         return self
 

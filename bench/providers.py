@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bench.anymail import NONE, anymail
 from bench.bare import bare
+from bench.goals import is_quick, judge
 from bench.sandboxes import DOMAIN, sandboxes
 from mailroom.delivery.dispatch import Dispatch
 from mailroom.model.email import Email
@@ -24,8 +25,7 @@ from mailroom.settings import Settings
 
 ROUNDS = 10
 MAILS = 40  # a round
-MAX_RATIO_TO_BARE = 1.3
-MAX_RATIO_TO_ANYMAIL = 0.5
+QUICK_ROUNDS = 3
 EMAIL = Email(
     from_=Mailbox(f"no-reply@{DOMAIN}", "Acme"),
     to="ada@example.org",
@@ -77,9 +77,9 @@ def adapter(name: str, settings: Mapping[str, str], keys: Sequence[str]) -> Send
     return lambda number: provider.send(EMAIL, keys[number])
 
 
-def race(name: str, settings: Settings) -> dict[str, Way]:
+def race(name: str, settings: Settings, rounds: int) -> dict[str, Way]:
     """Measure all ways to send through one provider, in turn."""
-    values, total = settings.provider(name), (ROUNDS + 1) * MAILS
+    values, total = settings.provider(name), (rounds + 1) * MAILS
     keys = [[new_id() for _ in range(total)] for _ in range(3)]
     sends = {
         "bare": bare(name, values, EMAIL, keys[0]),
@@ -101,33 +101,45 @@ def ratio(way: Way, base: Way) -> float:
     return statistics.median(cpu / base_cpu for cpu, base_cpu in zip(way.cpu, base.cpu, strict=True))
 
 
+def figures(name: str, ways: Mapping[str, Way]) -> dict[str, float]:
+    """Return the figures that have a goal."""
+    compared = {"a bare loop's": "bare", "django-anymail's": "anymail"}
+    return {
+        f"{name}, CPU of a mail, of {label}": ratio(ways["deliver"], ways[way])
+        for label, way in compared.items()
+        if way in ways
+    }
+
+
 def row(name: str, ways: Mapping[str, Way]) -> str:
     cells = [
         f"{statistics.median(ways[way].cpu) * 1e6:9.0f}" if way in ways else f"{'-':>9}"
         for way in ("bare", "adapter", "deliver", "anymail")
     ]
-    ours, base, them = ways["deliver"], ways["bare"], ways.get("anymail")
-    ratios = [(ratio(ours, base), MAX_RATIO_TO_BARE)] + ([(ratio(ours, them), MAX_RATIO_TO_ANYMAIL)] if them else [])
-    compared = [f"{value:7.2f}x" for value, _ in ratios] + [f"{'-':>8}"] * (2 - len(ratios))
+    ratios = [f"{value:7.2f}x" for value in figures(name, ways).values()]
     rates = [
         f"{1 / statistics.median(ways[way].wall):8.0f}" if way in ways else f"{'-':>8}"
         for way in ("bare", "deliver", "anymail")
     ]
-    missed = any(value > maximum for value, maximum in ratios)
-    return f"{name:9}{''.join(cells)}{''.join(compared)}{''.join(rates)}  {'MISSED' if missed else 'reached'}"
+    return f"{name:9}{''.join(cells)}{''.join(ratios):16}{''.join(rates)}"
 
 
 def main() -> None:
+    rounds = QUICK_ROUNDS if is_quick() else ROUNDS
     warnings.filterwarnings("ignore", module="anymail")  # it warns that its SendGrid backend is no longer tested
-    print(f"{'':9}{'CPU a mail, µs':^36}{'deliver of':^16}{'mails a second':^24}  goals")
+    print(f"{'':9}{'CPU a mail, µs':^36}{'deliver of':^16}{'mails a second':^24}")
     print(
         f"{'':9}{'bare':>9}{'adapter':>9}{'deliver':>9}{'anymail':>9}{'bare':>8}{'anymail':>8}"
-        f"{'bare':>8}{'deliver':>8}{'anymail':>8}  {MAX_RATIO_TO_BARE}x, {MAX_RATIO_TO_ANYMAIL}x"
+        f"{'bare':>8}{'deliver':>8}{'anymail':>8}"
     )
+    measured: dict[str, float] = {}
     with sandboxes() as settings:
         for name in NAMES:
-            print(row(name, race(name, settings)), flush=True)
-    print(f"-: django-anymail has nothing for {' and '.join(NONE)}; for smtp it is Django's own backend")
+            ways = race(name, settings, rounds)
+            print(row(name, ways), flush=True)
+            measured |= figures(name, ways)
+    print(f"-: django-anymail has nothing for {' and '.join(NONE)}; for smtp it is Django's own backend\n")
+    raise SystemExit(judge(measured))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.goals import is_quick, judge
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Renderer
 
 ROUNDS = 15
+WARM = "rendering one mail, CPU ms"
+COLD_MAIL = "rendering, cold: language, templates, first mail, CPU ms"
 MAILS = 300
 TEMPLATES = Path(__file__).parent.parent / "layers" / "templates"
 SENDER = Sender(Mailbox("no-reply@example.com"))
@@ -61,14 +64,21 @@ def cold() -> tuple[float, float]:
 
 
 def main() -> None:
-    print("rendering, CPU in ms, median of", ROUNDS)
-    colds = [cold() for _ in range(ROUNDS)]
+    rounds = 5 if is_quick() else ROUNDS
+    print("rendering, CPU in ms, median of", rounds)
+    colds = [cold() for _ in range(rounds)]
     print(f"  cold: importing the renderer          {statistics.median(c[0] for c in colds):6.2f}")
-    print(f"  cold: language, templates, first mail {statistics.median(c[1] for c in colds):6.2f}   (target: 15)")
+    print(f"  cold: language, templates, first mail {statistics.median(c[1] for c in colds):6.2f}")
+    figures = {
+        "rendering, cold: language, templates, first mail, CPU ms": statistics.median(c[1] for c in colds),
+        WARM: 0.0,
+    }
     for kind in KINDS:
         for locale in ("en", "ar"):
-            figure = statistics.median(warm(kind, locale) for _ in range(ROUNDS))
-            print(f"  warm: {kind + ' ' + locale:31} {figure:6.2f}   (target: 1)")
+            figure = statistics.median(warm(kind, locale) for _ in range(rounds))
+            figures[WARM] = max(figures[WARM], figure)
+            print(f"  warm: {kind + ' ' + locale:31} {figure:6.2f}")
+    raise SystemExit(judge(figures))
 
 
 if __name__ == "__main__":

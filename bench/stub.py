@@ -37,7 +37,7 @@ class Stub:
         self._server = _Server(self)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self._server.server_port}"
-        self.parameters = dict(parameters) | {"providers/resend/endpoint": self.url}
+        self.parameters = dict(parameters) | {f"providers/{name}/endpoint": self.url for name in ("resend", "ses")}
         self.seen: list[tuple[str, dict[str, Any]]] = []
         self.busy = 0.0
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -68,6 +68,8 @@ class Stub:
                 return {"MessageId": str(uuid.uuid4()), "MD5OfMessageBody": hashlib.md5(body).hexdigest()}  # noqa: S324 - SQS's own
             case "/emails":
                 return {"id": str(uuid.uuid4())}
+            case "/v2/email/outbound-emails":
+                return {"MessageId": str(uuid.uuid4())}
         return {}
 
     def close(self) -> None:

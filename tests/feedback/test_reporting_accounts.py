@@ -10,8 +10,8 @@ from mailroom.aws.dynamodb import encode
 from mailroom.errors import UnknownOutcome
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import Suppressions
-from mailroom.ledger.table import EventEffect, Ledger
-from mailroom.model.event import Event, EventType, Reason, Report
+from mailroom.ledger.table import Ledger
+from mailroom.model.event import Event, EventEffect, EventType, Reason, Report
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.ledger.table import MAX_TIMELINE_ENTRIES, EventEffect, Holder, Ledger
-from mailroom.model.event import Event, EventType, Reason
+from mailroom.ledger.table import MAX_TIMELINE_ENTRIES, Holder, Ledger
+from mailroom.model.event import Event, EventEffect, EventType, Reason
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.model.record import Record

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 
 from mailroom.errors import ConfigurationError, DeliveryError, RequestError, TemporaryFailure
-from mailroom.ledger.table import EventEffect
 from mailroom.metrics import Metrics
-from mailroom.model.event import Event, EventType
+from mailroom.model.event import Event, EventEffect, EventType
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
-from mailroom.model.record import Record
 from mailroom.providers import kind_of
 
 if TYPE_CHECKING:
     from mailroom.api.reply import Reply
+    from mailroom.model.record import Record
     from mailroom.settings import Settings
 
 __all__ = [
@@ -116,7 +115,7 @@ def _dimension(outcome: Outcome) -> Mapping[str, str]:
     return {"reason": outcome.reason}
 
 
-def log_events(logger: Logger, metrics: Metrics, results: Iterable[tuple[Event, EventEffect, Record | None]]) -> int:
+def log_events(logger: Logger, metrics: Metrics, results: "Iterable[tuple[Event, EventEffect, Record | None]]") -> int:
     """Log the events that matter for a single mail and count all of them; return how many there were."""
     metrics.count("Reports")
     counts: Counter[tuple[str, str]] = Counter()

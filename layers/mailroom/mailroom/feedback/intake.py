@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from mailroom.aws.client import Aws
 from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
-from mailroom.ledger.table import EventEffect, Ledger, keyed_hash
-from mailroom.model.event import Event, Report
+from mailroom.ledger.table import Ledger, keyed_hash
+from mailroom.model.event import Event, EventEffect, Report
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.model.record import Record
 from mailroom.settings import Settings

@@ -25,12 +25,13 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import TemporaryFailure
 from mailroom.ledger.tally import Tally
+from mailroom.model.event import Event, EventEffect
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, mask
 from mailroom.model.message import REPLACES_AFTER_SECONDS, Message, Parcel
@@ -38,16 +39,12 @@ from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.model.provider_ids import clean_id
 from mailroom.model.record import Record
 
-if TYPE_CHECKING:
-    from mailroom.model.event import Event
-
 __all__ = [
     "KEPT",
     "LEASE",
     "MAX_TIMELINE_ENTRIES",
     "NOBODY",
     "Admission",
-    "EventEffect",
     "Holder",
     "Ledger",
     "Standing",
@@ -95,15 +92,6 @@ class Standing(StrEnum):
     CURRENT = "current"
     DUPLICATE = "duplicate"
     SUPERSEDED = "superseded"
-
-
-class EventEffect(StrEnum):
-    """The effect of an event on the ledger: only a new one changes it."""
-
-    NEW = "new"
-    REPEATED = "repeated"  # recorded before, or one more than the timeline takes
-    UNKNOWN = "unknown"  # about a message that is not in the ledger, or no longer
-    OTHER_ACCOUNT = "foreign"  # from an account that cannot have the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +375,7 @@ class Ledger:
         except AwsError as error:
             _old_item(error)
 
-    def record(self, message_id: str, event: "Event") -> tuple[EventEffect, Record | None]:
+    def record(self, message_id: str, event: Event) -> tuple[EventEffect, Record | None]:
         """Record a provider's event on the row of its message, once; return the effect and the message's record.
 
         The first write assumes the common case, in which the reporting account sent the mail. Where it is refused, the
@@ -435,7 +423,7 @@ class Ledger:
             condition, values = _unchanged(row, "status", "provider")
         raise TemporaryFailure("ledger", "contended")
 
-    def mark_suppressed(self, message_id: str, event: "Event") -> None:
+    def mark_suppressed(self, message_id: str, event: Event) -> None:
         """Mark on a message's row that the recipient is suppressed for this event, so that a repeat does nothing."""
         add = {"suppressed_by": frozenset([event.dedup_key])}
         self._update(f"message#{message_id}", {}, add=add, condition="attribute_exists(pk)", values={})
@@ -541,7 +529,7 @@ def _unchanged(row: Mapping[str, Any], *names: str) -> tuple[str, dict[str, Any]
     return " AND ".join(conditions), {f":seen_{name}": row[name] for name in names if name in row}
 
 
-def _may_report(event: "Event", row: Mapping[str, Any]) -> bool:
+def _may_report(event: Event, row: Mapping[str, Any]) -> bool:
     """Return whether the reporting account sent the mail, may hold it, or could have been given it."""
     tried = {entry["provider"] for entry in row["timeline"] if "answer" in entry}
     carriers = tried.union(row.get("offered", ()), filter(None, [row.get("provider")]))

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from mailroom.model.outcome import Status
 
-__all__ = ["Event", "EventType", "Reason", "Report", "reason_of", "reply_codes"]
+__all__ = ["Event", "EventEffect", "EventType", "Reason", "Report", "reason_of", "reply_codes"]
 
 # The reply of a receiving server may quote the mail, and anyone may run such a server: only its codes are kept.
 BASIC_CODE = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?!\d)")
@@ -115,6 +115,15 @@ class Event:
         if self.provider == "ses":
             return kind in ("ses", "smtp")
         return carrier == self.provider or (kind == "smtp" and owner == self.account_owner)
+
+
+class EventEffect(StrEnum):
+    """The effect of an event on the ledger: only a new one changes it."""
+
+    NEW = "new"
+    REPEATED = "repeated"  # recorded before, or one more than the timeline takes
+    UNKNOWN = "unknown"  # about a message that is not in the ledger, or no longer
+    OTHER_ACCOUNT = "foreign"  # from an account that cannot have the message
 
 
 @dataclass(frozen=True, slots=True)
