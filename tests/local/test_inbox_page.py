@@ -101,6 +101,15 @@ def test_samples_go_through_the_webhook_in_the_chosen_language_and_tenant(page: 
     assert any(line.startswith("POST /webhooks/logto/{tenant} → 200") for line in stack.logs("http"))
 
 
+def test_a_button_for_each_other_auth_server_sends_its_mail(page: Page, stack: Running) -> None:
+    names = [str(button.get_attribute("data-source")) for button in page.locator("#sources button").all()]
+    assert {"supabase", "kratos", "entra", "hanko", "neon"} <= set(names)
+    for count, name in enumerate(names, start=1):
+        page.locator(f'#sources button[data-source="{name}"]').click()
+        expect(rows(page)).to_have_count(count)
+    assert all(mail["to"].endswith("@example.com") for mail in stack.inbox())
+
+
 def test_dark_and_narrow_show_the_email_as_on_such_a_device(page: Page, stack: Running) -> None:
     style = "<style>p{color:rgb(1,1,1)}@media (prefers-color-scheme: dark){p{color:rgb(2,2,2)}}</style>"
     stack.sandbox.inbox.add(captured(html=f"<html><head>{style}</head><body><p>words</p></body></html>"))

@@ -1,17 +1,52 @@
 """`mailroom sources …`"""
 
+import time
+from pathlib import Path
+
 import click
 
 from mailroom_ops.cli.options import Group, confirm_production, in_environment, yes
 from mailroom_ops.environment import Environment
 
+ROOT = Path(__file__).parents[3]
+SECRETS_FILE = Path(__file__).parents[1] / "local" / "secrets.yaml"
+
 
 @click.group(
     cls=Group,
-    examples=(("renew the public keys of Entra, Hanko and Neon", "mailroom sources refresh-keys --env production"),),
+    invoke_without_command=True,
+    examples=(
+        ("requests to the local stack, signed with its secrets", "mailroom sources"),
+        ("renew the public keys of Entra, Hanko and Neon", "mailroom sources refresh-keys --env production"),
+    ),
 )
-def command() -> None:
-    """Connect auth servers: the requests that each of them sends, and the keys that prove them."""
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Connect auth servers: the requests that each of them sends, and the keys that prove them.
+
+    Without a command, list every source with its address in the local stack and a request that can be sent there. A
+    signed request is valid for five minutes.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
+
+
+@command.command("list", examples=(("send one", "mailroom sources list supabase | sh"),))
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def list_(names: tuple[str, ...] = ()) -> None:
+    """Print sources: address and an example request."""
+    from mailroom_ops.cli import screen
+    from mailroom_ops.errors import InvalidInput
+    from mailroom_ops.local.source_requests import SourceRequests
+
+    requests = SourceRequests(ROOT, SECRETS_FILE)
+    sources, origin = requests.sources(), Environment("local").local_url
+    if unknown := set(names) - set(sources):
+        raise InvalidInput(f"There is no source {unknown.pop()}.", f"Use {', '.join(sources)}.")
+    for name in names or sources:
+        request = requests.make(name, time.time())
+        screen.emit(f"# {name}: {origin}{request.path}")
+        screen.emit(f"{request.to_curl(origin)}\n")
 
 
 @command.command(
@@ -21,7 +56,9 @@ def command() -> None:
 @in_environment
 @yes
 def refresh_keys(environment: Environment, yes: bool) -> None:
-    """Read the public keys of auth servers that sign their requests, and keep them where the webhook finds them.
+    """Renew the public keys of auth servers.
+
+    They sign their requests, and publish the keys; the webhook finds them in the parameter store.
 
     Auth servers change their keys without notice, and publish a new one some time before they use it: run this daily.
     """

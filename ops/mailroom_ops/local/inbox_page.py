@@ -69,6 +69,7 @@ class InboxPage:
             "types": list(self.samples.kinds()),
             "locales": self.samples.locales(),
             "tenants": list(self.samples.tenants()),
+            "sources": self.samples.sources(),
             **self.about(),
         }
 
@@ -77,10 +78,13 @@ class InboxPage:
             return refusal(415, "Send the request as application/json.")
         try:
             sample = json.loads(request.body)
-            locale, tenant = str(sample.get("locale", "en")), str(sample.get("tenant", "default"))
-            status, text = self.samples.send(str(sample["type"]), locale, tenant)
+            if "source" in sample:
+                status, text = self.samples.send_source(str(sample["source"]))
+            else:
+                locale, tenant = str(sample.get("locale", "en")), str(sample.get("tenant", "default"))
+                status, text = self.samples.send(str(sample["type"]), locale, tenant)
         except (ValueError, KeyError, TypeError, AttributeError):
-            return refusal(422, "No such sample: use a type, locale and tenant from /console/options.json.")
+            return refusal(422, "No such sample: use a source, or type, locale and tenant, of /console/options.json.")
         return json_answer({"status": status, "answer": text})
 
     def _empty(self) -> Response:

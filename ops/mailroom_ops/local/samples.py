@@ -1,8 +1,9 @@
-"""Sample emails: the request bodies in events/, posted to the real webhook as Logto does."""
+"""Sample emails: the request bodies in events/, posted to the real webhook as Logto and other auth servers do."""
 
 import http.client
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 
 import yaml
 
+from mailroom_ops.local.source_requests import SourceRequests
+
 __all__ = ["Samples"]
 
+LOGTO = "logto"
 TIMEOUT_SECONDS = 30
 FIRST_TYPES = ("SignIn", "Register", "ForgotPassword", "OrganizationInvitation")
 
@@ -47,19 +51,31 @@ class Samples:
         }
         return {name or "default": value.splitlines()[0] for name, value in values.items()}
 
+    def sources(self) -> list[str]:
+        """Return the auth servers other than Logto, of which one sample each can be sent."""
+        return [name for name in self._requests.sources() if name != LOGTO]
+
+    def send_source(self, source: str) -> tuple[int, str]:
+        """Post a request of an auth server; return the status and body of the answer. Raises KeyError for another."""
+        request = self._requests.make(source, time.time())
+        return self._post(request.path, request.headers, request.body)
+
+    @property
+    def _requests(self) -> SourceRequests:
+        return SourceRequests(self.root, self.secrets_file)
+
     def send(self, type_: str, locale: str, tenant: str) -> tuple[int, str]:
         """Post a sample to the webhook; return its status and body. Raises KeyError for an unknown type or tenant."""
         authorization = self.tenants()[tenant]
         body = _fresh(self.kinds()[type_], locale)
         path = "/webhooks/logto" if tenant == "default" else f"/webhooks/logto/{tenant}"
+        headers = {"content-type": "application/json", "authorization": authorization}
+        return self._post(path, headers, json.dumps(body).encode())
+
+    def _post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
         connection = http.client.HTTPConnection(self.address, timeout=TIMEOUT_SECONDS)
         try:
-            headers = {
-                "content-type": "application/json",
-                "authorization": authorization,
-                "user-agent": "mailroom console",
-            }
-            connection.request("POST", path, json.dumps(body).encode(), headers)
+            connection.request("POST", path, body, {**headers, "user-agent": "mailroom console"})
             response = connection.getresponse()
             return response.status, response.read().decode(errors="replace")
         finally:

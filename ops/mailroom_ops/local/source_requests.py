@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import shlex
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,12 @@ class SourceRequest:
     path: str
     headers: Mapping[str, str]
     body: bytes
+
+    def to_curl(self, origin: str) -> str:
+        """Return a command for a shell that sends the request."""
+        headers = [f"--header {shlex.quote(f'{name}: {value}')}" for name, value in self.headers.items()]
+        lines = [f"curl {shlex.quote(origin + self.path)}", *headers, f"--data-raw {shlex.quote(self.body.decode())}"]
+        return " \\\n  ".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
