@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from anymail.message import AnymailMessage  # type: ignore[import-untyped]
-from django.conf import settings as django_settings  # type: ignore[import-untyped]
-from django.core.mail import EmailMultiAlternatives, get_connection  # type: ignore[import-untyped]
+from django.conf import settings as django_settings
+from django.core.mail import EmailMultiAlternatives, get_connection
 
 from mailroom.model.email import Email
 

@@ -56,8 +56,8 @@ OPENINGS: Mapping[str, str] = {
     **dict.fromkeys(("What", "Who", "Whose", "Where", "Which", "How"), "the noun that it stands for"),
     "Let": "Allow, Set, Start, and the verb itself",
 }
-SUFFIXES = {".py", ".md", ".html", ".toml", ".yaml", ".yml", ".js", ".css"}
-FOLDERS = (".github", "bench", "docs", "functions", "layers", "ops", "tests")
+SUFFIXES = {".py", ".md", ".html", ".toml", ".yaml", ".yml", ".js", ".ts", ".css", ".dart", ".go", ".php"}
+FOLDERS = (".github", "bench", "clients", "docs", "functions", "layers", "ops", "tests")
 GENERATED = {"node_modules", "__pycache__", ".aws-sam", "locales"}  # locales: mails, in their readers' words
 
 TEST_NAME = re.compile(r"^def (test_\w+)", re.MULTILINE)

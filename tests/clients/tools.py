@@ -1,15 +1,25 @@
 """Node and its packages for the tests of the clients."""
 
 import json
+import os
+import re
+import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
 
 import pytest
 
-__all__ = ["HERE", "compile_typescript", "needs_node"]
+from tests.running import Running
+
+__all__ = ["CLIENTS", "HERE", "blocks", "compile_typescript", "needs_node", "run_recipe", "variables"]
 
 HERE = Path(__file__).parent
+CLIENTS = HERE.parents[1] / "clients"
+DOCS = HERE.parents[1] / "docs"
+BLOCK = re.compile(r"^```\w+ file=(?P<file>\S+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+Completed = subprocess.CompletedProcess[str]
 OPTIONS = {
     "strict": True,
     "noUncheckedIndexedAccess": True,
@@ -30,6 +40,8 @@ needs_node = pytest.mark.skipif(
 
 def compile_typescript(source: Path, output: Path) -> Path:
     """Compile a program and what it imports, strictly; return its JavaScript."""
+    if not (packages := source.parent / "node_modules").exists():
+        packages.symlink_to(HERE / "node_modules")
     (source.parent / "package.json").write_text('{"type": "module"}', "utf-8")
     options = {**OPTIONS, "outDir": str(output), "rootDir": str(source.parent)}
     config = source.parent / "tsconfig.json"
@@ -38,3 +50,31 @@ def compile_typescript(source: Path, output: Path) -> Path:
     done = subprocess.run(["node", compiler, "--project", config], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     return output / source.relative_to(source.parent).with_suffix(".js")
+
+
+def run_recipe(name: str, folder: Path, variables: Mapping[str, str], *arguments: str) -> Completed:
+    """Run the flows of an auth server in Node, with the client, and set up by the code of its page in the docs."""
+    for path in ((CLIENTS / "typescript").glob("*.ts"), HERE.glob("database.ts"), HERE.glob(f"{name}-flows.ts")):
+        for source in path:
+            shutil.copy(source, folder)
+    for file, code in blocks(f"integrations/{name}"):
+        (folder / file).write_text(code, "utf-8")
+    program = compile_typescript(folder / f"{name}-flows.ts", folder / "out")
+    environment = {**os.environ, **variables}
+    return subprocess.run(["node", program, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Return the code of a page of the docs that belongs into files: their names and contents."""
+    text = (DOCS / f"{page}.md").read_text("utf-8")
+    return [(block["file"], block["code"]) for block in BLOCK.finditer(text)]
+
+
+def variables(stack: Running) -> dict[str, str]:
+    """Return the settings of a project that sends through the local stack."""
+    return {
+        "MAILROOM_URL": stack.url,
+        "MAILROOM_API_KEY": "local-api-key",
+        "MAILROOM_RENDERED_AUTHORIZATION": "Bearer local-rendered-token",
+        "SECRET": "a-secret-for-tests-0123456789-0123456789",
+    }

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 import html5lib
 from bleach.linkifier import TLDS, Linker, build_email_re, build_url_re  # type: ignore[import-untyped]
-from django.utils.html import urlize as django_urlize  # type: ignore[import-untyped]
+from django.utils.html import urlize as django_urlize
 from jinja2.utils import urlize as jinja_urlize
 from linkify_it import LinkifyIt  # type: ignore[import-untyped]
 
