@@ -1,5 +1,6 @@
 """`MAILROOM_PROVIDER=<any> make run` ends in the inbox."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_mail_through_each_provider_ends_in_the_inbox(each: Running, provider: s
     assert (mail.tenant, mail.kind) == (provider, "sign-in-code")
     assert mail.from_ == f"Sender <from@{provider}.example>"
     assert "482913" in mail.text
-    assert "482913" in mail.html
+    assert "482913" in re.sub(r"<[^<>]*>", "", mail.html)
 
 
 def test_the_chosen_provider_applies_to_all_tenants() -> None:

@@ -30,7 +30,7 @@ def test_a_mail_goes_from_the_webhook_to_the_inbox(stack: Running) -> None:
     mail = stack.mail_to(to)
     assert mail.message_id == answer.json()["message_id"]
     assert "048291" in mail.text
-    assert "048291" in mail.html
+    assert "048291" in re.sub(r"<[^<>]*>", "", mail.html)
     assert (mail.kind, mail.locale, mail.tenant, mail.provider) == ("sign-in-code", "de", "default", "resend")
 
 

@@ -23,6 +23,7 @@ from mailroom.network.tls import tls_context
 
 __all__ = [
     "CONNECT_TIMEOUT_SECONDS",
+    "LOOPBACK",
     "READ_TIMEOUT_SECONDS",
     "endpoint",
     "hold_back",

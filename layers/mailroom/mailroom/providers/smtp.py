@@ -14,6 +14,7 @@ from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.providers import ProviderSpec, Receipt
 from mailroom.providers._address import wire_address
+from mailroom.providers._client import LOOPBACK
 from mailroom.providers._mime import compose
 from mailroom.providers._smtp_relay import Relay, Tls
 from mailroom.providers._smtp_replies import error_of_reply, relay_id
@@ -142,7 +143,8 @@ class Smtp:
             tags = ", ".join(f"{ascii_tag(name)}={ascii_tag(value)}" for name, value in email.tags.items() if value)
             headers = {"X-SES-CONFIGURATION-SET": self._relay.configuration_set, "X-SES-MESSAGE-TAGS": tags}
             return {name: value for name, value in headers.items() if value}
-        return {}
+        # Readers do not see a tenant's internal name; a relay on this machine, such as that of the local stack, may.
+        return {"X-Mailroom-Tenant": email.tags.get("tenant", "")} if self._relay.host in LOOPBACK else {}
 
 
 def _with_wire_addresses(email: Email) -> Email:
