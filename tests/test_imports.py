@@ -41,7 +41,7 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
     ("samconfig",),
     ("environment",),
     ("cloudformation", "sandbox", "settings", "templates", "web"),
-    ("domains", "ledger", "secrets_import"),
+    ("domains", "ledger", "removal", "secrets_import"),
     ("doctor",),
     ("console",),
     ("local",),
@@ -51,7 +51,7 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
 PACKAGES = {"mailroom": (PACKAGE, LAYER), "mailroom_ops": (ROOT / "ops/mailroom_ops", OPERATOR)}
 LOOSE_FILES = {
     "mailroom": {"errors", "metrics", "request", "settings", "telemetry", "untrusted"},
-    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "samconfig", "tls"},
+    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "removal", "samconfig", "tls"},
 }
 PACKAGES_WITH_CODE = {"feedback", "providers"}  # each loads its modules by the provider's name
 

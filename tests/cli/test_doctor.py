@@ -11,8 +11,10 @@ from typing import Any
 import boto3
 import pytest
 import trustme
+from botocore.exceptions import ClientError
 
 from mailroom_ops.doctor import stack as stack_check
+from mailroom_ops.environment import Environment
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.smtp import SmtpSandbox
@@ -60,6 +62,7 @@ def test_the_local_stack_passes_every_check(examine: Examine, local_stack: Runni
         "domains",
         "endpoints",
         "queues",
+        "quotas",
     }
     for subject in ("webhook default", "webhook acme", "send"):
         assert "rejects a wrong secret" in findings.of(subject)
@@ -537,3 +540,67 @@ def test_an_unreachable_aws_is_a_finding(run: Run, monkeypatch: pytest.MonkeyPat
 def test_a_test_mail_in_production_needs_a_confirmation(run: Run) -> None:
     refused = run("doctor", "--env", "production", "--send-test-to", "you@example.com")
     assert refused.code == 4
+
+
+class Quotas:
+    """The account-wide settings of Lambda, API Gateway, the parameter store and a table."""
+
+    def __init__(self) -> None:
+        self.concurrency, self.rate, self.high_throughput, self.warm = 1000, 10000.0, "true", 4000
+
+    def __call__(self, environment: Environment, service: str, region: str | None = None) -> Any:
+        return self
+
+    def get_account_settings(self) -> Any:
+        limits = {"ConcurrentExecutions": self.concurrency, "UnreservedConcurrentExecutions": self.concurrency}
+        return {"AccountLimit": limits}
+
+    def get_account(self) -> Any:
+        return {"throttleSettings": {"rateLimit": self.rate, "burstLimit": 5000}}
+
+    def get_service_setting(self, SettingId: str) -> Any:
+        return {"ServiceSetting": {"SettingValue": self.high_throughput}}
+
+    def describe_table(self, TableName: str) -> Any:
+        return {"Table": {"TableName": TableName, "WarmThroughput": {"WriteUnitsPerSecond": self.warm}}}
+
+
+@pytest.fixture
+def quotas(monkeypatch: pytest.MonkeyPatch) -> Quotas:
+    quotas = Quotas()
+    stack = {"Outputs": [{"OutputKey": "LedgerTableName", "OutputValue": "mailroom-production-ledger"}]}
+    monkeypatch.setattr(Environment, "client", lambda *arguments: quotas(*arguments))
+    monkeypatch.setattr(Environment, "stack", stack)
+    return quotas
+
+
+def test_large_quotas_pass(examine: Examine, quotas: Quotas) -> None:
+    code, findings = examine("--only", "quotas", env="production")
+    assert (code, {finding["level"] for finding in findings}) == (0, {"ok"})
+    assert "takes 4,000 writes a second at once, about 444 mails" in findings.of("ledger")
+
+
+def test_the_small_quotas_of_a_new_account_come_with_the_request(examine: Examine, quotas: Quotas) -> None:
+    quotas.concurrency, quotas.rate, quotas.high_throughput = 10, 100.0, "false"
+    code, findings = examine("--only", "quotas", env="production")
+    assert code == 0, "they are warnings"
+    assert findings.of("Lambda concurrency") == "warning 10 executions at a time, of which 10 are not reserved"
+    todo = {finding["subject"]: finding["todo"] for finding in findings}
+    assert "L-B99A9384 --desired-value 1000" in todo["Lambda concurrency"]
+    assert "WebhookReservedConcurrency" in todo["Lambda concurrency"]
+    assert "high-throughput-enabled" in todo["parameter store"]
+    assert "warning 100 requests a second" in findings.of("API Gateway")
+
+
+def test_a_quota_that_cannot_be_read_is_a_warning(
+    examine: Examine, quotas: Quotas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "GetAccountSettings")
+
+    def refuse() -> None:
+        raise refusal
+
+    monkeypatch.setattr(quotas, "get_account_settings", refuse)
+    code, findings = examine("--only", "quotas", env="production")
+    assert code == 0
+    assert "You have no permission for GetAccountSettings." in findings.of("quotas")

@@ -13,6 +13,7 @@ import pytest
 
 from mailroom_ops import samconfig
 from mailroom_ops.deployment.__main__ import main
+from tests.cloud import LEDGER
 from tests.command import Run, shell_variables
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
@@ -241,3 +242,12 @@ def test_quotes_in_parameters_survive_make(root: Path, tmp_path: Path, cloud: st
         check=True,
     ).stdout
     assert shown.strip() == "{'Providers': 'ses, resend', 'AllowedSourceCidrs': '203.0.113.0/24'}"
+
+
+def test_a_ledger_that_was_left_behind_is_found_before_it_stops_the_deployment(deploy: Deploy) -> None:
+    boto3.client("dynamodb").create_table(**{**LEDGER, "TableName": "mailroom-production-ledger"})
+    code, started, output = deploy("production")
+    assert (code, started) == (1, [])
+    assert 'PARAMS="ExistingLedger=mailroom-production-ledger"' in output
+    code, started, _ = deploy("production", "--params", "ExistingLedger=mailroom-production-ledger")
+    assert (code, len(started)) == (0, 2)

@@ -20,6 +20,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "tenant": "Add, list, verify and remove tenants, with their domains and DNS.",
         "sources": "Connect auth servers: list their webhooks, renew their public keys.",
         "promote": "Copy settings from one environment to the next.",
+        "backup": "Write the settings of an environment, and its secrets encrypted, into a file.",
+        "restore": "Write a backup into an environment.",
     },
     "Operate": {
         "console": "Open an environment in the browser: deliveries, queues, senders.",
@@ -29,6 +31,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "stats": "Count mail by provider, outcome and reason.",
         "dlq": "List, show, replay and drop dead letters: mail that could not be sent.",
         "suppressions": "List, add, remove, import and export suppressed addresses.",
+        "remove": "Show what deleting an environment leaves behind and costs, and delete it.",
     },
     "Templates": {
         "preview": "Render every kind of mail in every language into files.",

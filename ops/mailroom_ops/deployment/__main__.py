@@ -44,6 +44,8 @@ def _deploy(options: argparse.Namespace, start: Start) -> int:
     architecture = options.architecture or config.parameters.get("Architecture", "") or place.architecture
     merged = parameters.merge(options.environment, config.parameters, params, architecture)
     _show(place, merged)
+    if place.is_new and not merged.get("ExistingLedger"):
+        target.refuse_leftovers(options.environment, place)
     built = start(("make", "--no-print-directory", "build", f"ARCHITECTURE={_processor(merged)}"))
     if built:
         return built

@@ -11,7 +11,7 @@ from mailroom_ops.cloudformation.states import way_out
 from mailroom_ops.environment import Environment, aws_error
 from mailroom_ops.errors import InvalidInput, ServiceError
 
-__all__ = ["Target", "find"]
+__all__ = ["Target", "find", "refuse_leftovers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,22 @@ def find(environment: str, region: str = "", profile: str = "", stack_name: str 
         stack_name=stack_name,
         is_new=is_new,
         architecture=parameters.get("Architecture", ""),
+    )
+
+
+def refuse_leftovers(environment: str, target: Target) -> None:
+    """Refuse to create a stack whose ledger exists already: CloudFormation would fail half-way."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    table = f"{target.stack_name}-ledger"
+    client = Environment(environment, target.profile or None, target.region).client("dynamodb")
+    try:
+        client.describe_table(TableName=table)
+    except (BotoCoreError, ClientError):
+        return  # there is none, or CloudFormation reports what is wrong
+    raise InvalidInput(
+        f"The table {table} exists, left behind by an earlier stack.",
+        f'Use it with PARAMS="ExistingLedger={table}". Or delete it, with all suppressions, and deploy again.',
     )
 
 

@@ -38,6 +38,7 @@ def check(context: Context) -> Iterator[Finding]:
     yield from _check_version(context)
     yield from _check_networks(environment.stack)
     yield _check_egress(environment.outputs)
+    yield from _check_existing_ledger(context)
 
 
 def _check_state(name: str, region: str, stack: Mapping[str, Any]) -> Finding:
@@ -133,3 +134,41 @@ def _check_egress(outputs: Mapping[str, str]) -> Finding:
     if address := outputs.get("EgressIp"):
         return ok("egress IP", f"is {address}, for providers with an allow-list")
     return ok("egress IP", "is not fixed; set FixedEgressIp=true for providers with an allow-list")
+
+
+def _check_existing_ledger(context: Context) -> Iterator[Finding]:
+    """Check what the stack does not set on a table that it did not create, such as a restored one."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    environment = context.environment
+    values = {item["ParameterKey"]: item["ParameterValue"] for item in environment.stack.get("Parameters", [])}
+    table = values.get("ExistingLedger", "")
+    if not table:
+        return
+    client, subject = environment.client("dynamodb"), f"ledger {table}"
+    try:
+        description: Any = client.describe_table(TableName=table)["Table"]
+        expiry: Any = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+        backups: Any = client.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    except (BotoCoreError, ClientError) as error:
+        raise aws_error(error) from error
+    lacking = {
+        "its rows never expire": (
+            expiry.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"),
+            "update-time-to-live --time-to-live-specification AttributeName=ttl,Enabled=true",
+        ),
+        "it cannot be restored to a point in time": (
+            backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") != "ENABLED",
+            "update-continuous-backups --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
+        ),
+        "it is not protected against deletion": (
+            not description.get("DeletionProtectionEnabled"),
+            "update-table --deletion-protection-enabled",
+        ),
+    }
+    problems = [(problem, todo) for problem, (is_lacking, todo) in lacking.items() if is_lacking]
+    for problem, todo in problems:
+        operation, _, options = todo.partition(" ")
+        yield warning(subject, problem, f"aws dynamodb {operation} --table-name {table} {options}")
+    if not problems:
+        yield ok(subject, "is used instead of the stack's own")
