@@ -78,7 +78,9 @@ class MemoryAws(Aws):
 
 
 def _accept(request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, json={"id": "accepted"})
+    body = json.loads(request.content)
+    ids = [{"id": f"accepted {number}"} for number in range(len(body))] if isinstance(body, list) else []
+    return httpx.Response(200, json={"data": ids} if ids else {"id": "accepted"})
 
 
 @contextmanager
