@@ -1,6 +1,7 @@
 """The routes of all sources, their credentials, and the identity and times of a message."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,13 @@ def test_times_are_the_sources_but_never_in_the_future() -> None:
     assert sign_in(verified(), created_at=NOW + 60).created_at == NOW
     assert sign_in(verified(), expires_at=NOW + 90).expires_at == NOW + 90
     assert sign_in(verified(), expires_at=NOW + 1e9).expires_at == NOW + 7 * 24 * HOUR
+
+
+@pytest.mark.parametrize("time", [-62_135_596_800.0, 0.0, NOW + 2 * 24 * HOUR, 253_402_300_799.0])
+def test_a_time_that_cannot_be_the_sources_is_that_of_the_request(time: float) -> None:
+    message = sign_in(verified(), key="event 1", created_at=time)
+    assert message.created_at == NOW
+    assert re.fullmatch("[0-9a-f]{32}", message.id)
 
 
 def test_locales_are_tags_without_repetition() -> None:

@@ -21,6 +21,7 @@ __all__ = ["Credentials", "Source", "VerifiedRequest"]
 
 # Compared with what a caller presents where there is no secret: the answer takes the same work. Also valid as base64.
 UNGUESSABLE = base64.b64encode(secrets.token_bytes(32)).decode()
+MAX_AHEAD_SECONDS = 24 * 3600.0  # of a source's time; what is further ahead is not a time of its mail
 MAX_LIFETIME_SECONDS = 7 * 24 * 3600.0
 KEY_SECONDS = 24 * 3600.0  # for which requests with the same key and without a time of the source are one mail
 MAX_LOCALES = 20
@@ -93,6 +94,8 @@ class VerifiedRequest:
         if not (isinstance(to, str) and is_address(to)):
             raise RequestError(422, "The recipient is not a single valid email address.")
         data = {**data, **_code_and_link(data)}
+        if created_at is not None and not 0 < created_at <= self.request.received_at + MAX_AHEAD_SECONDS:
+            created_at = None
         has_id = bool(key) and created_at is not None
         # A time in the future is that of a clock that runs ahead.
         created = min(created_at or self.request.received_at, self.request.received_at)
