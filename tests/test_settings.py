@@ -109,6 +109,47 @@ def test_a_tenant_may_have_an_account_of_its_own_at_a_provider(settings: Setting
     assert load("resend.acme", own).name == "resend"
 
 
+def test_an_organization_may_have_its_own_sender_and_brand(settings: Settings, aws: Aws) -> None:
+    north = {"from": "North <hi@north.example>", "providers": ["smtp"]}
+    put(
+        aws,
+        "senders/acme/auth",
+        {"from": "hi@acme.example", "reply_to": "a@acme.example", "organizations": {"n": north}},
+    )
+    put(
+        aws,
+        "brands/acme",
+        {"name": "Acme", "color": "#000000", "organizations": {"n": {"name": "North"}, "s": "South"}},
+    )
+    sender = settings.sender("acme", "auth", "n")
+    assert (sender.from_, sender.reply_to) == (Mailbox("hi@north.example", "North"), Mailbox("a@acme.example"))
+    assert sender.providers == ("resend",)  # those of the tenant
+    assert settings.brand("acme", "n") == {"name": "North", "color": "#000000"}
+    for other in ("", "s", "m"):
+        assert settings.sender("acme", "auth", other).from_ == Mailbox("hi@acme.example")
+        assert settings.brand("acme", other)["name"] == "Acme"
+
+
+def test_a_malformed_sender_of_an_organization_is_named(settings: Settings, aws: Aws) -> None:
+    put(aws, "senders/acme/auth", {"from": "hi@acme.example", "organizations": {"n": {"from": "nobody"}}})
+    with pytest.raises(ConfigurationError, match="senders/acme/auth is malformed"):
+        settings.sender("acme", "auth", "n")
+
+
+def test_a_tenant_may_set_the_lifetime_of_its_codes(settings: Settings, aws: Aws) -> None:
+    put(aws, "senders/default/auth", {"from": "no-reply@example.com"})
+    put(aws, "senders/acme/auth", {"code_lifetime_minutes": 1.5})
+    assert settings.sender("acme", "auth").code_lifetime == 90
+    assert settings.sender("default", "auth").code_lifetime == 0
+
+
+@pytest.mark.parametrize("minutes", ["10", 0, -1, True, 1441, []])
+def test_a_malformed_lifetime_is_named(settings: Settings, aws: Aws, minutes: object) -> None:
+    put(aws, "senders/acme/auth", {"from": "hi@acme.example", "code_lifetime_minutes": minutes})
+    with pytest.raises(ConfigurationError, match="code_lifetime_minutes must be a number of minutes, at most 1440"):
+        settings.sender("acme", "auth")
+
+
 def test_resend_without_a_from_address_uses_its_shared_test_sender(settings: Settings) -> None:
     assert settings.sender("default", "auth").from_ == Mailbox("onboarding@resend.dev")
 

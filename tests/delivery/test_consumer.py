@@ -459,6 +459,31 @@ def test_a_notice_of_an_event_needs_a_seal_only_for_text(deliver: Process, aws: 
     assert [mail.message_id for mail in sandbox.inbox.all()] == [notice.id]
 
 
+def test_a_tenants_own_code_lifetime_is_shown_and_kept(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    put(aws, "senders/acme/auth", '{"from": "a@acme.example", "code_lifetime_minutes": 2}')
+    put(aws, "senders/slow/auth", '{"from": "s@slow.example", "code_lifetime_minutes": 30}')
+    fresh = code("111111", tenant="acme", locales=("en",), has_default_lifetime=True, age=60)
+    dead = code("222222", tenant="acme", to="b@reader.example", identity="2", has_default_lifetime=True, age=121)
+    slow = code("333333", tenant="slow", locales=("en",), to="c@reader.example", has_default_lifetime=True, age=900)
+    known = code("444444", tenant="acme", locales=("en",), to="d@reader.example", age=121)
+    deliver.receive(*map(Parcel.of, (fresh, dead, slow, known)))
+    texts = {mail.message_id: mail.text for mail in sandbox.inbox.all()}
+    assert set(texts) == {fresh.id, slow.id, known.id}
+    assert "Valid for 2 minutes." in texts[fresh.id]
+    assert "Valid for 30 minutes." in texts[slow.id]
+    assert "Valid for 10 minutes." in texts[known.id]  # its source knows it
+
+
+def test_an_organization_has_its_own_sender_and_brand(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    put(aws, "senders/acme/auth", '{"from": "a@acme.example", "organizations": {"n": {"from": "N <n@acme.example>"}}}')
+    put(aws, "brands/acme", '{"name": "Acme", "organizations": {"n": {"name": "North"}}}')
+    data = {"code": "111111", "organization": {"id": "n", "name": "Anything"}}
+    deliver.receive(Parcel.of(code(tenant="acme", locales=("en",), data=data)))
+    (mail,) = sandbox.inbox.all()
+    assert mail.from_ == "N <n@acme.example>"
+    assert "This is an automatic email from North." in mail.text
+
+
 def test_an_operator_may_give_a_sealed_message_more_time(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     now = time.time()
     sent = message(data={"title": "Hello", "paragraphs": ["there"]}, created_at=now, expires_at=now + 600)

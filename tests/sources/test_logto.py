@@ -133,6 +133,13 @@ def test_an_invitation_has_the_organizations_logo_but_not_its_name(webhook: Lamb
     assert invitation.message.brand == {"logo_url": "https://example.com/o.png"}
 
 
+def test_an_application_of_logtos_own_gives_no_name(webhook: LambdaFunction, aws: Aws) -> None:
+    for id_ in ("demo-app", "account-center", "device-demo-app"):
+        ask(webhook, event(sign_in(payload={"code": "1", "application": {"id": id_, "name": "Live Preview"}})))
+    for parcel in parcels(aws, webhook):
+        assert (parcel.message.brand, parcel.message.data.get("application")) == ({}, None)
+
+
 def test_a_console_test_has_no_identity_and_a_repeated_code_has_one(webhook: LambdaFunction, aws: Aws) -> None:
     for _ in range(2):
         ask(webhook, event(sign_in(type="Generic", payload={"code": "000000"})))

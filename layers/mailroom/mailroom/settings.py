@@ -12,7 +12,7 @@ from mailroom.errors import ConfigurationError
 from mailroom.model.json_settings import InvalidSetting, MergedSettings, merge
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.parameter_names import ADDRESS_KEY, DEFAULT_TENANT, brand_names, sender_names, tenant_names
-from mailroom.model.sender import Sender, provider_chain, read_mailbox
+from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, Sender, provider_chain, read_mailbox
 from mailroom.providers import kind_of, spec_of
 
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
@@ -40,20 +40,28 @@ class Settings(ParameterStore):
         """Return a setting that is a JSON object; empty where it is not set."""
         return dict(self._merged([name]).values)
 
-    def sender(self, tenant: str, purpose: str) -> Sender:
-        """Return the tenant's sender for a purpose, completed by its auth sender and by the default tenant's."""
+    def sender(self, tenant: str, purpose: str, organization: str = "") -> Sender:
+        """Return the tenant's sender for a purpose, completed by its auth sender and by the default tenant's.
+
+        An organization's own sender has priority; its providers are those of the tenant.
+        """
         settings = self._merged(sender_names(tenant, purpose))
         try:
             chain = provider_chain(settings, self.chain)
+            lifetime = 60 * settings.minutes("code_lifetime_minutes", MAX_CODE_LIFETIME_MINUTES)
+            settings = settings.of_organization(organization)
             from_ = read_mailbox(settings, "from") or self._shared_sender(chain)
             reply_to = read_mailbox(settings, "reply_to")
-            return Sender(from_, reply_to, chain, settings.text("default_locale") or "en")
+            return Sender(from_, reply_to, chain, settings.text("default_locale") or "en", lifetime)
         except InvalidSetting as error:
             raise self.malformed(error.name, str(error)) from error
 
-    def brand(self, tenant: str) -> Mapping[str, str]:
-        """Return the tenant's brand, completed by the default tenant's; a switch is "true" or "false"."""
-        settings = self._merged(brand_names(tenant))
+    def brand(self, tenant: str, organization: str = "") -> Mapping[str, str]:
+        """Return the tenant's brand, completed by the default tenant's; a switch is "true" or "false".
+
+        What an organization of the tenant has set has priority.
+        """
+        settings = self._merged(brand_names(tenant)).of_organization(organization)
         texts = {
             key: str(value).lower() if isinstance(value, bool) else value for key, value in settings.values.items()
         }

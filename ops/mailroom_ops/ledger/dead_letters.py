@@ -382,6 +382,7 @@ def _extended(message: _Received, until: float) -> str:
     values = json.loads(message.body)
     for parcel in values.get("parcels", [values]):
         parcel["message"]["expires_at"] = max(parcel["message"]["expires_at"], until)
+        parcel["message"].pop("has_default_lifetime", None)  # the operator has decided
     return json.dumps(values, separators=(",", ":"))
 
 

@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from mailroom.errors import ConfigurationError
 from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.mailbox import is_address
-from mailroom.model.sender import provider_chain, read_mailbox
+from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, provider_chain, read_mailbox
 from mailroom.providers import NAMES, load, spec_of
 from mailroom.sources import registry
 from mailroom.webhooks.json_web_signatures import MalformedKeys, compact_keys
@@ -35,7 +36,7 @@ MAX_BYTES = 4096  # of a parameter in the standard tier
 MIN_SECRET_LENGTH = 12
 TOKEN = re.compile(r"[\x21-\x7e]+")
 PLAIN = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
-SENDER_KEYS = ("from", "reply_to", "providers", "default_locale")
+SENDER_KEYS = ("from", "reply_to", "providers", "default_locale", "code_lifetime_minutes", "organizations")
 URL = re.compile(r"https://[^\s/?#]+\.[^\s/?#]+\S*")
 COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 # What documentation and templates contain where a key belongs.
@@ -127,15 +128,32 @@ def _sender(value: str) -> str:
     if unknown := sorted(set(content) - set(SENDER_KEYS)):
         return f"it contains the unknown key {unknown[0]}: use {', '.join(SENDER_KEYS)}"
     settings = merge(["sender"], {"sender": value})
+    organizations, problem = _organizations(content, ("from", "reply_to", "default_locale"))
+    if problem:
+        return problem
     try:
-        for key in ("from", "reply_to"):
-            read_mailbox(settings, key)
         chain = provider_chain(settings, ())
-        settings.text("default_locale")
+        settings.minutes("code_lifetime_minutes", MAX_CODE_LIFETIME_MINUTES)
+        for scope in (settings, *map(settings.of_organization, organizations)):
+            for key in ("from", "reply_to"):
+                read_mailbox(scope, key)
+            scope.text("default_locale")
     except InvalidSetting as error:
         return str(error)
     unknown = [name for name in chain if not re.fullmatch(ACCOUNT, name)]
     return f"there is no provider {unknown[0]!r}: use {', '.join(NAMES)}" if unknown else ""
+
+
+def _organizations(content: Mapping[str, Any], keys: Collection[str]) -> tuple[Mapping[str, Any], str]:
+    """Return what a setting contains for organizations by their ids, and the problem if it is not of that form."""
+    organizations = content.get("organizations", {})
+    if not isinstance(organizations, dict) or not all(isinstance(own, dict) for own in organizations.values()):
+        return {}, 'organizations must be an object of ids and objects, such as {"org_1": {…}}'
+    unknown = sorted({key for own in organizations.values() for key in own} - set(keys))
+    return (
+        organizations,
+        f"organizations contains the unknown key {unknown[0]}: use {', '.join(keys)}" if unknown else "",
+    )
 
 
 def _is_url(text: str) -> bool:
@@ -172,9 +190,13 @@ def _brand(value: str) -> str:
     content = json_object(value)
     if content is None:
         return 'it must be a JSON object, such as {"name": "Acme", "color": "#0f766e"}'
-    if unknown := sorted(set(content) - set(BRAND)):
-        return f"it contains the unknown key {unknown[0]}: use {', '.join(BRAND)}"
-    for key, text in content.items():
+    if unknown := sorted(set(content) - {*BRAND, "organizations"}):
+        return f"it contains the unknown key {unknown[0]}: use {', '.join(BRAND)}, organizations"
+    organizations, problem = _organizations(content, tuple(BRAND))
+    if problem:
+        return problem
+    own = (pair for values in organizations.values() for pair in values.items())
+    for key, text in (*((key, text) for key, text in content.items() if key != "organizations"), *own):
         is_valid, form = BRAND[key]
         text = str(text).lower() if isinstance(text, bool) else text
         if not isinstance(text, str) or (text and not is_valid(text)):

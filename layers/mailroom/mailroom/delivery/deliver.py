@@ -19,7 +19,7 @@ from mailroom.delivery.seal import is_authentic, seal
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.ledger.table import LEASE, Holder, Ledger, Standing
 from mailroom.model.email import Email
-from mailroom.model.message import Message, Parcel
+from mailroom.model.message import Message, Parcel, organization_id
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import is_configured, warm_up
 from mailroom.rendering.renderer import Renderer
@@ -80,6 +80,7 @@ class Delivery:
         final. Raise ClaimedElsewhere while another process works on the message.
         """
         self.settings.prefetch(parcel.message.tenant, parcel.message.purpose)
+        parcel = self.with_lifetime(parcel)
         if parcel.settled:
             return self._record(parcel, "", parcel.settled, deadline)
         token = secrets.token_hex(8)
@@ -105,6 +106,7 @@ class Delivery:
 
     def prepare(self, parcel: Parcel) -> Ready | Outcome:
         """Render a parcel that is due; else return its outcome. Nothing is written."""
+        parcel = self.with_lifetime(parcel)
         message = parcel.message
         if message.expires_at <= self.clock():
             return dead("expired", parcel.doubts)
@@ -121,12 +123,27 @@ class Delivery:
     def render(self, parcel: Parcel) -> Ready:
         """Return the mail of a parcel and its chain; raise ConfigurationError where the sender's settings are wrong."""
         message = parcel.message
-        sender = self.settings.sender(message.tenant, message.purpose)
+        organization = organization_id(message.data)
+        sender = self.settings.sender(message.tenant, message.purpose, organization)
         chain = tuple(name for name in sender.providers if is_configured(name, self.settings.provider(name)))
         if parcel.email:
             return Ready(parcel.email, chain)
-        rendered = self.renderer.compose(message, sender, self.settings.brand(message.tenant))
+        rendered = self.renderer.compose(message, sender, self.settings.brand(message.tenant, organization))
         return Ready(rendered.email, chain, rendered.problems)
+
+    def with_lifetime(self, parcel: Parcel) -> Parcel:
+        """Return the parcel with the lifetime of its tenant's codes, where its source knows none."""
+        message = parcel.message
+        if not message.has_default_lifetime:
+            return parcel
+        try:
+            lifetime = self.settings.sender(message.tenant, message.purpose).code_lifetime
+        except ConfigurationError:
+            return parcel  # as rendering will report
+        if not lifetime:
+            return parcel
+        expires_at = message.created_at + lifetime
+        return replace(parcel, message=replace(message, expires_at=expires_at, has_default_lifetime=False))
 
     def last_check(self, message: Message) -> str:
         """Return why a message must not leave, empty if it may: it expired, or a newer one replaces it.

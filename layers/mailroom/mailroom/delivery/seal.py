@@ -33,7 +33,9 @@ def _needs_seal(parcel: Parcel) -> bool:
 
 def _code(parcel: Parcel, key: str) -> str:
     # Times are left out: an operator may give a dead letter more time.
-    parts: list[object] = [fields_of(parcel.message) | {"created_at": 0, "expires_at": 0}]
+    message = fields_of(parcel.message) | {"created_at": 0, "expires_at": 0}
+    message.pop("has_default_lifetime", None)
+    parts: list[object] = [message]
     parts += [parcel.email] if parcel.email else []
     parts += [parcel.settled.to_dict()] if parcel.settled else []
     text = json.dumps(parts, sort_keys=True, default=fields_of)

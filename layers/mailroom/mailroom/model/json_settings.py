@@ -32,6 +32,24 @@ class MergedSettings:
             raise InvalidSetting(self.origins[key], f"{key} must be a text")
         return value
 
+    def minutes(self, key: str, maximum: int) -> float:
+        """Return a number of minutes, 0 where it is not set; raise InvalidSetting for anything else."""
+        value = self.values.get(key)
+        if value is None:
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= maximum:
+            raise InvalidSetting(self.origins[key], f"{key} must be a number of minutes, at most {maximum}")
+        return value
+
+    def of_organization(self, organization: str) -> "MergedSettings":
+        """Return the settings of one of the tenant's organizations: its keys override those of the tenant."""
+        organizations = self.values.get("organizations")
+        own = organizations.get(organization) if isinstance(organizations, dict) else None
+        if not isinstance(own, dict):
+            return self
+        origins = {**self.origins, **dict.fromkeys(own, self.origins["organizations"])}
+        return MergedSettings({**self.values, **own}, origins, self.malformed)
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of texts, empty where it is not set; raise InvalidSetting for another type."""
         value = self.values.get(key) or []

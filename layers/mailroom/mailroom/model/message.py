@@ -14,7 +14,16 @@ from mailroom.model.json_fields import ADDED_LATER, fields_of
 from mailroom.model.kinds import KINDS, Lane, lane_of, purpose_of
 from mailroom.model.outcome import Outcome
 
-__all__ = ["REPLACES_AFTER_SECONDS", "SAME_WITHIN_SECONDS", "Message", "Parcel", "content_identity", "id_of", "new_id"]
+__all__ = [
+    "REPLACES_AFTER_SECONDS",
+    "SAME_WITHIN_SECONDS",
+    "Message",
+    "Parcel",
+    "content_identity",
+    "id_of",
+    "new_id",
+    "organization_id",
+]
 
 # A code replaces those that are older by at least this. Logto keeps a live code per sign-in session, and its page
 # allows the next request of a session after 59 s: codes closer together belong to different sessions (seen in 1.42,
@@ -45,6 +54,8 @@ class Message:
     content: Content | None = field(default=None, metadata=ADDED_LATER)
     # Created further apart, messages of one identity are two.
     identity_seconds: float = field(default=SAME_WITHIN_SECONDS, metadata=ADDED_LATER)
+    # Its source knows no lifetime: the one of the tenant's codes applies, where the tenant has set one.
+    has_default_lifetime: bool = field(default=False, metadata=ADDED_LATER)
 
     @property
     def lane(self) -> Lane:
@@ -95,6 +106,13 @@ def content_identity(tenant: str, to: str, kind: str, data: Mapping[str, Any]) -
     code_and_link = [data.get("code"), data.get("link")]
     content = json.dumps([tenant, to.lower(), kind, code_and_link if any(code_and_link) else data], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def organization_id(data: Mapping[str, Any]) -> str:
+    """Return the id of the organization that a mail is about, empty without one; its name is somebody's choice."""
+    organization = data.get("organization")
+    value = organization.get("id") if isinstance(organization, Mapping) else ""
+    return value if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True, slots=True)

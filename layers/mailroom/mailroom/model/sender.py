@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from mailroom.model.json_settings import InvalidSetting, MergedSettings
 from mailroom.model.mailbox import Mailbox
 
-__all__ = ["Sender", "provider_chain", "read_mailbox"]
+__all__ = ["MAX_CODE_LIFETIME_MINUTES", "Sender", "provider_chain", "read_mailbox"]
+
+
+MAX_CODE_LIFETIME_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class Sender:
     reply_to: Mailbox | None = None
     providers: tuple[str, ...] = ()
     default_locale: str = "en"
+    code_lifetime: float = 0  # seconds of a code whose source knows no lifetime; 0: the default of the stack
 
 
 def provider_chain(settings: MergedSettings, default: Sequence[str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ TYPES: Mapping[str, str] = {
     "MfaVerification": "mfa-code",
     "BindMfa": "bind-mfa-code",
 }
+BUILT_IN_APPLICATIONS = ("account-center", "admin-console", "demo-app", "device-demo-app")  # 1.42, read 2026-11
 CONSOLE_TEST_CODE = "000000"
 MAX_FIELD_LENGTH = 64
 
@@ -75,10 +76,18 @@ def verify(request: Request, credentials: Credentials) -> Mapping[str, Any]:
 def parse(verified: VerifiedRequest) -> list[Message]:
     """Return the message of a request; raise RequestError if it is malformed."""
     body = Body.read(verified.request.json())
-    data, kind = body.payload, TYPES.get(body.type, "generic-code")
+    data, kind = _without_built_in_application(body.payload), TYPES.get(body.type, "generic-code")
     message = verified.message(kind, body.to, data, locales=_locales(data), brand=_brand(kind, data), client_ip=body.ip)
     is_test = kind == "generic-code" and message.data.get("code") == CONSOLE_TEST_CODE
     return [replace(message, identity="") if is_test else message]
+
+
+def _without_built_in_application(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the data without an application of Logto's own, such as "Live Preview": it is no brand of the tenant's."""
+    application = data.get("application")
+    if isinstance(application, dict) and application.get("id") in BUILT_IN_APPLICATIONS:
+        return {key: value for key, value in data.items() if key != "application"}
+    return data
 
 
 def _locales(data: Mapping[str, Any]) -> list[Any]:

@@ -119,6 +119,7 @@ class SendRequest(BaseModel):
             data=data,
             created_at=created_at,
             expires_at=created_at + (self.expires_in or lifetime),
+            has_default_lifetime=lane_of(self.kind, data) is Lane.CODES and not self.expires_in,
             source=SOURCE,
             locales=tuple(self.locale or ()),
             # Repeated requests have become one message before: the identity only orders the codes of a recipient.

@@ -118,6 +118,7 @@ class VerifiedRequest:
             identity_seconds=KEY_SECONDS if key and not has_id else SAME_WITHIN_SECONDS,
             client_ip=client_ip if isinstance(client_ip, str) and len(client_ip) <= MAX_IP_LENGTH else "",
             content=content,
+            has_default_lifetime=lane is Lane.CODES and expires_at is None,
         )
 
 
