@@ -30,7 +30,7 @@ MAKEFLAGS += --jobs=3
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: setup run test simulate mutants soak hostile check build bench deploy smoke lock clean help
+.PHONY: setup run test simulate mutants soak hostile check build package bench deploy smoke lock clean help
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,11 @@ build: $(SAM) ## build what Lambda runs (ARCHITECTURE=x86_64 for the other proce
 	@python=$$(.ci/find-python) && PATH=$$(dirname "$$python"):$$PATH \
 		$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 
+package: build ## build, and pack the result for those who deploy it without this repository: dist/mailroom-arm64.zip
+	mkdir -p dist
+	rm -f dist/mailroom-$(ARCHITECTURE).zip
+	cd .aws-sam/build && $(PYTHON) -m zipfile -c ../../dist/mailroom-$(ARCHITECTURE).zip *
+
 deploy: $(VENV) $(SAM) ## build and deploy to your AWS account (ENVIRONMENT=staging PARAMS="Providers=ses,resend")
 	@$(BIN)/python -m mailroom_ops.deployment --sam $(SAM) --environment $(ENVIRONMENT) $(GIVEN_ARCHITECTURE)
 # The processor that somebody asked for; without one the stack keeps its own.
@@ -89,7 +94,7 @@ lock: $(UV) ## pin the dependencies of pyproject.toml anew
 LOCK := --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 clean: ## remove all that was installed or built
-	rm -rf .venv .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules
+	rm -rf .venv .cache .aws-sam dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules
 
 $(VENV): requirements-dev.txt | $(UV)
 	$(PYTHON) -m venv .venv
