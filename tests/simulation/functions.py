@@ -49,6 +49,7 @@ class Function:
     timeout: float
     scheduler: Scheduler
     build: Callable[[], Handler]
+    cold_start: float = COLD_START
     idle: list[tuple[Process, Handler]] = field(default_factory=list)
     cold_starts: int = 0
     invocations: int = 0
@@ -66,7 +67,7 @@ class Function:
         else:
             self.cold_starts += 1
             process, handler = Process(f"{self.name}-{self.cold_starts}", self.name), None
-        started = self.scheduler.now + (0.0 if handler else COLD_START)
+        started = self.scheduler.now + (0.0 if handler else self.cold_start)
         open_ = [True]
 
         def end(answer: Answer, handler: Handler | None) -> None:
@@ -83,7 +84,7 @@ class Function:
         def work(handler: Handler | None = handler) -> None:
             try:
                 if handler is None:
-                    self.scheduler.sleep(COLD_START)
+                    self.scheduler.sleep(self.cold_start)
                     handler = self.build()
                 context = Context(self.scheduler, started + self.timeout, f"{self.name}-request-{number}", self.name)
                 answer = Answer("answered", handler(event, context))

@@ -58,9 +58,9 @@ class Request:
 class World:
     """The simulated cloud with our stack in it."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, scheduler: Scheduler | None = None) -> None:
         self.history = history
-        self.scheduler = Scheduler(history.seed, history.interruptions)
+        self.scheduler = scheduler or Scheduler(history.seed, history.interruptions)
         faults = Faults(self.scheduler, history.faults)
         resources = wiring.template()["Resources"]
         parameters = wiring.template()["Parameters"]
