@@ -23,8 +23,11 @@ from bench.artifact import ROOT, Artifact, Missing
 from bench.goals import judge
 from bench.process import Process
 from bench.stub import Stub
+from mailroom_ops.local.source_requests import SourceRequests
 
+SOURCES = SourceRequests(ROOT, ROOT / "ops" / "mailroom_ops" / "local" / "secrets.yaml")
 PARAMETERS = {
+    **{f"webhooks/entra/{name}": value for name, value in SOURCES.tenants("entra")["default"].items()},
     "webhooks/logto/authorization": "Bearer local-logto-token",
     "providers/resend/api_key": "re_made_up",
     "senders/default/auth": json.dumps({"from": "Acme <no-reply@example.com>"}),
@@ -117,6 +120,7 @@ def line_up(stub: Stub, log: Path) -> dict[str, Contender]:
     return {
         "echo": Contender("(a) echo", naive, "EchoFunction", sign_in),
         "webhook": Contender("webhook", ours, "WebhookFunction", sign_in),
+        "entra": Contender("webhook, by entra", ours, "WebhookFunction", one_time_code),
         "deliver": Contender("deliver, by resend", ours, "DeliverFunction", batch),
         "deliver by ses": Contender("deliver, by ses", ours, "DeliverFunction", batch, by_ses),
         "send": Contender("send, by ses", ours, "SendFunction", request, by_ses),
@@ -128,6 +132,14 @@ def line_up(stub: Stub, log: Path) -> dict[str, Contender]:
 def request() -> bytes:
     """Return a request of an auth service to `send`."""
     return (ROOT / "events" / "send-sign-in-code.json").read_bytes()
+
+
+def one_time_code() -> bytes:
+    """Return a request of Entra's, which waits for two seconds, cold start included."""
+    sample = SOURCES.make("entra", time.time())
+    event = json.loads((ROOT / "events" / "webhook-entra.json").read_bytes())
+    event["requestContext"]["timeEpoch"] = int(time.time() * 1000)
+    return json.dumps(event | {"headers": dict(sample.headers), "body": sample.body.decode()}).encode()
 
 
 def sign_in() -> bytes:
@@ -199,6 +211,7 @@ def figures(contenders: Mapping[str, Contender]) -> dict[str, float]:
     return {
         **{name: ratio(contenders[contender].cpu, naive.cpu) for name, contender in cold.items()},
         "webhook's cold start, of an echo's": ratio(webhook.cpu, contenders["echo"].cpu),
+        "webhook's cold start by Entra, CPU ms": statistics.median(contenders["entra"].cpu),
         "webhook's peak memory, of the newcomer's": ratio(webhook.memory, naive.memory),
         "webhook's warm time beside the stub's, ms": ours,
     }

@@ -58,6 +58,21 @@ def test_an_unusable_answer_leaves_the_keys_as_they_are(
     assert "webhooks/hanko/keys" not in staging.values()
 
 
+def test_the_doctor_compares_the_keys_with_the_published_ones(run: Run, staging: Stored) -> None:
+    other = json.dumps({"keys": [PUBLIC | {"kid": "rolled"}]})
+    with serving(lambda request: Response(200, PUBLISHED.encode(), JSON)) as port:
+        run("secrets", "set", "webhooks/hanko/api_url", f"http://127.0.0.1:{port}", "--env", "staging")
+        missing = run("doctor", "--only", "settings", "--env", "staging")
+        staging.put(webhooks__hanko__keys=other)
+        differing = run("doctor", "--only", "settings", "--env", "staging")
+        run("sources", "refresh-keys", "--env", "staging")
+        equal = run("doctor", "--only", "settings", "--env", "staging")
+    assert "webhooks/hanko/keys: is not set, so this auth server cannot send" in missing.text
+    assert "webhooks/hanko/keys: differs from the keys that" in differing.text
+    assert "mailroom sources refresh-keys --env staging" in differing.text
+    assert "hanko/keys" not in equal.text
+
+
 def test_an_auth_server_that_does_not_answer_is_named(run: Run, staging: Stored) -> None:
     run("secrets", "set", "webhooks/hanko/api_url", "http://127.0.0.1:9", "--env", "staging")
     done = run("sources", "refresh-keys", "--env", "staging")

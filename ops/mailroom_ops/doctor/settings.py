@@ -7,8 +7,10 @@ from mailroom.model.mailbox import Mailbox
 from mailroom.model.parameter_names import brand_names
 from mailroom.settings import SHARED_TEST_SENDER
 from mailroom_ops.doctor import Context
+from mailroom_ops.errors import ServiceError
 from mailroom_ops.finding import Finding, failed, ok, warning
-from mailroom_ops.settings import catalog, tenants
+from mailroom_ops.settings import catalog, source_keys, tenants
+from mailroom_ops.settings.changes import same
 
 __all__ = ["accounts_in_use", "check"]
 
@@ -41,6 +43,7 @@ def check(context: Context) -> Iterator[Finding]:
     if values and not has_findings:
         yield ok("parameters", f"{len(values)} are set and well formed")
     yield from _check_webhook_secret(context)
+    yield from _check_source_keys(context)
     yield from _check_senders(context)
 
 
@@ -73,6 +76,22 @@ def _check_webhook_secret(context: Context) -> Iterator[Finding]:
         yield warning(WEBHOOK_SECRET, f"{problem}, an auth service with an API key can", todo)
     else:
         yield failed(WEBHOOK_SECRET, problem, todo)
+
+
+def _check_source_keys(context: Context) -> Iterator[Finding]:
+    """Compare the public keys of auth servers with those that they publish now."""
+    todo = f"mailroom sources refresh-keys --env {context.environment.label}"
+    # The local stack's auth servers are made up: their addresses are, or might be, somebody's.
+    for keys in source_keys.key_sets({} if context.environment.is_local else context.values):
+        try:
+            published = source_keys.fetch(keys.url)
+        except ServiceError as error:
+            yield warning(keys.parameter, f"could not be compared: {error}", "Check the settings of this source.")
+            continue
+        if not keys.current:
+            yield failed(keys.parameter, "is not set, so this auth server cannot send", todo)
+        elif not same(keys.current, published):
+            yield warning(keys.parameter, f"differs from the keys that {keys.url} publishes", f"Run it daily: {todo}")
 
 
 def _check_senders(context: Context) -> Iterator[Finding]:
