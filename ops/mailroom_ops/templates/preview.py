@@ -89,12 +89,8 @@ class Gallery:
         self, kind: str, locale: str = "en", brand: str = "acme", form: str = "", event: str = "new-sign-in"
     ) -> Rendered:
         """Return one sample mail; KeyError if the brand or the form does not exist."""
-        texts = sample_texts(locale)
-        local = {"name": texts["app"], "company": texts["company"]} if "company" in texts else {}
         renderer = self.renderer or Renderer(self.templates)
-        return renderer.compose(
-            sample(kind, locale, form, event), SENDER, {**BRANDS[brand], **local} if brand != "plain" else {}
-        )
+        return renderer.compose(sample(kind, locale, form, event), SENDER, sample_brand(brand, locale))
 
     def write(self, folder: Path, brand: str = "acme") -> int:
         """Write every kind in every language as files, with a page to browse them; return the number of mails."""
@@ -119,6 +115,13 @@ class Gallery:
 def sample_texts(locale: str) -> Mapping[str, Any]:
     """Return the names and texts of the samples in a language, completed in English."""
     return {**ENGLISH, **tomllib.loads(Path(__file__).with_name("preview.toml").read_text("utf-8")).get(locale, {})}
+
+
+def sample_brand(brand: str, locale: str = "en") -> Mapping[str, str]:
+    """Return a brand's settings with its name in a language; KeyError if it does not exist."""
+    texts = sample_texts(locale)
+    local = {"name": texts["app"], "company": texts["company"]} if "company" in texts and brand != "plain" else {}
+    return {**BRANDS[brand], **local}
 
 
 def sample(kind: str, locale: str = "en", form: str = "", event: str = "new-sign-in") -> Message:
