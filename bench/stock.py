@@ -12,7 +12,8 @@ from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import encode
 from mailroom.errors import TemporaryFailure
 from mailroom.feedback.suppression import DEFAULTS, Cause, entry
-from mailroom.ledger.table import Ledger, keyed_hash, shards_of, suppression_of
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import Ledger, shards_of, suppression_of
 from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status

@@ -86,7 +86,7 @@ def may_list(*paths: str) -> dict[str, set[str]]:
 TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
 SEALED = [f"webhooks/{name}" for name in registry.SEALED]
 DELIVERY = {
-    **may_read("providers/*", "senders/*", "brands/*", "ledger/address_key"),
+    **may_read("providers/*", "senders/*", "brands/*", "limits/*", "ledger/address_key"),
     "ssm:PutParameter": {f"{SSM}ledger/address_key"},
     "sqs:SendMessage": QUEUES,
     "dynamodb:GetItem": {"LedgerTable.Arn"},

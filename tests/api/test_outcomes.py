@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mailroom.feedback.suppression import Cause, Suppressions
-from mailroom.ledger.table import keyed_hash
+from mailroom.ledger.hashes import keyed_hash
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message
@@ -376,3 +376,13 @@ def test_no_log_line_and_no_row_contains_anything_private(client: Client, capsys
     written = client.log + capsys.readouterr().out + repr(client.rows())
     for canary in ("KX9876", "KX8765", "KX7654", "KX6543", "KX5432", "KX4321", "canary", "reader@reader"):
         assert canary not in written, canary
+
+
+def test_a_limited_mail_is_answered_like_any_other_and_looked_up_truthfully(client: Client) -> None:
+    answers = [client.invoke(code(value=f"{number:06}")) for number in range(6)]
+    assert {(answer["status"], answer["provider"], tuple(answer)) for answer in answers} == {
+        ("sent", "resend", tuple(answers[0]))
+    }
+    assert len(client.mails()) == 5
+    found = client.http("GET", f"/v1/emails/{answers[5]['message_id']}").body
+    assert (found["status"], found["reason"]) == ("skipped", "rate_limited")

@@ -11,7 +11,8 @@ import boto3
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.ledger.table import Ledger, keyed_hash, suppression_of
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import Ledger, suppression_of
 from mailroom.model.kinds import Lane
 from mailroom_ops.doctor import stack as stack_check
 from tests import factories

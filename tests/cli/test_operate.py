@@ -85,6 +85,21 @@ def test_stats_counts_mail_by_provider(run: Run, sent: tuple[str, str], local_st
     assert "No mail in this period" in run("stats", "--tenant", "nobody").out
 
 
+def test_limits_are_shown_set_and_reset(run: Run, local_stack: Running) -> None:
+    address = local_stack.address()
+    assert json.loads(run("limits", "show", "--tenant", "globex", "--json").out)["per_kind"] == 0
+    assert run("limits", "set", "--tenant", "globex", "--per-kind", "2").code == 0
+    shown = run("limits", "show", "--tenant", "globex")
+    assert "per_kind" in shown.out
+    assert "limits/globex" in shown.out
+    assert "already" in run("limits", "set", "--tenant", "globex", "--per-kind", "2").text
+    assert run("limits", "set", "--tenant", "globex").code == 2
+    assert run("limits", "set", "--per-kind", "101").code == 2
+    assert "had 0 in the last ten minutes" in run("limits", "show", address).text
+    assert "0 codes no longer count" in run("limits", "reset", address).text
+    assert run("limits", "reset", "nobody").code == 2
+
+
 def test_an_address_is_suppressed_exported_removed_and_imported(
     run: Run, sent: tuple[str, str], local_stack: Running, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ def claim(call: AwsCall) -> bool:
 
 
 def standing(call: AwsCall) -> bool:
-    return row_of(call) == "reader"
+    return row_of(call) == "recipient"
 
 
 def end(call: AwsCall) -> bool:

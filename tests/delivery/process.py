@@ -17,7 +17,7 @@ from mailroom.delivery.deliver import Delivery
 from mailroom.metrics import Metrics
 from mailroom.model.message import Message, Parcel
 
-__all__ = ["ARN", "Process", "take"]
+__all__ = ["ARN", "Process", "parts_of", "take"]
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
 
@@ -82,3 +82,9 @@ def take(aws: Aws) -> list[str]:
             bodies.append(message["Body"])
             aws.call("sqs", "DeleteMessage", {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]})
     return bodies
+
+
+def parts_of(process: Process) -> list[Any]:
+    """Return the parts of a process that call AWS, to replace their `_aws`."""
+    delivery = process.delivery
+    return [delivery.ledger, delivery.ledger.recipients, delivery.queue, delivery.settings]

@@ -15,7 +15,7 @@ from mailroom.model.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
-from tests.delivery.process import Process, take
+from tests.delivery.process import Process, parts_of, take
 from tests.factories import code
 
 
@@ -58,7 +58,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, deliver: Process, operation: str, n
             raise Killed
         return answer
 
-    for part in (deliver.delivery.ledger, deliver.delivery.queue, deliver.delivery.settings):
+    for part in parts_of(deliver):
         monkeypatch.setattr(part, "_aws", type("Calls", (), {"call": staticmethod(counted)}))
 
 
@@ -120,7 +120,7 @@ def test_a_few_mails_are_sent_one_by_one(deliver: Process, aws: Aws, sandbox: Sa
 
 
 def test_more_than_one_batch_holds_goes_into_several(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
-    sent = [code(f"{n:06}", identity=f"identity {n}", data={"code": "1", "note": "x" * 30_000}) for n in range(10)]
+    sent = messages(10, data={"code": "1", "note": "x" * 30_000})
     assert burst(deliver, sent) == []
     bodies = take(aws)
     assert len(bodies) == 2

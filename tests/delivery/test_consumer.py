@@ -22,7 +22,7 @@ from mailroom.providers import Receipt
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
-from tests.delivery.process import Process, take
+from tests.delivery.process import Process, parts_of, take
 from tests.factories import code, message
 
 
@@ -81,7 +81,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, process: Process, service: str) -> lis
             raise TemporaryFailure(service, "away")
         return call(name, operation, payload, **options)
 
-    for part in (process.delivery.ledger, process.delivery.queue, process.delivery.settings):
+    for part in parts_of(process):
         monkeypatch.setattr(part, "_aws", type("Calls", (), {"call": staticmethod(failing)}))
     return calls
 
@@ -165,7 +165,7 @@ def test_a_defect_while_a_batch_is_sent_holds_up_no_other_message(
 def test_a_message_waits_longer_with_each_postponement(deliver: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     delays: list[float] = []
     fail(monkeypatch, deliver, "dynamodb")
-    monkeypatch.setattr(deliver.delivery.queue, "put", lambda queued, delay=0: delays.append(delay))
+    monkeypatch.setattr(deliver.delivery.queue, "put_back", lambda queued, delay=0: delays.append(delay))
     for postponed in range(6):
         deliver.receive(replace(Parcel.of(code()), postponed=postponed))
     assert delays == [1, 3, 10, 20, 20, 20]
@@ -362,7 +362,7 @@ def test_a_claim_that_another_process_holds_lets_the_message_come_back_as_new(de
     sent = code()
     deliver.delivery.ledger.claim(Parcel.of(sent), deliver.delivery.settings.address_key(), "other", time.time())
     delays: list[float] = []
-    deliver.delivery.queue.put = lambda queued, delay=0: delays.append(delay)  # type: ignore[method-assign]
+    deliver.delivery.queue.put_back = lambda queued, delay: delays.append(delay)  # type: ignore[method-assign]
     assert deliver.receive(Parcel.of(sent)) == []
     assert 20 < delays[0] <= 25
 
@@ -406,7 +406,7 @@ def test_the_copy_of_a_batch_waits_until_the_lease_ends_and_no_longer(
     key = delivery.settings.address_key()
     for parcel in batch.parcels:
         delivery.ledger.claim_for_batch(parcel, key, f"{batch.id} resend t", "t", time.time() - passed, "resend")
-    monkeypatch.setattr(delivery.queue, "put", lambda queued, delay=0: delays.append(delay))
+    monkeypatch.setattr(delivery.queue, "put_back", lambda queued, delay=0: delays.append(delay))
     assert deliver.receive(batch.to_json()) == []
     assert delays == [pytest.approx(LEASE - passed, abs=1.5)]
 

@@ -12,7 +12,8 @@ from mailroom.aws.client import Aws
 from mailroom.errors import ConfigurationError
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import DEFAULTS, Cause, Suppressions
-from mailroom.ledger.table import Ledger, keyed_hash
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import Ledger
 from mailroom.model.event import Event, EventEffect, EventType, Reason, Report
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical

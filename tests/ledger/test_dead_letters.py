@@ -13,7 +13,7 @@ import pytest
 from mailroom.aws.dynamodb import encode
 from mailroom.delivery.batches import Batch
 from mailroom.delivery.seal import seal
-from mailroom.ledger.table import keyed_hash
+from mailroom.ledger.hashes import keyed_hash
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import Mailbox

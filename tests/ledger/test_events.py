@@ -171,6 +171,10 @@ def test_a_message_is_found_by_an_id_that_is_too_long_for_the_index(ledger: Ledg
     assert ledger.find("é" * 3000) == mail.id
 
 
+def test_an_id_without_a_printable_character_is_of_no_message(ledger: Ledger) -> None:
+    assert ledger.find("\x1f") == ""
+
+
 def test_a_token_is_valid_for_one_body(ledger: Ledger) -> None:
     assert ledger.consume_token("token", b"one", NOW + 600, NOW)
     assert ledger.consume_token("token", b"one", NOW + 600, NOW + 1)

@@ -1,36 +1,14 @@
 """The ledger on a real table: who may work on a message, and what is older than what."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
-
-import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.errors import TemporaryFailure
-from mailroom.ledger.table import LEASE, Holder, Ledger, Standing
-from mailroom.model.message import Message, Parcel, content_identity, new_id
+from mailroom.ledger.table import LEASE, Holder, Ledger
+from mailroom.model.message import Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from tests.factories import KEY, NOW, row
-
-
-@pytest.fixture
-def ledger(aws: Aws) -> Ledger:
-    table = {
-        "TableName": "ledger",
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    aws.call("dynamodb", "CreateTable", table)
-    return Ledger(aws, "ledger")
-
-
-def ledger_code(value: str, *, at: float = NOW, kind: str = "sign-in-code", to: str = "ada@example.com") -> Message:
-    data = {"code": value}
-    identity = content_identity("default", to, kind, data)
-    return Message(new_id(), "default", kind, to, data, at, at + 600, "logto", identity=identity)
+from tests.ledger.helpers import ledger_code
 
 
 def test_one_process_works_on_a_message_and_the_other_waits(ledger: Ledger) -> None:
@@ -101,99 +79,6 @@ def test_a_row_tells_the_whole_story_and_nothing_private(ledger: Ledger, aws: Aw
     assert found["to"] == "a•••@example.com"
     assert "424242" not in str(found)
     assert "lovelace" not in str(found)
-
-
-def test_nobody_without_the_key_can_guess_a_code_from_the_table(ledger: Ledger, aws: Aws) -> None:
-    message = ledger_code("424242")
-    ledger.mark_latest(message, KEY, NOW)
-    rows = aws.call("dynamodb", "Scan", {"TableName": "ledger"})["Items"]
-    assert rows
-    assert message.identity not in json.dumps(rows)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "standing"),
-    [(0, Standing.CURRENT), (5, Standing.CURRENT), (29, Standing.CURRENT), (30, Standing.SUPERSEDED)],
-)
-def test_a_code_is_superseded_by_one_that_is_30_seconds_younger(
-    ledger: Ledger, seconds: float, standing: Standing
-) -> None:
-    assert ledger.mark_latest(ledger_code("222222", at=NOW + seconds), KEY, NOW) is Standing.CURRENT
-    assert ledger.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is standing
-
-
-def test_a_late_older_code_does_not_hide_the_newest(ledger: Ledger) -> None:
-    for age in (40, 20, 0):
-        ledger.mark_latest(ledger_code(f"{age:06}", at=NOW - age), KEY, NOW)
-    ledger.mark_latest(ledger_code("333333", at=NOW - 10), KEY, NOW)
-    assert ledger.standing(ledger_code("000040", at=NOW - 40), KEY) is Standing.SUPERSEDED
-    assert ledger.standing(ledger_code("000020", at=NOW - 20), KEY) is Standing.CURRENT
-
-
-def test_a_code_replaces_all_before_it_or_none_where_its_caller_says_so(ledger: Ledger) -> None:
-    ledger.mark_latest(replace(ledger_code("222222", at=NOW + 60), replaces_after=None), KEY, NOW)
-    assert ledger.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is Standing.CURRENT
-    ledger.mark_latest(replace(ledger_code("333333", at=NOW + 61), replaces_after=0.001), KEY, NOW)
-    assert ledger.standing(ledger_code("222222", at=NOW + 60), KEY) is Standing.SUPERSEDED
-
-
-def test_a_code_that_replaces_fewer_revives_none(ledger: Ledger) -> None:
-    dead, live = ledger_code("111111", at=NOW), ledger_code("222222", at=NOW + 8)
-    ledger.mark_latest(replace(ledger_code("333333", at=NOW + 5), replaces_after=0.001), KEY, NOW)
-    for newer in (live, replace(ledger_code("444444", at=NOW + 9), replaces_after=None)):
-        assert ledger.mark_latest(newer, KEY, NOW) is Standing.CURRENT
-        assert ledger.standing(dead, KEY) is Standing.SUPERSEDED
-    assert ledger.standing(live, KEY) is Standing.CURRENT
-
-
-def test_a_late_code_that_replaces_all_before_it_does_so_still(ledger: Ledger) -> None:
-    ledger.mark_latest(ledger_code("333333", at=NOW + 9), KEY, NOW)
-    ledger.mark_latest(replace(ledger_code("222222", at=NOW + 5), replaces_after=0.001), KEY, NOW)
-    assert ledger.standing(ledger_code("111111", at=NOW + 4), KEY) is Standing.SUPERSEDED
-    assert ledger.standing(ledger_code("111111", at=NOW + 6), KEY) is Standing.CURRENT
-
-
-def test_a_code_of_the_form_before_this_one_still_replaces_older_ones(ledger: Ledger, aws: Aws) -> None:
-    ledger.mark_latest(ledger_code("222222", at=NOW + 30), KEY, NOW)
-    (row,) = aws.call("dynamodb", "Scan", {"TableName": "ledger"})["Items"]
-    remove = {"UpdateExpression": "REMOVE dead_before", "Key": {"pk": row["pk"]}}
-    aws.call("dynamodb", "UpdateItem", {"TableName": "ledger", **remove})
-    assert ledger.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is Standing.SUPERSEDED
-    assert ledger.mark_latest(ledger_code("333333", at=NOW + 1), KEY, NOW) is Standing.CURRENT
-
-
-def test_a_second_tenant_has_its_own_codes(ledger: Ledger) -> None:
-    ledger.mark_latest(replace(ledger_code("222222", at=NOW + 60), tenant="acme"), KEY, NOW)
-    assert ledger.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is Standing.CURRENT
-
-
-def test_a_retry_of_the_newest_code_is_still_the_newest(ledger: Ledger) -> None:
-    message = ledger_code("222222")
-    ledger.mark_latest(message, KEY, NOW)
-    assert ledger.mark_latest(message, KEY, NOW + 30) is Standing.CURRENT
-
-
-def test_the_same_code_again_within_a_minute_is_a_duplicate(ledger: Ledger) -> None:
-    ledger.mark_latest(ledger_code("111111"), KEY, NOW)
-    assert ledger.mark_latest(ledger_code("111111", at=NOW + 59), KEY, NOW) is Standing.DUPLICATE
-    assert ledger.mark_latest(ledger_code("111111", at=NOW + 61), KEY, NOW) is Standing.CURRENT
-
-
-def test_a_console_test_is_always_sent(ledger: Ledger) -> None:
-    test = replace(ledger_code("000000", kind="generic-code"), identity="")
-    assert ledger.mark_latest(test, KEY, NOW) is Standing.CURRENT
-    assert ledger.mark_latest(replace(test, id=new_id()), KEY, NOW) is Standing.CURRENT
-
-
-@pytest.mark.parametrize("other", [{"to": "bob@example.com"}, {"kind": "mfa-code"}])
-def test_another_reader_or_kind_is_not_in_the_way(ledger: Ledger, other: dict[str, Any]) -> None:
-    ledger.mark_latest(ledger_code("222222", at=NOW + 5), KEY, NOW)
-    assert ledger.mark_latest(ledger_code("111111", **other), KEY, NOW) is Standing.CURRENT
-
-
-def test_a_notification_is_not_superseded_by_a_newer_one(ledger: Ledger) -> None:
-    ledger.mark_latest(ledger_code("2", at=NOW + 5, kind="notification"), KEY, NOW)
-    assert ledger.mark_latest(ledger_code("1", kind="notification"), KEY, NOW) is Standing.CURRENT
 
 
 def test_a_mail_that_was_sent_is_recorded_although_its_claim_was_lost(ledger: Ledger, aws: Aws) -> None:

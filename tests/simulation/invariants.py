@@ -22,6 +22,7 @@ RECOVERED = 30.0  # after the last fault has ended
 REDELIVERED = 125.0  # after a process was killed: the visibility timeout of the queues
 QUOTA = 3_600.0  # nobody says when a used-up quota comes back
 FREEZE = 19.0  # the longest
+SENT_PER_MAIL = 60  # an outage of ten minutes puts a code back thirty times
 LAST_MOMENT = 3.0  # with less to live there is no further attempt
 STORE_PATIENCE = 5.0  # seconds in any 15 that a process may wait for a parameter store whose values it has
 IDEMPOTENT = ("resend", "resend.acme")
@@ -384,6 +385,13 @@ def no_batch_of_records_runs_out_of_time(findings: Findings) -> Iterator[Violati
             yield Violation("timed out", f"{process}, invoked at {started - START:.2f}")
 
 
+def no_message_multiplies(findings: Findings) -> Iterator[Violation]:
+    """An outage puts each message back now and then; it does not make more and more of them."""
+    sent = sum(queue.sent for queue in findings.world.queues.values())
+    if sent > SENT_PER_MAIL * len(findings.cases):
+        yield Violation("message storm", f"{sent} messages were put on the queues for {len(findings.cases)} mails")
+
+
 def nothing_secret_is_written(findings: Findings) -> Iterator[Violation]:
     """No code, link or address in a log line; no code or link in the ledger."""
     lines = wiring.Logger.lines or []
@@ -416,6 +424,7 @@ RULES: tuple[Rule, ...] = (
     values_in_hand_are_used,
     no_function_crashes,
     no_batch_of_records_runs_out_of_time,
+    no_message_multiplies,
     nothing_secret_is_written,
 )
 

@@ -73,6 +73,11 @@ SCENARIOS: Mapping[str, History] = dict(
             {"at": 1.0, "count": 100},
             faults=(Fault("dynamodb", "late", 0.9, 40.0, share=0.3),),
         ),
+        _history(
+            "an_outage_of_ledger_and_queues_multiplies_no_message",
+            {"at": 0.0, "count": 3},
+            faults=(Fault("dynamodb", "error", 0.5, 90.0), Fault("sqs", "late", 2.0, 60.0)),
+        ),
         # ---- a caller states which codes a new one replaces ----
         _history(
             "a_code_that_replaces_all_before_it_is_the_last_to_arrive",

@@ -27,7 +27,8 @@ import mailroom
 from mailroom import metrics
 from mailroom.aws import client as aws_client
 from mailroom.aws.dynamodb import decode_item, encode
-from mailroom.ledger.table import keyed_hash, suppression_of
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import suppression_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.rendering.renderer import Renderer

@@ -10,8 +10,16 @@ from mailroom.aws.client import Aws
 from mailroom.aws.parameter_store import ParameterStore
 from mailroom.errors import ConfigurationError
 from mailroom.model.json_settings import InvalidSetting, MergedSettings, merge
+from mailroom.model.limits import Limits
 from mailroom.model.mailbox import Mailbox
-from mailroom.model.parameter_names import ADDRESS_KEY, DEFAULT_TENANT, brand_names, sender_names, tenant_names
+from mailroom.model.parameter_names import (
+    ADDRESS_KEY,
+    DEFAULT_TENANT,
+    brand_names,
+    limit_names,
+    sender_names,
+    tenant_names,
+)
 from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, Sender, provider_chain, read_mailbox
 from mailroom.providers import kind_of, spec_of
 
@@ -67,6 +75,19 @@ class Settings(ParameterStore):
         }
         return {key: text for key, text in texts.items() if isinstance(text, str)}
 
+    def limits(self, tenant: str) -> Limits:
+        """Return the tenant's limits, completed by the default tenant's; malformed ones are reported, and not in force.
+
+        No mail waits because a limit is malformed.
+        """
+        try:
+            return Limits.of(self._merged(limit_names(tenant)))
+        except InvalidSetting as error:
+            self.report(self.malformed(error.name, str(error)))
+        except ConfigurationError as error:
+            self.report(error)
+        return Limits()
+
     def has_tenant(self, tenant: str) -> bool:
         """Return whether a tenant has a sender or a brand; `prefetch` reads what most tenants have."""
         auth_sender, brand, other_sender = tenant_names(tenant)
@@ -80,7 +101,7 @@ class Settings(ParameterStore):
 
     def prefetch(self, tenant: str, purpose: str) -> None:
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
-        names = [*sender_names(tenant, purpose), *brand_names(tenant), ADDRESS_KEY]
+        names = [*sender_names(tenant, purpose), *brand_names(tenant), *limit_names(tenant), ADDRESS_KEY]
         self.values(*names, *(name for provider in self.chain for name in _provider_names(provider)))
 
     def address_key(self) -> str:

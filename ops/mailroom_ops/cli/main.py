@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "trace": "Show the delivery status and the timeline of a mail.",
         "stats": "Count mail by provider, outcome and reason.",
         "dlq": "List, show, replay and drop dead letters: mail that could not be sent.",
+        "limits": "Show, set and reset limits: how many codes a recipient gets.",
         "suppressions": "List, add, remove, import and export suppressed addresses.",
         "remove": "Show what deleting an environment leaves behind and costs, and delete it.",
     },

@@ -14,7 +14,8 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.dynamodb import decode_item
-from mailroom.ledger.table import keyed_hash, shards_of
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import shards_of
 from mailroom.model.mailbox import canonical
 from mailroom.model.record import MESSAGE_ROW, Record
 

@@ -13,7 +13,8 @@ from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import ConfigurationError
 from mailroom.feedback.suppression import DAY_SECONDS, MAX_DAYS, Cause, entry, policy_of, removal
-from mailroom.ledger.table import keyed_hash, suppression_of
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import suppression_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.settings import Settings

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
 from mailroom.errors import ConfigurationError
 from mailroom.model.json_settings import InvalidSetting, json_object, merge
+from mailroom.model.limits import Limits
 from mailroom.model.mailbox import is_address
 from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, provider_chain, read_mailbox
 from mailroom.providers import NAMES, load, spec_of
@@ -204,6 +205,19 @@ def _brand(value: str) -> str:
     return ""
 
 
+def _limits(value: str) -> str:
+    content, names = json_object(value), [field.name for field in fields(Limits)]
+    if content is None:
+        return f'it must be a JSON object, such as {{"{names[0]}": 10}}'
+    if unknown := sorted(set(content) - set(names)):
+        return f"it contains the unknown key {unknown[0]}: use {', '.join(names)}"
+    try:
+        Limits.of(merge(["limits"], {"limits": value}))
+    except InvalidSetting as error:
+        return str(error)
+    return ""
+
+
 def _setting(shape: str, about: str, check: Callable[[str], str], **flags: bool) -> Setting:
     pattern = shape.replace(".", r"\.").replace("[", "(?:").replace("]", ")?")
     for field, stands_for in {
@@ -263,6 +277,7 @@ GENERAL_SETTINGS: tuple[Setting, ...] = (
     _setting("senders/<tenant>/auth", "sender of auth mail: from, reply_to, providers (JSON)", _sender),
     _setting("senders/<tenant>/notification", "sender of notifications, where it differs (JSON)", _sender),
     _setting("brands/<tenant>", "name, logo, color and company of a tenant (JSON)", _brand),
+    _setting("limits/<tenant>", "codes in ten minutes, per recipient, kind and client (JSON)", _limits),
     _setting(
         "feedback/<provider>[.<tenant>]/secret",
         "authenticates the provider's events",

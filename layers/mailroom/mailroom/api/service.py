@@ -14,7 +14,8 @@ from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
 from mailroom.errors import ConfigurationError, InvalidRequest, RequestError
-from mailroom.ledger.table import Admission, keyed_hash
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import Admission
 from mailroom.model.kinds import purpose_of
 from mailroom.model.message import SAME_WITHIN_SECONDS, Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
@@ -28,7 +29,8 @@ KEY_LIFETIME_SECONDS = 24 * 3600.0
 RECORD_SECONDS = 2.0  # to enqueue a message, or to record its outcome
 MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 REPORTED = (Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED)  # later, by the provider: to a caller it was sent
-SUPPRESSED = "suppressed"  # a caller would pass on that somebody's mailbox bounced: only a look-up reveals it
+# A caller would pass on that somebody's mailbox bounced, or who exists: only a look-up reveals these reasons.
+CONCEALED = ("suppressed", "rate_limited")
 LOOK_UP_FIELDS = ("tenant", "kind", "to", "status", "reason", "provider", "provider_id")
 TIMELINE_FIELDS = ("status", "event", "reason", "provider", "answer", "detail")
 
@@ -125,7 +127,7 @@ class SendService:
     def _may_be_replaced(self, message_id: str, *, has_key: bool) -> bool:
         """Return whether a repeated request becomes a new message, because nobody got the first one."""
         record = self.delivery.ledger.read(message_id)
-        if record is None or record.reason == SUPPRESSED:
+        if record is None or _is_concealed(record.status, record.reason):
             return False
         return record.status is Status.FAILED or (record.status is Status.SKIPPED and not has_key)
 
@@ -137,7 +139,7 @@ class SendService:
         return Outcome(Status.ACCEPTED)
 
     def _reply(self, message: Message, outcome: Outcome) -> Reply:
-        if outcome.reason == SUPPRESSED:
+        if _is_concealed(outcome.status, outcome.reason):
             reply = self._reply_as_if_sent(message)
         elif outcome.status is Status.ACCEPTED:
             reply = Reply.of(message, Status.ACCEPTED)
@@ -150,11 +152,11 @@ class SendService:
         record = self.delivery.ledger.read(message.id)
         if record is None:
             return Reply.of(message, Status.UNKNOWN)
-        is_suppressed = record.reason == SUPPRESSED
-        status = Status.SENT if is_suppressed or record.status in REPORTED else record.status
+        is_concealed = _is_concealed(record.status, record.reason)
+        status = Status.SENT if is_concealed or record.status in REPORTED else record.status
         if not request.idempotency_key and status in (Status.SENT, Status.ACCEPTED):
             return Reply.of(message, Status.SKIPPED, "duplicate")
-        if is_suppressed:
+        if is_concealed:
             return self._reply_as_if_sent(message)
         reason = "" if status is Status.SENT else record.reason
         return Reply.of(message, status, reason, record.provider, record.provider_id)
@@ -174,6 +176,10 @@ class SendService:
             return Reply.of(message, Status.SKIPPED, "email_not_configured")
         parts = (message.id[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
         return Reply.of(message, Status.SENT, "", account, "-".join(parts))
+
+
+def _is_concealed(status: str, reason: str) -> bool:
+    return status == Status.SKIPPED and reason in CONCEALED
 
 
 def _iso(seconds: float) -> str:

@@ -17,7 +17,7 @@ from mailroom.network.http import Connections, Limits, NoAnswer, Unreachable, Ur
 from mailroom.network.sigv4 import CredentialsMissing, RoleCredentials, dns_suffix, sign
 from mailroom.network.tls import tls_context
 
-__all__ = ["TIMEOUT_SECONDS", "Aws", "AwsError"]
+__all__ = ["MAX_ATTEMPTS", "TIMEOUT_SECONDS", "Aws", "AwsError"]
 
 TARGETS = {"sqs": ("AmazonSQS", "1.0"), "ssm": ("AmazonSSM", "1.1"), "dynamodb": ("DynamoDB_20120810", "1.0")}
 MAX_ATTEMPTS = 3

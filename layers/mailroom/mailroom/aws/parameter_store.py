@@ -144,6 +144,10 @@ class ParameterStore:
             self._read_at.pop(name, None)
             return self.values(name)[name]
 
+    def report(self, error: DeliveryError) -> None:
+        """Keep a failure that its caller does not notice, for `take_failures`."""
+        self._unreported.append(error)
+
     def take_failures(self) -> list[DeliveryError]:
         """Return, once, the failures that are hidden from callers because cached values serve."""
         with self._lock:

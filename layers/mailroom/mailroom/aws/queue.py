@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, Protocol
 
-from mailroom.aws.client import Aws
+from mailroom.aws.client import MAX_ATTEMPTS, Aws
 from mailroom.errors import DeliveryError
 from mailroom.model.kinds import Lane
 
@@ -45,19 +45,27 @@ class Queue:
 
     def put(self, queued: Queued, delay: float = 0) -> None:
         """Enqueue a parcel or a batch, to be received after `delay` seconds."""
-        self._send(self._lanes[queued.lane], queued, min(ceil(delay), MAX_DELAY_SECONDS))
+        self._send(self._lanes[queued.lane], queued, min(ceil(delay), MAX_DELAY_SECONDS), MAX_ATTEMPTS)
+
+    def put_back(self, queued: Queued, delay: float) -> None:
+        """Enqueue it in a single attempt: while SQS takes messages without an answer, each attempt is one more copy."""
+        self._send(self._lanes[queued.lane], queued, min(ceil(delay), MAX_DELAY_SECONDS), 1)
 
     def dead_letter(self, queued: Queued) -> None:
         """Put an undeliverable parcel on the dead-letter queue."""
-        self._send(self._dead_letters[queued.lane], queued, 0)
+        self._send(self._dead_letters[queued.lane], queued, 0, MAX_ATTEMPTS)
 
-    def postpone(self, source_arn: str, receipt_handle: str, seconds: float) -> None:
-        """Make a received message visible again after `seconds` instead of the whole visibility timeout."""
+    def postpone(self, source_arn: str, receipt_handle: str, seconds: float) -> bool:
+        """Make a received message visible again after `seconds` instead of the whole visibility timeout.
+
+        Return whether SQS has confirmed it.
+        """
         timeout = {"ReceiptHandle": receipt_handle, "VisibilityTimeout": ceil(seconds)}
         try:
             self._aws.call("sqs", "ChangeMessageVisibility", {"QueueUrl": self._url(source_arn), **timeout})
         except DeliveryError:
-            pass  # its handle is stale, or SQS is down: the message becomes visible by itself, only later
+            return False  # its handle is stale, or SQS is down: the message becomes visible by itself, only later
+        return True
 
     def receive(self, source_arn: str) -> list[dict[str, Any]]:
         """Receive up to ten more messages, without waiting, as records of an event source."""
@@ -84,9 +92,9 @@ class Queue:
         name = source_arn.rpartition(":")[2]
         return next(url for url in self._lanes.values() if url.endswith(f"/{name}"))
 
-    def _send(self, url: str, queued: Queued, delay: int) -> None:
+    def _send(self, url: str, queued: Queued, delay: int, attempts: int) -> None:
         # A fair queue: SQS gives messages of a group with a backlog, or with slow receivers, less of its attention.
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html (2026-11)
         group = {"MessageGroupId": queued.tenant} if queued.tenant else {}
         body = {"QueueUrl": url, "MessageBody": queued.to_json(), "DelaySeconds": delay}
-        self._aws.call("sqs", "SendMessage", body | group)
+        self._aws.call("sqs", "SendMessage", body | group, attempts=attempts)

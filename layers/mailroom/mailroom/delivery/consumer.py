@@ -68,7 +68,7 @@ class Consumer:
         self._batcher = Batcher(delivery)
         self._deadline = deadline
         delivery.aws.retry_until = deadline - RESERVE_SECONDS
-        self._is_outage = delivery.is_ledger_away = False
+        self._is_outage = self._is_queue_away = delivery.is_ledger_away = False
 
     @property
     def is_outage(self) -> bool:
@@ -209,8 +209,14 @@ class Consumer:
             self._is_outage = True
 
     def _put_back(self, item: Item, error: DeliveryError | None = None) -> Result:
-        """Enqueue the content of a record again, later each time, and let the record go."""
+        """Enqueue the content of a record again, later each time, and let the record go.
+
+        Where SQS does not confirm that, it may have taken it all the same: this record and the others stay, and come
+        back after their visibility timeout. To ask for them sooner would double the messages of an outage each time.
+        """
         record_id, content = item.record["messageId"], item.content
+        if self._is_queue_away:
+            return Result(record_id, error=error, kept=True)
         wait = (error.retry_after or 0.0) if isinstance(error, ClaimedElsewhere) else 0.0
         delay = postponement(content.postponed, content.lane, wait)
         overdue = max(parcel.message.expires_at for parcel in item.parcels) + OVERDUE_SECONDS
@@ -218,9 +224,9 @@ class Consumer:
             if self._delivery.clock() > overdue:
                 self._delivery.queue.dead_letter(content)
             else:
-                self._delivery.queue.put(replace(content, postponed=content.postponed + 1), delay)
+                self._delivery.queue.put_back(replace(content, postponed=content.postponed + 1), delay)
         except DeliveryError as failure:
-            self._delivery.queue.postpone(item.record["eventSourceARN"], item.record["receiptHandle"], delay)
+            self._is_queue_away = True
             return Result(record_id, error=error or failure, kept=True)
         return Result(record_id, error=error)
 

@@ -17,7 +17,8 @@ from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, Dispatch, dead
 from mailroom.delivery.retry import postponement, retry_delay, time_left
 from mailroom.delivery.seal import is_authentic, seal
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, TemporaryFailure, UnknownOutcome
-from mailroom.ledger.table import LEASE, Holder, Ledger, Standing
+from mailroom.ledger.recipients import Standing
+from mailroom.ledger.table import LEASE, Holder, Ledger
 from mailroom.model.email import Email
 from mailroom.model.message import Message, Parcel, organization_id
 from mailroom.model.outcome import Attempt, Outcome, Status
@@ -145,14 +146,18 @@ class Delivery:
         expires_at = message.created_at + lifetime
         return replace(parcel, message=replace(message, expires_at=expires_at, has_default_lifetime=False))
 
-    def last_check(self, message: Message) -> str:
-        """Return why a message must not leave, empty if it may: it expired, or a newer one replaces it.
+    def last_check(self, message: Message, *, is_first: bool = True) -> str:
+        """Return why a message must not leave, empty if it may: it expired, was replaced, or exceeds a limit.
 
-        The message becomes the newest one of its recipient by this.
+        The message becomes the newest one of its recipient by this, and counts. `is_first` before its first attempt.
         """
-        if message.expires_at <= self.clock():
+        now, key, limits = self.clock(), self.settings.address_key(), self.settings.limits(message.tenant)
+        if message.expires_at <= now:
             return "expired"
-        standing = self.ledger.mark_latest(message, self.settings.address_key(), self.clock())
+        recipients = self.ledger.recipients
+        if is_first and recipients.count_client(message, key, now, limits) is Standing.LIMITED:
+            return Standing.LIMITED
+        standing = recipients.mark_latest(message, key, now, limits)
         return "" if standing is Standing.CURRENT else standing
 
     def finish(self, message: Message, token: str, outcome: Outcome, doubts: tuple[str, ...] = ()) -> None:
@@ -165,11 +170,13 @@ class Delivery:
         message = parcel.message
         ready = self.prepare(parcel)
         if isinstance(ready, Outcome):
+            if ready.reason == "suppressed":
+                self._count(message)
             return self._conclude(parcel, token, ready, is_claimed=is_claimed)
         choice = self.dispatch.choose(parcel, ready.chain)
         if choice.account:
             self.dispatch.sleep_briefly(choice.wait)
-            if reason := self.last_check(message):
+            if reason := self.last_check(message, is_first=parcel.attempt == 0):
                 return self._conclude(parcel, token, dead(reason, parcel.doubts), is_claimed=is_claimed)
         elif choice.wait is None:
             return self._conclude(parcel, token, dead("no_answer", parcel.doubts), is_claimed=is_claimed)
@@ -194,11 +201,16 @@ class Delivery:
         outcome = replace(outcome, warnings=ready.warnings, problems=ready.problems)
         return Progress(outcome, parcel.next_attempt(ready.email, doubts, asked=bool(outcome.tries)), True)
 
+    def _count(self, message: Message) -> None:
+        """Count a mail that is suppressed, so that nobody learns by a limit who is."""
+        limits = self.settings.limits(message.tenant)
+        self.ledger.recipients.count(message, self.settings.address_key(), self.clock(), limits)
+
     def _permit(self, message: Message, token: str, offered: tuple[str, ...]) -> str:
         """Record that one more account is about to be asked; return why the mail must not leave, if so."""
         if message.expires_at <= self.clock():
             return "expired"
-        standing = self.ledger.standing(message, self.settings.address_key())
+        standing = self.ledger.recipients.standing(message, self.settings.address_key())
         if standing is not Standing.CURRENT:
             return standing
         if not self.ledger.renew(message.id, token, offered, self.clock()):

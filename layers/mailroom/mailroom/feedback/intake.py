@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from mailroom.aws.client import Aws
 from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
-from mailroom.ledger.table import Ledger, keyed_hash
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import Ledger
 from mailroom.model.event import Event, EventEffect, Report
 from mailroom.model.mailbox import canonical, is_address
 from mailroom.model.record import Record

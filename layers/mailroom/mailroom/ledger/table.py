@@ -7,18 +7,15 @@ invocation's counters; then one for each event that its provider reports.
 message#{id}   one per message: status, reason, provider, timeline; `lease` and `claim` while a process works on it;
                `offered`: the accounts that may hold the mail, because they were asked and have not refused it;
                `batch`: the request that it shares with other messages, while that request owns it
-reader#{hash}  one per recipient and kind: the newest message, which supersedes older codes
 asked#{hash}   one per request to `send`, by its idempotency key or content: the message it became
-once#{hash}    one per distinct notice: deduplication of kinds that do not supersede each other
 token#{hash}   one per token that a provider signs with: the body it was for
 
+recipient#…    see recipients.py
 suppressed#…   see feedback/suppression.py
 tally#…        see tally.py
 """
 
 import hashlib
-import hmac
-import json
 import os
 import re
 import zlib
@@ -30,11 +27,13 @@ from typing import Any
 from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import TemporaryFailure
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.recipients import Recipients
 from mailroom.ledger.tally import Tally
 from mailroom.model.event import Event, EventEffect
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, mask
-from mailroom.model.message import REPLACES_AFTER_SECONDS, Message, Parcel
+from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.model.provider_ids import clean_id
 from mailroom.model.record import Record
@@ -47,8 +46,6 @@ __all__ = [
     "Admission",
     "Holder",
     "Ledger",
-    "Standing",
-    "keyed_hash",
     "shards_of",
     "suppression_of",
 ]
@@ -86,14 +83,6 @@ class Claim:
     lease_seconds: float = 0.0  # until another process's lease ends
 
 
-class Standing(StrEnum):
-    """The place of a message among the others for the same recipient."""
-
-    CURRENT = "current"
-    DUPLICATE = "duplicate"
-    SUPERSEDED = "superseded"
-
-
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The one message a request became, and a keyed hash of all that it asked for."""
@@ -111,6 +100,7 @@ class Ledger:
         self._table = table
         self._shards = shards
         self.tally = Tally(aws, table, shards)
+        self.recipients = Recipients(aws, table)
 
     @classmethod
     def from_env(cls, aws: Aws) -> "Ledger":
@@ -254,56 +244,6 @@ class Ledger:
             keys = left
         return rows
 
-    def mark_latest(self, message: Message, address_key: str, now: float) -> Standing:
-        """Record a message as the newest for its recipient and kind, unless a newer one is known; return its standing.
-
-        The row's `dead_before` is the time up to which older codes are dead. It never moves back.
-        """
-        if not message.identity:
-            return Standing.CURRENT
-        # Keyed: without a key, a code of six digits is found by a million guesses.
-        identity, bound = keyed_hash(address_key, message.identity), message.dead_before
-        pk, values = self._latest_key(message, address_key), {":earlier": message.created_at - message.identity_seconds}
-        facts = {"message": message.id, "identity": identity, "created": message.created_at, "ttl": int(now + KEPT)}
-        is_newest = (
-            "(attribute_not_exists(pk) OR #message = :message OR "
-            "(#created <= :created AND (#identity <> :identity OR #created < :earlier)))"
-        )
-        moves_bound = "(attribute_not_exists(#dead_before) OR #dead_before <= :dead_before)"
-        try:
-            if bound is None:
-                self._update(pk, facts, once={"dead_before": 0}, condition=is_newest, values=values)
-            else:
-                both = f"{is_newest} AND {moves_bound}"
-                self._update(pk, facts | {"dead_before": bound}, condition=both, values=values)
-            return Standing.CURRENT
-        except AwsError as error:
-            row = _old_item(error)
-        if bound is not None and bound < _dead_before(row):
-            # Its caller has stated that the latest code replaces all before it; this one replaces fewer.
-            try:
-                self._update(pk, facts, condition=is_newest, values=values)
-                return Standing.CURRENT
-            except AwsError as error:
-                row = _old_item(error)
-        if row["identity"] == identity and abs(row["created"] - message.created_at) < message.identity_seconds:
-            return Standing.DUPLICATE
-        if bound is not None and bound > _dead_before(row):
-            self._write_unless_changed(pk, {"dead_before": bound}, (), moves_bound, {})
-        return _standing_by(row, message)
-
-    def standing(self, message: Message, address_key: str) -> Standing:
-        """Return whether a newer code has replaced a message since `mark_latest`."""
-        if not message.identity or not message.supersedes:
-            return Standing.CURRENT
-        key = {"pk": {"S": self._latest_key(message, address_key)}}
-        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
-        return _standing_by(decode_item(answer["Item"]), message) if "Item" in answer else Standing.CURRENT
-
-    def _latest_key(self, message: Message, address_key: str) -> str:
-        scope = [message.tenant, message.to.lower(), message.kind] if message.supersedes else [message.identity]
-        return f"{'reader' if message.supersedes else 'once'}#{keyed_hash(address_key, json.dumps(scope))}"
-
     def is_suppressed(self, message: Message, lane: Lane, address_key: str, now: float) -> bool:
         """Test whether the tenant sends nothing to this recipient on this lane: see feedback/suppression.py."""
         pk = suppression_of(message.tenant, keyed_hash(address_key, canonical(message.to)))
@@ -445,11 +385,13 @@ class Ledger:
 
     def find(self, provider_id: str) -> str:
         """Return the id of the message that a provider knows by its own id, or nothing."""
+        if not (name := clean_id(provider_id)):
+            return ""
         query = {
             "TableName": self._table,
             "IndexName": "by_provider_id",
             "KeyConditionExpression": "provider_id = :id",
-            "ExpressionAttributeValues": {":id": {"S": clean_id(provider_id)}},
+            "ExpressionAttributeValues": {":id": {"S": name}},
             "Limit": 1,
         }
         items = self._aws.call("dynamodb", "Query", query)["Items"]
@@ -518,11 +460,6 @@ def suppression_of(tenant: str, recipient: str) -> str:
     return f"suppressed#{tenant}#{recipient}"
 
 
-def keyed_hash(key: str, text: str) -> str:
-    """Return a keyed hash of an address, which only the holder of the environment's key can resolve."""
-    return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()[:32]
-
-
 def _unchanged(row: Mapping[str, Any], *names: str) -> tuple[str, dict[str, Any]]:
     """Return a condition, with its values, that a row still has the attributes that were read."""
     conditions = [f"#{name} = :seen_{name}" if name in row else f"attribute_not_exists(#{name})" for name in names]
@@ -536,15 +473,6 @@ def _may_report(event: Event, row: Mapping[str, Any]) -> bool:
     if any(event.can_be_about_mail_of(carrier) for carrier in carriers):
         return True
     return "provider" not in row and event.account_owner in ("", row["tenant"])
-
-
-def _standing_by(latest: Mapping[str, Any], message: Message) -> Standing:
-    replaced = latest["message"] != message.id and message.created_at <= _dead_before(latest)
-    return Standing.SUPERSEDED if replaced else Standing.CURRENT
-
-
-def _dead_before(latest: Mapping[str, Any]) -> float:
-    return float(latest.get("dead_before", latest["created"] - REPLACES_AFTER_SECONDS))  # no bound: before 2026-12
 
 
 def _entry(done: Attempt) -> dict[str, Any]:

@@ -4,6 +4,7 @@ __all__ = [
     "ADDRESS_KEY",
     "DEFAULT_TENANT",
     "brand_names",
+    "limit_names",
     "sender_names",
     "tenant_names",
     "webhook_secret",
@@ -23,6 +24,11 @@ def sender_names(tenant: str, purpose: str) -> list[str]:
 def brand_names(tenant: str) -> list[str]:
     """Name the settings that a brand is merged from, the tenant's own last."""
     return list(dict.fromkeys(f"brands/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+
+
+def limit_names(tenant: str) -> list[str]:
+    """Name the settings that limits are merged from, the tenant's own last."""
+    return list(dict.fromkeys(f"limits/{owner}" for owner in (DEFAULT_TENANT, tenant)))
 
 
 def tenant_names(tenant: str) -> list[str]:

@@ -1,0 +1,221 @@
+"""The rows of recipients: the newest code of each kind, and the codes of the last ten minutes.
+
+recipient#{hash}  one per tenant and address. `{kind}`: the newest code of a kind, and `dead_before`, the time up to
+                  which older ones are dead. `recent`: the time of each code in the last ten minutes; `recent_at`: of
+                  the last of them
+client#{hash}     one per tenant and client IP, with `recent`
+once#{hash}       one per distinct notice: deduplication of kinds that do not supersede each other
+
+A first code within ten minutes costs one write, a further one two: the first of them fails, and returns the row.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from mailroom.aws.client import Aws, AwsError
+from mailroom.aws.dynamodb import decode_item, encode
+from mailroom.errors import TemporaryFailure
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.model.kinds import Lane
+from mailroom.model.limits import WINDOW_SECONDS, Limits, client_network, limited_address
+from mailroom.model.message import Message
+
+__all__ = ["Recipients", "Standing", "recipient_row"]
+
+KEPT_SECONDS = 30 * 24 * 3600
+NO_LIMITS = Limits(0, 0, 0)
+MAX_WRITES = 60  # of one row, where other processes change it in between
+ID_LENGTH = 12  # of the end of a message's id, which is random
+
+Row = Mapping[str, Any]
+
+
+class Standing(StrEnum):
+    """The place of a message among the others for the same recipient."""
+
+    CURRENT = "current"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    LIMITED = "rate_limited"
+
+
+Decision = tuple[Standing, dict[str, Any]]  # the attributes to write; none where the row stays as it is
+
+
+class Recipients:
+    """Reads and writes the rows of recipients; every write is conditional, so that none is lost."""
+
+    def __init__(self, aws: Aws, table: str) -> None:
+        self._aws = aws
+        self._table = table
+
+    def mark_latest(self, message: Message, key: str, now: float, limits: Limits = NO_LIMITS) -> Standing:
+        """Record a message as the newest of its kind, unless a newer one is known, and count it; return its standing.
+
+        `key` is the key that addresses are hashed with. A message that exceeds the limits changes nothing. To count it
+        again is to count it once.
+        """
+        own = recipient_row(message.tenant, message.to.lower(), key)
+        shared = recipient_row(message.tenant, limited_address(message.to), key)
+        limits = limits if message.lane is Lane.CODES else NO_LIMITS
+        if limits.applies_to_recipients and (own != shared or not message.supersedes):
+            if self._count(shared, message, now, limits) is Standing.LIMITED:
+                return Standing.LIMITED
+            limits = NO_LIMITS
+        if not message.identity:
+            return Standing.CURRENT
+        # Keyed: without a key, a code of six digits is found by a million guesses.
+        identity = keyed_hash(key, message.identity)
+        kind, row = (message.kind, own) if message.supersedes else ("notice", f"once#{identity}")
+        latest = {"message": message.id, "identity": identity, "created": float(message.created_at)}
+        first: dict[str, Any] = {kind: latest | {"dead_before": float(message.dead_before or 0)}}
+        condition = (
+            "(attribute_not_exists(#kind) OR ((#kind.#message = :message OR (#kind.#created <= :created AND "
+            "(#kind.#identity <> :identity OR #kind.#created < :earlier))) AND #kind.#dead_before <= :dead_before))"
+        )
+        values = {
+            ":earlier": message.created_at - message.identity_seconds,
+            **{f":{name}": value for name, value in first[kind].items()},
+        }
+        names = {f"#{name}": name for name in first[kind]} | {"#kind": kind}
+        if limits.applies_to_recipients:
+            first |= {"recent": {_entry(message): now}, "recent_at": now}
+            condition += " AND (attribute_not_exists(#recent_at) OR #recent_at <= :idle)"
+            values[":idle"] = now - WINDOW_SECONDS
+            names["#recent_at"] = "recent_at"
+        return self._write(
+            row, now, first, condition, names, values, lambda row: _decide(row, message, kind, latest, now, limits)
+        )
+
+    def standing(self, message: Message, key: str) -> Standing:
+        """Return whether a newer code has replaced a message since `mark_latest`."""
+        if not message.identity or not message.supersedes:
+            return Standing.CURRENT
+        pk = {"pk": {"S": recipient_row(message.tenant, message.to.lower(), key)}}
+        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": pk, "ConsistentRead": True})
+        return _standing_by(decode_item(answer.get("Item", {})).get(message.kind), message)
+
+    def count(self, message: Message, key: str, now: float, limits: Limits) -> Standing:
+        """Count a code that is not sent for another reason, so that nobody learns by a limit which ones are not."""
+        if message.lane is not Lane.CODES or not limits.applies_to_recipients:
+            return Standing.CURRENT
+        return self._count(recipient_row(message.tenant, limited_address(message.to), key), message, now, limits)
+
+    def count_client(self, message: Message, key: str, now: float, limits: Limits) -> Standing:
+        """Count a code for the client that caused it."""
+        network = client_network(message.client_ip)
+        if message.lane is not Lane.CODES or not network or not limits.per_client:
+            return Standing.CURRENT
+        row = f"client#{keyed_hash(key, json.dumps([message.tenant, network]))}"
+        return self._count(row, message, now, Limits(limits.per_client, 0, 0))
+
+    def _count(self, row: str, message: Message, now: float, limits: Limits) -> Standing:
+        first = {"recent": {_entry(message): now}, "recent_at": now}
+        condition = "attribute_not_exists(#recent_at) OR #recent_at <= :idle"
+        names, values = {"#recent_at": "recent_at"}, {":idle": now - WINDOW_SECONDS}
+        return self._write(row, now, first, condition, names, values, lambda row: _counted(row, message, now, limits))
+
+    def _write(
+        self,
+        pk: str,
+        now: float,
+        first: Mapping[str, Any],
+        condition: str,
+        names: Mapping[str, str],
+        values: Mapping[str, Any],
+        decide: Callable[[Row], Decision],
+    ) -> Standing:
+        """Write `first` where the condition holds; else read the row and write what is decided by it."""
+        try:
+            self._update(pk, now, first, condition, names, values)
+        except AwsError as error:
+            row = _row_of(error)
+        else:
+            return Standing.CURRENT
+        for _ in range(MAX_WRITES):
+            standing, changes = decide(row)
+            if not changes:
+                return standing
+            try:
+                seen = {":seen": row.get("version", "")}
+                self._update(pk, now, changes, "#version = :seen", {"#version": "version"}, seen)
+            except AwsError as error:
+                row = _row_of(error)
+            else:
+                return standing
+        raise TemporaryFailure("ledger", "contended")
+
+    def _update(
+        self,
+        pk: str,
+        now: float,
+        attributes: Mapping[str, Any],
+        condition: str,
+        names: Mapping[str, str],
+        values: Mapping[str, Any],
+    ) -> None:
+        changes = {**attributes, "ttl": int(now + KEPT_SECONDS), "version": secrets.token_hex(4)}
+        sets = {f"#s{number}": name for number, name in enumerate(changes)}
+        written = {f":s{number}": encode(value) for number, value in enumerate(changes.values())}
+        self._aws.call(
+            "dynamodb",
+            "UpdateItem",
+            {
+                "TableName": self._table,
+                "Key": {"pk": {"S": pk}},
+                "UpdateExpression": f"SET {', '.join(f'#s{n} = :s{n}' for n in range(len(changes)))}",
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": {**sets, **names},
+                "ExpressionAttributeValues": written | {name: encode(value) for name, value in values.items()},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            },
+        )
+
+
+def recipient_row(tenant: str, address: str, key: str) -> str:
+    """Return the key of a recipient's row. Limits count in the row of the `limited_address`."""
+    return f"recipient#{keyed_hash(key, json.dumps([tenant, address]))}"
+
+
+def _decide(row: Row, message: Message, kind: str, latest: Mapping[str, Any], now: float, limits: Limits) -> Decision:
+    known = row.get(kind, {})
+    is_same = known.get("message") == message.id
+    is_repeated = known.get("identity") == latest["identity"] and not is_same
+    if is_repeated and abs(known["created"] - message.created_at) < message.identity_seconds:
+        return Standing.DUPLICATE, {}
+    if _standing_by(known, message) is Standing.SUPERSEDED:
+        return Standing.SUPERSEDED, {}
+    standing, changes = _counted(row, message, now, limits) if limits.applies_to_recipients else (Standing.CURRENT, {})
+    if standing is Standing.LIMITED:
+        return standing, {}
+    is_newest = not known or is_same or known["created"] <= message.created_at
+    dead_before = max(float(message.dead_before or 0), known.get("dead_before", 0.0))
+    newest = {**(latest if is_newest else known), "dead_before": dead_before}
+    return Standing.CURRENT, changes | ({kind: newest} if newest != known else {})
+
+
+def _counted(row: Row, message: Message, now: float, limits: Limits) -> Decision:
+    recent = {entry: at for entry, at in row.get("recent", {}).items() if at > now - WINDOW_SECONDS}
+    if _entry(message) in recent:
+        return Standing.CURRENT, {}
+    if limits.exceeds([entry.partition(" ")[0] for entry in recent], message.kind):
+        return Standing.LIMITED, {}
+    return Standing.CURRENT, {"recent": recent | {_entry(message): now}, "recent_at": now}
+
+
+def _standing_by(known: Mapping[str, Any] | None, message: Message) -> Standing:
+    is_replaced = known and known["message"] != message.id and message.created_at <= known["dead_before"]
+    return Standing.SUPERSEDED if is_replaced else Standing.CURRENT
+
+
+def _entry(message: Message) -> str:
+    return f"{message.kind} {message.id[-ID_LENGTH:]}"
+
+
+def _row_of(error: AwsError) -> Row:
+    if error.code != "ConditionalCheckFailedException":
+        raise error
+    return decode_item(error.body.get("Item", {}))
