@@ -89,8 +89,11 @@ lock: $(UV) ## pin the dependencies of pyproject.toml anew
 		--constraint requirements-dev.txt pyproject.toml -o layers/dependencies/requirements.txt
 	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
 		--constraint requirements-dev.txt --group signatures -o layers/signatures/requirements.txt
+	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 $(IN_RUNTIME) \
+		--constraint requirements-dev.txt --group encryption -o layers/encryption/requirements.txt
 	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group uv -o requirements-uv.txt
 	$(UV) pip compile $(LOCK) --universal --python-version 3.13 --group bench -o bench/naive/handler/requirements.txt
+IN_RUNTIME := $(addprefix --no-emit-package ,boto3 botocore jmespath python-dateutil s3transfer six urllib3)
 LOCK := --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 clean: ## remove all that was installed or built

@@ -181,7 +181,7 @@ def test_layers_contain_the_files_of_the_repository(here: Artifact) -> None:
     assert files(here.folder / "TemplatesLayer/templates") == files(ROOT / "layers/templates") - {Path("Makefile")}
 
 
-LAYER_LOCKS = ("layers/dependencies/requirements.txt", "layers/signatures/requirements.txt")
+LAYER_LOCKS = tuple(f"layers/{layer}/requirements.txt" for layer in ("dependencies", "encryption", "signatures"))
 LOCKS = (
     *LAYER_LOCKS,
     *("requirements-dev.txt", "requirements-sam.txt", "requirements-uv.txt", "bench/naive/handler/requirements.txt"),

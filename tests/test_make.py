@@ -33,7 +33,7 @@ def test_make_lists_every_verb() -> None:
     assert {line.split()[1] for line in listed.splitlines()} == set(phony[1].split())
 
 
-@pytest.mark.parametrize("layer", ["dependencies", "mailroom", "signatures"])
+@pytest.mark.parametrize("layer", ["dependencies", "encryption", "mailroom", "signatures"])
 def test_a_layer_refuses_another_python_in_one_sentence(layer: str, tmp_path: Path) -> None:
     wrong = tmp_path / "python3.13"
     wrong.write_text(f'#!/bin/sh\nexec {shutil.which("python3")} -c "import sys; sys.exit(1)"\n')

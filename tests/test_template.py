@@ -283,6 +283,43 @@ def test_only_the_named_topic_of_ses_may_invoke_feedback(topic: str) -> None:
         assert subscription["Region"] == "us-east-1", "SES may send from another region than the stack's"
 
 
+POOL = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_EXAMPLE01"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/e8ce8f79-ffc3-4d71-b97d-ab763a1aab2e"
+
+
+@pytest.mark.parametrize(("pool", "key"), [("", ""), (POOL, ""), ("", KEY), (POOL, KEY)])
+def test_what_cognito_needs_exists_with_its_pool_and_key_alone(pool: str, key: str) -> None:
+    stack = Stack(CognitoUserPoolArn=pool, CognitoKeyArn=key)
+    names = [name for name in BODY["Resources"] if name.startswith("Cognito")] + ["EncryptionLayer"]
+    assert len(names) == 8
+    assert {stack.has(name) for name in names} == {bool(pool and key)}
+
+
+def test_cognito_may_decrypt_with_its_key_and_queue_mail_and_no_more() -> None:
+    stack = Stack(CognitoUserPoolArn=POOL, CognitoKeyArn=KEY)
+    assert stack.permissions("Cognito") == own_log("Cognito") | {
+        "kms:Decrypt": {KEY},
+        "sqs:SendMessage": QUEUES | {"CognitoDeadLetterQueue.Arn"},
+    }
+
+
+def test_only_its_user_pool_may_invoke_the_function_for_cognito() -> None:
+    permission = Stack(CognitoUserPoolArn=POOL, CognitoKeyArn=KEY)["CognitoPermission"]
+    assert (permission["Principal"], permission["SourceArn"]) == ("cognito-idp.amazonaws.com", POOL)
+
+
+def test_an_event_of_cognito_that_fails_is_repeated_and_then_kept() -> None:
+    stack = Stack(CognitoUserPoolArn=POOL, CognitoKeyArn=KEY, CognitoTenant="acme")
+    function = stack["CognitoFunction"]
+    assert function["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": "CognitoDeadLetterQueue.Arn"}
+    assert function["EventInvokeConfig"] == {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 600}
+    assert function["Layers"] == ["DependenciesLayer", "EncryptionLayer", "MailroomLayer"]
+    variables = function["Environment"]["Variables"]
+    assert (variables["KEY_ARN"], variables["TENANT"]) == (KEY, "acme")
+    alarm = stack["CognitoDeadLetterAlarm"]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "CognitoDeadLetterQueue.QueueName"}]
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_has_its_own_log_group_with_a_retention(function: str) -> None:
     stack = Stack(LogRetentionDays="7")
@@ -408,6 +445,7 @@ def test_no_parameter_takes_a_secret() -> None:
         *("FeedbackRequestsPerSecond", "WebhookReservedConcurrency", "Deployment", "Tracing"),
         *("DomainName", "CertificateArn", "HostedZoneId", "ExecuteApiEndpoint"),
         *("EgressZones", "ExistingEgressAllocationId", "ExistingLedger"),
+        *("CognitoUserPoolArn", "CognitoKeyArn", "CognitoTenant"),
     }
 
 
@@ -421,6 +459,12 @@ def test_no_parameter_takes_a_secret() -> None:
         ("AllowedSourceCidrs", "203.0.113.7", "such as 203.0.113.0/24"),
         ("AllowedSourceCidrs", "example.com", "such as 203.0.113.0/24"),
         ("AlarmTopicArn", "alarms", "the ARN of an SNS topic"),
+        (
+            "CognitoKeyArn",
+            "arn:aws:kms:eu-west-1:123456789012:alias/codes",
+            "the ARN of a KMS key, and not of an alias",
+        ),
+        ("CognitoUserPoolArn", "eu-west-1_EXAMPLE01", "the ARN of a user pool"),
         ("Environment", "prod", "use development, staging, production"),
         ("SnapStart", "yes", "use on, off"),
         ("LogRetentionDays", "31", "use 1, 3, 5"),
