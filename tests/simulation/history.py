@@ -167,6 +167,14 @@ def generate(seed: int) -> History:
         if mail.route == "webhook" and mail.tenant != "broken" and rendering.random() < 0.2:
             with_kind = bool(mail.to) or not mail.is_code or rendering.random() < 0.5
             mails[number] = replace(mail, route="rendered", with_kind=with_kind)
+    if statements.random() < 0.1:
+        at, kind, route = (
+            statements.uniform(0.0, LENGTH),
+            statements.choice(CODES),
+            statements.choice(("webhook", "queued")),
+        )
+        for number in range(statements.choice((4, 7, 12))):
+            add(at + 3.0 * number, to=f"flood+{number % 3}@example.net", kind=kind, route=route)
     for number, mail in enumerate(mails):
         if random.random() < 0.5:
             events = [("delivered", random.choice((0.01, 0.1, 2.0, 60.0)))]
