@@ -1,6 +1,8 @@
 """A generator of hostile requests: request `number` of a seed is always the same."""
 
 import base64
+import hashlib
+import hmac
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +12,7 @@ from typing import Any
 
 from mailroom_ops.sandbox.reports import PATH_SECRET
 from mailroom_ops.sandbox.reports.resend import sign_resend
-from tests.hostile.surroundings import API_KEY, LOGTO_TOKEN, SENT_IDS
+from tests.hostile.surroundings import API_KEY, KRATOS_SECRET, LOGTO_TOKEN, SENT_IDS, SUPABASE_KEY
 
 __all__ = ["CANARY", "HostileRequest", "generate"]
 
@@ -93,6 +95,17 @@ KINDS = (
     "own-kind",
     "",
     "É",
+)
+
+ACTIONS = ("signup", "magiclink", "email_change", "reauthentication", "password_changed_notification", "odd", "")
+TEMPLATE_TYPES = ("login_code_valid", "recovery_valid", "recovery_invalid", "authenticator_key_added", "odd", "")
+TOKEN = ".".join(  # of the right form, and with the id of a known key
+    base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+    for part in (
+        {"alg": "RS256", "kid": "local-entra"},
+        {"exp": 4_000_000_000, "sub": "hanko webhooks", "evt": "email.send", "aud": "app.example.com"},
+        "canary" * 57,
+    )
 )
 
 Json = Any
@@ -252,6 +265,43 @@ def _webhook(random: Random) -> HostileRequest:
     )
 
 
+def _source(random: Random) -> HostileRequest:
+    """Return a request of an auth server other than Logto; those of Entra, Hanko and Neon have no valid signature."""
+    name = random.choice(("supabase", "supabase", "kratos", "kratos", "entra", "hanko", "neon", _text(random)))
+    email = {"token": CODE, "token_hash": "canary", "site_url": LINK, "redirect_to": LINK}
+    email |= {"email_action_type": random.choice(ACTIONS), "token_new": random.choice(("", CODE)), "old_email": ADDRESS}
+    body: dict[str, Json] = {
+        "metadata": {"uuid": "canary", "time": random.choice(("2026-11-26T02:22:28.1Z", "0001-01-01", _text(random)))},
+        "user": {"email": ADDRESS, "new_email": ADDRESS, "user_metadata": {"locale": "de", "name": "canary"}},
+        "email_data": email,
+        "template_type": random.choice(TEMPLATE_TYPES),
+        "expires_in_minutes": 15,
+        "traits": {"locale": "de"},
+        "token": random.choice((TOKEN, "canary", f"{TOKEN}.", "..")),
+        "to": ADDRESS,
+        "code": CODE,
+        "link": LINK,
+    }
+    content = _encoded(random, _mutated(random, body))
+    stamp = str(int(time.time()) + random.choice((0, 0, 0, 0, 301, -301)))
+    signature = hmac.digest(SUPABASE_KEY, f"canary.{stamp}.".encode() + content, hashlib.sha256)
+    signatures = (f"v1,{base64.b64encode(signature).decode()}",) * 6 + ("v1,canary", "v1,AAAA, v1,BBBB", ",", "")
+    authorization = _authorization(random, random.choice((f"Bearer {KRATOS_SECRET}", f"Bearer {TOKEN}")))
+    headers = _headers(random, random.choice(CONTENT_TYPES), authorization) | {
+        "webhook-id": "canary",
+        "webhook-timestamp": stamp,
+        "webhook-signature": random.choice(signatures),
+        "x-neon-timestamp": random.choice((stamp, f"{stamp}000", f"{stamp}\u0663\u0663\u0663", "")),
+        "x-neon-signature": random.choice((f"{TOKEN.partition('.')[0]}..canary", "..", TOKEN, _text(random))),
+        "x-neon-signature-kid": random.choice(("local-neon", "canary", "")),
+    }
+    tenant = random.choice((*TENANTS, "")) if random.random() < 0.2 else ""
+    path = {"source": name, **({"tenant": tenant} if tenant else {})}
+    return HostileRequest(
+        "webhook", _event(random, "ANY /webhooks/{source}", random.choice(METHODS), path, headers, content)
+    )
+
+
 def _message(random: Random) -> Json:
     data = {"code": CODE, "link": LINK, "title": "canary", "paragraphs": ["canary"], "facts": {"canary": "canary"}}
     body = {"kind": random.choice(KINDS), "to": f"canary-{random.randrange(10**6)}@canary.example", "data": data}
@@ -317,4 +367,4 @@ def _feedback(random: Random) -> HostileRequest:
     )
 
 
-MAKERS: tuple[Callable[[Random], HostileRequest], ...] = (_webhook, _send, _feedback)
+MAKERS: tuple[Callable[[Random], HostileRequest], ...] = (_webhook, _source, _send, _feedback)

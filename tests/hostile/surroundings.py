@@ -1,5 +1,6 @@
 """The surroundings of the functions, in memory: AWS, and a provider that accepts each mail."""
 
+import base64
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import httpx
+import yaml
 
 from mailroom.aws.client import Aws
 from mailroom.ledger.table import Ledger
@@ -19,11 +21,22 @@ from tests.simulation.dynamodb import Table
 from tests.simulation.ssm import Parameters
 from tests.transports import Answering
 
-__all__ = ["ADDRESS_KEY", "API_KEY", "LOGTO_TOKEN", "SENT_IDS", "MemoryAws", "surroundings"]
+__all__ = [
+    "ADDRESS_KEY",
+    "API_KEY",
+    "KRATOS_SECRET",
+    "LOGTO_TOKEN",
+    "SENT_IDS",
+    "SUPABASE_KEY",
+    "MemoryAws",
+    "surroundings",
+]
 
 ADDRESS_KEY = "a" * 64
 API_KEY = "canary-api-key"
 LOGTO_TOKEN = "Bearer canary-logto-token"
+KRATOS_SECRET, SUPABASE_KEY = "canary-kratos-secret", b"canary signing key of Supabase"
+LOCAL = yaml.safe_load((ROOT / "ops/mailroom_ops/local/secrets.yaml").read_text("utf-8"))  # with public keys
 SENT_IDS = tuple(f"{number:032x}" for number in range(1, 21))  # of mails that reports may be about
 VARIABLES = {
     "ENVIRONMENT": "development",
@@ -43,6 +56,13 @@ SETTINGS = {
     "ledger/address_key": ADDRESS_KEY,
     "webhooks/logto/authorization": LOGTO_TOKEN,
     "webhooks/logto/acme/authorization": LOGTO_TOKEN,
+    "webhooks/kratos/secret": KRATOS_SECRET,
+    "webhooks/supabase/secret": f"v1,whsec_{base64.b64encode(SUPABASE_KEY).decode()}",
+    **{
+        name: value
+        for name, value in LOCAL.items()
+        if name.startswith(("webhooks/entra/", "webhooks/hanko/", "webhooks/neon/"))
+    },
     "api/keys/hostile": API_KEY,
     "providers/resend/api_key": "canary-provider-key",
     "senders/default/auth": '{"from": "Mailroom <no-reply@example.com>"}',

@@ -14,6 +14,9 @@ TABLE, QUEUE = f"{PACKAGE}/ledger/table.py", f"{PACKAGE}/aws/queue.py"
 BRAND, LOGTO = f"{PACKAGE}/rendering/brand.py", f"{PACKAGE}/sources/logto.py"
 AUTHENTICATION = f"{PACKAGE}/webhooks/authentication.py"
 STANDARD_WEBHOOKS = f"{PACKAGE}/webhooks/standard_webhooks.py"
+JSON_WEB_SIGNATURES = f"{PACKAGE}/webhooks/json_web_signatures.py"
+SOURCE, ENTRA = f"{PACKAGE}/sources/source.py", f"{PACKAGE}/sources/entra.py"
+HANKO = f"{PACKAGE}/sources/hanko.py"
 
 TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/test_consumer.py"
 TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
@@ -354,6 +357,34 @@ MUTANTS = (
         "for version, _, value in items if version == VERSION]",
         "for version, _, value in items]",
         ("tests/feedback/test_authentication.py",),
+    ),
+    Mutant(
+        "a retry of an auth server becomes another message",
+        SOURCE,
+        "id=id_of(created_at or 0.0, *parts) if has_id else new_id(),",
+        "id=new_id(),",
+        ("tests/sources/test_supabase.py",),
+    ),
+    Mutant(
+        "a token that was issued to any application of the directory is accepted",
+        ENTRA,
+        'if CALLER not in (text(claims, "azp"), text(claims, "appid")):',
+        'if not (text(claims, "azp") or text(claims, "appid")):',
+        ("tests/sources/test_entra.py",),
+    ),
+    Mutant(
+        "the session of a user of Hanko's may send mail",
+        HANKO,
+        'if text(claims, "sub") != SUBJECT:',
+        'if not text(claims, "sub"):',
+        ("tests/sources/test_hanko.py",),
+    ),
+    Mutant(
+        "a signature with garbage behind its digest is accepted",
+        JSON_WEB_SIGNATURES,
+        "if not hmac.compare_digest(actual, expected):",
+        "if digest not in actual:",
+        ("tests/webhooks/test_json_web_signatures.py",),
     ),
     Mutant(
         "the secret of the webhook is compared by ==",
