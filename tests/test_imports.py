@@ -40,7 +40,7 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
     ("bytecode", "errors", "finding", "provider_modules", "tls"),
     ("samconfig",),
     ("environment",),
-    ("cloudformation", "sandbox", "settings", "templates", "web"),
+    ("capacity", "cloudformation", "sandbox", "settings", "templates", "web"),
     ("domains", "ledger", "removal", "secrets_import"),
     ("doctor",),
     ("console",),

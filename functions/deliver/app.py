@@ -46,4 +46,4 @@ def build(delivery: Delivery, logger: Logger, metrics: Metrics) -> Callable[[dic
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
-    handler = build(Delivery.from_env(Aws.from_env()), Logger(), Metrics())
+    handler = build(Delivery.from_env(Aws.from_env()), telemetry.new_logger(), Metrics())

@@ -47,4 +47,4 @@ def build(intake: Intake, logger: Logger, metrics: Metrics) -> Callable[[dict[st
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
-    handler = build(Intake.from_env(Aws.from_env()), Logger(), Metrics())
+    handler = build(Intake.from_env(Aws.from_env()), telemetry.new_logger(), Metrics())

@@ -44,4 +44,4 @@ def build(service: SendService, logger: Logger, metrics: Metrics) -> Callable[[A
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
-    handler = build(SendService.from_env(Aws.from_env()), Logger(), Metrics())
+    handler = build(SendService.from_env(Aws.from_env()), telemetry.new_logger(), Metrics())

@@ -55,4 +55,4 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
-    handler = build(Aws.from_env(), Logger(), Metrics())
+    handler = build(Aws.from_env(), telemetry.new_logger(), Metrics())

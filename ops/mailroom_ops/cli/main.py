@@ -32,6 +32,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "dlq": "List, show, replay and drop dead letters: mail that could not be sent.",
         "limits": "Show, set and reset limits: how many codes a recipient gets.",
         "suppressions": "List, add, remove, import and export suppressed addresses.",
+        "cost": "Estimate the monthly bill of AWS.",
+        "scale": "Simulate a rate of mails: queue, concurrency, and what to raise first.",
         "remove": "Show what deleting an environment leaves behind and costs, and delete it.",
     },
     "Templates": {
