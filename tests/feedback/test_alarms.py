@@ -63,7 +63,7 @@ def test_the_template_has_these_alarms() -> None:
     assert set(ALARMS) == {
         *("CodesDeadLetterAlarm", "NoticesDeadLetterAlarm", "FeedbackDeadLetterAlarm", "CodesAgeAlarm"),
         *("FailureRateAlarm", "BounceRateAlarm"),
-        *("ComplaintRateAlarm", "MisconfiguredAlarm", "NotConfiguredAlarm", "UnavailableAlarm"),
+        *("ComplaintRateAlarm", "MisconfiguredAlarm", "NotConfiguredAlarm", "FloodAlarm", "UnavailableAlarm"),
         *("WebhookRefusalAlarm", "FeedbackRefusalAlarm", "ErrorAlarm"),
         *("ApiErrorAlarm", "RateLimitedAlarm", "ThrottledAlarm", "LedgerThrottledAlarm"),
         *("CognitoDeadLetterAlarm", "CognitoErrorAlarm"),
