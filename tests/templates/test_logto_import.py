@@ -10,7 +10,8 @@ from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Rendered, Renderer
 from mailroom_ops.errors import InvalidInput
-from mailroom_ops.templates.logto_import import Imported, read, write
+from mailroom_ops.templates.imported import Imported, write
+from mailroom_ops.templates.logto_import import convert as read
 
 RENDERER = Renderer(Path(__file__).parents[2] / "layers" / "templates")
 SENDER = Sender(Mailbox("no-reply@example.com", "Acme"))

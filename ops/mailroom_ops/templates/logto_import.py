@@ -16,16 +16,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from mailroom.rendering.tenant_templates import TenantTemplates
 from mailroom.sources.logto import TYPES
 from mailroom_ops.errors import InvalidInput
+from mailroom_ops.templates.imported import Imported, collect, in_our_layout, literal, literal_sentence
 
-__all__ = ["Imported", "read", "write"]
+__all__ = ["convert", "read"]
 
 VARIABLE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}", re.ASCII)
 TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
-OPENING = re.compile(r"\{(?=[{%#]|$)")
-PLACEHOLDER_LIKE = re.compile(r"\{(?=[\w.]+\})")
 # The variables that Logto sends with a type: always, and if known (core 1.42.0). An invitation has any that its caller
 # puts into messagePayload, so that none is certainly unknown.
 ALWAYS = frozenset({"code"})
@@ -40,14 +38,6 @@ SOMETIMES: Mapping[str, frozenset[str]] = {
     "BindNewIdentifier": USUAL | {"user"},
     "Generic": frozenset({"locale", "uiLocales"}),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """The tenant's files by name, as tenant_templates.py reads them, and notes for the operator."""
-
-    files: Mapping[str, str]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,44 +56,33 @@ class Template:
         return f"{self.type} ({self.tag})" if self.tag else self.type
 
 
-def read(document: Any) -> Imported:
+def read(text: str, path: Path) -> Imported:
     """Convert Logto's JSON into a tenant's files; InvalidInput if it contains no template."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise InvalidInput(f"{path} is not JSON{where}.") from error
+    return convert(document)
+
+
+def convert(document: Any) -> Imported:
+    """Convert Logto's templates into a tenant's files; InvalidInput if there are none."""
     files: dict[str, str] = {}
-    subjects: dict[str, dict[str, str]] = {}
+    subjects: dict[str, dict[str, dict[str, str]]] = {}
     notes: list[str] = []
     for template in _templates(document, notes):
         kind, suffix = TYPES[template.type], f".{template.tag}" if template.tag else ""
         notes += _notes(template)
         if template.subject:
-            subjects.setdefault(template.tag, {})[kind] = _sentence(template.subject)
+            subjects.setdefault(template.tag, {})[kind] = {"subject": _sentence(template.subject)}
         if template.html:
             files[f"emails/{kind}{suffix}.html"] = _template(template.html)
         elif template.text:
-            files[f"emails/{kind}{suffix}.html"] = _in_our_layout(template.text)
+            files[f"emails/{kind}{suffix}.html"] = in_our_layout(_template(escape(template.text)))
         if template.text:
             files[f"emails/{kind}{suffix}.txt"] = _template(template.text)
-    for tag, sentences in subjects.items():
-        tables = (f"[{kind}]\nsubject = {_toml(subject)}\n" for kind, subject in sorted(sentences.items()))
-        files[f"locales/{tag}.toml" if tag else "texts.toml"] = "\n".join(tables)
-    if not files:
-        raise InvalidInput(
-            "There is no template in this file.", "Use the JSON of Logto's API or of a connector.", notes
-        )
-    return Imported(files, (*notes, *(f"not usable: {problem}" for problem in TenantTemplates.of(files).problems)))
-
-
-def write(imported: Imported, folder: Path, *, replace: bool = False) -> list[Path]:
-    """Write the files into the folder of a tenant; InvalidInput if that would overwrite other templates."""
-    paths = {folder / name: content for name, content in imported.files.items()}
-    if not replace and (
-        existing := [path for path in paths if path.exists() and path.read_text("utf-8") != paths[path]]
-    ):
-        names = [path.relative_to(folder).as_posix() for path in existing]
-        raise InvalidInput(f"{folder} contains other templates.", "Move them away, or add --replace.", names)
-    for path, content in paths.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, "utf-8")
-    return list(paths)
+    return collect(files, subjects, notes, "Use the JSON of Logto's API or of a connector.")
 
 
 def _templates(document: Any, notes: list[str]) -> Iterator[Template]:
@@ -168,31 +147,14 @@ def _notes(template: Template) -> Iterator[str]:
             yield f"{template.name}: its {kind} contains no {{{{code}}}}: the built-in template is used instead"
 
 
-def _converted(source: str, variable: Callable[[str], str], literal: Callable[[str], str]) -> str:
+def _converted(source: str, variable: Callable[[str], str], other: Callable[[str], str]) -> str:
     pieces = VARIABLE.split(source)
-    return "".join(variable(piece) if number % 2 else literal(piece) for number, piece in enumerate(pieces))
+    return "".join(variable(piece) if number % 2 else other(piece) for number, piece in enumerate(pieces))
 
 
 def _template(source: str) -> str:
-    return _converted(source, lambda path: f'{{{{ payload["{path}"] }}}}', lambda text: OPENING.sub('{{ "{" }}', text))
+    return _converted(source, lambda path: f'{{{{ payload["{path}"] }}}}', literal)
 
 
 def _sentence(source: str) -> str:
-    # An invisible joiner separates text that would look like a placeholder of ours.
-    return _converted(
-        " ".join(source.split()),
-        lambda path: f"{{payload.{path}}}",
-        lambda text: PLACEHOLDER_LIKE.sub("{\u2060", text),
-    )
-
-
-def _in_our_layout(text: str) -> str:
-    style = "margin:0 0 16px;font-family:{{ brand.font }};font-size:16px;line-height:24px;color:{{ brand.light.text }}"
-    paragraphs = (_template(escape(paragraph.strip())) for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip())
-    lines = (paragraph.replace("\n", "<br>\n") for paragraph in paragraphs)
-    body = "".join(f'<p class="text" style="{style}">{paragraph}</p>\n' for paragraph in lines)
-    return f'{{% extends "layout.html" %}}\n{{% block body %}}\n{body}{{% endblock %}}\n'
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return _converted(" ".join(source.split()), lambda path: f"{{payload.{path}}}", literal_sentence)

@@ -227,10 +227,10 @@ def _check_body(name: str, body: str, context: Mapping[str, Any]) -> None:
     shown = unescape(TAGS.sub("", body)) if name.endswith(".html") else body
     shown = shown.replace(context["preheader"], "", 1)  # mail clients hide the preheader in an open mail
     code, button = context["code"], context["button"]
-    if code and code["text"] not in shown:
-        raise RenderingError(f"{name}: does not show the code")
-    if button and not code and button["url"] not in unescape(body):
-        raise RenderingError(f"{name}: does not show the link")
+    has_code = code and code["text"] in shown
+    has_link = button and button["url"] in unescape(body)
+    if (code or button) and not (has_code or has_link):
+        raise RenderingError(f"{name}: does not show the {'code' if code else 'link'}")
 
 
 def _tidy_html(html: str) -> str:
