@@ -2,8 +2,10 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,7 @@ import trustme
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
-from mailroom.providers import load, smtp
+from mailroom.providers import Receipt, load, smtp
 from mailroom.providers._smtp_relay import Relay, Tls
 from mailroom.providers.smtp import Smtp
 from mailroom_ops.sandbox.faults import Fault, Kind
@@ -23,9 +25,9 @@ MESSAGE_ID = "019324a1b2c3d4e5f60718293a4b5c6d"  # a message id: the first twelv
 SHORT_TIMEOUT_SECONDS = 0.3
 
 
-@pytest.fixture
-def relay() -> Iterator[SmtpSandbox]:
-    with SmtpSandbox() as opened:
+@pytest.fixture(params=[True, False], ids=["pipelined", "one by one"])
+def relay(request: pytest.FixtureRequest) -> Iterator[SmtpSandbox]:
+    with SmtpSandbox(pipelining=request.param) as opened:
         yield opened
 
 
@@ -137,6 +139,81 @@ def first_command(listening: socket.socket) -> str:
 
 
 # --- TLS
+
+
+class ScriptedRelay:
+    """A relay that gives the next reply for each line, and notes in how many pieces the commands of a mail came."""
+
+    def __init__(self, extension: bytes, replies: Sequence[bytes]) -> None:
+        self.extension = extension
+        self.replies = list(replies)
+        self.pieces: list[bytes] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> "ScriptedRelay":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+        self.thread.join(5)
+
+    def send(self, email: Email) -> Receipt:
+        settings = {"host": "127.0.0.1", "port": str(self.listener.getsockname()[1]), "tls": "none"}
+        with closing(Smtp.from_settings(settings)) as provider:
+            return provider.send(email, MESSAGE_ID)
+
+    def _serve(self) -> None:
+        connection, _ = self.listener.accept()
+        with connection, suppress(OSError):  # the client may end first
+            connection.sendall(b"220 relay.example ESMTP\r\n")
+            connection.recv(65536)
+            connection.sendall(b"250-relay.example\r\n" + self.extension + b"250 8BITMIME\r\n")
+            while piece := connection.recv(65536):
+                self.pieces.append(piece)
+                is_content = piece.startswith(b"MIME-Version") or piece.endswith(b"\r\n.\r\n")
+                for _ in range(1 if is_content else piece.count(b"\r\n")):
+                    if self.replies:
+                        connection.sendall(self.replies.pop(0) + b"\r\n")
+
+    @property
+    def content(self) -> list[bytes]:
+        return [piece for piece in self.pieces if b"MIME-Version" in piece]
+
+
+TAKEN = [b"250 ok", b"250 ok", b"354 go ahead", b"250 2.0.0 Ok: queued as 4B1"]
+
+
+def test_the_envelope_takes_one_round_trip_where_the_relay_offers_it(email: Email) -> None:
+    with ScriptedRelay(b"250-PIPELINING\r\n", TAKEN) as relay:
+        assert relay.send(email).id == "4B1"
+        expected = b"MAIL FROM:<no-reply@example.com>\r\nRCPT TO:<ada@example.org>\r\nDATA\r\n"
+        assert relay.pieces[0] == expected
+
+
+def test_the_envelope_is_sent_one_by_one_to_any_other_relay(email: Email) -> None:
+    with ScriptedRelay(b"", TAKEN) as relay:
+        assert relay.send(email).id == "4B1"
+        assert [piece.split()[0] for piece in relay.pieces[:3]] == [b"MAIL", b"RCPT", b"DATA"]
+
+
+@pytest.mark.parametrize(
+    ("replies", "stage"),
+    [
+        ([b"550 5.1.0 no", b"503 no sender", b"503 no recipient"], "mail"),
+        ([b"250 ok", b"550 5.1.1 no such user", b"503 no recipient"], "rcpt"),
+        ([b"250 ok", b"550 5.1.1 no such user", b"354 go ahead"], "rcpt"),
+        ([b"550 5.1.0 no", b"250 ok", b"354 go ahead"], "mail"),
+        ([b"250 ok", b"250 ok", b"554 5.5.1 no valid recipients"], "data"),
+    ],
+)
+def test_a_refused_part_of_an_envelope_ends_without_any_content(email: Email, replies: list[bytes], stage: str) -> None:
+    with ScriptedRelay(b"250-PIPELINING\r\n", replies) as relay:
+        with pytest.raises(DeliveryError, match=f"\\({stage}: 5"):
+            relay.send(email)
+        assert relay.content == []
+        assert b"\r\n.\r\n" not in b"".join(relay.pieces)
 
 
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
