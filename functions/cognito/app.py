@@ -47,4 +47,4 @@ def build(
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # at init; a test calls build() itself
-    handler = build(Aws.from_env(), Decryptor.from_env().decrypt, Logger(), Metrics())
+    handler = build(Aws.from_env(), Decryptor.from_env().decrypt, telemetry.new_logger(), Metrics())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mailroom.aws.encryption import Decrypted
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import Mailbox
@@ -16,6 +17,7 @@ from mailroom.model.message import Parcel
 from mailroom.sources import registry
 from tests import factories
 from tests.simulation import accounts, aws, wiring
+from tests.simulation.functions import Function
 from tests.simulation.history import History, Mail, generate
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.scheduler import START, current_process
@@ -48,6 +50,7 @@ def recorded_calls() -> frozenset[Call]:
         # The address key is created by the function that needs it first.
         for mails in ((), (Mail(1, 0.0),), (Mail(1, 0.0, route="rendered"),)):
             _rare_events(mails).simulate()
+        _mails_of_cognito()
     return frozenset(calls)
 
 
@@ -137,3 +140,28 @@ def _rare_events(mails: tuple[Mail, ...]) -> World:
 
 def _at(world: World, seconds: float, function: str, event: Any) -> None:
     world.scheduler.at(START + seconds, lambda: world.functions[function].invoke(event, lambda answer: None))
+
+
+def _mails_of_cognito() -> None:
+    """Run the cognito function for a code and a notice. Its ciphertexts are opened by AWS's library, not by ours."""
+    world = World(History("cognito", ()))
+    triggers = {"CustomEmailSender_ForgotPassword": 1.0, "CustomEmailSender_AccountTakeOverNotification": 2.0}
+    source = (wiring.ROOT / "functions/cognito/app.py").read_text("utf-8")
+
+    def build() -> Any:
+        decrypted = Decrypted("123456", {"userpool-id": "eu-west-1_EXAMPLE01"})
+        module: dict[str, Any] = {}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("AWS_LAMBDA_FUNCTION_NAME")
+            patch.setenv("TENANT", "default")
+            exec(compile(source, "cognito", "exec"), module)  # noqa: S102
+            client, log = wiring.SimulatedAws(world.network), wiring.Logger()
+            return module["build"](client, lambda text: decrypted, log, wiring.Metrics())
+
+    world.functions["cognito"] = Function("cognito", 10.0, world.scheduler, build)
+    for trigger, seconds in triggers.items():
+        attributes = {"sub": "1", "email": "reader@example.net", "cognito:user_status": "CONFIRMED"}
+        request = {"type": "customEmailSenderRequestV1", "code": "AYADeA==", "userAttributes": attributes}
+        pool = {"userPoolId": "eu-west-1_EXAMPLE01", "userName": "1", "region": "eu-west-1", "version": "1"}
+        _at(world, seconds, "cognito", {**pool, "triggerSource": trigger, "request": request, "callerContext": {}})
+    world.simulate()

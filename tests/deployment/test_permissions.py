@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from tests.deployment.recorded_calls import Call, recorded_calls
-from tests.test_template import FUNCTIONS, Stack, listed
+from tests.test_template import FUNCTIONS, KEY, POOL, Stack, listed
 
 ENVIRONMENT = "development"
+ALL = (*FUNCTIONS, "Cognito")
 SSM = f"arn:aws:ssm:eu-west-1:123456789012:parameter/mailroom/{ENVIRONMENT}/"
 # Rights that no call of ours uses, by function, action and resource.
 USED_BY_OTHERS = {
     ("*", "logs:*", "*"): "Lambda writes the logs",
     ("*", "xray:*", "*"): "Lambda writes the traces",
     ("*", "ec2:*", "*"): "Lambda makes the network interfaces",
+    ("cognito", "kms:Decrypt", "*"): "the AWS Encryption SDK decrypts the key of each code",
+    ("cognito", "sqs:SendMessage", "CognitoDeadLetterQueue.Arn"): "Lambda keeps events that failed",
     ("deliver", "sqs:*", "CodesQueue.Arn"): "Lambda's poller receives and deletes with the function's role",
     ("deliver", "sqs:*", "NoticesQueue.Arn"): "the same",
     ("feedback", "sqs:SendMessage", "FeedbackDeadLetterQueue.Arn"): "Lambda keeps events that failed",
@@ -31,8 +34,8 @@ Statements = Mapping[str, list[dict[str, Any]]]
 def statements() -> Statements:
     """The statements of the roles, by function, with every option on."""
     options = {"Providers": "resend, ses", "FixedEgressIp": "true", "Tracing": "Active"}
-    stack = Stack(Environment=ENVIRONMENT, **options)
-    return {function.lower(): stack.statements(function) for function in FUNCTIONS}
+    stack = Stack(Environment=ENVIRONMENT, CognitoUserPoolArn=POOL, CognitoKeyArn=KEY, **options)
+    return {function.lower(): stack.statements(function) for function in ALL}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +119,7 @@ def test_every_right_is_used(statements: Statements, calls: frozenset[Call]) -> 
     assert unused(statements, calls) == set()
 
 
-@pytest.mark.parametrize("function", [function.lower() for function in FUNCTIONS])
+@pytest.mark.parametrize("function", [function.lower() for function in ALL])
 def test_a_missing_right_is_found(statements: Statements, calls: frozenset[Call], function: str) -> None:
     for missing in statements[function]:
         others = {**statements, function: [s for s in statements[function] if s is not missing]}

@@ -79,6 +79,8 @@ def translated() -> dict[str, dict[str, Any]]:
         topic = f"arn:aws:sns:{region}:{ACCOUNT}:topic"
         more = {"SesTopicArn": topic, "AlarmTopicArn": topic, "Providers": "ses", "DomainName": "mail.example.com"}
         more |= {"CertificateArn": f"arn:aws:acm:{region}:{ACCOUNT}:certificate/1", "HostedZoneId": "Z0123"}
+        more |= {"CognitoUserPoolArn": f"arn:aws:cognito-idp:{region}:{ACCOUNT}:userpool/{region}_EXAMPLE01"}
+        more |= {"CognitoKeyArn": f"arn:aws:kms:{region}:{ACCOUNT}:key/01234567-89ab-cdef-0123-456789abcdef"}
         more |= {"ExecuteApiEndpoint": "off", "Tracing": "Active", "WebhookReservedConcurrency": "5"}
         more["CognitoUserPoolArn"] = f"arn:aws:cognito-idp:{region}:{ACCOUNT}:userpool/{region}_EXAMPLE01"
         more["CognitoKeyArn"] = f"arn:aws:kms:{region}:{ACCOUNT}:key/e8ce8f79-ffc3-4d71-b97d-ab763a1aab2e"
