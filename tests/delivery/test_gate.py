@@ -13,6 +13,18 @@ def test_one_process_alone_waits_no_longer_than_it_is_told() -> None:
     assert gate.wait(NOW) == 2.5
 
 
+def test_environments_that_are_restored_from_one_snapshot_do_not_come_back_together() -> None:
+    waits = set()
+    for _ in range(3):
+        random.seed(1)  # the state that a snapshot has
+        gate = Gate()
+        gate.failed(0.0, 5.0)
+        waits.add(gate.wait(0.0))
+
+    assert len(waits) == 3
+    assert all(5.0 <= wait <= 10.0 for wait in waits)
+
+
 def test_who_was_refused_comes_back_later_by_chance_and_later_each_time() -> None:
     gate = Gate(chance=lambda: 1.0)
     waits = []

@@ -1,6 +1,6 @@
 """The gate before one provider: its rate limit, and a circuit breaker for when it fails or hangs."""
 
-import random
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +15,15 @@ MAX_SPREAD_SECONDS = 8.0
 HANG_SECONDS = 2.0  # a failure that took this long would delay every other mail of the invocation as well
 
 
+def _by_chance() -> float:
+    """Return a number from 0 to 1, by the system's generator.
+
+    The state of Python's own is part of a snapshot (SnapStart): all environments that are restored from it would come
+    back in the same instant.
+    """
+    return int.from_bytes(secrets.token_bytes(7), "big") / 2**56
+
+
 @dataclass(slots=True)
 class Gate:
     """Computes the wait before the next request; for the life of one process.
@@ -27,7 +36,7 @@ class Gate:
     failures: int = 0
     hangs: int = 0
     spread: float = 0.0
-    chance: Callable[[], float] = random.random
+    chance: Callable[[], float] = _by_chance
 
     def wait(self, now: float) -> float:
         """Return the seconds for which no mail should be handed over."""
