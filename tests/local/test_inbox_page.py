@@ -102,6 +102,7 @@ def test_samples_go_through_the_webhook_in_the_chosen_language_and_tenant(page: 
 
 
 def test_a_button_for_each_other_auth_server_sends_its_mail(page: Page, stack: Running) -> None:
+    expect(page.locator("#sources button")).not_to_have_count(0)
     names = [str(button.get_attribute("data-source")) for button in page.locator("#sources button").all()]
     assert {"supabase", "kratos", "entra", "hanko", "neon"} <= set(names)
     for count, name in enumerate(names, start=1):
