@@ -82,7 +82,8 @@ def webhook_event(number: int) -> dict[str, Any]:
     event["requestContext"]["timeEpoch"] = int(time.time() * 1000)
     event["headers"]["authorization"] = LOGTO_TOKEN
     body = json.loads(event["body"])
-    return {**event, "body": json.dumps({**body, "to": f"reader{number}@example.com"})}
+    body |= {"to": f"reader{number}@example.com", "ip": f"198.51.100.{number}"}  # of different people
+    return {**event, "body": json.dumps(body)}
 
 
 def records(bodies: list[str]) -> dict[str, Any]:
