@@ -14,9 +14,11 @@ from mailroom.rendering.plurals import category
 from mailroom.rendering.texts import PLACEHOLDER, Texts, fill, read_tables
 
 LOCALES = Path(__file__).parents[2] / "layers" / "templates" / "locales"
+BACK_TRANSLATIONS = Path(__file__).parents[2] / "docs" / "languages"
 TAGS = sorted(path.stem for path in LOCALES.glob("*.toml"))
 LOGTO = {"ar", "cs", "de", "en", "es", "fa-IR", "fr", "it", "ja", "ko", "pl-PL", "pt-BR", "pt-PT", "ru", "th", "tr-TR"}
 LOGTO |= {"uk-UA", "zh-CN", "zh-HK", "zh-TW"}
+NEWER = {"ca", "es-419", "hr", "sl", "sr", "sr-Latn"}
 MORE = {"nl", "sv", "da", "nb", "fi", "el", "he", "hi", "id", "vi", "ro", "hu", "bg", "sk"}
 NUMBERS = [*range(1000), 1000, 1001, 1002, 1011, 1111, 10_001, 100_011]
 
@@ -44,8 +46,8 @@ def sentences(tag: str) -> dict[str, str]:
 ENGLISH = sentences("en")
 
 
-def test_all_languages_of_logto_and_fourteen_more_are_available():
-    assert set(TAGS) >= LOGTO | MORE
+def test_all_languages_of_logto_and_twenty_more_are_available():
+    assert set(TAGS) >= LOGTO | MORE | NEWER
 
 
 def test_every_kind_has_texts_of_its_own():
@@ -117,6 +119,10 @@ def test_direction_and_name_are_those_of_cldr(tag):
         ("ja", 10, "10分間有効です。"),
         ("pl-PL", 22, "Ważność: 22 minuty."),
         ("ro", 20, "Valabil 20 de minute."),
+        ("hr", 22, "Vrijedi 22 minute."),
+        ("sl", 2, "Velja 2 minuti."),
+        ("sl", 10, "Velja 10 minut."),
+        ("sr", 21, "Важи 21 минут."),
         ("ru", 21, "Действует 21 минуту."),
         ("uk-UA", 5, "Діє 5 хвилин."),
     ],
@@ -141,6 +147,14 @@ def test_minutes_have_the_correct_plural_form(tag, n, sentence):
         (["zh-Hans-SG"], "zh-CN"),
         (["zh-MO"], "zh-HK"),
         (["no"], "nb"),
+        (["es-MX"], "es-419"),
+        (["es-419"], "es-419"),
+        (["es-ES"], "es"),
+        (["es-GQ"], "es"),
+        (["sr-Latn-RS"], "sr-Latn"),
+        (["sr-RS"], "sr"),
+        (["sr-ME"], "sr-Latn"),
+        (["hr-BA"], "hr"),
         (["nn-NO"], "nb"),
         (["iw"], "he"),
         (["uk"], "uk-UA"),
@@ -182,3 +196,9 @@ def test_a_street_address_is_not_meant(tag):
     for key, sentence in sentences(tag).items():
         if tag in bare and bare[tag] in sentence.lower() and key.split(".")[0] not in ("common", "security-notice"):
             assert kind[tag] in sentence.lower(), f"locales/{tag}.toml, {key}: {sentence}"
+
+
+@pytest.mark.parametrize("page", sorted(BACK_TRANSLATIONS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_back_translation_is_of_the_present_sentences(page):
+    rows = (line.strip("| \n").split(" | ") for line in page.read_text("utf-8").splitlines() if line.startswith("| `"))
+    assert {row[0].strip("`"): row[1] for row in rows} == sentences(page.stem)

@@ -5,6 +5,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 __all__ = ["negotiate"]
 
 
+# CLDR's parents: https://github.com/unicode-org/cldr/blob/main/common/supplemental/supplementalData.xml
+LATIN_AMERICAN_SPANISH = tuple(
+    f"es-{region}"
+    for region in "ar bo br bz cl co cr cu do ec gt hn mx ni pa pe pr py sv us uy ve".split()  # noqa: SIM905
+)
+
 # Tags that mean another language than their base: scripts, old names, close relatives.
 ALIASES: Mapping[str, str] = {
     **dict.fromkeys(("zh-hant-hk", "zh-hant-mo", "zh-mo", "yue"), "zh-hk"),
@@ -12,6 +18,8 @@ ALIASES: Mapping[str, str] = {
     **dict.fromkeys(("zh-hans", "zh-sg", "zh-my"), "zh-cn"),
     **dict.fromkeys(("pt-ao", "pt-mz", "pt-cv", "pt-gw", "pt-st", "pt-tl", "pt-mo", "pt-ch", "pt-lu"), "pt-pt"),
     **dict.fromkeys(("no", "nn"), "nb"),
+    **dict.fromkeys(LATIN_AMERICAN_SPANISH, "es-419"),
+    **dict.fromkeys(("sr-me", "sh"), "sr-latn"),
     "in": "id",
     "iw": "he",
     "prs": "fa",

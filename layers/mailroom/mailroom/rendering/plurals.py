@@ -41,6 +41,27 @@ def _east_slavic(n: int) -> str:
     return "few" if 2 <= n % 10 <= 4 and not 12 <= n % 100 <= 14 else "many"
 
 
+def _serbo_croatian(n: int) -> str:
+    category = _east_slavic(n)
+    return "other" if category == "many" else category
+
+
+def _slovenian(n: int) -> str:
+    return {1: "one", 2: "two", 3: "few", 4: "few"}.get(n % 100, "other")
+
+
+def _lithuanian(n: int) -> str:
+    if n % 10 == 0 or 11 <= n % 100 <= 19:
+        return "other"
+    return "one" if n % 10 == 1 else "few"
+
+
+def _latvian(n: int) -> str:
+    if n % 10 == 0 or 11 <= n % 100 <= 19:
+        return "zero"
+    return "one" if n % 10 == 1 else "other"
+
+
 def _romanian(n: int) -> str:
     if n == 1:
         return "one"
@@ -58,11 +79,15 @@ RULES: Mapping[str, Callable[[int], str]] = {
     **dict.fromkeys(("fa", "fr", "hi", "pt"), _zero_or_one),
     **dict.fromkeys(("cs", "sk"), _czech),
     **dict.fromkeys(("ru", "uk"), _east_slavic),
+    **dict.fromkeys(("hr", "sr"), _serbo_croatian),
     "ar": _arabic,
     "he": _two,
+    "lt": _lithuanian,
+    "lv": _latvian,
     "pl": _polish,
     "pt-PT": _one,
     "ro": _romanian,
+    "sl": _slovenian,
 }
 
 
