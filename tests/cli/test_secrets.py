@@ -113,6 +113,35 @@ def test_a_generated_secret_is_written_to_a_new_private_file(run: Run, tmp_path:
     assert staging.values() == {HOOK: made}
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("webhooks/rendered/secret", "Bearer "),
+        ("webhooks/casdoor/acme/secret", "Bearer "),
+        ("webhooks/auth0/secret", "whsec_"),
+        ("webhooks/standard/secret", "whsec_"),
+    ],
+)
+def test_a_generated_secret_has_the_form_of_its_source(run: Run, staging: Stored, name: str, start: str) -> None:
+    made = run("secrets", "set", name, "--generate", "--out", "-", "--env", "staging").out
+    assert made.startswith(start)
+    assert staging.values() == {name: made.strip()}
+
+
+@pytest.mark.parametrize("name", ["webhooks/zitadel/secret", "webhooks/clerk/secret"])
+def test_a_secret_that_an_auth_server_issues_cannot_be_generated(run: Run, name: str) -> None:
+    refused = run("secrets", "set", name, "--generate", "--out", "-", "--env", "staging")
+    assert refused.code == 2
+    assert "the auth server issues it" in refused.text
+
+
+def test_a_map_of_fields_is_checked(run: Run, staging: Stored) -> None:
+    name = "webhooks/rendered/acme/fields"
+    refused = run("secrets", "set", name, "--env", "staging", stdin='{"body": "content"}')
+    assert "with some of to, subject, html" in " ".join(refused.text.split())
+    assert run("secrets", "set", name, "--env", "staging", stdin='{"html": "content"}').code == 0
+
+
 def test_a_generated_secret_is_the_only_output_of_a_pipe(run: Run, staging: Stored) -> None:
     done = run("secrets", "set", "api/keys/billing", "--generate", "--out", "-", "--env", "staging")
     assert staging.values() == {"api/keys/billing": done.out.removesuffix("\n")}

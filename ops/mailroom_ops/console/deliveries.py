@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from mailroom.model.kinds import KINDS, NAME
 from mailroom.model.mailbox import is_address
 from mailroom.model.outcome import Status
+from mailroom.sources import registry
 from mailroom_ops.console.context import PageContext, form_values, redirect
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MAX_TIME, MESSAGE_ID, LedgerQueries
@@ -137,7 +138,8 @@ def _message(context: PageContext, message_id: str) -> Response:
     if message is None:
         return context.frame.error(404, "The ledger has no such message.", "Messages are kept for 30 days.")
     steps = [(step, _offset((step.at - message.created).total_seconds())) for step in message.steps]
-    values = {"message": message, "steps": steps, "has_preview": message.kind in KINDS}
+    has_preview = message.kind in KINDS and message.source not in registry.RENDERING
+    values = {"message": message, "steps": steps, "has_preview": has_preview}
     return context.page("message", values | {"refresh_seconds": REFRESH_SECONDS})
 
 

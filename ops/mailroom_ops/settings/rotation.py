@@ -49,13 +49,14 @@ def _two_values(name: str, current: str | None) -> list[str]:
 
 def generate(name: str) -> str:
     """Return a random value of 256 bits for a secret that we choose, in the form that the other side expects."""
-    if name.startswith("webhooks/logto/"):
+    if name.startswith(("webhooks/logto/", "webhooks/rendered/", "webhooks/casdoor/")):
         return f"Bearer {secrets.token_urlsafe(32)}"
     if name.startswith("webhooks/kratos/"):
         return secrets.token_urlsafe(32)
     if name.startswith("api/keys/"):
         return f"mailroom_{secrets.token_urlsafe(32)}"
-    if name.startswith("providers/http") and name.endswith("/secret"):
+    is_http_provider = name.startswith("providers/http") and name.endswith("/secret")
+    if is_http_provider or name.startswith(("webhooks/auth0/", "webhooks/standard/")):
         return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"  # as Standard Webhooks writes it
     if name.startswith(("feedback/postmark/", "feedback/aliyun/")):
         return secrets.token_urlsafe(32)

@@ -6,12 +6,13 @@ from importlib import import_module
 from mailroom.errors import RequestError
 from mailroom.sources.source import Source
 
-__all__ = ["NAMES", "SEALED", "load"]
+__all__ = ["NAMES", "RENDERING", "SEALED", "load"]
 
 NAMES = ("logto", "supabase", "kratos", "entra", "hanko", "neon")
 
 # Their mails can have text of their own, which needs a seal: the rendered function serves them.
 SEALED = ("rendered", "zitadel", "auth0", "casdoor", "clerk", "standard")
+RENDERING = ("rendered", "zitadel", "auth0", "casdoor")  # of these, whose mails are never from our templates
 
 
 def load(name: str, names: Sequence[str] = NAMES) -> Source:
