@@ -153,6 +153,15 @@ def test_the_page_of_a_message_shows_its_timeline(messages: LedgerWriter, client
     )
 
 
+@pytest.mark.parametrize(("source", "has_preview"), [("logto", True), ("clerk", True), ("zitadel", False)])
+def test_a_mail_that_its_auth_server_rendered_has_no_preview(
+    messages: LedgerWriter, client: Client, source: str, has_preview: bool
+) -> None:
+    message = messages.sent(source=source)
+    page = client.get(f"/console/deliveries/{message.id}")
+    assert ("Preview this kind of email" in page.text) is has_preview
+
+
 def test_the_list_refreshes_without_moving_focus_or_scroll_position(
     messages: LedgerWriter, client: Client, open_page: OpenPage
 ) -> None:
