@@ -229,6 +229,19 @@ def test_parameters_of_a_removed_tenant_keep_their_kind(run: Run, staging: Store
     }
 
 
+def test_a_tenant_of_any_auth_server_is_listed_and_removed_with_its_secrets(run: Run, staging: Stored) -> None:
+    staging.put(
+        webhooks__supabase__acme__secret="v1,whsec_bG9jYWwtc3VwYWJhc2Utc2VjcmV0LTAwMDE=",
+        webhooks__kratos__acme__secret="a-secret-of-kratos",
+    )
+    assert "acme Kratos, Supabase" in run("tenant", "list", "--env", "staging").text
+    assert run("tenant", "remove", "acme", "--env", "staging", "--yes").code == 0
+    assert staging.types() == {
+        "removed/acme/webhooks/kratos/acme/secret": True,
+        "removed/acme/webhooks/supabase/acme/secret": True,
+    }
+
+
 def test_settings_of_a_dedicated_relay_are_options_but_not_its_secrets(run: Run, staging: Stored) -> None:
     own = ("--providers", "smtp", "--own", "smtp", "--set", "smtp.host=smtp.acme.example")
     done = run(*ADD, *own, "--set", "smtp.port=465")

@@ -116,7 +116,8 @@ def list_(environment: Environment, as_json: bool) -> None:
     rows = []
     for tenant in all_tenants:
         chain = "" if tenant.removed else ", ".join(tenants.chain_of(values, tenant.name, "auth", environment.chain))
-        access = "removed" if tenant.removed else "Logto" if tenant.has_webhook else "send only"
+        sources = ", ".join(map(str.title, tenant.sources))
+        access = "removed" if tenant.removed else sources or "send only"
         rows.append((tenant.name, access, chain, tenant.from_ or "inherited"))
     screen.table(("tenant", "access", "providers", "from"), rows)
     if not rows:

@@ -55,6 +55,7 @@ class Tenant:
     has_webhook: bool
     accounts: tuple[str, ...] = ()  # its dedicated ones at providers
     removed: bool = False
+    sources: tuple[str, ...] = ()  # the auth servers with settings of the tenant's own
 
     @property
     def from_(self) -> str:
@@ -65,6 +66,7 @@ class Tenant:
             "name": self.name,
             "senders": self.senders,
             "webhook": self.has_webhook,
+            "sources": self.sources,
             "accounts": self.accounts,
             "removed": self.removed,
         }
@@ -88,9 +90,9 @@ def _owner(name: str) -> str:
     match parts:
         case ["senders" | "brands", tenant, *_]:
             return tenant
-        case ["webhooks", _, "authorization"]:
+        case ["webhooks", _, _]:
             return DEFAULT
-        case ["webhooks", _, tenant, "authorization"]:
+        case ["webhooks", _, tenant, _]:
             return tenant
         case ["providers", account, _]:
             return catalog.split_account(account)[1]
@@ -105,7 +107,8 @@ def _tenant(name: str, values: Mapping[str, str], *, removed: bool = False) -> T
     }
     owned = {key.split("/")[1] for key in values if key.startswith("providers/") and name != DEFAULT}
     accounts = tuple(sorted(account for account in owned if catalog.split_account(account)[1] == name))
-    return Tenant(name, senders, webhook_secret(name) in values, accounts, removed)
+    sources = {key.split("/")[1] for key in values if key.startswith("webhooks/") and _owner(key) == name}
+    return Tenant(name, senders, webhook_secret(name) in values, accounts, removed, tuple(sorted(sources)))
 
 
 def chain_of(values: Mapping[str, str], tenant: str, purpose: str, default: Sequence[str]) -> tuple[str, ...]:
