@@ -17,6 +17,7 @@ from mailroom.delivery.seal import is_authentic
 from mailroom.errors import TemporaryFailure
 from mailroom.model.message import Parcel
 from mailroom_ops.sandbox.server import Sandbox
+from mailroom_ops.settings import catalog
 from tests.cloud import put
 from tests.delivery.process import Process
 from tests.sources.contract import Sample, sample, samples, vectors
@@ -216,6 +217,23 @@ def test_our_answer_is_one_that_the_sender_takes_as_sent(webhook: Webhook, contr
 def test_a_secret_may_be_one_of_several_in_either_form(webhook: Webhook, aws: Aws, secret: str, accepted: bool) -> None:
     put(aws, "webhooks/supabase/secret", secret)
     assert post(webhook, request_body()).status == (200 if accepted else 401)
+
+
+def test_codes_live_as_long_as_the_setting_states(webhook: Webhook, aws: Aws) -> None:
+    put(aws, "webhooks/supabase/code_lifetime_minutes", "60")
+    assert post(webhook, request_body()).status == 200
+    (message,) = webhook.messages()
+    assert message.expires_at == message.created_at + 3600
+
+
+@pytest.mark.parametrize("minutes", ["an hour", "0", "1441", "-5", "1.5", "\u0663"])
+def test_a_malformed_lifetime_is_a_503_and_the_log_names_it(webhook: Webhook, aws: Aws, minutes: str) -> None:
+    put(aws, "webhooks/supabase/code_lifetime_minutes", minutes)
+    assert post(webhook, request_body()).status == 503
+    (line,) = webhook.function.logged("Message not queued: a dependency failed")
+    assert line["detail"].startswith("webhooks/supabase/code_lifetime_minutes must be a number of minutes")
+    fault = catalog.fault("webhooks/supabase/code_lifetime_minutes", minutes)
+    assert fault == "it must be a number of minutes, from 1 to 1440"
 
 
 def test_a_tenant_has_a_secret_of_its_own(webhook: Webhook, aws: Aws) -> None:

@@ -114,6 +114,11 @@ def _lines(value: str) -> str:
     )
 
 
+def _minutes(value: str) -> str:
+    is_valid = re.fullmatch(r"[1-9][0-9]{0,3}", value, re.ASCII) and int(value) <= 24 * 60
+    return "" if is_valid else "it must be a number of minutes, from 1 to 1440"
+
+
 def _key_set(value: str) -> str:
     try:
         compact_keys(value)
@@ -264,7 +269,12 @@ def _source_settings(name: str) -> tuple[Setting, ...]:
 
 
 # The settings of sources that are no secrets and have a special form; any other is one line of text.
-SOURCE_CHECKS: Mapping[str, Callable[[str], str]] = {"keys": _key_set, "audience": _lines, "fields": _fields}
+SOURCE_CHECKS: Mapping[str, Callable[[str], str]] = {
+    "keys": _key_set,
+    "audience": _lines,
+    "code_lifetime_minutes": _minutes,
+    "fields": _fields,
+}
 # The provider settings of a special form; any other is one line, without spaces if it is a secret.
 CHECKS: Mapping[str, Callable[[str], str]] = {
     "ca": _pem,

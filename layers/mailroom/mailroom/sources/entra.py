@@ -89,6 +89,7 @@ SOURCE = Source(
         "audience": "the application id of the custom authentication extension's app registration",
         "keys": "the directory's public keys; `mailroom sources refresh-keys` sets them",
     },
+    optional={"code_lifetime_minutes": "how long its codes are valid; by default, as long as the stack's"},
     verify=verify,
     parse=parse,
     answer=ANSWER,

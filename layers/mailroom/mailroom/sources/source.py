@@ -1,6 +1,7 @@
 """The parts of every source: its declaration, the settings of a tenant, and the mapping of a request to a Message."""
 
 import base64
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ MAX_AHEAD_SECONDS = 24 * 3600.0  # of a source's time; what is further ahead is 
 MAX_LIFETIME_SECONDS = 7 * 24 * 3600.0
 KEY_SECONDS = 24 * 3600.0  # for which requests with the same key and without a time of the source are one mail
 MAX_LOCALES = 20
+CODE_LIFETIME = "code_lifetime_minutes"  # an optional setting of sources that do not state the lifetime of a code
+MINUTES = re.compile(r"[1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440", re.ASCII)
 MAX_IP_LENGTH = 64
 
 
@@ -160,7 +163,7 @@ class Source:
             raise Unauthenticated(f"{missing[0]} is not set", error.sentence) from error
         if missing:
             raise Unauthenticated(f"{missing[0]} is not set")
-        return VerifiedRequest(request, self.name, tenant, claims, code_lifetime)
+        return VerifiedRequest(request, self.name, tenant, claims, _lifetime(credentials) or code_lifetime)
 
     def reply(self, messages: Sequence[Message]) -> Mapping[str, Any]:
         """Return the JSON body of the 200 for these messages."""
@@ -185,6 +188,16 @@ class Source:
 
 def _parts(content: Content | None) -> dict[str, str]:
     return {"subject": content.subject, "html": content.html, "text": content.text} if content else {}
+
+
+def _lifetime(credentials: Credentials) -> float:
+    """Return the lifetime of codes in seconds that a source has a setting for; 0 where it is not set."""
+    minutes = credentials.if_set(CODE_LIFETIME)
+    if not minutes:
+        return 0.0
+    if not MINUTES.fullmatch(minutes[0]):
+        raise credentials.malformed(CODE_LIFETIME, "must be a number of minutes, from 1 to 1440")
+    return int(minutes[0]) * 60.0
 
 
 def _code_and_link(data: Mapping[str, Any]) -> dict[str, str | None]:

@@ -102,6 +102,7 @@ def _link(email: Any, action: str, token_hash: str) -> str:
 SOURCE = Source(
     name="supabase",
     required={"secret": "the secret of Supabase's Send Email hook, v1,whsec_…"},
+    optional={"code_lifetime_minutes": "how long its codes are valid; by default, as long as the stack's"},
     secrets=("secret",),
     verify=verify,
     parse=parse,
