@@ -8,22 +8,22 @@ of the console, and no more.
 
 import heapq
 import json
-import re
 import sys
 import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from bench.indexes import Indexes
+from tests.simulation.dynamodb import Table
 
 __all__ = ["LATENCY", "Cloud", "serving"]
 
@@ -97,7 +97,8 @@ class Cloud:
         self.outputs = outputs  # of the stack
         self.calls: list[str] = []
         self.queues: defaultdict[str, Queue] = defaultdict(Queue)
-        self.rows: dict[str, Row] = {}
+        self.table = Table("ledger", "pk", {})
+        self.rows: dict[str, Row] = self.table.items
         self.parameters: dict[str, str] = {}
         self.lock = threading.Lock()
 
@@ -112,7 +113,7 @@ class Cloud:
             return self._batch(request) if operation == "BatchGetItem" else (200, self.indexes.query(request))
         if operation in ("UpdateItem", "GetItem"):
             with self.lock:
-                return self._update(request) if operation == "UpdateItem" else (200, self._get(request))
+                return self.table.request(operation, request)
         if operation in ("PutParameter", "GetParameters"):
             return 200, self._put(request) if operation == "PutParameter" else self._named(request["Names"])
         if operation == "GetParametersByPath":
@@ -163,59 +164,12 @@ class Cloud:
         end = start + PAGE
         return self._named(names[start:end]) | ({"NextToken": str(end)} if end < len(names) else {})
 
-    def _get(self, request: Row) -> Row:
-        row = self.rows.get(request["Key"]["pk"]["S"])
-        return {"Item": row} if row else {}
-
     def _batch(self, request: Row) -> tuple[int, Row]:
         ((table, selection),) = request["RequestItems"].items()
         keys = [key["pk"]["S"] for key in selection["Keys"]]
         if not 0 < len(set(keys)) == len(keys) <= MAX_KEYS:
             return 400, {"__type": "dynamodb#ValidationException", "message": "too many keys, none, or one twice"}
         return 200, {"Responses": {table: [self.rows[pk] for pk in keys if pk in self.rows]}, "UnprocessedKeys": {}}
-
-    def _update(self, request: Row) -> tuple[int, Row]:
-        pk = request["Key"]["pk"]["S"]
-        row = self.rows.get(pk, {})
-        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
-        plain = {name: _plain(value) for name, value in values.items()}
-        if not _condition(request.get("ConditionExpression", ""))({n: _plain(v) for n, v in row.items()}, names, plain):
-            return 400, {"__type": "dynamodb#ConditionalCheckFailedException", "Item": row}
-        self.rows[pk] = {"pk": {"S": pk}, **row, **_changes(request["UpdateExpression"], row, names, values)}
-        return 200, {}
-
-
-def _plain(value: Row) -> Any:
-    ((kind, inner),) = value.items()
-    return float(inner) if kind == "N" else inner
-
-
-@cache
-def _condition(text: str) -> Callable[[Row, Row, Row], bool]:
-    """Turn a condition into a function of a row, the names and the values."""
-    python = re.sub(r"attribute_not_exists\(pk\)", "('pk' not in row)", text)
-    python = re.sub(r"attribute_not_exists\((#\w+)\)", r"(names['\1'] not in row)", python)
-    python = re.sub(r"(?<!\[')(#\w+)", r"row.get(names['\1'])", python)
-    python = re.sub(r"(:\w+)", r"values['\1']", python)
-    for operator, python_operator in ((" = ", " == "), (" <> ", " != "), (" AND ", " and "), (" OR ", " or ")):
-        python = python.replace(operator, python_operator)
-    condition: Callable[[Row, Row, Row], bool] = eval(f"lambda row, names, values: {python or True}")  # noqa: S307 - ours
-    return condition
-
-
-def _changes(text: str, row: Row, names: Row, values: Row) -> Row:
-    sets, _, adds = text.removeprefix("SET ").partition(" ADD ")
-    changed: Row = {}
-    for name, first, value in re.findall(r"(#\w+) = (?:(if_not_exists|list_append)\(#\w+, )?(:\w+)", sets):
-        old = row.get(names[name])
-        if first == "list_append":
-            changed[names[name]] = {"L": [*(old or {"L": []})["L"], *values[value]["L"]]}
-        elif not (first and old):
-            changed[names[name]] = values[value]
-    for name, value in re.findall(r"(#\w+) (:\w+)", adds):
-        before = float(row.get(names[name], {"N": "0"})["N"])
-        changed[names[name]] = {"N": repr(before + float(values[value]["N"]))}
-    return changed
 
 
 class Handler(BaseHTTPRequestHandler):
