@@ -47,7 +47,7 @@ def test_dark_and_light_mode_have_their_colors(page, gallery):
     assert ground == ("rgb(26, 29, 35)" if is_dark else "rgb(255, 255, 255)")
 
 
-@pytest.mark.parametrize("locale", ["en", "de", "ar", "hu", "el", "hr", "sl", "ca"])
+@pytest.mark.parametrize("locale", ["en", "de", "ar", "hu", "el", "hr", "sl", "ca", "lt", "lv", "et"])
 def test_nothing_overflows_a_small_screen(page, gallery, locale):
     page.set_viewport_size({"width": 320, "height": 800})
     for kind in KINDS:

@@ -18,7 +18,7 @@ BACK_TRANSLATIONS = Path(__file__).parents[2] / "docs" / "languages"
 TAGS = sorted(path.stem for path in LOCALES.glob("*.toml"))
 LOGTO = {"ar", "cs", "de", "en", "es", "fa-IR", "fr", "it", "ja", "ko", "pl-PL", "pt-BR", "pt-PT", "ru", "th", "tr-TR"}
 LOGTO |= {"uk-UA", "zh-CN", "zh-HK", "zh-TW"}
-NEWER = {"ca", "es-419", "hr", "sl", "sr", "sr-Latn"}
+NEWER = {"ca", "es-419", "et", "hr", "lt", "lv", "sl", "sr", "sr-Latn"}
 MORE = {"nl", "sv", "da", "nb", "fi", "el", "he", "hi", "id", "vi", "ro", "hu", "bg", "sk"}
 NUMBERS = [*range(1000), 1000, 1001, 1002, 1011, 1111, 10_001, 100_011]
 
@@ -46,7 +46,7 @@ def sentences(tag: str) -> dict[str, str]:
 ENGLISH = sentences("en")
 
 
-def test_all_languages_of_logto_and_twenty_more_are_available():
+def test_all_languages_of_logto_and_23_more_are_available():
     assert set(TAGS) >= LOGTO | MORE | NEWER
 
 
@@ -120,6 +120,10 @@ def test_direction_and_name_are_those_of_cldr(tag):
         ("pl-PL", 22, "Ważność: 22 minuty."),
         ("ro", 20, "Valabil 20 de minute."),
         ("hr", 22, "Vrijedi 22 minute."),
+        ("lt", 21, "Galioja 21 minutę."),
+        ("lt", 12, "Galioja 12 minučių."),
+        ("lv", 10, "Derīgs 10 minūtes."),
+        ("et", 10, "Kehtib 10 minutit."),
         ("sl", 2, "Velja 2 minuti."),
         ("sl", 10, "Velja 10 minut."),
         ("sr", 21, "Важи 21 минут."),

@@ -179,7 +179,7 @@ def write_contact_sheet(path: Path, gallery: Gallery) -> None:
         ("organization-invitation", "ar", "bright", "light"),
         ("notification", "ja", "acme", "light"),
         ("mfa-code", "ja", "bright", "dark"),
-        ("security-notice", "en", "plain", "dark"),
+        ("security-notice", "en", "acme", "dark"),
     ]
     mails = [
         force_color_scheme(gallery.mail(kind, locale, brand).email.html, scheme)
