@@ -58,7 +58,8 @@ OPENINGS: Mapping[str, str] = {
 }
 SUFFIXES = {".py", ".md", ".html", ".toml", ".yaml", ".yml", ".js", ".ts", ".css", ".dart", ".go", ".php"}
 FOLDERS = (".github", "bench", "clients", "docs", "functions", "layers", "ops", "tests")
-GENERATED = {"node_modules", "__pycache__", ".aws-sam", "locales"}  # locales: mails, in their readers' words
+# Beside what is generated: locales and languages, the sentences of mails in their readers' words.
+GENERATED = {"node_modules", "__pycache__", ".aws-sam", "locales", "languages"}
 
 TEST_NAME = re.compile(r"^def (test_\w+)", re.MULTILINE)
 MAX_TEST_NAME_LENGTH = 80
