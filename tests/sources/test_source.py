@@ -14,6 +14,7 @@ from mailroom.model.parameter_names import webhook_setting
 from mailroom.request import Request
 from mailroom.sources import registry
 from mailroom.sources.source import VerifiedRequest
+from mailroom_ops.local.source_requests import SourceRequests
 from tests.cloud import put
 from tests.sources.webhook import Webhook
 
@@ -147,3 +148,14 @@ def test_a_recipient_is_exactly_one_address(to: Any) -> None:
     with pytest.raises(RequestError) as refused:
         verified().message("sign-in-code", to, {"code": "123456"})
     assert refused.value.status == 422
+
+
+def test_optional_settings_that_most_tenants_lack_cost_no_tenant_its_mail(webhook: Webhook, aws: Aws) -> None:
+    names = [f"tenant{number:03}" for number in range(160)]  # more than a few requests read of the tree
+    for name in names:
+        put(aws, f"webhooks/supabase/{name}/secret", "v1,whsec_bG9jYWwtc3VwYWJhc2Utc2VjcmV0LTAwMDE=")
+    request = SourceRequests(ROOT, ROOT / "ops/mailroom_ops/local/secrets.yaml").make("supabase", NOW)
+    for name in names:
+        answer = webhook.post("supabase", request.headers, request.body, NOW, tenant=name)
+        assert answer.status == 200, name
+    assert webhook.post("supabase", request.headers, request.body, NOW, tenant="nobody").status == 401

@@ -116,19 +116,23 @@ class ParameterStore:
             below = ((name.removeprefix(f"{path}/"), self._values[name]) for name in self._below(path))
             return {name: value for name, value in below if value is not None}
 
-    def lookup(self, path: str, name: str) -> str:
+    def lookup(self, path: str, name: str, *, is_stranger: bool = True) -> str:
         """Return the value of `name`, which a stranger chose, in the tree `path`; empty if it does not exist.
 
         A tree of up to PAGES_PER_REQUEST pages is read as a whole, so that a stranger's name causes no call. Of a
         larger one each parameter is read when it is first needed. At most MAX_UNKNOWN_LOOKUPS of these calls are for
         names that do not exist; after that the tree is read, PAGES_PER_REQUEST at a time, and answers for every name.
+        Without `is_stranger` the name is that of an owner with other parameters, and does not count.
         """
         with self._lock:
             if self._is_stale(name) and self._is_stale(path):
                 if path not in self._large:
                     self._read_pages(path, PAGES_PER_REQUEST)
                 if path in self._large and self._is_stale(name):
-                    self._read_member(path, name)
+                    if is_stranger:
+                        self._read_member(path, name)
+                    else:
+                        self._read_names([name])
             return self._values.get(name) or ""
 
     def create(self, name: str, value: str) -> str:

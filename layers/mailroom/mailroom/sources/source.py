@@ -180,9 +180,13 @@ class Source:
     def _settings_of(self, tenant: str, settings: Settings) -> dict[str, str]:
         if not NAME.fullmatch(tenant):
             return {}
-        path = f"webhooks/{self.name}"
-        names = (*self.required, *self.optional)
-        values = {name: settings.lookup(path, webhook_setting(self.name, tenant, name)) for name in names}
+        path, values = f"webhooks/{self.name}", dict[str, str]()
+        for name in self.required:  # one that is missing ends it: a stranger's tenant costs one lookup, not several
+            values[name] = settings.lookup(path, webhook_setting(self.name, tenant, name))
+            if not values[name].strip():
+                return {name: value for name, value in values.items() if value.strip()}
+        for name in self.optional:
+            values[name] = settings.lookup(path, webhook_setting(self.name, tenant, name), is_stranger=False)
         return {name: value for name, value in values.items() if value.strip()}
 
 
