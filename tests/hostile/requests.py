@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
+from mailroom.sources import registry
 from mailroom_ops.sandbox.reports import PATH_SECRET
 from mailroom_ops.sandbox.reports.resend import sign_resend
 from tests.hostile.surroundings import API_KEY, KRATOS_SECRET, LOGTO_TOKEN, SENT_IDS, SUPABASE_KEY
@@ -98,6 +100,7 @@ KINDS = (
 )
 
 ACTIONS = ("signup", "magiclink", "email_change", "reauthentication", "password_changed_notification", "odd", "")
+SLUGS = ("verification_code", "magic_link_sign_in", "password_changed", "organization_invitation", "odd", "", None)
 TEMPLATE_TYPES = ("login_code_valid", "recovery_valid", "recovery_invalid", "authenticator_key_added", "odd", "")
 TOKEN = ".".join(  # of the right form, and with the id of a known key
     base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
@@ -302,6 +305,45 @@ def _source(random: Random) -> HostileRequest:
     )
 
 
+def _rendered(random: Random) -> HostileRequest:
+    """Return a request of an auth server that renders its mail, with the fields of all of them."""
+    name = random.choice((*registry.SEALED, _text(random)))
+    mail = {"to": ADDRESS, "subject": "canary", "html": random.choice(("<p>canary", _text(random))), "text": CODE}
+    mail |= {"id": "canary", "kind": random.choice(KINDS), "expires_in": 60, "reply_to": ADDRESS}
+    template = {"subject": "canary", "greeting": _text(random), "text": f"canary {CODE}", "url": LINK}
+    clerk = {"to_email_address": ADDRESS, "slug": random.choice(SLUGS), "subject": "canary", "body": "<p>canary"}
+    clerk |= {"data": {"otp_code": CODE, "action_url": LINK, "app": {"name": "canary"}}, "code": CODE, "to": ADDRESS}
+    body: dict[str, Json] = {
+        **mail,
+        "type": random.choice(("email.created", "sign-in-code", "canary")),
+        "timestamp": random.choice((int(time.time() * 1000), "2026-11-26T02:22:28.1Z", _text(random))),
+        "contextInfo": {"eventType": "user.human.password.code.added", "recipientEmailAddress": ADDRESS},
+        "templateData": template,
+        "args": {"displayName": _text(random), "expiry": random.choice((0, 300_000_000_000, -1, 10**400))},
+        "data": _mutated(random, clerk) if random.random() < 0.3 else clerk,
+        "toAddress": ADDRESS,
+        "content": "canary",
+    }
+    content_type, content = random.choice(CONTENT_TYPES), _encoded(random, _mutated(random, body))
+    if random.random() < 0.2:
+        content_type = "application/x-www-form-urlencoded"
+        content = urlencode({key: str(value) for key, value in body.items()}, errors="replace").encode()
+    stamp = str(int(time.time()) + random.choice((0, 0, 0, 0, 301)))
+    signature = base64.b64encode(hmac.digest(SUPABASE_KEY, f"canary.{stamp}.".encode() + content, "sha256")).decode()
+    zitadel = hmac.digest(KRATOS_SECRET.encode(), f"{stamp}.".encode() + content, "sha256").hex()
+    headers = _headers(random, content_type, _authorization(random, LOGTO_TOKEN)) | {
+        "webhook-id": "canary",
+        "webhook-timestamp": stamp,
+        "webhook-signature": random.choice((f"v1,{signature}",) * 4 + ("v1,canary", "")),
+        "zitadel-signature": random.choice((f"t={stamp},v1={zitadel}",) * 4 + ("t=,v1=", "canary", _text(random))),
+        "accept-language": random.choice(("de-AT,de;q=0.9", _text(random))),
+    }
+    tenant = random.choice(TENANTS) if random.random() < 0.1 else ""
+    path = {"tenant": tenant} if tenant else {}
+    route = f"ANY /webhooks/{name}" + "/{tenant}" * bool(tenant)
+    return HostileRequest("rendered", _event(random, route, random.choice(METHODS), path, headers, content))
+
+
 def _message(random: Random) -> Json:
     data = {"code": CODE, "link": LINK, "title": "canary", "paragraphs": ["canary"], "facts": {"canary": "canary"}}
     body = {"kind": random.choice(KINDS), "to": f"canary-{random.randrange(10**6)}@canary.example", "data": data}
@@ -367,4 +409,4 @@ def _feedback(random: Random) -> HostileRequest:
     )
 
 
-MAKERS: tuple[Callable[[Random], HostileRequest], ...] = (_webhook, _source, _send, _feedback)
+MAKERS: tuple[Callable[[Random], HostileRequest], ...] = (_webhook, _source, _rendered, _send, _feedback)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from functions.feedback.app import build as build_feedback
+from functions.rendered.app import build as build_rendered
 from functions.send.app import build as build_send
 from functions.webhook.app import build as build_webhook
 from mailroom.api.service import SendService
@@ -65,6 +66,7 @@ def _functions(aws: MemoryAws) -> dict[str, LambdaFunction]:
     service.delivery.dispatch.sleep = lambda seconds: None
     builders = {
         "webhook": partial(build_webhook, aws),
+        "rendered": partial(build_rendered, aws),
         "send": partial(build_send, service),
         "feedback": partial(build_feedback, Intake.from_env(aws)),
     }

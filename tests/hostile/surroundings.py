@@ -63,6 +63,14 @@ SETTINGS = {
         for name, value in LOCAL.items()
         if name.startswith(("webhooks/entra/", "webhooks/hanko/", "webhooks/neon/"))
     },
+    **{
+        f"webhooks/{name}/secret": f"{LOGTO_TOKEN}\nwhsec_{base64.b64encode(SUPABASE_KEY).decode()}"
+        for name in ("rendered", "casdoor", "auth0")
+    },
+    **dict.fromkeys(
+        ("webhooks/clerk/secret", "webhooks/standard/secret"), f"whsec_{base64.b64encode(SUPABASE_KEY).decode()}"
+    ),
+    "webhooks/zitadel/secret": f"X-Api-Key: {API_KEY}\n{KRATOS_SECRET}",
     "api/keys/hostile": API_KEY,
     "providers/resend/api_key": "canary-provider-key",
     "senders/default/auth": '{"from": "Mailroom <no-reply@example.com>"}',

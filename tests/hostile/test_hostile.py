@@ -9,7 +9,7 @@ def test_hostile_requests_get_a_clean_answer_and_leave_no_secret_in_the_log() ->
     *_, result = hostile(1, 0, times(1500, 20_000))
 
     assert not result.problems
-    for function, accepted in {"webhook": 200, "send": 202, "feedback": 200}.items():
+    for function, accepted in {"webhook": 200, "rendered": 200, "send": 202, "feedback": 200}.items():
         assert result.statuses[function, accepted], "some get past authentication and validation"
         assert result.statuses[function, 401], "some do not"
 

@@ -131,6 +131,7 @@ def test_control_characters_leave_subject_and_bodies(rendered: Rendered) -> None
         ({"id": ["x"]}, 422, "The field id is not a text of up to 255 characters."),
         ({"expires_in": 0}, 422, "The field expires_in is not a number of seconds, 1 to 604800."),
         ({"expires_in": "soon"}, 422, "The field expires_in is not a number of seconds, 1 to 604800."),
+        ({"expires_in": 10**400}, 422, "The field expires_in is not a number of seconds, 1 to 604800."),
         ({"expires_in": float("1e9")}, 422, "The field expires_in is not a number of seconds, 1 to 604800."),
     ],
 )  # fmt: skip

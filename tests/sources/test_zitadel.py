@@ -123,6 +123,16 @@ def test_a_link_that_is_not_one_is_left_out(zitadel: Rendered, samples: dict[str
     assert "Code: 7H2WXP" in content.text
 
 
+@pytest.mark.parametrize("expiry", [10**400, -1, "300000000000", None, {}, 0, 1e300])
+def test_an_odd_expiry_counts_as_none(zitadel: Rendered, samples: dict[str, Any], expiry: Any) -> None:
+    sample = json.loads(json.dumps(samples["otp_email_session"]))
+    body = json.loads(sample["request"]["body"])
+    body["args"]["expiry"] = expiry
+    sample["request"]["body"] = json.dumps(body)
+    message = send(zitadel, sample)
+    assert message.expires_at - message.created_at == 600
+
+
 def test_two_codes_of_one_user_are_both_live(zitadel: Rendered, samples: dict[str, Any]) -> None:
     assert send(zitadel, samples["otp_email_session"]).dead_before is None
 

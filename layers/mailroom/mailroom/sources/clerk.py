@@ -17,7 +17,7 @@ from mailroom.model.security_events import SecurityEvent
 from mailroom.request import Request
 from mailroom.sources.caller_content import content_of
 from mailroom.sources.source import Credentials, Source, VerifiedRequest
-from mailroom.webhooks.json_access import get, text, unix_time
+from mailroom.webhooks.json_access import duration, get, text, unix_time
 from mailroom.webhooks.standard_webhooks import require_signature
 
 __all__ = ["SOURCE"]
@@ -95,11 +95,8 @@ def _content(mail: Any) -> tuple[str, dict[str, Any], Content | None]:
 
 def _lifetime(details: Any) -> float:
     """Return the seconds for which a link is good, where Clerk states it, else 0."""
-    for path, seconds in ((("ttl_minutes",), 60.0), (("invitation", "expires_in_days"), 86_400.0)):
-        number = get(details, *path)
-        if isinstance(number, int | float) and number > 0:
-            return number * seconds
-    return 0.0
+    minutes = duration(details, "ttl_minutes", unit_seconds=60.0)
+    return minutes or duration(details, "invitation", "expires_in_days", unit_seconds=86_400.0)
 
 
 def _request(details: Any) -> dict[str, str]:

@@ -138,7 +138,7 @@ def _seconds(value: Any) -> float:
         return 0.0
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = 0.0
     if not 1 <= seconds <= 7 * 24 * 3600:
         raise RequestError(422, "The field expires_in is not a number of seconds, 1 to 604800.")

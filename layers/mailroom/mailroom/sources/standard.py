@@ -3,16 +3,17 @@
 https://www.standardwebhooks.com. The id of the webhook identifies the mail; `timestamp` is when it was requested.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailroom.errors import RequestError
+from mailroom.errors import InvalidRequest, RequestError
 from mailroom.model.kinds import RENDERED
 from mailroom.model.message import Message
 from mailroom.request import Request
 from mailroom.sources import direct
 from mailroom.sources.caller_content import content_of
 from mailroom.sources.kind_names import find_kind
+from mailroom.sources.send_request import SendRequest
 from mailroom.sources.source import Credentials, Source, VerifiedRequest
 from mailroom.webhooks.json_access import get, iso_time, unix_time
 from mailroom.webhooks.standard_webhooks import require_signature
@@ -23,6 +24,7 @@ MAX_REQUEST_BYTES = 1024 * 1024
 ENVELOPE = ("to", "kind", "locale", "expires_in", "supersedes")  # of `data`, as in a request to send
 CONTENT = ("subject", "html", "text", "reply_to")
 RECEIVED = ("expires_at", "client_ip")
+SAFE_FIELDS = (*ENVELOPE, "data.code", "data.link", "data.title", "data.paragraphs", "data.facts", "data.button")
 
 
 def verify(request: Request, credentials: Credentials) -> Mapping[str, Any]:
@@ -42,7 +44,7 @@ def parse(verified: VerifiedRequest) -> list[Message]:
     envelope = {name: data[name] for name in ENVELOPE if data.get(name) is not None}
     if "kind" not in envelope:
         envelope["kind"] = _kind(body, data, is_rendered=is_rendered)
-    request = direct.parse(envelope | {"data": values}, lambda _: (RENDERED,) if is_rendered else ())
+    request = _validated(envelope | {"data": values}, (RENDERED,) if is_rendered else ())
     created_at = _time(body, "timestamp")
     start = min(created_at or verified.request.received_at, verified.request.received_at)
     return [
@@ -58,6 +60,17 @@ def parse(verified: VerifiedRequest) -> list[Message]:
             content=content_of(*(data.get(name) for name in CONTENT)) if is_rendered else None,
         )
     ]
+
+
+def _validated(body: Mapping[str, Any], own_kinds: Sequence[str]) -> SendRequest:
+    """Return a request to send; raise a RequestError whose sentence, which is logged, quotes nothing of it."""
+    try:
+        return direct.parse(body, lambda _: own_kinds)
+    except InvalidRequest as error:
+        field, sentence = error.problems[0]
+        known = field if field in SAFE_FIELDS else "data"
+        sentence = sentence.replace(f"kind {body['kind']}", "such kind", 1) if field == "kind" else sentence
+        raise RequestError(error.status, f"{known}: {sentence}") from error
 
 
 def _kind(body: Any, data: Mapping[str, Any], *, is_rendered: bool) -> str:

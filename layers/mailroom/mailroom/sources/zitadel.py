@@ -21,7 +21,7 @@ from mailroom.request import Request
 from mailroom.sources.caller_content import content_of
 from mailroom.sources.source import Credentials, Source, VerifiedRequest
 from mailroom.webhooks.caller_secret import require_caller_secret
-from mailroom.webhooks.json_access import get, text
+from mailroom.webhooks.json_access import duration, get, text
 
 __all__ = ["SOURCE"]
 
@@ -40,7 +40,7 @@ KINDS: Mapping[str, str] = {
 STATIC_HEADER = re.compile(r"(?:Bearer|Basic) |[A-Za-z][A-Za-z0-9-]*: ")  # of Zitadel's provider; all else is a key
 CHOSEN_BY_USERS = ("displayName", "firstName", "lastName", "nickName", "preferredLoginName", "userName")
 UNTRANSLATED = re.compile(r"[A-Za-z]+\.Footer")  # the key of a footer that is turned off
-NANOSECONDS = 1e9
+NANOSECOND = 1e-9
 MAX_TEXT_LENGTH = 10_000
 
 
@@ -79,13 +79,12 @@ def parse(verified: VerifiedRequest) -> list[Message]:
             "text": text(template, "fontColor"),
         },
     )
-    expiry = get(args, "expiry")
-    has_expiry = isinstance(expiry, int) and expiry > 0
+    lifetime = duration(args, "expiry", unit_seconds=NANOSECOND)
     message = verified.message(
         KINDS.get(text(body, "contextInfo", "eventType"), RENDERED),
         get(body, "contextInfo", "recipientEmailAddress"),
         {},
-        expires_at=verified.request.received_at + expiry / NANOSECONDS if has_expiry else None,
+        expires_at=verified.request.received_at + lifetime if lifetime else None,
         content=content_of(" ".join(subject.split()), mail.html, mail.text),
     )
     return [replace(message, replaces_after=None)]  # two sessions of one user may each wait for their own code

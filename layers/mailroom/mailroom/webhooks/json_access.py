@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["accepted_languages", "get", "iso_time", "text", "unix_time"]
+__all__ = ["accepted_languages", "duration", "get", "iso_time", "text", "unix_time"]
 
 MAX_TEXT_LENGTH = 320  # an address takes 254
+MAX_DURATION_SECONDS = 366 * 24 * 3600.0
 MAX_UNIX_TIME = 253402300799.0  # the end of the year 9999
 
 
@@ -40,6 +41,14 @@ def unix_time(value: Any, *path: str, default: float) -> float:
         return default
     seconds = seconds / 1000 if seconds > 1e11 else seconds
     return seconds if 0 < seconds < MAX_UNIX_TIME else default
+
+
+def duration(value: Any, *path: str, unit_seconds: float = 1.0) -> float:
+    """Return the duration at the end of a path in seconds; 0 for anything but a number of up to a year."""
+    number = get(value, *path)
+    if not isinstance(number, int | float) or not 0 < number <= MAX_DURATION_SECONDS / unit_seconds:
+        return 0.0
+    return number * unit_seconds
 
 
 def accepted_languages(header: str) -> list[str]:
