@@ -1,5 +1,6 @@
 """Kinds and tenants: a misspelled one is refused with a suggestion, never sent as something else."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from mailroom.aws.client import Aws
 from mailroom.model.kinds import KINDS, Lane
 from mailroom_ops.sandbox.server import Sandbox
-from tests.api.client import Client, code, notice
+from tests.api.client import KEY, Client, code, notice
 from tests.cloud import ROOT
 
 BUILT_IN = ROOT / "layers" / "templates"
@@ -87,6 +88,13 @@ def test_a_kind_of_the_tenants_own_files_needs_no_content(client_with_templates:
 def test_a_kind_of_another_tenant_is_unknown(client_with_templates: Client) -> None:
     answer = client_with_templates.send(**code(kind="parking-permit"))
     assert [error["field"] for error in answer.body["errors"]] == ["kind"]
+
+
+def test_a_key_of_one_tenant_learns_no_kind_of_another(client_with_templates: Client) -> None:
+    client_with_templates.put("api/keys/local", json.dumps({"key": KEY, "tenants": ["default"]}))
+    answer = client_with_templates.send(**code(kind="parking-permits", tenant="acme"))
+    assert "parking-permit." not in json.dumps(answer.body)
+    assert "parking-permit?" not in json.dumps(answer.body)
 
 
 def test_a_tenants_own_kind_beats_an_alias_even_while_its_template_is_broken(client_with_templates: Client) -> None:

@@ -12,6 +12,11 @@ from tests.clients.tools import variables
 from tests.running import Running
 
 ADDRESSES = 3
+# The lifetimes of allauth's settings, as the mails state them.
+LIFETIMES = {
+    "link": {"email-confirmation": "3 Tage", "password-reset": "3 Tage", "sign-in-code": "3 Minuten"},
+    "code": {"email-confirmation": "15 Minuten", "password-reset": "3 Minuten", "sign-in-code": "3 Minuten"},
+}
 
 
 @pytest.mark.parametrize("mode", ["link", "code"])
@@ -39,3 +44,5 @@ def test_each_flow_of_allauth_completes_with_its_mail(stack: Running, root: Path
     }
     mails = [mail for mail in stack.sandbox.inbox.all() if mail.to in (ada, ada_new)]
     assert {mail.locale for mail in mails} == {"de"}
+    for mail in mails:
+        assert LIFETIMES[mode].get(mail.kind, "") in mail.text

@@ -29,10 +29,12 @@ environment:
 at http://127.0.0.1:PORT
   /                                         the inbox, updated live, and buttons that send samples
   /console/deliveries                       the delivery status of each email, updated live
+  /docs                                     the API of send, with a command for each kind of email
   /gallery                                  every kind of email in every language and brand, live from the templates
   /webhooks/logto, /webhooks/logto/acme     webhooks for Logto (Authorization: Bearer local-logto-token)
   /webhooks/{source}                        webhooks for other auth servers; `mailroom sources` prints a request of each
-  /v1/emails, /feedback/{provider}          the other routes of template.yaml
+  /v1/emails                                the API of send (Authorization: Bearer local-api-key)
+  /feedback/{provider}                      the other routes of template.yaml
   /inbox.json                               GET the captured emails, DELETE to empty the inbox
   /2015-03-31/functions/{name}/invocations  Lambda's Invoke API: boto3.client("lambda", endpoint_url=...)
 
@@ -86,6 +88,7 @@ def main(arguments: list[str]) -> int:
             ready.set()
             print(f"\n  Inbox     {stack.url}/")
             print(f"  Webhook   {stack.url}/webhooks/logto   Authorization: Bearer local-logto-token")
+            print(f"  API       {stack.url}/docs   Authorization: Bearer local-api-key")
             print("  Sources   `mailroom sources` prints a request of each auth server")
             print(f"  Provider  {settings.provider} (sandbox)")
             print(f"  AWS       {stack.aws.endpoint} (moto)")
