@@ -11,6 +11,7 @@ BATCHES, CONSUMER = f"{PACKAGE}/delivery/batches.py", f"{PACKAGE}/delivery/consu
 DELIVER, DISPATCH = f"{PACKAGE}/delivery/deliver.py", f"{PACKAGE}/delivery/dispatch.py"
 GATE, RETRY, SEAL = f"{PACKAGE}/delivery/gate.py", f"{PACKAGE}/delivery/retry.py", f"{PACKAGE}/delivery/seal.py"
 TABLE, QUEUE = f"{PACKAGE}/ledger/table.py", f"{PACKAGE}/aws/queue.py"
+RECIPIENTS, LIMITS = f"{PACKAGE}/ledger/recipients.py", f"{PACKAGE}/model/limits.py"
 BRAND, LOGTO = f"{PACKAGE}/rendering/brand.py", f"{PACKAGE}/sources/logto.py"
 AUTHENTICATION = f"{PACKAGE}/webhooks/authentication.py"
 STANDARD_WEBHOOKS = f"{PACKAGE}/webhooks/standard_webhooks.py"
@@ -20,6 +21,7 @@ HANKO = f"{PACKAGE}/sources/hanko.py"
 
 TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/test_consumer.py"
 TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
+TEST_RECIPIENTS = "tests/ledger/test_recipients.py"
 TEST_GATE, TEST_TABLE = "tests/delivery/test_gate.py", "tests/ledger/test_table.py"
 TEST_EVENTS = "tests/ledger/test_events.py"
 
@@ -54,10 +56,10 @@ MUTANTS = (
     # ---- which message may leave ----
     Mutant(
         "a code of one tenant supersedes another tenant's",
-        TABLE,
-        "scope = [message.tenant, message.to.lower(), message.kind] if",
-        "scope = [message.to.lower(), message.kind] if",
-        (TEST_TABLE,),
+        RECIPIENTS,
+        "json.dumps([tenant, address])",
+        "json.dumps([address])",
+        (TEST_RECIPIENTS,),
     ),
     Mutant(
         "a code supersedes one that is a second older",
@@ -69,7 +71,7 @@ MUTANTS = (
     Mutant(
         "a retry is sent although a newer code replaced it",
         DELIVER,
-        "            if reason := self.last_check(message):\n",
+        "            if reason := self.last_check(message, is_first=parcel.attempt == 0):\n",
         "            if not parcel.email and (reason := self.last_check(message)):\n",
         (f"{TEST_CONSUMER}::test_a_retry_of_a_replaced_code_is_not_sent",),
     ),
@@ -83,15 +85,15 @@ MUTANTS = (
     Mutant(
         "expiry is not checked right before a request",
         DELIVER,
-        'if message.expires_at <= self.clock():\n            return "expired"\n        standing = self.ledger.mark',
-        "standing = self.ledger.mark",
+        'if message.expires_at <= now:\n            return "expired"\n        recipients =',
+        "recipients =",
         (f"{TEST_CONSUMER}::test_a_code_that_expires_while_its_process_waits_for_a_gate_is_not_sent",),
     ),
     Mutant(
         "expiry is not checked before the next provider",
         DELIVER,
-        'if message.expires_at <= self.clock():\n            return "expired"\n        standing = self.ledger.standing',
-        "standing = self.ledger.standing",
+        'if message.expires_at <= self.clock():\n            return "expired"\n        standing = self.ledger',
+        "standing = self.ledger",
         (f"{TEST_CONSUMER}::test_a_code_that_expires_while_the_first_provider_hangs_goes_to_no_second",),
     ),
     Mutant(
@@ -262,7 +264,7 @@ MUTANTS = (
     Mutant(
         "an outage uses up the receives of a record",
         CONSUMER,
-        "self._delivery.queue.put(replace(content, postponed=content.postponed + 1), delay)",
+        "self._delivery.queue.put_back(replace(content, postponed=content.postponed + 1), delay)",
         'raise error or TemporaryFailure("ledger", "away")',
         (f"{TEST_CONSUMER}::test_an_outage_puts_messages_back_as_new_ones_and_is_met_once",),
     ),
@@ -442,23 +444,66 @@ MUTANTS = (
     # ---- what a caller states about earlier codes ----
     Mutant(
         "a code that replaces all before it replaces the same as any other",
-        TABLE,
-        'latest.get("dead_before", latest',
-        'latest.get("no such attribute", latest',
-        (TEST_TABLE, _scenario("a_code_that_replaces_all_before_it_is_the_last_to_arrive")),
+        RECIPIENTS,
+        'message.created_at <= known["dead_before"]',
+        'message.created_at <= known["created"] - 30.0',
+        (TEST_RECIPIENTS, _scenario("a_code_that_replaces_all_before_it_is_the_last_to_arrive")),
     ),
     Mutant(
         "a code that replaces fewer revives dead ones",
-        TABLE,
-        "(attribute_not_exists(#dead_before) OR #dead_before <= :dead_before)",
-        "(attribute_not_exists(#dead_before) OR #dead_before <> :dead_before)",
-        (TEST_TABLE,),
+        RECIPIENTS,
+        "AND #kind.#dead_before <= :dead_before))",
+        "AND #kind.#dead_before <> :dead_before))",
+        (TEST_RECIPIENTS,),
     ),
     Mutant(
         "a late code that replaces all before it replaces none",
-        TABLE,
-        "if bound is not None and bound > _dead_before(row):",
-        "if bound is not None and bound < 0:",
-        (TEST_TABLE,),
+        RECIPIENTS,
+        'dead_before = max(float(message.dead_before or 0), known.get("dead_before", 0.0))',
+        'dead_before = known.get("dead_before", 0.0)',
+        (TEST_RECIPIENTS,),
+    ),
+    # ---- limits ----
+    Mutant(
+        "a recipient gets one code more than the limit",
+        LIMITS,
+        "len(recent) >= self.per_recipient",
+        "len(recent) > self.per_recipient",
+        (TEST_RECIPIENTS,),
+    ),
+    Mutant(
+        "a code counts again with each try",
+        RECIPIENTS,
+        "    if _entry(message) in recent:\n        return Standing.CURRENT, {}\n",
+        "",
+        (TEST_RECIPIENTS,),
+    ),
+    Mutant(
+        "two processes count at once",
+        RECIPIENTS,
+        '"#version = :seen", {"#version": "version"}, seen',
+        '"attribute_exists(pk)", {}, {}',
+        (TEST_RECIPIENTS,),
+    ),
+    Mutant(
+        "a code beyond the limit replaces earlier ones",
+        RECIPIENTS,
+        "    if standing is Standing.LIMITED:\n        return standing, {}\n    is_newest",
+        "    is_newest",
+        (TEST_RECIPIENTS,),
+    ),
+    Mutant(
+        "an answer of send reveals a limit",
+        f"{PACKAGE}/api/service.py",
+        'CONCEALED = ("suppressed", "rate_limited")',
+        'CONCEALED = ("suppressed",)',
+        ("tests/api/test_outcomes.py::test_a_limited_mail_is_answered_like_any_other_and_looked_up_truthfully",),
+    ),
+    Mutant(
+        "a message that is put back in an outage of SQS becomes three",
+        QUEUE,
+        "min(ceil(delay), MAX_DELAY_SECONDS), 1)",
+        "min(ceil(delay), MAX_DELAY_SECONDS), MAX_ATTEMPTS)",
+        (_scenario("an_outage_of_ledger_and_queues_multiplies_no_message"),),
     ),
 )

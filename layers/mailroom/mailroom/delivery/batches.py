@@ -201,7 +201,7 @@ class Batcher:
                 others.append(parcel)
         leaving: list[tuple[Parcel, Ready]] = []
         for parcel, ready in reversed(ours):  # the newest first: it may replace an older one beside it
-            if reason := delivery.last_check(parcel.message):
+            if reason := delivery.last_check(delivery.with_lifetime(parcel).message):
                 outcome = Outcome(Status.SKIPPED, reason)
                 delivery.finish(parcel.message, token, outcome)
                 yield parcel.message, outcome
@@ -226,7 +226,8 @@ class Batcher:
         delivery, token = self.delivery, secrets.token_hex(8)
         account = request.split(" ")[1]
         gate_wait = delivery.dispatch.gate(account).wait(delivery.clock())
-        has_expired = any(parcel.message.expires_at <= delivery.clock() for parcel in parcels)
+        ends = [delivery.with_lifetime(parcel).message.expires_at for parcel in parcels]
+        has_expired = min(ends) <= delivery.clock()
         if not has_expired and gate_wait > MAX_GATE_WAIT_SECONDS:
             return self._postpone(batch, parcels, gate_wait)
         for parcel in parcels:
@@ -242,8 +243,7 @@ class Batcher:
             return
         delivery.dispatch.sleep_briefly(gate_wait)
         mails = [(parcel, delivery.render(parcel)) for parcel in parcels]
-        expires_at = min(parcel.message.expires_at for parcel in parcels)
-        if delivery.clock() >= expires_at or delivery.clock() + MAX_REQUEST_SECONDS > deadline:
+        if delivery.clock() >= min(ends) or delivery.clock() + MAX_REQUEST_SECONDS > deadline:
             return self._postpone(batch, parcels, 0)
         yield from self._request(batch, request, token, mails, unfinished, in_doubt=True)
 
