@@ -308,10 +308,20 @@ def _source(random: Random) -> HostileRequest:
 def _rendered(random: Random) -> HostileRequest:
     """Return a request of an auth server that renders its mail, with the fields of all of them."""
     name = random.choice((*registry.SEALED, _text(random)))
-    mail = {"to": ADDRESS, "subject": "canary", "html": random.choice(("<p>canary", _text(random))), "text": CODE}
+    mail: dict[str, Json] = {
+        "to": ADDRESS,
+        "subject": "canary",
+        "html": random.choice(("<p>canary", _text(random))),
+        "text": CODE,
+    }
     mail |= {"id": "canary", "kind": random.choice(KINDS), "expires_in": 60, "reply_to": ADDRESS}
     template = {"subject": "canary", "greeting": _text(random), "text": f"canary {CODE}", "url": LINK}
-    clerk = {"to_email_address": ADDRESS, "slug": random.choice(SLUGS), "subject": "canary", "body": "<p>canary"}
+    clerk: dict[str, Json] = {
+        "to_email_address": ADDRESS,
+        "slug": random.choice(SLUGS),
+        "subject": "canary",
+        "body": "<p>canary",
+    }
     clerk |= {"data": {"otp_code": CODE, "action_url": LINK, "app": {"name": "canary"}}, "code": CODE, "to": ADDRESS}
     body: dict[str, Json] = {
         **mail,

@@ -24,6 +24,7 @@ TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/
 TEST_RECIPIENTS = "tests/ledger/test_recipients.py"
 TEST_GATE, TEST_TABLE = "tests/delivery/test_gate.py", "tests/ledger/test_table.py"
 TEST_EVENTS = "tests/ledger/test_events.py"
+TEST_RENDERED = "tests/delivery/test_rendered.py"
 
 
 class StaleMutant(Exception):
@@ -345,6 +346,27 @@ MUTANTS = (
         " or has_caller_text(message.kind, message.data)",
         "",
         (f"{TEST_CONSUMER}::test_a_message_with_text_of_its_own_needs_a_seal",),
+    ),
+    Mutant(
+        "content of a caller needs no seal",
+        SEAL,
+        "bool(parcel.email or parcel.settled or message.content)",
+        "bool(parcel.email or parcel.settled)",
+        (f"{TEST_RENDERED}::test_content_without_a_seal_is_not_sent",),
+    ),
+    Mutant(
+        "a rendered message of no kind is a notice",
+        f"{PACKAGE}/model/kinds.py",
+        "Lane.CODES if is_rendered or data",
+        "Lane.CODES if data",
+        (f"{TEST_RENDERED}::test_the_kind_decides_on_lane_and_succession",),
+    ),
+    Mutant(
+        "a subject may have several lines",
+        f"{PACKAGE}/sources/caller_content.py",
+        "if LINE_BREAK.search(value.strip()):",
+        "if False:",
+        ("tests/sources/test_rendered.py::test_an_invalid_mail_is_refused_with_one_sentence",),
     ),
     Mutant(
         "a seal is not checked in a batch",
