@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from mailroom_ops.capacity import usage
+from mailroom_ops.cloudformation import loader
 from mailroom_ops.errors import InvalidInput
 
-__all__ = ["PRICES", "Item", "bill"]
+__all__ = ["PRICES", "Item", "alarm_metrics", "bill"]
 
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 MILLION = 1e6
 GIGABYTE = 1e9
 HOURS = 730
@@ -49,6 +52,14 @@ class Item:
     is_fixed: bool = False
 
 
+def alarm_metrics() -> int:
+    """Return the number of metrics that the alarms of a stack watch; those of Cognito only exist with it."""
+    resources = loader.load(TEMPLATE)["Resources"].values()
+    alarms = [r for r in resources if r["Type"] == "AWS::CloudWatch::Alarm" and r.get("Condition") != "HasCognito"]
+    queries = [alarm["Properties"].get("Metrics", [{"MetricStat": {}}]) for alarm in alarms]
+    return sum("MetricStat" in query for metrics in queries for query in metrics)
+
+
 def bill(mails: int, region: str = "us-east-1", reports: float = 1.0, *, fixed_egress: bool = False) -> list[Item]:
     """Return the bill for mails that arrive one at a time by webhook, with `reports` reports for each."""
     if region not in PRICES:
@@ -62,6 +73,7 @@ def bill(mails: int, region: str = "us-east-1", reports: float = 1.0, *, fixed_e
     writes = usage.MAIL_WRITES + usage.INDEX_WRITES + reports * usage.REPORT_WRITES + usage.TALLY_WRITES
     logs = (usage.LOG_BYTES + reports * usage.REPORT_LOG_BYTES) * mails / GIGABYTE
     stored = usage.ROW_BYTES * mails / GIGABYTE
+    watched = alarm_metrics()
     polling = usage.POLLING_REQUESTS_PER_MONTH / MILLION
     items = [
         Item("HTTP API", f"{requests:.2f} M requests", requests * prices.http_api),
@@ -74,7 +86,7 @@ def bill(mails: int, region: str = "us-east-1", reports: float = 1.0, *, fixed_e
         Item("logs", f"{logs:.1f} GB", logs * prices.logs),
         Item("SQS polling", f"{polling:.1f} M requests", polling * prices.sqs, is_fixed=True),
         Item("metrics", f"{usage.CUSTOM_METRICS} metrics", usage.CUSTOM_METRICS * prices.metric, is_fixed=True),
-        Item("alarms", f"{usage.ALARM_METRICS} metrics", usage.ALARM_METRICS * prices.alarm_metric, is_fixed=True),
+        Item("alarms", f"{watched} metrics", watched * prices.alarm_metric, is_fixed=True),
     ]  # fmt: skip
     if fixed_egress:
         gigabytes = EGRESS_BYTES * mails / GIGABYTE

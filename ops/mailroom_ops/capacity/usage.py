@@ -1,7 +1,6 @@
 """The services that one mail uses. tests/deployment/test_cost.py compares the counts with a run of the functions."""
 
 __all__ = [
-    "ALARM_METRICS",
     "CUSTOM_METRICS",
     "DELIVER_BURST_SECONDS",
     "DELIVER_SECONDS",
@@ -33,7 +32,6 @@ ROW_BYTES = 1_700  # a message and a recipient with their index entries, kept fo
 # Lambda polls each queue with at least five connections that wait up to 20 seconds.
 POLLING_REQUESTS_PER_MONTH = 1_300_000
 CUSTOM_METRICS = 12  # in a month with one provider
-ALARM_METRICS = 47  # of template.yaml
 
 # Estimated for 512 MB, from CPU measured in tests and a provider that answers in 150 ms; not measured on AWS.
 MEMORY_GB = 0.5
