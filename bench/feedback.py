@@ -24,8 +24,8 @@ from aws_lambda_powertools import Logger
 
 from functions.feedback.app import build
 from mailroom.aws.client import Aws
+from mailroom.aws.metrics import Metrics
 from mailroom.feedback.intake import Intake
-from mailroom.metrics import Metrics
 from mailroom.model.event import EventType
 from mailroom.model.message import new_id
 from mailroom_ops.sandbox import reports

@@ -10,8 +10,8 @@ import app  # type: ignore[import-not-found]  # functions/deliver/app.py: the ru
 from aws_lambda_powertools import Logger
 
 from mailroom.aws.client import Aws
+from mailroom.aws.metrics import Metrics
 from mailroom.delivery.deliver import Delivery
-from mailroom.metrics import Metrics
 from mailroom.providers import _client as provider_client
 
 Result = TypeVar("Result")

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from mailroom.aws.client import Aws
-from mailroom.metrics import Metrics
+from mailroom.aws.metrics import Metrics
 
 __all__ = ["Context", "LambdaFunction"]
 

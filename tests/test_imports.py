@@ -26,7 +26,7 @@ OUTSIDE = {
 
 # The parts of each package, from the bottom up: a part imports only parts of the rows above it in this list.
 LAYER: tuple[tuple[str, ...], ...] = (
-    ("errors", "metrics"),
+    ("errors",),
     ("model",),
     ("untrusted",),
     ("network", "rendering", "request"),
@@ -41,7 +41,7 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
     ("samconfig",),
     ("environment",),
     ("cloudformation", "sandbox", "settings", "templates", "web"),
-    ("capacity", "domains", "ledger", "removal", "secrets_import"),
+    ("capacity", "domains", "ledger", "secrets_import"),
     ("doctor",),
     ("console",),
     ("local",),
@@ -50,8 +50,8 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
 )
 PACKAGES = {"mailroom": (PACKAGE, LAYER), "mailroom_ops": (ROOT / "ops/mailroom_ops", OPERATOR)}
 LOOSE_FILES = {
-    "mailroom": {"errors", "metrics", "request", "settings", "telemetry", "untrusted"},
-    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "removal", "samconfig", "tls"},
+    "mailroom": {"errors", "request", "settings", "telemetry", "untrusted"},
+    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "samconfig", "tls"},
 }
 PACKAGES_WITH_CODE = {"feedback", "providers"}  # each loads its modules by the provider's name
 

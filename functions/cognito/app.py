@@ -13,9 +13,9 @@ from aws_lambda_powertools import Logger
 from mailroom import telemetry
 from mailroom.aws.client import Aws
 from mailroom.aws.encryption import Decrypted, Decryptor
+from mailroom.aws.metrics import Metrics
 from mailroom.aws.queue import Queue
 from mailroom.errors import DeliveryError, RequestError
-from mailroom.metrics import Metrics
 from mailroom.model.message import Parcel
 from mailroom.sources import cognito
 

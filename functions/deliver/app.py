@@ -9,10 +9,10 @@ from aws_lambda_powertools import Logger
 
 from mailroom import telemetry
 from mailroom.aws.client import Aws
+from mailroom.aws.metrics import Metrics
 from mailroom.delivery.consumer import Consumer
 from mailroom.delivery.deliver import Delivery
 from mailroom.errors import DeliveryError
-from mailroom.metrics import Metrics
 
 
 def build(delivery: Delivery, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:

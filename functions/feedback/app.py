@@ -8,10 +8,10 @@ from aws_lambda_powertools import Logger
 
 from mailroom import feedback, telemetry
 from mailroom.aws.client import Aws
+from mailroom.aws.metrics import Metrics
 from mailroom.errors import DeliveryError, RequestError
 from mailroom.feedback import ses
 from mailroom.feedback.intake import Intake
-from mailroom.metrics import Metrics
 from mailroom.model.event import Report
 from mailroom.request import Request, json_response, request_id, text_response
 

@@ -12,10 +12,10 @@ from aws_lambda_powertools import Logger
 
 from mailroom import telemetry
 from mailroom.aws.client import Aws
+from mailroom.aws.metrics import Metrics
 from mailroom.aws.queue import Queue
 from mailroom.delivery.seal import seal
 from mailroom.errors import DeliveryError, RequestError
-from mailroom.metrics import Metrics
 from mailroom.model.message import Parcel
 from mailroom.request import AllowedNetworks, Request, json_response, request_id, text_response
 from mailroom.settings import Settings

@@ -11,7 +11,7 @@ from mailroom import telemetry
 from mailroom.api import routes
 from mailroom.api.service import SendService
 from mailroom.aws.client import Aws
-from mailroom.metrics import Metrics
+from mailroom.aws.metrics import Metrics
 from mailroom.request import json_response, request_id
 
 OPENAPI = Path(__file__).with_name("openapi.json")  # python -m mailroom.api.openapi makes it

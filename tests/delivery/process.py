@@ -13,8 +13,8 @@ from aws_lambda_powertools import Logger
 from functions.deliver.app import build
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import decode_item
+from mailroom.aws.metrics import Metrics
 from mailroom.delivery.deliver import Delivery
-from mailroom.metrics import Metrics
 from mailroom.model.message import Message, Parcel
 
 __all__ = ["ARN", "Process", "parts_of", "take"]

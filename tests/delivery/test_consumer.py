@@ -18,6 +18,7 @@ from mailroom.ledger.table import LEASE
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message, Parcel
+from mailroom.network.http import NoAnswer
 from mailroom.providers import Receipt
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
@@ -126,6 +127,23 @@ def test_a_burst_meets_a_ledger_that_does_not_answer_once(
     calls = fail(monkeypatch, deliver, "dynamodb")
     assert deliver.receive(*map(Parcel.of, sent), *alone) == []
     assert len(calls) == 1
+
+
+def test_a_message_is_put_back_in_one_call_and_none_for_the_others(
+    deliver: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def unanswered(service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        calls.append(operation)
+        raise NoAnswer
+
+    monkeypatch.setattr(deliver.aws, "_post", unanswered)
+    monkeypatch.setattr("mailroom.aws.client.PAUSES_SECONDS", (0, 0))
+    sent = [code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}") for n in range(3)]
+    assert deliver.receive(*map(Parcel.of, sent)) == ["0", "1", "2"]
+    assert calls.count("SendMessage") == 1
+    assert "ChangeMessageVisibility" not in calls
 
 
 def test_a_call_that_aws_refuses_during_a_burst_holds_up_no_message(

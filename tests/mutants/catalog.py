@@ -526,6 +526,6 @@ MUTANTS = (
         QUEUE,
         "min(ceil(delay), MAX_DELAY_SECONDS), 1)",
         "min(ceil(delay), MAX_DELAY_SECONDS), MAX_ATTEMPTS)",
-        (_scenario("an_outage_of_ledger_and_queues_multiplies_no_message"),),
+        (f"{TEST_CONSUMER}::test_a_message_is_put_back_in_one_call_and_none_for_the_others",),
     ),
 )

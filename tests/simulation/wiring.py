@@ -24,8 +24,8 @@ from typing import Any
 import yaml
 
 import mailroom
-from mailroom import metrics
 from mailroom.aws import client as aws_client
+from mailroom.aws import metrics
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import suppression_of

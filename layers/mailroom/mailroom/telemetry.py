@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
+from mailroom.aws.metrics import Metrics
 from mailroom.errors import ConfigurationError, DeliveryError, RequestError, TemporaryFailure
-from mailroom.metrics import Metrics
 from mailroom.model.event import Event, EventEffect, EventType
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status

@@ -20,8 +20,8 @@ from mailroom_ops.environment import Environment
 @yes
 def command(environment: Environment, dry_run: bool, with_ledger: bool, with_settings: bool, yes: bool) -> None:
     """Delete the stack of an environment. The plan comes first: what stays, and its price."""
-    from mailroom_ops import removal
     from mailroom_ops.cli import screen
+    from mailroom_ops.cloudformation import removal
     from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings.parameters import Parameters
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.metrics import Metrics
+from mailroom.aws.metrics import Metrics
 
 
 @pytest.fixture
