@@ -339,9 +339,12 @@ def values_in_hand_are_used(findings: Findings) -> Iterator[Violation]:
     known: defaultdict[str, set[str]] = defaultdict(set)
     waits: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     reported = set()
+    frozen = world.scheduler.interrupted
     for process, start, end, names, answered in world.network.ssm_calls:
         if answered:
             known[process] |= names
+        elif any(start <= moment <= end + FREEZE for moment in frozen):
+            continue  # it was frozen before its call
         elif names <= known[process] and process not in reported:
             waits[process] = [wait for wait in waits[process] if wait[0] > start - 15.0] + [(start, end)]
             total = sum(until - since for since, until in waits[process])
