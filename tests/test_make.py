@@ -1,5 +1,6 @@
 """The Makefile and the pages that name its verbs."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,13 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob(".github/**/*.yml"))]
 TYPED = re.compile(r"(?:^\s*\$ |`|run: )((?:[A-Z_]+=\S+ )*make [a-z][^`\n#|]*)", re.MULTILINE)
 LINES = sorted({line.strip() for page in PAGES for line in TYPED.findall(page.read_text("utf-8"))})
+
+
+@pytest.fixture(autouse=True)
+def no_make_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run make as from a shell, though `make test` may have started the tests."""
+    for name in [name for name in os.environ if name.startswith(("MAKE", "MFLAGS"))]:
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize("line", LINES)

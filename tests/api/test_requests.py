@@ -166,7 +166,7 @@ def test_the_size_of_a_message_is_measured_in_bytes(client: Client) -> None:
         ("{", 400, "The request is not valid JSON."),
         ('{"kind": "notification", "kind": "sign-in-code"}', 400, "The request is not valid JSON."),
         ('{"expires_in": NaN}', 400, "The request is not valid JSON."),
-        ("[" * 5_000, 400, "nested too deeply"),
+        ("[" * 5_000 + "]" * 5_000, 400, "nested too deeply"),
         ('{"to": "\\ud800"}', 400, "The request is not valid UTF-8."),
     ],
 )

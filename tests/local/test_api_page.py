@@ -59,8 +59,8 @@ def test_each_command_of_the_page_sends_or_looks_up(page: Page, stack: Running) 
     commands = page.locator("[data-copy]").all_text_contents()
     assert len(commands) > 12
     for command in commands:
-        to, key = stack.address(), re.search(r"--json .*idempotency_key", command, re.DOTALL)
-        unique = command.replace("reader@example.com", to) if not key else command
+        to = stack.address()
+        unique = re.sub(r'("idempotency_key": ?")', rf"\g<1>{to} ", command.replace("reader@example.com", to))
         done = subprocess.run(["bash", "-c", f"{unique} --silent"], capture_output=True, text=True, check=True)
         answer = json.loads(done.stdout)
         if "--json" in command:

@@ -81,7 +81,7 @@ def test_a_body_in_the_mails_language_has_priority(renderer):
     }
     for locale, content in {"fr": "all", "pt-BR": "portuguese", "ca-ES": "catalan"}.items():
         assert renderer.render(logto_mail("sign-in-code", locale), SENDER, {}, own).html == f"{content} 048291\n"
-    assert renderer.render(logto_mail("mfa-code", "ca"), SENDER, {}, own).locale == "en"
+    assert renderer.render(logto_mail("mfa-code", "eu"), SENDER, {}, own).locale == "en"
 
 
 def test_a_tenants_own_kind_has_its_own_texts_and_body(renderer):

@@ -10,6 +10,7 @@ import aws_encryption_sdk
 import botocore.session
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError, DecryptKeyError
 from aws_encryption_sdk.identifiers import CommitmentPolicy
+from aws_encryption_sdk.streaming_client import StreamDecryptor
 from botocore.config import Config
 from cryptography.exceptions import InvalidSignature, InvalidTag
 
@@ -18,6 +19,10 @@ from mailroom.errors import ConfigurationError, RequestError
 __all__ = ["Decrypted", "Decryptor"]
 
 TIMEOUT_SECONDS = 2
+
+# Since 3.13, Python reports the error of a stream that its finalizer closes: with a malformed message, a traceback
+# in the log. The SDK has raised the same error before. https://docs.python.org/3.13/whatsnew/3.13.html#io
+StreamDecryptor.__del__ = lambda self: None
 
 
 @dataclass(frozen=True, slots=True)
