@@ -67,7 +67,7 @@ MUTANTS = (
         f"{PACKAGE}/model/message.py",
         "REPLACES_AFTER_SECONDS = 30.0",
         "REPLACES_AFTER_SECONDS = 0.0",
-        (TEST_TABLE,),
+        (TEST_RECIPIENTS,),
     ),
     Mutant(
         "a retry is sent although a newer code replaced it",
@@ -100,9 +100,16 @@ MUTANTS = (
     Mutant(
         "a newer code is not looked for before the next provider",
         DELIVER,
-        "        if standing is not Standing.CURRENT:\n            return standing\n        if not",
-        "        if not",
+        '        return "" if standing is Standing.CURRENT else standing\n\n    def _conclude',
+        '        return ""\n\n    def _conclude',
         (f"{TEST_CONSUMER}::test_a_code_that_is_replaced_while_the_first_provider_hangs_goes_to_no_second",),
+    ),
+    Mutant(
+        "a slow claim is followed by no second look",
+        DELIVER,
+        'return self._outdated(message) if self.clock() - checked_at > RECHECK_SECONDS else ""',
+        'return ""',
+        (_scenario("a_code_whose_claim_is_slow_does_not_leave_after_its_successor"),),
     ),
     Mutant(
         "the newest of several codes is not recorded before the first is sent",

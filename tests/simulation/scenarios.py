@@ -71,12 +71,20 @@ SCENARIOS: Mapping[str, History] = dict(
         _history(
             "a_burst_with_a_slow_ledger_runs_not_out_of_time",
             {"at": 1.0, "count": 100},
+            seed="s0",
             faults=(Fault("dynamodb", "late", 0.9, 40.0, share=0.3),),
         ),
         _history(
             "an_outage_of_ledger_and_queues_multiplies_no_message",
             {"at": 0.0, "count": 3},
             faults=(Fault("dynamodb", "error", 0.5, 90.0), Fault("sqs", "late", 2.0, 60.0)),
+        ),
+        _history(
+            "a_code_whose_claim_is_slow_does_not_leave_after_its_successor",
+            {"at": 1.0, "tenant": "initech", "to": "ada@example.net", "route": "inline"},
+            {"at": 1.4, "tenant": "initech", "to": "ada@example.net", "route": "inline", "supersedes": True},
+            seed="x43",
+            faults=(Fault("dynamodb", "hang", 0.9, 30.0, share=0.4, operation="UpdateItem"),),
         ),
         # ---- a caller states which codes a new one replaces ----
         _history(

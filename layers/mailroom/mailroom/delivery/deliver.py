@@ -28,6 +28,7 @@ from mailroom.settings import SHARED_TEST_SENDER, Settings
 
 __all__ = ["Delivery", "Ready"]
 
+RECHECK_SECONDS = 1.0  # a claim that took longer, because DynamoDB is slow, may come after a newer code
 RECORD_PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to record an outcome
 RECORD_SECONDS = 5.0  # one attempt, where DynamoDB does not answer
 
@@ -173,9 +174,10 @@ class Delivery:
             if ready.reason == "suppressed":
                 self._count(message)
             return self._conclude(parcel, token, ready, is_claimed=is_claimed)
-        choice = self.dispatch.choose(parcel, ready.chain)
+        choice, checked_at = self.dispatch.choose(parcel, ready.chain), self.clock()
         if choice.account:
             self.dispatch.sleep_briefly(choice.wait)
+            checked_at = self.clock()
             if reason := self.last_check(message, is_first=parcel.attempt == 0):
                 return self._conclude(parcel, token, dead(reason, parcel.doubts), is_claimed=is_claimed)
         elif choice.wait is None:
@@ -194,7 +196,7 @@ class Delivery:
             nonlocal recorded
             if account == recorded:  # by the claim
                 recorded = ""
-                return ""
+                return self._outdated(message) if self.clock() - checked_at > RECHECK_SECONDS else ""
             return self._permit(message, token, offered)
 
         outcome, doubts = self.dispatch.send(parcel, ready.email, ready.chain, deadline, permit)
@@ -208,14 +210,18 @@ class Delivery:
 
     def _permit(self, message: Message, token: str, offered: tuple[str, ...]) -> str:
         """Record that one more account is about to be asked; return why the mail must not leave, if so."""
-        if message.expires_at <= self.clock():
-            return "expired"
-        standing = self.ledger.recipients.standing(message, self.settings.address_key())
-        if standing is not Standing.CURRENT:
-            return standing
+        if reason := self._outdated(message):
+            return reason
         if not self.ledger.renew(message.id, token, offered, self.clock()):
             raise ClaimedElsewhere(LEASE)
         return ""
+
+    def _outdated(self, message: Message) -> str:
+        """Return why a message must not leave that was checked a while ago: it expired, or was replaced since."""
+        if message.expires_at <= self.clock():
+            return "expired"
+        standing = self.ledger.recipients.standing(message, self.settings.address_key())
+        return "" if standing is Standing.CURRENT else standing
 
     def _conclude(self, parcel: Parcel, token: str, outcome: Outcome, *, is_claimed: bool) -> Progress | None:
         """Take the claim for an outcome that needed no request: only then is it certain whose word counts."""
