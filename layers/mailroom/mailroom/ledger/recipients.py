@@ -12,6 +12,7 @@ A first code within ten minutes costs one write, a further one two: the first of
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -45,6 +46,25 @@ class Standing(StrEnum):
 Decision = tuple[Standing, dict[str, Any]]  # the attributes to write; none where the row stays as it is
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Attributes of a row, and the condition of their write, with its names and values."""
+
+    attributes: Mapping[str, Any]
+    condition: str
+    names: Mapping[str, str]
+    values: Mapping[str, Any]
+
+    def joined(self, other: "Write") -> "Write":
+        """Return both as one write, which needs both conditions."""
+        return Write(
+            {**self.attributes, **other.attributes},
+            f"({self.condition}) AND ({other.condition})",
+            {**self.names, **other.names},
+            {**self.values, **other.values},
+        )
+
+
 class Recipients:
     """Reads and writes the rows of recipients; every write is conditional, so that none is lost."""
 
@@ -71,24 +91,10 @@ class Recipients:
         identity = keyed_hash(key, message.identity)
         kind, row = (message.kind, own) if message.supersedes else ("notice", f"once#{identity}")
         latest = {"message": message.id, "identity": identity, "created": float(message.created_at)}
-        first: dict[str, Any] = {kind: latest | {"dead_before": float(message.dead_before or 0)}}
-        condition = (
-            "(attribute_not_exists(#kind) OR ((#kind.#message = :message OR (#kind.#created <= :created AND "
-            "(#kind.#identity <> :identity OR #kind.#created < :earlier))) AND #kind.#dead_before <= :dead_before))"
-        )
-        values = {
-            ":earlier": message.created_at - message.identity_seconds,
-            **{f":{name}": value for name, value in first[kind].items()},
-        }
-        names = {f"#{name}": name for name in first[kind]} | {"#kind": kind}
+        first = _newest(message, kind, latest)
         if limits.applies_to_recipients:
-            first |= {"recent": {_entry(message): now}, "recent_at": now}
-            condition += " AND (attribute_not_exists(#recent_at) OR #recent_at <= :idle)"
-            values[":idle"] = now - WINDOW_SECONDS
-            names["#recent_at"] = "recent_at"
-        return self._write(
-            row, now, first, condition, names, values, lambda row: _decide(row, message, kind, latest, now, limits)
-        )
+            first = first.joined(_first_of_window(message, now))
+        return self._write(row, now, first, lambda row: _decide(row, message, kind, latest, now, limits))
 
     def standing(self, message: Message, key: str) -> Standing:
         """Return whether a newer code has replaced a message since `mark_latest`."""
@@ -113,24 +119,13 @@ class Recipients:
         return self._count(row, message, now, Limits(limits.per_client, 0, 0))
 
     def _count(self, row: str, message: Message, now: float, limits: Limits) -> Standing:
-        first = {"recent": {_entry(message): now}, "recent_at": now}
-        condition = "attribute_not_exists(#recent_at) OR #recent_at <= :idle"
-        names, values = {"#recent_at": "recent_at"}, {":idle": now - WINDOW_SECONDS}
-        return self._write(row, now, first, condition, names, values, lambda row: _counted(row, message, now, limits))
+        first = _first_of_window(message, now)
+        return self._write(row, now, first, lambda row: _counted(row, message, now, limits))
 
-    def _write(
-        self,
-        pk: str,
-        now: float,
-        first: Mapping[str, Any],
-        condition: str,
-        names: Mapping[str, str],
-        values: Mapping[str, Any],
-        decide: Callable[[Row], Decision],
-    ) -> Standing:
-        """Write `first` where the condition holds; else read the row and write what is decided by it."""
+    def _write(self, pk: str, now: float, first: Write, decide: Callable[[Row], Decision]) -> Standing:
+        """Write `first` where its condition holds; else read the row and write what is decided by it."""
         try:
-            self._update(pk, now, first, condition, names, values)
+            self._update(pk, now, first)
         except AwsError as error:
             row = _row_of(error)
         else:
@@ -141,23 +136,15 @@ class Recipients:
                 return standing
             try:
                 seen = {":seen": row.get("version", "")}
-                self._update(pk, now, changes, "#version = :seen", {"#version": "version"}, seen)
+                self._update(pk, now, Write(changes, "#version = :seen", {"#version": "version"}, seen))
             except AwsError as error:
                 row = _row_of(error)
             else:
                 return standing
         raise TemporaryFailure("ledger", "contended")
 
-    def _update(
-        self,
-        pk: str,
-        now: float,
-        attributes: Mapping[str, Any],
-        condition: str,
-        names: Mapping[str, str],
-        values: Mapping[str, Any],
-    ) -> None:
-        changes = {**attributes, "ttl": int(now + KEPT_SECONDS), "version": secrets.token_hex(4)}
+    def _update(self, pk: str, now: float, write: Write) -> None:
+        changes = {**write.attributes, "ttl": int(now + KEPT_SECONDS), "version": secrets.token_hex(4)}
         sets = {f"#s{number}": name for number, name in enumerate(changes)}
         written = {f":s{number}": encode(value) for number, value in enumerate(changes.values())}
         self._aws.call(
@@ -167,9 +154,9 @@ class Recipients:
                 "TableName": self._table,
                 "Key": {"pk": {"S": pk}},
                 "UpdateExpression": f"SET {', '.join(f'#s{n} = :s{n}' for n in range(len(changes)))}",
-                "ConditionExpression": condition,
-                "ExpressionAttributeNames": {**sets, **names},
-                "ExpressionAttributeValues": written | {name: encode(value) for name, value in values.items()},
+                "ConditionExpression": write.condition,
+                "ExpressionAttributeNames": {**sets, **write.names},
+                "ExpressionAttributeValues": written | {name: encode(value) for name, value in write.values.items()},
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             },
         )
@@ -178,6 +165,25 @@ class Recipients:
 def recipient_row(tenant: str, address: str, key: str) -> str:
     """Return the key of a recipient's row. Limits count in the row of the `limited_address`."""
     return f"recipient#{keyed_hash(key, json.dumps([tenant, address]))}"
+
+
+def _newest(message: Message, kind: str, latest: Mapping[str, Any]) -> Write:
+    """Return the write of a message that is newer than the one in its row, if there is one."""
+    newest = {**latest, "dead_before": float(message.dead_before or 0)}
+    condition = (
+        "attribute_not_exists(#kind) OR ((#kind.#message = :message OR (#kind.#created <= :created AND "
+        "(#kind.#identity <> :identity OR #kind.#created < :earlier))) AND #kind.#dead_before <= :dead_before)"
+    )
+    names = {f"#{name}": name for name in newest} | {"#kind": kind}
+    values = {f":{name}": value for name, value in newest.items()}
+    return Write({kind: newest}, condition, names, values | {":earlier": message.created_at - message.identity_seconds})
+
+
+def _first_of_window(message: Message, now: float) -> Write:
+    """Return the write that counts a message where none was counted in the last ten minutes."""
+    condition = "attribute_not_exists(#recent_at) OR #recent_at <= :idle"
+    names, values = {"#recent_at": "recent_at"}, {":idle": now - WINDOW_SECONDS}
+    return Write({"recent": {_entry(message): now}, "recent_at": now}, condition, names, values)
 
 
 def _decide(row: Row, message: Message, kind: str, latest: Mapping[str, Any], now: float, limits: Limits) -> Decision:
