@@ -152,7 +152,8 @@ class Batcher:
         for parcel in parcels:
             self.delivery.settings.prefetch(parcel.message.tenant, parcel.message.purpose)
             try:
-                ready = self.delivery.prepare(parcel) if is_authentic(parcel, key) else None
+                due = self.delivery.with_lifetime(parcel)
+                ready = self.delivery.prepare(due) if is_authentic(parcel, key) else None
             except DeliveryError:
                 raise
             except Exception:  # noqa: BLE001 - one message that fails to render takes no other along

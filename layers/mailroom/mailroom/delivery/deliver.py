@@ -108,7 +108,6 @@ class Delivery:
 
     def prepare(self, parcel: Parcel) -> Ready | Outcome:
         """Render a parcel that is due; else return its outcome. Nothing is written."""
-        parcel = self.with_lifetime(parcel)
         message = parcel.message
         if message.expires_at <= self.clock():
             return dead("expired", parcel.doubts)
