@@ -17,16 +17,16 @@ from mailroom.aws.queue import Queue
 from mailroom.delivery.seal import seal
 from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Parcel
-from mailroom.request import AllowedNetworks, Request, json_response, request_id, text_response
+from mailroom.request import Request, json_response, request_id, text_response
 from mailroom.settings import Settings
 from mailroom.sources import registry
+from mailroom.sources.endpoint import Endpoint
 
 
 def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of one process."""
     settings, queue = Settings.from_env(aws), Queue.from_env(aws)
-    code_lifetime = float(os.environ["CODE_LIFETIME_MINUTES"]) * 60
-    allowed = AllowedNetworks.parse("AllowedSourceCidrs", os.environ.get("ALLOWED_SOURCE_CIDRS", ""))
+    endpoint = Endpoint.from_env(registry.SEALED, settings)
 
     @logger.inject_lambda_context
     @metrics.log_metrics
@@ -34,12 +34,8 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
         logger.append_keys(request_id=request_id(event))
         try:
             request = Request.from_event(event)
-            source = registry.load(event["routeKey"].split("/")[2], registry.SEALED)  # ANY /webhooks/rendered/…
-            request.require_post()
-            allowed.require(request.source_ip)
-            verified = source.authenticate(request, settings, code_lifetime)
-            messages = source.parse(verified)
-            for message in messages:
+            received = endpoint.receive(request, event["routeKey"].split("/")[2])  # ANY /webhooks/rendered/…
+            for message in received.messages:
                 queue.put(seal(Parcel.of(message), settings.address_key()))
         except RequestError as refusal:
             telemetry.log_refusal(logger, metrics, refusal)
@@ -49,8 +45,8 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
             return text_response(503, "Email could not be sent. Please try again.")
         finally:
             telemetry.log_stale_settings(logger, metrics, settings)
-        telemetry.log_accepted(logger, metrics, messages, source.name, verified.tenant)
-        return json_response(200, source.reply(messages))
+        telemetry.log_accepted(logger, metrics, received.messages, received.source.name, received.tenant)
+        return json_response(200, received.source.reply(received.messages))
 
     return handler
 

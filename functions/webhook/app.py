@@ -12,9 +12,10 @@ from mailroom.aws.metrics import Metrics
 from mailroom.aws.queue import Queue
 from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Parcel
-from mailroom.request import AllowedNetworks, Request, json_response, request_id, text_response
+from mailroom.request import Request, json_response, request_id, text_response
 from mailroom.settings import Settings
 from mailroom.sources import registry
+from mailroom.sources.endpoint import Endpoint
 
 RETRY_SOON = {"retry-after": "1"}  # without it, Supabase does not repeat a request
 LOGTO = "logto"  # has routes of its own, without a path parameter for the source
@@ -23,8 +24,7 @@ LOGTO = "logto"  # has routes of its own, without a path parameter for the sourc
 def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of one process."""
     settings, queue = Settings.from_env(aws), Queue.from_env(aws)
-    code_lifetime = float(os.environ["CODE_LIFETIME_MINUTES"]) * 60
-    allowed = AllowedNetworks.parse("AllowedSourceCidrs", os.environ.get("ALLOWED_SOURCE_CIDRS", ""))
+    endpoint = Endpoint.from_env(registry.NAMES, settings)
     registry.load(LOGTO)  # at init, where Lambda gives a whole processor; the others when their route is called
 
     @logger.inject_lambda_context
@@ -33,12 +33,8 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
         logger.append_keys(request_id=request_id(event))
         try:
             request = Request.from_event(event)
-            source = registry.load(request.path.get("source", LOGTO))
-            request.require_post()
-            allowed.require(request.source_ip)
-            verified = source.authenticate(request, settings, code_lifetime)
-            messages = source.parse(verified)
-            for message in messages:
+            received = endpoint.receive(request, request.path.get("source", LOGTO))
+            for message in received.messages:
                 queue.put(Parcel.of(message))
         except RequestError as refusal:
             telemetry.log_refusal(logger, metrics, refusal)
@@ -48,8 +44,8 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
             return text_response(503, "Email could not be sent. Please try again.", RETRY_SOON)
         finally:
             telemetry.log_stale_settings(logger, metrics, settings)
-        telemetry.log_accepted(logger, metrics, messages, source.name, verified.tenant)
-        return json_response(200, source.reply(messages))
+        telemetry.log_accepted(logger, metrics, received.messages, received.source.name, received.tenant)
+        return json_response(200, received.source.reply(received.messages))
 
     return handler
 

@@ -378,8 +378,8 @@ MUTANTS = (
     Mutant(
         "a seal is not checked in a batch",
         BATCHES,
-        "self.delivery.prepare(parcel) if is_authentic(parcel, key) else None",
-        "self.delivery.prepare(parcel)",
+        "self.delivery.prepare(due) if is_authentic(parcel, key) else None",
+        "self.delivery.prepare(due)",
         (f"{TEST_CONSUMER}::test_messages_with_text_of_their_own_need_a_seal_in_a_burst_too",),
     ),
     Mutant(
@@ -481,8 +481,8 @@ MUTANTS = (
     Mutant(
         "a code that replaces fewer revives dead ones",
         RECIPIENTS,
-        "AND #kind.#dead_before <= :dead_before))",
-        "AND #kind.#dead_before <> :dead_before))",
+        "AND #kind.#dead_before <= :dead_before)",
+        "AND #kind.#dead_before <> :dead_before)",
         (TEST_RECIPIENTS,),
     ),
     Mutant(
