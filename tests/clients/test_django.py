@@ -1,14 +1,8 @@
 """django-allauth from PyPI with our adapter and email backend: each mail completes the flow that sent it."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from tests.clients.tools import variables
+from tests.clients.tools import run_project
 from tests.running import Running
 
 ADDRESSES = 3
@@ -20,20 +14,10 @@ LIFETIMES = {
 
 
 @pytest.mark.parametrize("mode", ["link", "code"])
-def test_each_flow_of_allauth_completes_with_its_mail(stack: Running, root: Path, mode: str) -> None:
+def test_each_flow_of_allauth_completes_with_its_mail(stack: Running, mode: str) -> None:
     ada, ada_new, bob = (stack.address() for _ in range(ADDRESSES))
 
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.clients.django_project", mode, ada, ada_new, bob],
-        cwd=root,
-        env={**os.environ, **variables(stack), "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
+    assert run_project("django_project", stack, mode, ada, ada_new, bob) == {
         "signed up": ada,
         "by code": ada,
         "notice": "Mailroom: Ihr Passwort wurde geändert",

@@ -5,15 +5,17 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import pytest
 
 from tests.running import Running
 
-__all__ = ["CLIENTS", "HERE", "blocks", "compile_typescript", "needs_node", "run_recipe", "variables"]
+__all__ = ["CLIENTS", "HERE", "blocks", "compile_typescript", "needs_node", "run_project", "run_recipe", "variables"]
 
 HERE = Path(__file__).parent
 CLIENTS = HERE.parents[1] / "clients"
@@ -50,6 +52,20 @@ def compile_typescript(source: Path, output: Path) -> Path:
     done = subprocess.run(["node", compiler, "--project", config], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     return output / source.relative_to(source.parent).with_suffix(".js")
+
+
+def run_project(name: str, stack: Running, *arguments: str) -> Any:
+    """Run the flows of a Python auth server in a process of its own; return the JSON that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", f"tests.clients.{name}", *arguments],
+        cwd=CLIENTS.parent,
+        env={**os.environ, **variables(stack), "PYTHONPATH": str(CLIENTS.parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def run_recipe(name: str, folder: Path, variables: Mapping[str, str], *arguments: str) -> Completed:

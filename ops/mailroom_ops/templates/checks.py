@@ -39,7 +39,7 @@ FALLBACKS = {
     "Descendant combinator": "only used by the dark rules for outlook.com",
     "<style> element": "every essential rule is inline",
     "<body> element": "the div inside it has the same background",
-    "background-image": "a dark logo has no light ground in Outlook for Windows when it darkens mails by itself",
+    "background-image": "a dark logo has no light ground in Outlook for Windows when it darkens mails",
     "border-radius": "corners are square in Outlook for Windows",
     "box-sizing": "a logo is a few pixels wider than a narrow screen",
     "color-scheme CSS property": "clients without support use their own dark colors",

@@ -64,7 +64,7 @@ class Queue:
         try:
             self._aws.call("sqs", "ChangeMessageVisibility", {"QueueUrl": self._url(source_arn), **timeout})
         except DeliveryError:
-            return False  # its handle is stale, or SQS is down: the message becomes visible by itself, only later
+            return False  # its handle is stale, or SQS is down: the message stays hidden for its visibility timeout
         return True
 
     def receive(self, source_arn: str) -> list[dict[str, Any]]:

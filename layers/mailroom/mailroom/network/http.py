@@ -91,7 +91,7 @@ class Url(NamedTuple):
 
 
 class Transport(Protocol):
-    """Sends requests. One per process, so that connections are shared; a test's may answer by itself."""
+    """Sends requests. One per process, so that connections are shared. Tests substitute it."""
 
     def request(self, method: str, url: Url, headers: Mapping[str, str], content: bytes = b"") -> Answer:
         """Send one request, once; raise Unreachable or NoAnswer without a complete answer."""

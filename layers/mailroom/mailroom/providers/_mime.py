@@ -82,7 +82,7 @@ def encode_header(text: str) -> str:
 
 
 def _has_plain_spaces(text: str) -> bool:
-    """Return whether folding keeps a text: no space at its ends, and one at least every so often."""
+    """Return whether folding keeps a text: no space at its ends, and no longer word than a line takes."""
     if text.startswith(" ") or text.endswith(" "):
         return False
     return len(text) <= MAX_TOKEN_LENGTH or max(map(len, text.split(" "))) <= MAX_TOKEN_LENGTH
