@@ -14,11 +14,10 @@ from mailroom.model.content import Content
 from mailroom.model.kinds import RENDERED
 from mailroom.model.message import Message
 from mailroom.model.security_events import SecurityEvent
-from mailroom.request import Request
 from mailroom.sources.caller_content import content_of
-from mailroom.sources.source import Credentials, Source, VerifiedRequest
+from mailroom.sources.signed_webhooks import verify
+from mailroom.sources.source import Source, VerifiedRequest
 from mailroom.webhooks.json_access import duration, get, text, unix_time
-from mailroom.webhooks.standard_webhooks import require_signature
 
 __all__ = ["SOURCE"]
 
@@ -41,11 +40,6 @@ EVENTS: Mapping[str, SecurityEvent] = {
     "primary_email_address_changed": SecurityEvent.EMAIL_CHANGED,
 }
 LOCALES = ("public_metadata", "unsafe_metadata")  # where apps keep a user's `locale`; the event itself has none
-
-
-def verify(request: Request, credentials: Credentials) -> Mapping[str, Any]:
-    """Refuse a request that is not signed with one of the secrets; return its id, which retries keep."""
-    return {"id": require_signature(request, credentials.lines("secret"), credentials.parameter("secret"))}
 
 
 def parse(verified: VerifiedRequest) -> list[Message]:

@@ -9,14 +9,13 @@ from typing import Any
 from mailroom.errors import InvalidRequest, RequestError
 from mailroom.model.kinds import RENDERED
 from mailroom.model.message import Message
-from mailroom.request import Request
 from mailroom.sources import direct
 from mailroom.sources.caller_content import content_of
 from mailroom.sources.kind_names import find_kind
 from mailroom.sources.send_request import SendRequest
-from mailroom.sources.source import Credentials, Source, VerifiedRequest
+from mailroom.sources.signed_webhooks import verify
+from mailroom.sources.source import Source, VerifiedRequest
 from mailroom.webhooks.json_access import get, iso_time, unix_time
-from mailroom.webhooks.standard_webhooks import require_signature
 
 __all__ = ["SOURCE"]
 
@@ -25,11 +24,6 @@ ENVELOPE = ("to", "kind", "locale", "expires_in", "supersedes")  # of `data`, as
 CONTENT = ("subject", "html", "text", "reply_to")
 RECEIVED = ("expires_at", "client_ip")
 SAFE_FIELDS = (*ENVELOPE, "data.code", "data.link", "data.title", "data.paragraphs", "data.facts", "data.button")
-
-
-def verify(request: Request, credentials: Credentials) -> Mapping[str, Any]:
-    """Refuse a request that is not signed with one of the secrets; return its id, which retries keep."""
-    return {"id": require_signature(request, credentials.lines("secret"), credentials.parameter("secret"))}
 
 
 def parse(verified: VerifiedRequest) -> list[Message]:

@@ -13,10 +13,9 @@ from mailroom import untrusted
 from mailroom.errors import RequestError
 from mailroom.model.message import Message
 from mailroom.model.security_events import SecurityEvent
-from mailroom.request import Request
-from mailroom.sources.source import Credentials, Source, VerifiedRequest
+from mailroom.sources.signed_webhooks import verify
+from mailroom.sources.source import Source, VerifiedRequest
 from mailroom.webhooks.json_access import get, iso_time, text
-from mailroom.webhooks.standard_webhooks import require_signature
 
 __all__ = ["SOURCE"]
 
@@ -39,12 +38,6 @@ EVENTS: Mapping[str, SecurityEvent] = {
 }
 WITHOUT_LINK = ("reauthentication",)  # it has a token hash, and no page that would take it
 LOCALES = ("locale", "lang", "language")  # in user_metadata, where apps put it; the hook itself has none
-
-
-def verify(request: Request, credentials: Credentials) -> Mapping[str, Any]:
-    """Refuse a request that is not signed with one of the secrets."""
-    require_signature(request, credentials.lines("secret"), credentials.parameter("secret"))
-    return {}
 
 
 def parse(verified: VerifiedRequest) -> list[Message]:
