@@ -17,7 +17,7 @@ from mailroom.sources.caller_content import content_of
 from mailroom.sources.kind_names import find_kind
 from mailroom.sources.source import Credentials, Source, VerifiedRequest
 from mailroom.webhooks.caller_secret import require_caller_secret
-from mailroom.webhooks.json_access import get, iso_time, unix_time
+from mailroom.webhooks.json_access import any_time, get
 
 __all__ = ["FIELDS", "SOURCE", "declare", "field_map", "parse"]
 
@@ -71,7 +71,7 @@ def parse(verified: VerifiedRequest, kinds: Mapping[str, str] | None = None) -> 
     key = values["id"] if values["id"] is not None else verified.claims["id"]
     if not (isinstance(key, str | int) and len(str(key)) <= MAX_KEY_LENGTH):
         raise RequestError(422, f"The field id is not a text of up to {MAX_KEY_LENGTH} characters.")
-    created_at = iso_time(values, "created_at", default=unix_time(values, "created_at", default=0.0)) or None
+    created_at = any_time(values, "created_at")
     lifetime = _seconds(values["expires_in"])
     start = min(created_at or verified.request.received_at, verified.request.received_at)
     kind = kinds.get(str(values["kind"]), RENDERED) if kinds is not None else _kind(values["kind"])

@@ -1,8 +1,6 @@
 """The parts of every source: its declaration, the settings of a tenant, and the mapping of a request to a Message."""
 
-import base64
 import re
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +14,10 @@ from mailroom.model.message import SAME_WITHIN_SECONDS, Message, content_identit
 from mailroom.model.parameter_names import DEFAULT_TENANT, webhook_setting
 from mailroom.request import Request
 from mailroom.settings import Settings
-from mailroom.webhooks.authentication import Unauthenticated
+from mailroom.webhooks.authentication import UNGUESSABLE, Unauthenticated
 
 __all__ = ["Credentials", "Source", "VerifiedRequest"]
 
-# Compared with what a caller presents where there is no secret: the answer takes the same work. Also valid as base64.
-UNGUESSABLE = base64.b64encode(secrets.token_bytes(32)).decode()
 MAX_AHEAD_SECONDS = 24 * 3600.0  # of a source's time; what is further ahead is not a time of its mail
 MAX_LIFETIME_SECONDS = 7 * 24 * 3600.0
 KEY_SECONDS = 24 * 3600.0  # for which requests with the same key and without a time of the source are one mail

@@ -15,7 +15,7 @@ from mailroom.sources.kind_names import find_kind
 from mailroom.sources.send_request import SendRequest
 from mailroom.sources.signed_webhooks import verify
 from mailroom.sources.source import Source, VerifiedRequest
-from mailroom.webhooks.json_access import get, iso_time, unix_time
+from mailroom.webhooks.json_access import any_time, get
 
 __all__ = ["SOURCE"]
 
@@ -39,7 +39,7 @@ def parse(verified: VerifiedRequest) -> list[Message]:
     if "kind" not in envelope:
         envelope["kind"] = _kind(body, data, is_rendered=is_rendered)
     request = _validated(envelope | {"data": values}, (RENDERED,) if is_rendered else ())
-    created_at = _time(body, "timestamp")
+    created_at = any_time(body, "timestamp")
     start = min(created_at or verified.request.received_at, verified.request.received_at)
     return [
         verified.message(
@@ -48,7 +48,7 @@ def parse(verified: VerifiedRequest) -> list[Message]:
             request.template_data,
             key=verified.claims["id"],
             created_at=created_at,
-            expires_at=start + request.expires_in if request.expires_in else _time(data, "expires_at"),
+            expires_at=start + request.expires_in if request.expires_in else any_time(data, "expires_at"),
             locales=request.locale or (),
             client_ip=data.get("client_ip"),
             content=content_of(*(data.get(name) for name in CONTENT)) if is_rendered else None,
@@ -77,11 +77,6 @@ def _kind(body: Any, data: Mapping[str, Any], *, is_rendered: bool) -> str:
     if data.get("code") or data.get("link"):
         return "generic-code"
     raise RequestError(422, "The data has no kind: give one, such as sign-in-code.")
-
-
-def _time(value: Any, name: str) -> float | None:
-    """Return a time in ISO 8601, or in seconds or milliseconds since the epoch."""
-    return iso_time(value, name, default=unix_time(value, name, default=0.0)) or None
 
 
 SOURCE = Source(

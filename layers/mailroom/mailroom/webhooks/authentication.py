@@ -4,12 +4,15 @@ import base64
 import binascii
 import hmac
 import re
+import secrets
 from collections.abc import Iterable
 
 from mailroom.errors import RequestError
 
-__all__ = ["TOLERANCE_SECONDS", "Unauthenticated", "decode_base64", "equals_any", "require_fresh"]
+__all__ = ["TOLERANCE_SECONDS", "UNGUESSABLE", "Unauthenticated", "decode_base64", "equals_any", "require_fresh"]
 
+# Compared with what a caller presents where there is no secret: the answer takes the same work. Also valid as base64.
+UNGUESSABLE = base64.b64encode(secrets.token_bytes(32)).decode()
 TOLERANCE_SECONDS = 300.0  # between the signed time and ours, either way
 UNIX_TIME = re.compile(r"[0-9]{1,12}")
 

@@ -11,11 +11,10 @@ import base64
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Sequence
 
 from mailroom.request import Request
-from mailroom.webhooks.authentication import Unauthenticated, equals_any, require_fresh
+from mailroom.webhooks.authentication import UNGUESSABLE, Unauthenticated, equals_any, require_fresh
 from mailroom.webhooks.standard_webhooks import require_signature
 
 __all__ = ["require_caller_secret"]
@@ -24,8 +23,6 @@ SIGNING_SECRET, ZITADEL_KEY = "whsec_", "zitadel:"
 HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): *(.+)")
 BASIC = re.compile(r"Basic ([^:]+:.*)")
 HEX = re.compile(r"[0-9a-fA-F]{64}")
-# For each way without a secret: so a request does the same work whatever its tenant has set.
-UNGUESSABLE = base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def require_caller_secret(request: Request, lines: Sequence[str], name: str) -> str:

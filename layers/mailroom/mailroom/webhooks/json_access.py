@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["accepted_languages", "duration", "get", "iso_time", "text", "unix_time"]
+__all__ = ["accepted_languages", "any_time", "duration", "get", "iso_time", "text", "unix_time"]
 
 MAX_TEXT_LENGTH = 320  # an address takes 254
 MAX_DURATION_SECONDS = 366 * 24 * 3600.0
@@ -41,6 +41,11 @@ def unix_time(value: Any, *path: str, default: float) -> float:
         return default
     seconds = seconds / 1000 if seconds > 1e11 else seconds
     return seconds if 0 < seconds < MAX_UNIX_TIME else default
+
+
+def any_time(value: Any, *path: str) -> float | None:
+    """Return the time at the end of a path, in ISO 8601, or in seconds or milliseconds since the epoch."""
+    return iso_time(value, *path, default=unix_time(value, *path, default=0.0)) or None
 
 
 def duration(value: Any, *path: str, unit_seconds: float = 1.0) -> float:
