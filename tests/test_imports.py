@@ -37,7 +37,7 @@ LAYER: tuple[tuple[str, ...], ...] = (
     ("telemetry",),
 )
 OPERATOR: tuple[tuple[str, ...], ...] = (
-    ("bytecode", "errors", "finding", "provider_modules", "tls"),
+    ("bytecode", "errors", "finding", "provider_modules", "reasons", "tls"),
     ("samconfig",),
     ("environment",),
     ("cloudformation", "sandbox", "settings", "templates", "web"),
@@ -51,7 +51,7 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
 PACKAGES = {"mailroom": (PACKAGE, LAYER), "mailroom_ops": (ROOT / "ops/mailroom_ops", OPERATOR)}
 LOOSE_FILES = {
     "mailroom": {"errors", "request", "settings", "telemetry", "untrusted"},
-    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "samconfig", "tls"},
+    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "reasons", "samconfig", "tls"},
 }
 PACKAGES_WITH_CODE = {"feedback", "providers"}  # each loads its modules by the provider's name
 
