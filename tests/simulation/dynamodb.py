@@ -1,6 +1,6 @@
 """A model of one DynamoDB table with indexes that project keys only."""
 
-import json
+import marshal
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,7 +78,7 @@ class Table:
                     )
                 if len(value.encode()) > limit:
                     raise Invalid(f"Size of hashkey has exceeded the maximum size limit of {limit} bytes: {attribute}")
-        if len(item) > 4 and len(json.dumps(item)) > MAX_ITEM:
+        if len(item) > 4 and len(marshal.dumps(item)) > MAX_ITEM:  # several times as fast as JSON, about as long
             raise Invalid("Item size has exceeded the maximum allowed size")
 
     def _prepare(self, kind: str, write: Mapping[str, Any]) -> tuple[str, Item | None, bool]:

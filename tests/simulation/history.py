@@ -112,7 +112,7 @@ def generate(seed: int) -> History:
     tenants = ("default", "default", "acme", "globex", "initech", "umbrella", "hooli")
     with_poison, with_slow = random.random() < 0.25, random.random() < 0.25
     burst = random.random() < 0.3
-    while len(mails) < (6 if burst else 22):
+    while len(mails) < (4 if burst else 20):
         at = random.uniform(0.0, LENGTH)
         tenant = random.choice(tenants)
         match random.random():

@@ -1,5 +1,6 @@
 """A model of a standard SQS queue: at least once, in roughly any order, with redrive and fair groups."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -45,6 +46,7 @@ class Queue:
     entries: dict[str, Entry] = field(default_factory=dict)
     on_visible: Callable[[float], None] = lambda moment: None
     sent: int = 0
+    empty_until: float = 0.0  # no message becomes visible before
 
     @property
     def url(self) -> str:
@@ -60,6 +62,7 @@ class Queue:
         entry = Entry(f"{self.name}-{self.sent}", body, group, now, now + delay, now + delay)
         entry.order += self.scheduler.random.random() * 0.2  # a standard queue keeps no exact order
         self.entries[entry.id] = entry
+        self.empty_until = min(self.empty_until, entry.visible_at)
         waits = f", visible in {delay:g} s" if delay else ""
         self.scheduler.note(self.name, f"{entry.id} holds {', '.join(MESSAGE_ID.findall(body))}{waits}")
         self.on_visible(entry.visible_at)
@@ -68,8 +71,11 @@ class Queue:
     def receive(self, count: int, timeout: float | None = None) -> list[Entry]:
         """Hand out up to `count` visible messages and hide them for a while."""
         now, random = self.scheduler.now, self.scheduler.random
+        if now < self.empty_until:
+            return []
         visible = [entry for entry in self.entries.values() if entry.visible_at <= now]
         if not visible:
+            self.empty_until = min((entry.visible_at for entry in self.entries.values()), default=math.inf)
             return []
         in_flight = Counter(entry.group for entry in self.entries.values() if entry.group and entry.visible_at > now)
         visible.sort(key=lambda entry: (in_flight[entry.group] >= NOISY, entry.order))
@@ -89,7 +95,8 @@ class Queue:
                 copy.receives, copy.first_received_at = entry.receives, entry.first_received_at
                 self.entries[entry.id + f"+{entry.receives}"] = copy
                 self.on_visible(copy.visible_at)
-            self.on_visible(entry.visible_at)
+        if received:
+            self.on_visible(received[0].visible_at)
         return [_copy(entry) for entry in received]
 
     def delete(self, handle: str) -> None:
@@ -103,6 +110,7 @@ class Queue:
         for entry in self.entries.values():
             if entry.handle == handle and entry.visible_at > self.scheduler.now:
                 entry.visible_at = self.scheduler.now + seconds
+                self.empty_until = min(self.empty_until, entry.visible_at)
                 self.scheduler.note(self.name, f"{entry.id} comes back in {seconds:g} s")
                 self.on_visible(entry.visible_at)
                 return True
@@ -115,6 +123,7 @@ class Queue:
             moved = Entry(entry.id, entry.body, "", entry.sent_at, self.scheduler.now, self.scheduler.now)
             moved.receives = -1  # it was moved by SQS, not written by us
             self.dead_letters.entries[entry.id] = moved
+            self.dead_letters.empty_until = 0.0
 
 
 class Queues:

@@ -67,16 +67,18 @@ def json_object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-_parsed = lru_cache(maxsize=256)(json_object)  # each mail needs the same few settings
-
-
 def merge(names: Iterable[str], values: Mapping[str, str]) -> MergedSettings:
     """Combine the named settings in their order; a name without a value is passed over."""
+    return _merged(tuple((name, values.get(name, "{}")) for name in names))
+
+
+@lru_cache(maxsize=256)  # each mail needs the same few settings
+def _merged(settings: tuple[tuple[str, str], ...]) -> MergedSettings:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     malformed = []
-    for name in names:
-        setting = _parsed(values.get(name, "{}"))
+    for name, text in settings:
+        setting = json_object(text)
         if setting is None:
             malformed.append(name)
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailroom.model.json_settings import InvalidSetting, MergedSettings
 from mailroom.model.mailbox import Mailbox
@@ -10,6 +11,8 @@ __all__ = ["MAX_CODE_LIFETIME_MINUTES", "Sender", "provider_chain", "read_mailbo
 
 
 MAX_CODE_LIFETIME_MINUTES = 24 * 60
+
+_mailbox = lru_cache(maxsize=256)(Mailbox.parse)  # each mail needs the same few
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,6 @@ def read_mailbox(settings: MergedSettings, key: str) -> Mailbox | None:
     """Parse a mailbox of a sender; None where it is not set."""
     text = settings.text(key)
     try:
-        return Mailbox.parse(text) if text else None
+        return _mailbox(text) if text else None
     except ValueError as error:
         raise InvalidSetting(settings.origins[key], f"{key} is {error}") from error
