@@ -76,6 +76,11 @@ class Environment:
         return "development" if self.is_local else self.label
 
     @property
+    def settings_delay(self) -> str:
+        """The time after which its functions use a changed setting."""
+        return "within a second" if self.is_local else "within five minutes"
+
+    @property
     def region(self) -> str:
         return self.about["region"] if self.is_local else str(self.session.region_name or "")
 
@@ -135,6 +140,21 @@ class Environment:
             except BotoCoreError as error:
                 raise aws_error(error) from error
         return self._clients[key]
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a function's answer to an event; raise ServiceError if it crashes. `function` is send, webhook ..."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        name = self.outputs[f"{function.title()}FunctionName"]
+        payload = json.dumps(event, ensure_ascii=False).encode()
+        try:
+            response = self.client("lambda").invoke(FunctionName=name, Payload=payload)
+        except (BotoCoreError, ClientError) as error:
+            raise aws_error(error) from error
+        if "FunctionError" in response:
+            raise ServiceError(f"The function {name} crashed.", "Its log has the reason.")
+        answer: dict[str, Any] = json.load(response["Payload"])
+        return answer
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:

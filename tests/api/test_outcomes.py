@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from mailroom.model.message import Message
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 from tests.api.client import Client, Response, code, notice
+from tests.cloud import ROOT
 
 RECORDED = "Code logged because RecordCodeOnFailure is enabled"
 
@@ -36,6 +39,37 @@ def test_an_inline_mail_is_sent_before_the_response(client: Client) -> None:
     (line,) = client.logged("Email sent successfully")
     facts = {"level": "INFO", "message_id": mail.message_id, "provider": "resend", "provider_id": mail.id}
     assert line.items() >= facts.items()
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "place"),
+    [
+        ("locales/en.toml", "[common]\n", "[common]\noops = = 1\n", "locales/en.toml, line {}: Invalid value"),
+        ("brand.toml", "\n", "\noops = = 1\n", "brand.toml, line {}: Invalid value"),
+        ("layout.txt", "\n", "\n{{ oops }}\n", "layout.txt, line 2: cannot be rendered"),
+    ],
+)
+def test_a_broken_template_or_text_file_is_named_with_its_line(
+    client: Client, environment: pytest.MonkeyPatch, tmp_path: Path, file: str, before: str, after: str, place: str
+) -> None:
+    templates = shutil.copytree(ROOT / "layers" / "templates", tmp_path / "templates")
+    environment.setenv("TEMPLATES_DIR", str(templates))
+    text = (templates / file).read_text("utf-8")
+    broken = text.replace(before, after, 1)
+    (templates / file).write_text(broken, "utf-8")
+    line = broken.partition("oops")[0].count("\n") + 1
+    developer = client.new_process()
+
+    answer = developer.invoke(code())
+
+    assert (answer["status"], answer["reason"]) == ("failed", "malformed")
+    (logged,) = developer.logged("Email failed")
+    (attempt,) = logged["tries"]
+    assert place.format(line) in attempt
+    timeline = developer.http("GET", f"/v1/emails/{answer['message_id']}").body["timeline"]
+    assert any(place.format(line) in entry.get("detail", "") for entry in timeline)
+    (templates / file).write_text(text, "utf-8")
+    assert developer.new_process().invoke(code())["status"] == "sent"
 
 
 def test_a_request_over_http_gets_the_same_status(client: Client) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,33 @@ def test_each_route_of_the_template_reaches_its_function(stack: Running) -> None
         answer = stack.request(verb, re.sub(r"\{\w+\}", "acme", path), b"{}", {"content-type": "application/json"})
         assert answer.text != '{"message":"Not Found"}', path
         assert answer.status != 500, f"{path}: {function} failed"
+
+
+def test_a_changed_setting_is_used_at_once(stack: Running) -> None:
+    ssm = stack.aws("ssm")
+    to = stack.address()
+    stack.logto(sign_in(to))
+    assert stack.mail_to(to).from_.startswith("Mailroom <")
+    for name in ("senders/default/auth", "api/keys/local"):
+        is_sent = partial(mail_is_sent_as_changed, stack, name)
+        before = ssm.get_parameter(Name=f"/mailroom/development/{name}", WithDecryption=True)["Parameter"]["Value"]
+        after = before.replace("Mailroom <", "Changed <").replace("local-", "changed-")
+        ssm.put_parameter(Name=f"/mailroom/development/{name}", Value=after, Overwrite=True)
+        try:
+            stack.until(is_sent)
+        finally:
+            ssm.put_parameter(Name=f"/mailroom/development/{name}", Value=before, Overwrite=True)
+
+
+def mail_is_sent_as_changed(stack: Running, name: str) -> bool:
+    """Send a mail; return whether the changed setting was used."""
+    to, is_key = stack.address(), name.startswith("api/")
+    body = json.dumps({"kind": "sign-in-code", "to": to, "data": {"code": "482913"}})
+    key = "changed-api-key" if is_key else "local-api-key"
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    if stack.request("POST", "/v1/emails", body, headers).status != 200:
+        return False
+    return is_key or stack.mail_to(to).from_.startswith("Changed <")
 
 
 def test_unknown_paths_are_not_found(stack: Running) -> None:

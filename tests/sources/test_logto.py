@@ -173,11 +173,14 @@ def test_an_unknown_tenant_gets_the_response_for_a_wrong_secret(
     assert ask(webhook, event(sign_in(), tenant=tenant, authorization=authorization)) == wrong
 
 
-def test_a_lost_permission_is_logged_while_cached_secrets_serve(
-    webhook: LambdaFunction, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a function read each setting whenever it needs it."""
+    monkeypatch.setenv("SETTINGS_CACHE_SECONDS", "-1")
+
+
+def test_a_lost_permission_is_logged_while_cached_secrets_serve(no_cache: None, webhook: LambdaFunction) -> None:
     assert ask(webhook, event(sign_in()))[0] == 200
-    monkeypatch.setattr("mailroom.aws.parameter_store.CACHE_TTL_SECONDS", -1.0)
     call = webhook.aws.call
 
     def denied(service: str, operation: str, payload: Mapping[str, Any], **options: Any) -> dict[str, Any]:

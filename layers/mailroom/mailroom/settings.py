@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mailroom.aws.client import Aws
-from mailroom.aws.parameter_store import ParameterStore
+from mailroom.aws.parameter_store import CACHE_TTL_SECONDS, ParameterStore
 from mailroom.errors import ConfigurationError
 from mailroom.model.json_settings import InvalidSetting, MergedSettings, merge
 from mailroom.model.limits import Limits
@@ -33,16 +33,22 @@ class Settings(ParameterStore):
     """Reads `/mailroom/{environment}/…`; names are relative to it. `chain` is the stack's own provider chain."""
 
     def __init__(
-        self, aws: Aws, environment: str, chain: tuple[str, ...] = (), clock: Callable[[], float] = time.time
+        self,
+        aws: Aws,
+        environment: str,
+        chain: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.time,
+        cache_ttl: float = CACHE_TTL_SECONDS,
     ) -> None:
-        super().__init__(aws, f"/mailroom/{environment}/", SETTINGS_OF_MAIL, clock)
+        super().__init__(aws, f"/mailroom/{environment}/", SETTINGS_OF_MAIL, clock, cache_ttl)
         self._environment = environment
         self.chain = chain
 
     @classmethod
     def from_env(cls, aws: Aws) -> "Settings":
-        chain = (name.strip() for name in os.environ.get("PROVIDERS", "").split(","))
-        return cls(aws, os.environ["ENVIRONMENT"], tuple(name for name in chain if name))
+        chain = tuple(name for part in os.environ.get("PROVIDERS", "").split(",") if (name := part.strip()))
+        cache_ttl = float(os.environ.get("SETTINGS_CACHE_SECONDS", CACHE_TTL_SECONDS))  # shorter on a laptop
+        return cls(aws, os.environ["ENVIRONMENT"], chain, cache_ttl=cache_ttl)
 
     def json(self, name: str) -> dict[str, Any]:
         """Return a setting that is a JSON object; empty where it is not set."""

@@ -94,7 +94,7 @@ def set_(
         return
     confirm_production(environment, f"Set {name} in {environment.label}?", yes)
     store.put(name, json.dumps(current | given))
-    screen.say(f"{name} is set in {environment.label}. Functions read changes within five minutes.")
+    screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")
 
 
 @command.command("reset")

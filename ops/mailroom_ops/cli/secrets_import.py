@@ -86,4 +86,5 @@ def command(
     for key, planned in plans.items():
         stores[key].write(planned.to_write)
     if not as_json:
-        screen.say(f"Written: {count}. Functions read changes within five minutes.")
+        delay = next(iter(environments.values())).settings_delay
+        screen.say(f"Written: {count}. Functions read changes {delay}.")

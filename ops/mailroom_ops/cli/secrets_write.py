@@ -67,7 +67,7 @@ def set_(
     with hand_over(secret, out, generate):
         store.put(name, new)
     if out != "-":
-        screen.say(f"{name} is set in {environment.label}. Functions read changes within five minutes.")
+        screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")
 
 
 @click.command(
@@ -136,7 +136,7 @@ def rotate(
     if not setting.is_rotatable:
         screen.say(f"{name} is replaced in {environment.label}. Keep the old key valid for five minutes.")
     elif out != "-":
-        screen.say(f"{name} accepts both values, in every function within five minutes.")
+        screen.say(f"{name} accepts both values, in every function {environment.settings_delay}.")
         screen.say("Then configure the new value on the other side, and finish with:")
         screen.note(f"mailroom secrets rotate {name} --finish --env {environment.label}")
 

@@ -84,4 +84,4 @@ def refresh_keys(environment: Environment, yes: bool) -> None:
         confirm_production(environment, f"Replace {', '.join(changed)} in {environment.label}?", yes)
         store.write(changed)
     for name in changed:
-        screen.say(f"{name} is set in {environment.label}. Functions read changes within five minutes.")
+        screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")

@@ -119,6 +119,8 @@ def add(
     accounts = _register(environment, values, domain, chain, key) if domain else {}
     with hand_over(generated.get(secret, ""), webhook if generated else None, bool(generated)):
         store.write(to_write)
+    if to_write and not as_json:
+        screen.say(f"Written: {len(to_write)}. Functions read changes {environment.settings_delay}.")
     if as_json:
         screen.emit(json.dumps(_report(name, domain, planned, accounts)))
     elif domain:

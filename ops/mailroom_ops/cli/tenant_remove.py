@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def remove(environment: Environment, name: str, yes: bool) -> None:
     """Remove the tenant NAME. It can be restored until it is purged.
 
-    Within five minutes, its Logto gets a 401. `mailroom tenant restore` undoes this.
+    Its Logto gets a 401 within five minutes, of the local stack within a second. `mailroom tenant restore` undoes this.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import tenants

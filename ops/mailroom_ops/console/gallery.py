@@ -12,6 +12,7 @@ from typing import Any
 
 from minijinja import TemplateError
 
+from mailroom.errors import ConfigurationError
 from mailroom.model.email import Email
 from mailroom_ops.errors import ServiceError
 from mailroom_ops.templates.checks import (
@@ -34,7 +35,7 @@ HEARTBEAT_SECONDS = 15.0
 TEMPLATE_LINE = re.compile(r"\(in ([^\s()]+):(\d+)\)")
 TOML_LINE = re.compile(r"at line (\d+)")
 # What a half-written template, text table or file can raise.
-TEMPLATE_ERRORS = (TemplateError, ValueError, LookupError, TypeError, AttributeError, OSError)
+TEMPLATE_ERRORS = (ConfigurationError, TemplateError, ValueError, LookupError, TypeError, AttributeError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ class GalleryPage:
 
     def _describe(self, error: Exception, options: dict[str, str]) -> dict[str, Any]:
         """Return the message, file, line and source line of an error."""
+        if isinstance(error, ConfigurationError) and isinstance(error.__cause__, Exception):
+            error = error.__cause__
         # The engine draws the source below the dashes; the page shows it in its own way.
         message = str(error).partition("\n---")[0].strip()
         file, line = f"locales/{options.get('locale', 'en')}.toml", 0

@@ -1,12 +1,10 @@
 """Send one test mail, and follow it through the ledger to its provider and, where it reports, to the mailbox."""
 
-import json
 import time
 from collections.abc import Iterator
 from uuid import uuid4
 
 from mailroom_ops.doctor import Context
-from mailroom_ops.environment import aws_error
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.finding import Finding, failed, ok, warning
 from mailroom_ops.ledger.queries import LedgerQueries
@@ -28,8 +26,6 @@ SIMULATORS = {
 
 def send(context: Context, address: str, tenant: str, wait_seconds: float) -> Iterator[Finding]:
     """Send a mail with the code 000000 through the function send, and report its status after `wait_seconds`."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     environment = context.environment
     request = {
         "kind": "generic-code",
@@ -38,16 +34,8 @@ def send(context: Context, address: str, tenant: str, wait_seconds: float) -> It
         "data": {"code": "000000"},
         "idempotency_key": f"doctor-{uuid4().hex}",
     }
-    payload = json.dumps(request).encode()
-    try:
-        client = environment.client("lambda")
-        response = client.invoke(FunctionName=environment.outputs["SendFunctionName"], Payload=payload)
-    except (BotoCoreError, ClientError) as error:
-        raise aws_error(error) from error
-    result = json.loads(response["Payload"].read() or b"{}")
-    if "FunctionError" in response:
-        yield failed(SUBJECT, "the function send crashed", "See its log.")
-    elif result.get("status") == "refused":
+    result = environment.invoke("send", request)
+    if result.get("status") == "refused":
         errors = "; ".join(f"{error['field']}: {error['message']}" for error in result.get("errors", []))
         yield failed(SUBJECT, f"was refused: {errors}", "")
     else:

@@ -17,6 +17,7 @@ __all__ = ["ENVIRONMENT", "Blueprint"]
 
 ENVIRONMENT = "development"
 MAX_PROCESSES = 4  # of one function
+SETTINGS_CACHE_SECONDS = 0.5  # a change shows within a second; deployed, functions cache settings for five minutes
 LANE_CONCURRENCY = 2  # batches of one queue at a time, so that both lanes fit into the processes of one function
 
 
@@ -61,6 +62,7 @@ class Blueprint:
                 **bytecode.VARIABLE,
                 **variables,
                 "AWS_ENDPOINT_URL": aws_endpoint,
+                "SETTINGS_CACHE_SECONDS": str(SETTINGS_CACHE_SECONDS),
                 **extra,
             }
             limit = min(MAX_PROCESSES, int(properties.get("ReservedConcurrentExecutions", MAX_PROCESSES)))

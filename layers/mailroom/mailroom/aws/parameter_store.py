@@ -1,8 +1,9 @@
 """The parameters of one environment in SSM: cached, refreshed on demand, and used on while SSM fails.
 
-A cached value is used for CACHE_TTL_SECONDS and then read again. A failed call, of whatever kind, leaves the old value
-in use and SSM alone for RETRY_SECONDS: a store that hangs costs one short wait in that time, and not one for each mail.
-Where there is no old value, callers get the remembered error for UNCACHED_RETRY_SECONDS.
+A cached value is used for CACHE_TTL_SECONDS, unless the store is given another time, and then read again. A failed
+call, of whatever kind, leaves the old value in use and SSM alone for RETRY_SECONDS: a store that hangs costs one short
+wait in that time, and not one for each mail. Where there is no old value, callers get the remembered error for
+UNCACHED_RETRY_SECONDS.
 """
 
 import time
@@ -34,7 +35,7 @@ REFRESH_INTERVAL_SECONDS = 5.0
 MAX_ATTEMPTS = 3  # of a call without which the caller cannot go on; one where a cached value can serve
 NAMES_PER_CALL = 10  # the most that GetParameters takes, and the size of a page of GetParametersByPath
 PAGES_PER_REQUEST = 5  # of a tree: no request waits for more
-MAX_UNKNOWN_LOOKUPS = 10  # of names that do not exist, for each tree and CACHE_TTL_SECONDS
+MAX_UNKNOWN_LOOKUPS = 10  # of names that do not exist, for each tree, while a value is cached
 NEVER = float("-inf")
 ALL = ""  # the area of a failure that concerns every parameter
 
@@ -55,12 +56,18 @@ class ParameterStore:
     """
 
     def __init__(
-        self, aws: Aws, root: str, refreshable: tuple[str, ...] = (), clock: Callable[[], float] = time.time
+        self,
+        aws: Aws,
+        root: str,
+        refreshable: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.time,
+        cache_ttl: float = CACHE_TTL_SECONDS,
     ) -> None:
         self._aws = aws
         self._root = root
         self._refreshable = refreshable
         self._clock = clock
+        self._cache_ttl = cache_ttl
         self._lock = RLock()  # while one thread waits for SSM, the others wait for its answer
         self._values: dict[str, str | None] = {}  # None: the parameter does not exist
         self._read_at: dict[str, float] = {}  # of names, and of trees that were read to their end
@@ -87,7 +94,7 @@ class ParameterStore:
     def values(self, *names: str) -> dict[str, str]:
         """Return those of `names` that are set, in one call for ten of them."""
         with self._lock:
-            expired = self._clock() - CACHE_TTL_SECONDS
+            expired = self._clock() - self._cache_ttl
             stale = [name for name in dict.fromkeys(names) if self._read_at.get(name, NEVER) < expired]
             for start in range(0, len(stale), NAMES_PER_CALL):
                 self._read_names(stale[start : start + NAMES_PER_CALL])
@@ -159,7 +166,7 @@ class ParameterStore:
             return failures
 
     def _is_stale(self, key: str) -> bool:
-        return self._clock() - self._read_at.get(key, NEVER) > CACHE_TTL_SECONDS
+        return self._clock() - self._read_at.get(key, NEVER) > self._cache_ttl
 
     def _below(self, path: str) -> list[str]:
         return [name for name in self._values if name.startswith(f"{path}/")]
@@ -174,7 +181,7 @@ class ParameterStore:
 
     def _read_member(self, path: str, name: str) -> None:
         """Read one parameter of a large tree, and with it up to nine that exist and are stale."""
-        expired = self._clock() - CACHE_TTL_SECONDS
+        expired = self._clock() - self._cache_ttl
         unknown = self._unknown[path] = [moment for moment in self._unknown.get(path, []) if moment > expired]
         exists = self._values.get(name) is not None
         if not exists and len(unknown) >= MAX_UNKNOWN_LOOKUPS:

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import time
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +10,9 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from minijinja import Environment
+from minijinja import Environment, TemplateError
 
+from mailroom.errors import ConfigurationError
 from mailroom.model.content import Content
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
@@ -25,13 +25,14 @@ from mailroom.rendering.context import build_context, builtin_kind
 from mailroom.rendering.locales import negotiate
 from mailroom.rendering.template_policy import RenderingError
 from mailroom.rendering.tenant_templates import TenantTemplates
-from mailroom.rendering.texts import Texts
+from mailroom.rendering.texts import Texts, parse_file
 
 __all__ = ["Rendered", "Renderer"]
 
 BLANK_LINES = re.compile(r"\n{3,}")
 TAGS = re.compile(r"<[^<>]*>")
 EMPTY_LINES = re.compile(r"\n\s*\n")
+TEMPLATE_PLACE = re.compile(r"^.*\(in ([a-z0-9/.-]+):(\d+)\)$", re.MULTILINE)
 TEMPLATE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?\.(html|txt)")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 MAX_CACHED_TENANTS = 16
@@ -173,7 +174,13 @@ class Renderer:
                 problems.append(f"{error}; the built-in template was used")
             else:
                 return body
-        return self._engine.render_template(built_in, **context)
+        try:
+            return self._engine.render_template(built_in, **context)
+        except TemplateError as error:
+            # Not the error's text, which could quote the mail. The innermost file comes last, after those including it.
+            places = TEMPLATE_PLACE.findall(str(error)) or [(error.name or built_in, error.line)]
+            place = "{}, line {}: cannot be rendered".format(*places[-1])
+            raise ConfigurationError("templates", "malformed", place) from error
 
     def _tenant(self, tenant: str, overrides: Mapping[str, str] | None) -> tuple[TenantTemplates, Environment]:
         if not (overrides or (overrides is None and self.has_templates(tenant))):
@@ -199,7 +206,7 @@ class Renderer:
 
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
-        return tomllib.loads((self._folder / "brand.toml").read_text("utf-8"))
+        return parse_file(self._folder / "brand.toml")
 
     def _load(self, name: str) -> str | None:
         path = self._folder / name

@@ -2,21 +2,23 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mailroom.errors import ConfigurationError
 from mailroom.model.security_events import SecurityEvent
 from mailroom.rendering import plurals
 
-__all__ = ["PLACEHOLDER", "Texts", "fill", "read_tables"]
+__all__ = ["PLACEHOLDER", "Texts", "fill", "parse_file", "read_tables"]
 
 PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 # Chinese separates Latin names from the text around them, and no others: 登录 Acme, but 登录阿克米.
 SPACED_PLACEHOLDER = re.compile(
     r"(?P<before>(?<=[\u3400-\u9fff]) )?\{(?P<name>[\w.]+)\}(?P<after> (?=[\u3400-\u9fff]))?"
 )
+TOML_PLACE = re.compile(r" \(at (line (?P<line>\d+), column \d+|end of document)\)$")
 
 
 def fill(sentence: str, values: Mapping[str, str]) -> str:
@@ -32,6 +34,20 @@ def fill(sentence: str, values: Mapping[str, str]) -> str:
 
 def _is_han(char: str) -> bool:
     return "\u3400" <= char <= "\u9fff"
+
+
+def parse_file(path: Path, parse: Callable[[str], dict[str, Any]] = tomllib.loads) -> dict[str, Any]:
+    """Return the tables of a built-in file; raise a ConfigurationError with the file and the line of a mistake."""
+    name = f"locales/{path.name}" if path.parent.name == "locales" else path.name
+    try:
+        return parse(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        place = TOML_PLACE.search(str(error))
+        line = f"line {place['line']}" if place and place["line"] else "at its end"
+        message = TOML_PLACE.sub("", str(error))
+        raise ConfigurationError("templates", "malformed", f"{name}, {line}: {message}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError("templates", "malformed", f"{name}: is not UTF-8") from error
 
 
 def read_tables(content: str) -> dict[str, Any]:
@@ -54,7 +70,7 @@ class Texts:
 
     @classmethod
     def read(cls, path: Path) -> "Texts":
-        return cls(path.stem, read_tables(path.read_text("utf-8")))
+        return cls(path.stem, parse_file(path, read_tables))
 
     @property
     def direction(self) -> str:
