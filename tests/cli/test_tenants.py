@@ -383,3 +383,14 @@ def test_the_list_without_tenants_is_a_sentence(run: Run) -> None:
 def test_a_registrar_without_a_key_names_the_setting(cloud: str) -> None:
     with pytest.raises(InvalidInput, match="api_key is not set"):
         load("resend", Environment("staging"), {})
+
+
+def test_the_time_until_functions_use_a_change_is_that_of_the_environment(run: Run, local_stack: Running) -> None:
+    tenant = ("globex", "--from", "Globex <login@globex.example>", "--no-domain")
+    assert "Functions read changes within five minutes." in run("tenant", "add", *tenant, "--env", "staging").text
+    try:
+        assert "Functions read changes within a second." in run("tenant", "add", *tenant).text
+        assert run("send", "sign-in-code", "--to", local_stack.address(), "--tenant", "globex").code == 0
+    finally:
+        assert run("tenant", "remove", "globex", "--yes").code == 0
+        assert run("tenant", "purge", "globex", "--yes").code == 0

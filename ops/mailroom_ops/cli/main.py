@@ -26,6 +26,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Operate": {
         "console": "Open an environment in the browser: deliveries, queues, senders.",
         "doctor": "Check everything that mail delivery depends on.",
+        "send": "Send one mail or a burst, and show the status.",
         "log": "Show recent mail, or follow it live.",
         "trace": "Show the delivery status and the timeline of a mail.",
         "stats": "Count mail by provider, outcome and reason.",
@@ -34,6 +35,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "suppressions": "List, add, remove, import and export suppressed addresses.",
         "cost": "Estimate the monthly bill of AWS.",
         "scale": "Simulate a rate of mails: queue, concurrency, and what to raise first.",
+        "sandbox": "Make a provider of the local stack fail: errors, hangs, resets, rate limits.",
         "remove": "Show what deleting an environment leaves behind and costs, and delete it.",
     },
     "Templates": {

@@ -10,8 +10,8 @@ from mailroom_ops.web.server import Request, Response, refusal
 __all__ = ["FrontDoor"]
 
 
-LOCAL_PATHS = ("/", "/docs", "/gallery", "/inbox.json")
-LOCAL_FOLDERS = ("/2015-03-31", "/console", "/docs", "/gallery")
+LOCAL_PATHS = ("/", "/docs", "/faults", "/gallery", "/inbox.json")
+LOCAL_FOLDERS = ("/2015-03-31", "/console", "/docs", "/faults", "/gallery")
 
 
 class FrontDoor:

@@ -17,6 +17,7 @@ from mailroom_ops.local.api_page import ApiPage
 from mailroom_ops.local.aws_server import Aws
 from mailroom_ops.local.blueprint import Blueprint
 from mailroom_ops.local.children import Children, StartError
+from mailroom_ops.local.faults_page import FaultsPage
 from mailroom_ops.local.front_door import FrontDoor
 from mailroom_ops.local.functions import Function
 from mailroom_ops.local.gateway import Gateway
@@ -153,7 +154,7 @@ class Stack:
         inbox = InboxPage(console.frame, self.sandbox.inbox, samples, self._about)
         api = ApiPage(console.frame, self.options.root, self.url, self.options.secrets)
         gateway = Gateway(self.blueprint.routes(), self.blueprint.throttle(), self.invoke, self._report)
-        local_handlers = [invoke_api.answer, inbox.answer, api.answer, console.answer]
+        local_handlers = [invoke_api.answer, FaultsPage(self.sandbox).answer, inbox.answer, api.answer, console.answer]
         self._front_door = FrontDoor(local_handlers, gateway.answer, self.logs)
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="front door", daemon=True)
         thread.start()

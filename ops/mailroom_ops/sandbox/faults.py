@@ -55,33 +55,65 @@ class Fault:
             raise ValueError(f"a fault is {{provider, kind, count}}; kind is one of {', '.join(Kind)}") from error
 
 
+@dataclass(slots=True)
+class Series:
+    """The same fault for the next `count` requests."""
+
+    fault: Fault
+    count: int
+
+
 class Faults:
     """The pending faults of each provider, in the order in which they were added; thread-safe."""
 
     def __init__(self) -> None:
-        self._pending: dict[str, deque[Fault]] = defaultdict(deque)
+        self._pending: dict[str, deque[Series]] = defaultdict(deque)
         self._changed = threading.Condition()
         self._paused = 0
         self._releases = 0
 
     def add(self, provider: str, fault: Fault | Kind, count: int = 1) -> None:
         fault = fault if isinstance(fault, Fault) else Fault(fault)
-        with self._changed:
-            self._pending[provider].extend([fault] * count)
+        if count > 0:
+            with self._changed:
+                self._pending[provider].append(Series(fault, count))
 
     def take(self, provider: str, stage: str = "") -> Fault | None:
         """Remove and return the provider's next fault, if it is one for this stage."""
         with self._changed:
             pending = self._pending[provider]
-            return pending.popleft() if pending and pending[0].stage == stage else None
+            if not pending or pending[0].fault.stage != stage:
+                return None
+            series = pending[0]
+            series.count -= 1
+            if series.count == 0:
+                pending.popleft()
+            return series.fault
 
     def pending(self) -> dict[str, list[str]]:
+        """Return the kind of each pending fault, by provider."""
         with self._changed:
-            return {provider: [fault.kind for fault in faults] for provider, faults in self._pending.items() if faults}
+            return {
+                provider: [series.fault.kind for series in faults for _ in range(series.count)]
+                for provider, faults in self._pending.items()
+                if faults
+            }
 
-    def clear(self) -> None:
-        """Remove all faults and release paused requests."""
+    def series(self) -> list[tuple[str, Fault, int]]:
+        """Return each provider's pending faults, and for how many requests each is."""
         with self._changed:
+            return [
+                (provider, series.fault, series.count)
+                for provider, faults in self._pending.items()
+                for series in faults
+            ]
+
+    def clear(self, provider: str = "") -> None:
+        """Remove the faults of a provider, or of all and release paused requests."""
+        with self._changed:
+            if provider:
+                self._pending.pop(provider, None)
+                return
             self._pending.clear()
         self.release()
 

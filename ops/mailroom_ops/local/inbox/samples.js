@@ -1,5 +1,6 @@
 // A button for each of Logto's types, sent through the real webhook in the chosen language and for the chosen tenant; and
 // one for each other auth server, whose own example chooses both.
+import { setUpFaults } from "/console/faults.js";
 import { byId, element, json } from "/console/page.js";
 
 const titled = (type) => type.replace(/([a-z])([A-Z])/g, (_, end, start) => `${end} ${start.toLowerCase()}`).replace(/mfa/i, "MFA");
@@ -28,6 +29,7 @@ async function send(sample, onSent) {
 
 export async function setUpSamples(onSent) {
   const options = await json("/console/options.json");
+  setUpFaults(options.provider.split(",").map((name) => name.trim()));
   byId("about").textContent = `Provider: ${options.provider} (sandbox). AWS: ${options.aws}`;
   byId("webhook").textContent = options.webhook;
   byId("locale").replaceChildren(...options.locales.map((tag) => element("option", { value: tag }, named(tag))));
