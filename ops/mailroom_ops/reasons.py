@@ -84,8 +84,9 @@ REASONS: Mapping[str, Explanation] = {
     ),
     # Settings
     "malformed": Explanation(
-        "A setting is malformed; the detail names it.",
-        "Set it again with the command in the detail; `mailroom doctor --only settings` checks all of them.",
+        "A setting or a template file is malformed; the detail names it.",
+        "Set it again with the command in the detail, or correct the file at the line in the detail; "
+        "`mailroom doctor --only settings` checks all settings.",
     ),
     "missing": Explanation(
         "A setting is missing; the detail names it.",
