@@ -39,7 +39,7 @@ def test_a_mail_is_found_by_message_id_address_and_provider_id(run: Run, sent: t
     assert "through resend; tenant acme" in by_id.text
     found = json.loads(run("trace", reader, "--json").out)
     assert [one["id"] for one in found] == [id_]
-    assert found[0]["steps"][0]["by"] == "resend"
+    assert found[0]["steps"][1]["by"] == "resend"
     assert json.loads(run("trace", found[0]["provider_id"], "--json").out) == found
     for done in (by_id, run("log", "--json")):
         assert CODE not in done.text

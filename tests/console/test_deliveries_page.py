@@ -142,7 +142,7 @@ def test_the_page_of_a_message_shows_its_timeline(messages: LedgerWriter, client
 
     expect(page.get_by_role("heading", level=1)).to_have_text("sign-in-code for a•••@example.com")
     steps = page.get_by_role("listitem")
-    assert [step.locator("strong").inner_text() for step in steps.all()] == ["accepted", "sent", "bounced"]
+    assert [step.locator("strong").inner_text() for step in steps.all()] == ["received", "sent", "bounced"]
     expect(steps.last).to_contain_text("transient mailbox_full 452 4.2.2")
     expect(steps.last).to_contain_text("+3.00 s")
     expect(page.locator(".facts")).to_contain_text("5 minutes ago")

@@ -25,7 +25,7 @@ def test_a_trace_has_all_steps_in_order(ledger: Ledger, queries: LedgerQueries, 
     ledger.record(mail.id, Event(EventType.DELIVERED, "resend", "1", NOW + 2))
     (trace,) = find_traces(queries, {"id": mail.id, "address": mail.to, "provider's id": "<re-1>"}[by])
     assert (trace.id, trace.tenant, trace.kind, trace.status) == (mail.id, "default", "notification", "complained")
-    assert [step.event for step in trace.steps] == ["accepted", "sent", "delivered", "complained"]
+    assert [step.event for step in trace.steps] == ["received", "sent", "delivered", "complained"]
     assert trace.created == datetime.fromtimestamp(NOW, UTC)
     assert "reader" not in repr(trace)
 
@@ -52,8 +52,8 @@ def test_a_trace_in_json_has_times_with_milliseconds(ledger: Ledger, queries: Le
         "provider_id": "ses-1",
         "created": "2027-01-15T08:00:00.000+00:00",
         "steps": [
-            {"at": "2027-01-15T08:00:00.000+00:00", "what": "accepted", "by": "ses", "why": ""},
-            {"at": "2027-01-15T08:00:00.000+00:00", "what": "sent", "by": "", "why": ""},
+            {"at": "2027-01-15T08:00:00.000+00:00", "what": "received", "by": "", "why": "from logto"},
+            {"at": "2027-01-15T08:00:00.000+00:00", "what": "sent", "by": "ses", "why": ""},
         ],
     }
 

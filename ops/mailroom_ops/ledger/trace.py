@@ -1,4 +1,4 @@
-"""The trace of a message: its record, with the timeline in order."""
+"""The trace of a message: its record, with the timeline in causal order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from mailroom.model.mailbox import is_address
 from mailroom.model.record import Record, TimelineEntry
+from mailroom.model.timeline import causal_timeline
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MESSAGE_ID, LedgerQueries
 
@@ -14,7 +15,7 @@ __all__ = ["Step", "Trace", "find_traces"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One entry of a timeline: an attempt at a provider, a status of ours, or a provider's event."""
+    """One entry of a timeline: the request, an attempt at a provider, a status of ours, or a provider's event."""
 
     at: datetime
     event: str
@@ -24,7 +25,7 @@ class Step:
     @classmethod
     def of(cls, entry: TimelineEntry) -> "Step":
         detail = " ".join(filter(None, (entry.how, entry.reason, entry.detail, entry.error)))
-        return cls(_time(entry.at), entry.event or entry.answer or entry.status, entry.provider, detail)
+        return cls(_time(entry.at), entry.event or entry.status or entry.answer, entry.provider, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Trace:
             provider=record.provider,
             provider_id=record.provider_id,
             created=_time(record.created_at),
-            steps=tuple(sorted(map(Step.of, record.timeline), key=lambda step: step.at)),
+            steps=tuple(map(Step.of, causal_timeline(record))),
         )
 
     def to_json(self) -> dict[str, object]:

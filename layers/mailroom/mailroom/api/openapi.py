@@ -78,11 +78,11 @@ class Results(Schema):
 
 
 class Entry(Schema):
-    """An attempt with the provider's answer, a status, or an event that the provider reported later."""
+    """The receipt of the request, an attempt with the provider's answer, a status, or a provider's report."""
 
     at: Timestamp
     status: Status | None = None
-    event: EventType | str = Field(default="", description="What the provider reported.")
+    event: EventType | str = Field(default="", description="`received`, or what the provider reported.")
     reason: str = ""
     provider: str = ""
     answer: str = ""

@@ -120,8 +120,8 @@ EMAIL = {
     "provider_id": SENT["provider_id"],
     "created_at": "2026-11-20T20:15:51.310Z",
     "timeline": [
-        {"at": "2026-11-20T20:15:51.742Z", "provider": "resend", "answer": "accepted"},
-        {"at": "2026-11-20T20:15:51.742Z", "status": "sent", "provider": "resend"},
+        {"at": "2026-11-20T20:15:51.310Z", "event": "received", "detail": "from direct"},
+        {"at": "2026-11-20T20:15:51.742Z", "status": "sent", "provider": "resend", "answer": "accepted"},
         {"at": "2026-11-20T20:15:53.000Z", "event": "delivered", "provider": "resend"},
     ],
 }

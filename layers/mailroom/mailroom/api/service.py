@@ -19,6 +19,7 @@ from mailroom.ledger.table import Admission
 from mailroom.model.kinds import purpose_of
 from mailroom.model.message import SAME_WITHIN_SECONDS, Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
+from mailroom.model.timeline import causal_timeline
 from mailroom.providers import is_configured
 from mailroom.sources import direct
 from mailroom.sources.send_request import SendRequest
@@ -81,7 +82,7 @@ class SendService:
         facts = {name: value for name in LOOK_UP_FIELDS if (value := getattr(record, name))}
         timeline = [
             {"at": _iso(entry.at)} | {name: value for name in TIMELINE_FIELDS if (value := getattr(entry, name))}
-            for entry in record.timeline
+            for entry in causal_timeline(record)
         ]
         times = {"created_at": _iso(record.created_at), "timeline": timeline}
         return Reply(200, {"message_id": record.message_id} | facts | times)
