@@ -34,8 +34,8 @@ def test_nobody_without_the_key_can_guess_a_code_from_the_table(ledger: Ledger, 
 def test_a_code_is_superseded_by_one_that_is_30_seconds_younger(
     ledger: Ledger, seconds: float, standing: Standing
 ) -> None:
-    assert ledger.recipients.mark_latest(ledger_code("222222", at=NOW + seconds), KEY, NOW) is Standing.CURRENT
-    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is standing
+    assert ledger.recipients.mark_latest(ledger_code("222222", at=NOW + seconds), KEY, NOW).standing is Standing.CURRENT
+    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW), KEY, NOW).standing is standing
 
 
 def test_a_late_older_code_does_not_hide_the_newest(ledger: Ledger) -> None:
@@ -48,7 +48,7 @@ def test_a_late_older_code_does_not_hide_the_newest(ledger: Ledger) -> None:
 
 def test_a_code_replaces_all_before_it_or_none_where_its_caller_says_so(ledger: Ledger) -> None:
     ledger.recipients.mark_latest(replace(ledger_code("222222", at=NOW + 60), replaces_after=None), KEY, NOW)
-    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is Standing.CURRENT
+    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW), KEY, NOW).standing is Standing.CURRENT
     ledger.recipients.mark_latest(replace(ledger_code("333333", at=NOW + 61), replaces_after=0.001), KEY, NOW)
     assert ledger.recipients.standing(ledger_code("222222", at=NOW + 60), KEY) is Standing.SUPERSEDED
 
@@ -57,7 +57,7 @@ def test_a_code_that_replaces_fewer_revives_none(ledger: Ledger) -> None:
     dead, live = ledger_code("111111", at=NOW), ledger_code("222222", at=NOW + 8)
     ledger.recipients.mark_latest(replace(ledger_code("333333", at=NOW + 5), replaces_after=0.001), KEY, NOW)
     for newer in (live, replace(ledger_code("444444", at=NOW + 9), replaces_after=None)):
-        assert ledger.recipients.mark_latest(newer, KEY, NOW) is Standing.CURRENT
+        assert ledger.recipients.mark_latest(newer, KEY, NOW).standing is Standing.CURRENT
         assert ledger.recipients.standing(dead, KEY) is Standing.SUPERSEDED
     assert ledger.recipients.standing(live, KEY) is Standing.CURRENT
 
@@ -71,36 +71,36 @@ def test_a_late_code_that_replaces_all_before_it_does_so_still(ledger: Ledger) -
 
 def test_a_second_tenant_has_its_own_codes(ledger: Ledger) -> None:
     ledger.recipients.mark_latest(replace(ledger_code("222222", at=NOW + 60), tenant="acme"), KEY, NOW)
-    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW), KEY, NOW) is Standing.CURRENT
+    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW), KEY, NOW).standing is Standing.CURRENT
 
 
 def test_a_retry_of_the_newest_code_is_still_the_newest(ledger: Ledger) -> None:
     message = ledger_code("222222")
     ledger.recipients.mark_latest(message, KEY, NOW)
-    assert ledger.recipients.mark_latest(message, KEY, NOW + 30) is Standing.CURRENT
+    assert ledger.recipients.mark_latest(message, KEY, NOW + 30).standing is Standing.CURRENT
 
 
 def test_the_same_code_again_within_a_minute_is_a_duplicate(ledger: Ledger) -> None:
     ledger.recipients.mark_latest(ledger_code("111111"), KEY, NOW)
-    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW + 59), KEY, NOW) is Standing.DUPLICATE
-    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW + 61), KEY, NOW) is Standing.CURRENT
+    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW + 59), KEY, NOW).standing is Standing.DUPLICATE
+    assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW + 61), KEY, NOW).standing is Standing.CURRENT
 
 
 def test_a_console_test_is_always_sent(ledger: Ledger) -> None:
     test = replace(ledger_code("000000", kind="generic-code"), identity="")
-    assert ledger.recipients.mark_latest(test, KEY, NOW) is Standing.CURRENT
-    assert ledger.recipients.mark_latest(replace(test, id=new_id()), KEY, NOW) is Standing.CURRENT
+    assert ledger.recipients.mark_latest(test, KEY, NOW).standing is Standing.CURRENT
+    assert ledger.recipients.mark_latest(replace(test, id=new_id()), KEY, NOW).standing is Standing.CURRENT
 
 
 @pytest.mark.parametrize("other", [{"to": "bob@example.com"}, {"kind": "mfa-code"}])
 def test_another_reader_or_kind_is_not_in_the_way(ledger: Ledger, other: dict[str, Any]) -> None:
     ledger.recipients.mark_latest(ledger_code("222222", at=NOW + 5), KEY, NOW)
-    assert ledger.recipients.mark_latest(ledger_code("111111", **other), KEY, NOW) is Standing.CURRENT
+    assert ledger.recipients.mark_latest(ledger_code("111111", **other), KEY, NOW).standing is Standing.CURRENT
 
 
 def test_a_notification_is_not_superseded_by_a_newer_one(ledger: Ledger) -> None:
     ledger.recipients.mark_latest(ledger_code("2", at=NOW + 5, kind="notification"), KEY, NOW)
-    assert ledger.recipients.mark_latest(ledger_code("1", kind="notification"), KEY, NOW) is Standing.CURRENT
+    assert ledger.recipients.mark_latest(ledger_code("1", kind="notification"), KEY, NOW).standing is Standing.CURRENT
 
 
 LIMITS = Limits(per_recipient=4, per_kind=3, per_client=5)
@@ -110,7 +110,7 @@ NO_LIMITS = Limits(0, 0, 0)
 def ask(ledger: Ledger, number: int, *, at: float = NOW, limits: Limits = LIMITS, **fields: Any) -> Standing:
     """Ask for a code of its own, and return its standing."""
     message = replace(ledger_code(f"{number:06}", at=at), **fields)
-    return ledger.recipients.mark_latest(message, KEY, at, limits)
+    return ledger.recipients.mark_latest(message, KEY, at, limits).standing
 
 
 def test_a_recipient_gets_so_many_codes_of_a_kind_and_so_many_in_all(ledger: Ledger) -> None:
@@ -132,9 +132,9 @@ def test_a_limit_is_over_ten_minutes_after_each_code(ledger: Ledger) -> None:
 def test_a_code_counts_once_however_often_it_is_tried(ledger: Ledger) -> None:
     first = ledger_code("111111")
     for _ in range(5):
-        assert ledger.recipients.mark_latest(first, KEY, NOW, LIMITS) is Standing.CURRENT
+        assert ledger.recipients.mark_latest(first, KEY, NOW, LIMITS).standing is Standing.CURRENT
     assert [ask(ledger, n) for n in range(3)] == [Standing.CURRENT] * 2 + [Standing.LIMITED]
-    assert ledger.recipients.mark_latest(first, KEY, NOW, LIMITS) is Standing.CURRENT
+    assert ledger.recipients.mark_latest(first, KEY, NOW, LIMITS).standing is Standing.CURRENT
 
 
 def test_a_code_beyond_the_limit_replaces_no_earlier_one(ledger: Ledger) -> None:

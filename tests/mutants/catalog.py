@@ -21,6 +21,7 @@ HANKO = f"{PACKAGE}/sources/hanko.py"
 
 TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/test_consumer.py"
 TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
+TEST_ASKED_AGAIN = "tests/delivery/test_asked_again.py"
 TEST_RECIPIENTS = "tests/ledger/test_recipients.py"
 TEST_GATE, TEST_TABLE = "tests/delivery/test_gate.py", "tests/ledger/test_table.py"
 TEST_EVENTS = "tests/ledger/test_events.py"
@@ -72,8 +73,8 @@ MUTANTS = (
     Mutant(
         "a retry is sent although a newer code replaced it",
         DELIVER,
-        "            if reason := self.last_check(message, is_first=parcel.attempt == 0):\n",
-        "            if not parcel.email and (reason := self.last_check(message)):\n",
+        "            if check.reason:\n                return self._conclude(",
+        "            if not parcel.email and check.reason:\n                return self._conclude(",
         (f"{TEST_CONSUMER}::test_a_retry_of_a_replaced_code_is_not_sent",),
     ),
     Mutant(
@@ -86,7 +87,7 @@ MUTANTS = (
     Mutant(
         "expiry is not checked right before a request",
         DELIVER,
-        'if message.expires_at <= now:\n            return "expired"\n        recipients =',
+        'if message.expires_at <= now:\n            return Check("expired")\n        recipients =',
         "recipients =",
         (f"{TEST_CONSUMER}::test_a_code_that_expires_while_its_process_waits_for_a_gate_is_not_sent",),
     ),
@@ -117,6 +118,27 @@ MUTANTS = (
         "        self._mark_newest(singles)\n",
         "",
         (f"{TEST_CONSUMER}::test_an_older_code_that_arrives_with_its_successor_is_not_sent",),
+    ),
+    Mutant(
+        "a code that is requested again goes to the provider of the first one",
+        f"{PACKAGE}/delivery/chain.py",
+        "return (*chain[place:], *chain[:place])",
+        "return tuple(chain)",
+        (f"{TEST_ASKED_AGAIN}::test_a_code_that_is_requested_again_goes_to_the_next_provider_first",),
+    ),
+    Mutant(
+        "a code goes to another provider although its predecessor was delivered",
+        TABLE,
+        "(None, Status.SKIPPED, Status.DELIVERED, Status.COMPLAINED)",
+        "(None, Status.SKIPPED, Status.COMPLAINED)",
+        (f"{TEST_ASKED_AGAIN}::test_a_code_whose_predecessor_was_delivered_goes_to_the_first_provider",),
+    ),
+    Mutant(
+        "a code beside another session's goes to another provider",
+        RECIPIENTS,
+        ' or known["created"] > message.dead_before:\n        return ""',
+        ':\n        return ""',
+        (f"{TEST_ASKED_AGAIN}::test_another_code_is_not_one_that_is_requested_again",),
     ),
     # ---- the order of writes: a crash repeats, it never loses ----
     Mutant(

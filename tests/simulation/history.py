@@ -19,6 +19,7 @@ CHAINS = {
     "hooli": ("sendgrid", "postmark"),
     "broken": ("resend",),
     "slow": ("smtp.slow",),
+    "stark": ("resend", "ses"),
 }
 CODES = ("sign-in-code", "password-reset", "sign-up-code", "mfa-code")
 NOTICES = ("organization-invitation",)
@@ -175,6 +176,9 @@ def generate(seed: int) -> History:
         )
         for number in range(statements.choice((4, 7, 12))):
             add(at + 3.0 * number, to=f"flood+{number % 3}@example.net", kind=kind, route=route)
+    arrival = Random(f"arrival {seed}")  # noqa: S311 - as above
+    if arrival.random() < 0.3:
+        mails = [replace(mail, tenant="stark") if mail.tenant == "default" else mail for mail in mails]
     for number, mail in enumerate(mails):
         if random.random() < 0.5:
             events = [("delivered", random.choice((0.01, 0.1, 2.0, 60.0)))]

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.simulation import wiring
@@ -29,6 +30,8 @@ SENT_PER_MAIL = 400  # an outage of ten minutes puts a code back thirty times, a
 LAST_MOMENT = 3.0  # with less to live there is no further attempt
 STORE_PATIENCE = 5.0  # seconds in any 15 that a process may wait for a parameter store whose values it has
 IDEMPOTENT = ("resend", "resend.acme")
+REPORTING = ("resend", "ses", "postmark")
+REPORT_PROCESSED = 2.0  # a provider's report is in the ledger after so many seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,6 +431,31 @@ def limits_hold_and_catch_nobody_else(findings: Findings) -> Iterator[Violation]
             yield _violation("limited too early", f"one of {len(cases)} codes for one mailbox", limited[0])
 
 
+def a_code_that_is_requested_again_goes_to_the_next_provider(findings: Findings) -> Iterator[Violation]:
+    """Without faults, a code starts behind the account that took its predecessor and has not reported delivery."""
+    if not findings.world.history.is_healthy:
+        return
+    for older, newer in _neighbors(findings):
+        chain, lifetime = CHAINS[newer.mail.tenant], newer.expires_at - newer.created_at
+        is_again = _replaces(newer, older) and newer.created_at - older.created_at < lifetime
+        if len(chain) < 2 or not is_again or not older.copies or not newer.offers:
+            continue
+        account = older.copies[-1].offer.account
+        first = min(newer.offers, key=lambda offer: offer.started_at)
+        delays = [delay for what, delay in older.mail.events if what == "delivered" and account in REPORTING]
+        reported_at = older.copies[-1].at + min(delays, default=float("inf"))
+        if reported_at + REPORT_PROCESSED < newer.created_at:
+            expected = chain[0]
+        elif reported_at > first.started_at:
+            place = chain.index(account) + 1
+            expected = (*chain[place:], *chain[:place])[0]
+        else:
+            continue
+        if first.account != expected:
+            text = f"went to {first.account} first, after {account} had its predecessor"
+            yield _violation("same provider again", text, older, newer)
+
+
 def _is_limited(row: Mapping[str, Any] | None) -> bool:
     return row is not None and (row["status"], row.get("reason")) == ("skipped", "rate_limited")
 
@@ -466,6 +494,7 @@ RULES: tuple[Rule, ...] = (
     no_batch_of_records_runs_out_of_time,
     no_message_multiplies,
     limits_hold_and_catch_nobody_else,
+    a_code_that_is_requested_again_goes_to_the_next_provider,
     nothing_secret_is_written,
 )
 
@@ -489,14 +518,24 @@ def _last_error(row: Mapping[str, Any]) -> str:
     return str(errors[-1]) if errors else ""
 
 
-def _successors(findings: Findings) -> Iterator[tuple[Case, Case]]:
-    """Yield each two codes of one kind for one recipient, the older first."""
+def _groups(findings: Findings) -> list[list[Case]]:
+    """Return the codes of one kind for one recipient, of each, the oldest first."""
     groups: defaultdict[tuple[str, str, str], list[Case]] = defaultdict(list)
     for case in findings.cases.values():
         if case.mail.is_code and any(case.rows.values()):
             groups[case.mail.tenant, case.mail.recipient, case.mail.kind].append(case)
-    for cases in groups.values():
-        cases.sort(key=lambda case: case.created_at)
+    return [sorted(cases, key=lambda case: case.created_at) for cases in groups.values()]
+
+
+def _neighbors(findings: Findings) -> Iterator[tuple[Case, Case]]:
+    """Yield a code and the next one of its kind for its recipient."""
+    for cases in _groups(findings):
+        yield from pairwise(cases)
+
+
+def _successors(findings: Findings) -> Iterator[tuple[Case, Case]]:
+    """Yield each two codes of one kind for one recipient, the older first."""
+    for cases in _groups(findings):
         for number, older in enumerate(cases):
             for newer in cases[number + 1 :]:
                 yield older, newer

@@ -206,6 +206,23 @@ SCENARIOS: Mapping[str, History] = dict(
             {"at": 5.5, "to": "tabs@example.net"},
             faults=(Fault("resend", "error_before", 4.0, 5.4),),
         ),
+        # ---- a code that its reader requests again ----
+        _history(
+            "a_code_that_is_requested_again_goes_to_the_next_provider",
+            *({"at": 60.0 * n, "tenant": "stark", "to": "again@example.net"} for n in range(3)),
+        ),
+        _history(
+            "a_code_whose_predecessor_was_delivered_goes_to_the_first_provider",
+            {"at": 0.0, "tenant": "stark", "to": "again@example.net", "events": (("delivered", 2.0),)},
+            {"at": 60.0, "tenant": "stark", "to": "again@example.net"},
+        ),
+        _history(
+            "a_code_that_is_requested_again_leaves_its_batch",
+            {"at": 0.0, "tenant": "stark", "count": 20, "to": ""},
+            {"at": 1.0, "tenant": "stark", "to": "again@example.net"},
+            {"at": 62.0, "tenant": "stark", "count": 40, "apart": 0.001},
+            {"at": 62.01, "tenant": "stark", "to": "again@example.net"},
+        ),
         # ---- what the ledger says ----
         _history(
             "a_mail_that_a_provider_has_is_not_recorded_as_skipped",

@@ -42,6 +42,8 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
     columns = ("sent", *stats.REPORTED)
     rows = [(provider, *(_cell(total, what, provider) for what in columns)) for provider in total.providers]
     screen.table(("provider", *columns), rows)
+    for provider, number in total.split(stats.ASKED_AGAIN).items():
+        screen.note(f"{number} asked again: {provider} first")
     for what in stats.NOT_SENT:
         for reason, number in total.split(what).items():
             screen.note(f"{number} {what}" + (f": {reason}" if reason else ""))

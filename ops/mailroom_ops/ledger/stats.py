@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom_ops.ledger.queries import LedgerQueries
 
-__all__ = ["LIMITS", "NOT_SENT", "REPORTED", "Counts", "HourCache", "Limit", "stats", "total"]
+__all__ = ["ASKED_AGAIN", "LIMITS", "NOT_SENT", "REPORTED", "Counts", "HourCache", "Limit", "stats", "total"]
 
 REPORTED = ("delivered", "deferred", "bounced", "complained")  # of sent mail, by its provider
+ASKED_AGAIN = "asked_again"  # codes that went to another provider first, because their predecessor had not arrived
 NOT_SENT = ("skipped", "failed", "unknown")  # or not certainly
 HOUR = timedelta(hours=1)
 # A process that counted at the end of an hour may write some time after it.

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mailroom.delivery import asked_again
+from mailroom.delivery.chain import in_order
 from mailroom.delivery.deliver import Delivery, Ready
 from mailroom.delivery.dispatch import MAX_GATE_WAIT_SECONDS, MAX_REQUEST_SECONDS
 from mailroom.delivery.retry import postponement
@@ -202,10 +204,13 @@ class Batcher:
                 others.append(parcel)
         leaving: list[tuple[Parcel, Ready]] = []
         for parcel, ready in reversed(ours):  # the newest first: it may replace an older one beside it
-            if reason := delivery.last_check(delivery.with_lifetime(parcel).message):
-                outcome = Outcome(Status.SKIPPED, reason)
+            check = delivery.last_check(delivery.with_lifetime(parcel).message)
+            if check.reason:
+                outcome = Outcome(Status.SKIPPED, check.reason)
                 delivery.finish(parcel.message, token, outcome)
                 yield parcel.message, outcome
+            elif behind := asked_again.account_of(delivery.ledger, check.replaced, ready.chain):
+                yield self._set_apart(batch, parcel, token, ready.chain, behind)
             else:
                 leaving.insert(0, (parcel, ready))
         if late:
@@ -324,6 +329,15 @@ class Batcher:
 
     def _enqueue_alone(self, parcel: Parcel, delay: float = 0, *, attempt: int = 1) -> None:
         self.delivery.enqueue(replace(parcel, alone=True, attempt=attempt), delay)
+
+    def _set_apart(self, batch: Batch, parcel: Parcel, token: str, chain: Sequence[str], behind: str) -> Result:
+        """Take a message out of its batch that another account is to be asked for first."""
+        delivery, first = self.delivery, in_order(chain, behind)[0]
+        delivery.ledger.tally.count(parcel.tenant, asked_again.ASKED_AGAIN, first)
+        outcome = asked_again.postponed(delivery.clock(), first, behind)
+        delivery.ledger.release(parcel.message.id, token, 1, outcome, batch=_alone(batch))
+        self._enqueue_alone(replace(parcel, behind=behind))
+        return parcel.message, outcome
 
     def _give_up(self, parcel: Parcel, token: str, account: str) -> Result:
         delivery = self.delivery

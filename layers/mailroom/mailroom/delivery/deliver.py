@@ -13,6 +13,8 @@ from pathlib import Path
 
 from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
+from mailroom.delivery import asked_again
+from mailroom.delivery.chain import in_order
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, Dispatch, dead
 from mailroom.delivery.retry import postponement, retry_delay, time_left
 from mailroom.delivery.seal import is_authentic, seal
@@ -44,6 +46,14 @@ class Ready:
     @property
     def warnings(self) -> tuple[str, ...]:
         return ("shared_test_sender",) if self.email.from_.address == SHARED_TEST_SENDER.address else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of the last check: why a message must not leave, if so, and the valid code that it replaces."""
+
+    reason: str = ""
+    replaced: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +156,19 @@ class Delivery:
         expires_at = message.created_at + lifetime
         return replace(parcel, message=replace(message, expires_at=expires_at, has_default_lifetime=False))
 
-    def last_check(self, message: Message, *, is_first: bool = True) -> str:
-        """Return why a message must not leave, empty if it may: it expired, was replaced, or exceeds a limit.
+    def last_check(self, message: Message, *, is_first: bool = True) -> Check:
+        """Return why a message must not leave, if so: it expired, was replaced, or exceeds a limit.
 
         The message becomes the newest one of its recipient by this, and counts. `is_first` before its first attempt.
         """
         now, key, limits = self.clock(), self.settings.address_key(), self.settings.limits(message.tenant)
         if message.expires_at <= now:
-            return "expired"
+            return Check("expired")
         recipients = self.ledger.recipients
         if is_first and recipients.count_client(message, key, now, limits) is Standing.LIMITED:
-            return Standing.LIMITED
-        standing = recipients.mark_latest(message, key, now, limits)
-        return "" if standing is Standing.CURRENT else standing
+            return Check(Standing.LIMITED)
+        mark = recipients.mark_latest(message, key, now, limits)
+        return Check("", mark.replaced) if mark.standing is Standing.CURRENT else Check(mark.standing)
 
     def finish(self, message: Message, token: str, outcome: Outcome, doubts: tuple[str, ...] = ()) -> None:
         """Record a final outcome, and count it."""
@@ -173,15 +183,22 @@ class Delivery:
             if ready.reason == "suppressed":
                 self._count(message)
             return self._conclude(parcel, token, ready, is_claimed=is_claimed)
-        choice, checked_at = self.dispatch.choose(parcel, ready.chain), self.clock()
+        chain = in_order(ready.chain, parcel.behind)
+        choice, checked_at, behind = self.dispatch.choose(parcel, chain), self.clock(), ""
         if choice.account:
             self.dispatch.sleep_briefly(choice.wait)
             checked_at = self.clock()
-            if reason := self.last_check(message, is_first=parcel.attempt == 0):
-                return self._conclude(parcel, token, dead(reason, parcel.doubts), is_claimed=is_claimed)
-        elif choice.wait is None:
+            check = self.last_check(message, is_first=parcel.attempt == 0)
+            if check.reason:
+                return self._conclude(parcel, token, dead(check.reason, parcel.doubts), is_claimed=is_claimed)
+            if behind := asked_again.account_of(self.ledger, check.replaced, ready.chain):
+                parcel, chain = replace(parcel, behind=behind), in_order(ready.chain, behind)
+                choice = self.dispatch.choose(parcel, chain)
+                self.dispatch.sleep_briefly(choice.wait if choice.account else 0)
+                self.ledger.tally.count(message.tenant, asked_again.ASKED_AGAIN, chain[0])
+        if not choice.account and choice.wait is None:
             return self._conclude(parcel, token, dead("no_answer", parcel.doubts), is_claimed=is_claimed)
-        else:
+        if not choice.account:
             outcome = Outcome(Status.ACCEPTED, "holding_back", retry_in=choice.wait)
             return Progress(outcome, replace(parcel, postponed=parcel.postponed + 1), is_claimed)
         recorded = ""
@@ -198,9 +215,10 @@ class Delivery:
                 return self._outdated(message) if self.clock() - checked_at > RECHECK_SECONDS else ""
             return self._permit(message, token, offered)
 
-        outcome, doubts = self.dispatch.send(parcel, ready.email, ready.chain, deadline, permit)
+        outcome, doubts = self.dispatch.send(parcel, ready.email, chain, deadline, permit)
         outcome = replace(outcome, warnings=ready.warnings, problems=ready.problems)
-        return Progress(outcome, parcel.next_attempt(ready.email, doubts, asked=bool(outcome.tries)), True)
+        following = parcel.next_attempt(ready.email, doubts, asked=bool(outcome.tries))
+        return Progress(asked_again.decision(outcome, checked_at, choice.account, behind), following, True)
 
     def _count(self, message: Message) -> None:
         """Count a mail that is suppressed, so that nobody learns by a limit who is."""

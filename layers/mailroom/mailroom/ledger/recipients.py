@@ -43,6 +43,14 @@ class Standing(StrEnum):
     LIMITED = "rate_limited"
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The standing of a message that was marked as the newest, and the id of a code that was valid until then."""
+
+    standing: Standing
+    replaced: str = ""
+
+
 Decision = tuple[Standing, dict[str, Any]]  # the attributes to write; none where the row stays as it is
 
 
@@ -72,7 +80,7 @@ class Recipients:
         self._aws = aws
         self._table = table
 
-    def mark_latest(self, message: Message, key: str, now: float, limits: Limits = NO_LIMITS) -> Standing:
+    def mark_latest(self, message: Message, key: str, now: float, limits: Limits = NO_LIMITS) -> Mark:
         """Record a message as the newest of its kind, unless a newer one is known, and count it; return its standing.
 
         `key` is the key that addresses are hashed with. A message that exceeds the limits changes nothing. To count it
@@ -83,10 +91,10 @@ class Recipients:
         limits = limits if message.lane is Lane.CODES else NO_LIMITS
         if limits.applies_to_recipients and (own != shared or not message.supersedes):
             if self._count(shared, message, now, limits) is Standing.LIMITED:
-                return Standing.LIMITED
+                return Mark(Standing.LIMITED)
             limits = NO_LIMITS
         if not message.identity:
-            return Standing.CURRENT
+            return Mark(Standing.CURRENT)
         # Keyed: without a key, a code of six digits is found by a million guesses.
         identity = keyed_hash(key, message.identity)
         kind, row = (message.kind, own) if message.supersedes else ("notice", f"once#{identity}")
@@ -94,7 +102,8 @@ class Recipients:
         first = _newest(message, kind, latest)
         if limits.applies_to_recipients:
             first = first.joined(_first_of_window(message, now))
-        return self._write(row, now, first, lambda row: _decide(row, message, kind, latest, now, limits))
+        standing, before = self._write(row, now, first, lambda row: _decide(row, message, kind, latest, now, limits))
+        return Mark(standing, _replaced(before.get(kind, {}), message) if standing is Standing.CURRENT else "")
 
     def standing(self, message: Message, key: str) -> Standing:
         """Return whether a newer code has replaced a message since `mark_latest`."""
@@ -120,34 +129,35 @@ class Recipients:
 
     def _count(self, row: str, message: Message, now: float, limits: Limits) -> Standing:
         first = _first_of_window(message, now)
-        return self._write(row, now, first, lambda row: _counted(row, message, now, limits))
+        return self._write(row, now, first, lambda row: _counted(row, message, now, limits))[0]
 
-    def _write(self, pk: str, now: float, first: Write, decide: Callable[[Row], Decision]) -> Standing:
-        """Write `first` where its condition holds; else read the row and write what is decided by it."""
+    def _write(self, pk: str, now: float, first: Write, decide: Callable[[Row], Decision]) -> tuple[Standing, Row]:
+        """Write `first` where its condition holds; else read the row and write what is decided by it.
+
+        Return the standing, and the row as it was before.
+        """
         try:
-            self._update(pk, now, first)
+            return Standing.CURRENT, self._update(pk, now, first)
         except AwsError as error:
             row = _row_of(error)
-        else:
-            return Standing.CURRENT
         for _ in range(MAX_WRITES):
             standing, changes = decide(row)
             if not changes:
-                return standing
+                return standing, row
             try:
                 seen = {":seen": row.get("version", "")}
                 self._update(pk, now, Write(changes, "#version = :seen", {"#version": "version"}, seen))
             except AwsError as error:
                 row = _row_of(error)
             else:
-                return standing
+                return standing, row
         raise TemporaryFailure("ledger", "contended")
 
-    def _update(self, pk: str, now: float, write: Write) -> None:
+    def _update(self, pk: str, now: float, write: Write) -> Row:
         changes = {**write.attributes, "ttl": int(now + KEPT_SECONDS), "version": secrets.token_hex(4)}
         sets = {f"#s{number}": name for number, name in enumerate(changes)}
         written = {f":s{number}": encode(value) for number, value in enumerate(changes.values())}
-        self._aws.call(
+        answer = self._aws.call(
             "dynamodb",
             "UpdateItem",
             {
@@ -157,9 +167,11 @@ class Recipients:
                 "ConditionExpression": write.condition,
                 "ExpressionAttributeNames": {**sets, **write.names},
                 "ExpressionAttributeValues": written | {name: encode(value) for name, value in write.values.items()},
+                "ReturnValues": "ALL_OLD",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             },
         )
+        return decode_item(answer.get("Attributes", {}))
 
 
 def recipient_row(tenant: str, address: str, key: str) -> str:
@@ -210,6 +222,15 @@ def _counted(row: Row, message: Message, now: float, limits: Limits) -> Decision
     if limits.exceeds([entry.partition(" ")[0] for entry in recent], message.kind):
         return Standing.LIMITED, {}
     return Standing.CURRENT, {"recent": recent | {_entry(message): now}, "recent_at": now}
+
+
+def _replaced(known: Mapping[str, Any], message: Message) -> str:
+    """Return the id of the code that a message replaces, if that is still valid: its reader asks again."""
+    is_other = known.get("message", message.id) != message.id
+    if not is_other or message.dead_before is None or known["created"] > message.dead_before:
+        return ""
+    is_valid = message.created_at - known["created"] < message.expires_at - message.created_at
+    return str(known["message"]) if is_valid else ""
 
 
 def _standing_by(known: Mapping[str, Any] | None, message: Message) -> Standing:

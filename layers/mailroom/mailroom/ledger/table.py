@@ -229,6 +229,14 @@ class Ledger:
         answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
         return Record.from_row(decode_item(answer["Item"])) if "Item" in answer else None
 
+    def undelivered_by(self, message_id: str) -> str:
+        """Return the account that took a mail, or may have, and has not reported its delivery; empty for none."""
+        key = {"pk": {"S": f"message#{message_id}"}}
+        row = decode_item(self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key}).get("Item", {}))
+        if row.get("status") in (None, Status.SKIPPED, Status.DELIVERED, Status.COMPLAINED):
+            return ""
+        return str(row.get("provider") or next(reversed(row.get("offered", ())), ""))
+
     def read_many(self, message_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the rows of up to a hundred messages by id; one that does not exist is left out."""
         keys = [{"pk": {"S": f"message#{message_id}"}} for message_id in message_ids[:KEYS_PER_READ]]

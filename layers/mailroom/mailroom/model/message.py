@@ -129,6 +129,8 @@ class Parcel:
     alone: bool = False  # never part of a batch again: its batch was refused, or it failed to render
     settled: Outcome | None = None  # the outcome that could not be recorded yet; nothing is left to send
     seal: str = ""  # see delivery/seal.py
+    # The account that comes last: it has not delivered an earlier code of this kind.
+    behind: str = field(default="", metadata=ADDED_LATER)
 
     @classmethod
     def of(cls, message: Message) -> "Parcel":
@@ -178,4 +180,5 @@ class Parcel:
             values.get("alone", False),
             Outcome.from_dict(values["settled"]) if values.get("settled") else None,
             values.get("seal", ""),
+            values.get("behind", ""),
         )
