@@ -12,7 +12,6 @@ from mailroom.aws.client import Aws
 from mailroom.aws.metrics import Metrics
 from mailroom.delivery.consumer import Consumer
 from mailroom.delivery.deliver import Delivery
-from mailroom.errors import DeliveryError
 
 
 def build(delivery: Delivery, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -28,15 +27,9 @@ def build(delivery: Delivery, logger: Logger, metrics: Metrics) -> Callable[[dic
             for result in consumer.consume(event["Records"]):
                 if result.kept:
                     failures.append({"itemIdentifier": result.record_id})
-                if isinstance(result.error, DeliveryError):
-                    telemetry.log_failure(logger, metrics, result.error, "Message goes back to its queue")
-                elif result.error:
-                    telemetry.log_crash(logger, metrics, result.error, "Message stays on its queue")
-                elif result.message:
-                    telemetry.log_outcome(logger, metrics, result.message, result.outcome, started)
+                telemetry.log_result(logger, metrics, result, started)
             if not consumer.is_outage:
-                with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-                    delivery.ledger.tally.flush_if_due()
+                telemetry.flush_tally(logger, metrics, delivery.ledger.tally)
         finally:
             telemetry.log_stale_settings(logger, metrics, delivery.settings)
             metrics.count("Records", number=len(event["Records"]))

@@ -39,8 +39,7 @@ def build(intake: Intake, logger: Logger, metrics: Metrics) -> Callable[[dict[st
     def record(report: Report) -> int:
         count = telemetry.log_events(logger, metrics, intake.process(report))
         telemetry.log_stale_settings(logger, metrics, intake.settings)
-        with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-            intake.ledger.tally.flush_if_due()
+        telemetry.flush_tally(logger, metrics, intake.ledger.tally)
         return count
 
     return handler

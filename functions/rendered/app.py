@@ -15,9 +15,8 @@ from mailroom.aws.client import Aws
 from mailroom.aws.metrics import Metrics
 from mailroom.aws.queue import Queue
 from mailroom.delivery.seal import seal
-from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Parcel
-from mailroom.request import Request, json_response, request_id, text_response
+from mailroom.request import request_id
 from mailroom.settings import Settings
 from mailroom.sources import registry
 from mailroom.sources.endpoint import Endpoint
@@ -32,21 +31,13 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(request_id=request_id(event))
-        try:
-            request = Request.from_event(event)
-            received = endpoint.receive(request, event["routeKey"].split("/")[2])  # ANY /webhooks/rendered/…
-            for message in received.messages:
-                queue.put(seal(Parcel.of(message), settings.address_key()))
-        except RequestError as refusal:
-            telemetry.log_refusal(logger, metrics, refusal)
-            return text_response(refusal.status, refusal.sentence)
-        except DeliveryError as error:
-            telemetry.log_failure(logger, metrics, error, "Message not queued: a dependency failed")
-            return text_response(503, "Email could not be sent. Please try again.")
-        finally:
-            telemetry.log_stale_settings(logger, metrics, settings)
-        telemetry.log_accepted(logger, metrics, received.messages, received.source.name, received.tenant)
-        return json_response(200, received.source.reply(received.messages))
+        source = event["routeKey"].split("/")[2]  # ANY /webhooks/rendered/…
+        reply = endpoint.respond(
+            event, source, lambda message: queue.put(seal(Parcel.of(message), settings.address_key()))
+        )
+        telemetry.log_received(logger, metrics, reply)
+        telemetry.log_stale_settings(logger, metrics, settings)
+        return reply.response
 
     return handler
 

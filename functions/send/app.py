@@ -36,8 +36,7 @@ def build(service: SendService, logger: Logger, metrics: Metrics) -> Callable[[A
         for part in reply.parts or (reply,):
             telemetry.log_reply(logger, metrics, part, records_codes=records_codes)
         telemetry.log_stale_settings(logger, metrics, service.delivery.settings)
-        with telemetry.tolerate(logger, metrics, "Statistics not written yet"):
-            service.delivery.ledger.tally.flush_if_due()
+        telemetry.flush_tally(logger, metrics, service.delivery.ledger.tally)
         return json_response(reply.status, reply.body, reply.headers) if is_http else dict(reply.body)
 
     return handler

@@ -10,14 +10,12 @@ from mailroom import telemetry
 from mailroom.aws.client import Aws
 from mailroom.aws.metrics import Metrics
 from mailroom.aws.queue import Queue
-from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Parcel
-from mailroom.request import Request, json_response, request_id, text_response
+from mailroom.request import request_id
 from mailroom.settings import Settings
 from mailroom.sources import registry
 from mailroom.sources.endpoint import Endpoint
 
-RETRY_SOON = {"retry-after": "1"}  # without it, Supabase does not repeat a request
 LOGTO = "logto"  # has routes of its own, without a path parameter for the source
 
 
@@ -31,21 +29,11 @@ def build(aws: Aws, logger: Logger, metrics: Metrics) -> Callable[[dict[str, Any
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(request_id=request_id(event))
-        try:
-            request = Request.from_event(event)
-            received = endpoint.receive(request, request.path.get("source", LOGTO))
-            for message in received.messages:
-                queue.put(Parcel.of(message))
-        except RequestError as refusal:
-            telemetry.log_refusal(logger, metrics, refusal)
-            return text_response(refusal.status, refusal.sentence)
-        except DeliveryError as error:
-            telemetry.log_failure(logger, metrics, error, "Message not queued: a dependency failed")
-            return text_response(503, "Email could not be sent. Please try again.", RETRY_SOON)
-        finally:
-            telemetry.log_stale_settings(logger, metrics, settings)
-        telemetry.log_accepted(logger, metrics, received.messages, received.source.name, received.tenant)
-        return json_response(200, received.source.reply(received.messages))
+        source = (event.get("pathParameters") or {}).get("source", LOGTO)
+        reply = endpoint.respond(event, source, lambda message: queue.put(Parcel.of(message)))
+        telemetry.log_received(logger, metrics, reply)
+        telemetry.log_stale_settings(logger, metrics, settings)
+        return reply.response
 
     return handler
 

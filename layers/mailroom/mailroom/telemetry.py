@@ -3,8 +3,7 @@
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -19,22 +18,25 @@ from mailroom.providers import kind_of
 
 if TYPE_CHECKING:
     from mailroom.api.reply import Reply
+    from mailroom.delivery.consumer import Result
+    from mailroom.ledger.tally import Tally
     from mailroom.model.record import Record
     from mailroom.settings import Settings
+    from mailroom.sources.endpoint import Reply as SourceReply
 
 __all__ = [
     "COUNTED_AS",
     "REPORTED_AS",
+    "flush_tally",
     "log_accepted",
-    "log_crash",
     "log_events",
     "log_failure",
-    "log_outcome",
+    "log_received",
     "log_refusal",
     "log_reply",
+    "log_result",
     "log_stale_settings",
     "new_logger",
-    "tolerate",
 ]
 
 NOT_IN_LINES = frozenset({"function_arn", "function_memory_size"})
@@ -81,6 +83,16 @@ class _Formatter(LambdaPowertoolsFormatter):
 def new_logger() -> Logger:
     """Return the logger of a function."""
     return Logger(logger_formatter=_Formatter())
+
+
+def log_result(logger: Logger, metrics: Metrics, result: "Result", started: float) -> None:
+    """Log and count a message of an invocation: its outcome, or the reason why it will be received again."""
+    if isinstance(result.error, DeliveryError):
+        log_failure(logger, metrics, result.error, "Message goes back to its queue")
+    elif result.error:
+        log_crash(logger, metrics, result.error, "Message stays on its queue")
+    elif result.message:
+        log_outcome(logger, metrics, result.message, result.outcome, started)
 
 
 def log_outcome(logger: Logger, metrics: Metrics, message: Message, outcome: Outcome | None, started: float) -> None:
@@ -185,6 +197,16 @@ def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes
         logger.warning("Code logged because RecordCodeOnFailure is enabled", extra={"message_id": message.id, **secret})
 
 
+def log_received(logger: Logger, metrics: Metrics, reply: "SourceReply") -> None:
+    """Log and count a request of a source: its messages, its refusal, or the failure of a dependency."""
+    if isinstance(reply.error, RequestError):
+        log_refusal(logger, metrics, reply.error)
+    elif reply.error:
+        log_failure(logger, metrics, reply.error, "Message not queued: a dependency failed")
+    else:
+        log_accepted(logger, metrics, reply.messages, reply.source, reply.tenant)
+
+
 def log_accepted(logger: Logger, metrics: Metrics, messages: Sequence[Message], source: str, tenant: str) -> None:
     """Log and count the messages of a request: none where there is nothing for us to send."""
     for message in messages:
@@ -209,13 +231,12 @@ def log_failure(logger: Logger, metrics: Metrics, error: DeliveryError, headline
     metrics.count(error.category)
 
 
-@contextmanager
-def tolerate(logger: Logger, metrics: Metrics, headline: str) -> Iterator[None]:
-    """Log and count a DeliveryError of the block, and go on after it."""
+def flush_tally(logger: Logger, metrics: Metrics, tally: "Tally") -> None:
+    """Write the counters that are due; they stay in memory while the ledger fails."""
     try:
-        yield
+        tally.flush_if_due()
     except DeliveryError as error:
-        log_failure(logger, metrics, error, headline)
+        log_failure(logger, metrics, error, "Statistics not written yet")
 
 
 def log_stale_settings(logger: Logger, metrics: Metrics, settings: "Settings") -> None:

@@ -19,7 +19,7 @@ from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError,
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Outcome
 
-__all__ = ["Consumer"]
+__all__ = ["Consumer", "Result"]
 
 FULL = 10  # records; when Lambda delivers as many as it may, more are waiting
 MAX_PULLED = 90  # more records that a burst takes from the queue

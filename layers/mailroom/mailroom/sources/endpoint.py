@@ -1,25 +1,33 @@
-"""The way of a request to the messages of its source, for each function that serves some of them."""
+"""The way from a request to its stored messages and its response, for each function that serves some sources."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from mailroom.errors import DeliveryError, RequestError
 from mailroom.model.message import Message
-from mailroom.request import AllowedNetworks, Request
+from mailroom.request import AllowedNetworks, Request, json_response, text_response
 from mailroom.settings import Settings
 from mailroom.sources import registry
-from mailroom.sources.source import Source
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "Reply"]
+
+RETRY_SOON = {"retry-after": "1"}  # without it, Supabase does not repeat a request
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """The messages of one request; none if the auth server sends this mail itself."""
+class Reply:
+    """The response to one request, and its content for the log: the stored messages, or the error.
 
-    source: Source
-    tenant: str
-    messages: Sequence[Message]
+    There are neither if the auth server sends this mail itself.
+    """
+
+    response: dict[str, Any]
+    source: str = ""
+    tenant: str = ""
+    messages: Sequence[Message] = ()
+    error: RequestError | DeliveryError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +44,20 @@ class Endpoint:
         allowed = AllowedNetworks.parse("AllowedSourceCidrs", os.environ.get("ALLOWED_SOURCE_CIDRS", ""))
         return cls(names, settings, allowed, float(os.environ["CODE_LIFETIME_MINUTES"]) * 60)
 
-    def receive(self, request: Request, name: str) -> Received:
-        """Return the messages of a request to a source; raise a RequestError for one that is refused."""
-        source = registry.load(name, self.names)
-        request.require_post()
-        self.allowed.require(request.source_ip)
-        verified = source.authenticate(request, self.settings, self.code_lifetime)
-        return Received(source, verified.tenant, source.parse(verified))
+    def respond(self, event: Mapping[str, Any], name: str, store: Callable[[Message], None]) -> Reply:
+        """Store the messages of a request to the source `name`, and reply 200 once all of them are stored."""
+        try:
+            request = Request.from_event(event)
+            source = registry.load(name, self.names)
+            request.require_post()
+            self.allowed.require(request.source_ip)
+            verified = source.authenticate(request, self.settings, self.code_lifetime)
+            messages = source.parse(verified)
+            for message in messages:
+                store(message)
+        except RequestError as refusal:
+            return Reply(text_response(refusal.status, refusal.sentence), error=refusal)
+        except DeliveryError as error:
+            response = text_response(503, "Email could not be sent. Please try again.", RETRY_SOON)
+            return Reply(response, error=error)
+        return Reply(json_response(200, source.reply(messages)), source.name, verified.tenant, messages)
