@@ -42,7 +42,7 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
     ("environment",),
     ("cloudformation", "sandbox", "settings", "templates", "web"),
     ("capacity", "domains", "ledger", "secrets_import"),
-    ("doctor",),
+    ("doctor", "suppression_lists"),
     ("console",),
     ("local",),
     ("cli",),

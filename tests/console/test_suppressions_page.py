@@ -3,6 +3,7 @@
 import re
 import time
 from html import unescape
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -12,8 +13,9 @@ from mailroom.feedback.suppression import Cause
 from mailroom.model.kinds import Lane
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.sandbox.server import Sandbox
 from tests.browser import accessible
-from tests.console.client import Client, OpenPage, aws, page_text
+from tests.console.client import Client, LedgerWriter, OpenPage, aws, page_text
 from tests.factories import KEY
 
 PATH = "/console/suppressions"
@@ -193,3 +195,53 @@ def test_an_operator_adds_and_removes_an_address_in_the_browser(
     page.get_by_role("button", name="Remove ada@example.com").click()
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator(".address")).to_have_count(1)
+
+
+@pytest.fixture
+def resend(cloud: str, sandbox: Sandbox) -> Sandbox:
+    """Resend as the provider of staging."""
+    for name, value in {
+        "senders/default/auth": '{"from": "Acme <login@acme.example>", "providers": ["resend", "smtp"]}',
+        **{f"providers/resend/{key}": value for key, value in sandbox.settings("resend").items()},
+    }.items():
+        aws("ssm", cloud).put_parameter(Name=f"/mailroom/staging/{name}", Value=value, Type="SecureString")
+    return sandbox
+
+
+def test_an_address_is_checked_on_every_list_and_removed_from_all(
+    queries: LedgerQueries, client: Client, resend: Sandbox
+) -> None:
+    stub: Any = resend.stubs["resend"]
+    stub.suppressed.add("ada@acme.example", Cause.BOUNCE)
+    add(queries, "ada@acme.example")
+
+    assert "/console/suppressions/check" in client.post(PATH, what="ada@acme.example").text
+    checked = page_text(client.post(f"{PATH}/check", address="Ada@acme.example").text)
+    confirmation = client.post(f"{PATH}/remove", tenant="default", address="ada@acme.example", at_provider="1").text
+
+    assert "ours, default bounce no codes until" in checked
+    assert "resend bounce since" in checked
+    assert "smtp unknown has no list that can be asked" in checked
+    assert "our list the list of resend" in page_text(confirmation)
+    assert stub.suppressed.find("ada@acme.example")
+    again = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', confirmation))
+    removed = client.ask("POST", f"{PATH}/remove", urlencode({name: unescape(value) for name, value in again.items()}))
+    assert removed.headers["location"] == f"{PATH}?done=removed-everywhere"
+    assert stub.suppressed.find("ada@acme.example") is None
+    assert "resend not suppressed" in page_text(client.post(f"{PATH}/check", address="ada@acme.example").text)
+    wrong = client.post(f"{PATH}/check", address="nobody")
+    assert (wrong.status, 'value="nobody"' in wrong.text) == (400, True)
+
+
+def test_the_page_of_a_mail_checks_the_lists_of_its_tenant(
+    messages: LedgerWriter, client: Client, open_page: OpenPage, resend: Sandbox
+) -> None:
+    mail = messages.sent(tenant="acme", to="ada@acme.example")
+    page = open_page(client, bypass_csp=True)
+    page.goto(f"{client.url}/console/deliveries/{mail.id}")
+    page.get_by_label("Is it suppressed?").fill("ada@acme.example")
+    page.get_by_role("button", name="Check every list").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("ada@acme.example")
+    expect(page.get_by_role("table")).to_contain_text("not suppressed")
+    assert "ada" not in page.url
+    accessible(page)

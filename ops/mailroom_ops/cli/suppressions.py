@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from mailroom_ops.cli import suppressions_at_providers as at_providers
 from mailroom_ops.cli.options import Group, as_json, confirm_production, in_environment, yes
 from mailroom_ops.environment import Environment
 
@@ -21,7 +22,8 @@ any_tenant = click.option("--tenant", default="", metavar="NAME", help="Only ent
     cls=Group,
     examples=(
         ("list suppressed addresses", "mailroom suppressions list --env production"),
-        ("allow mail to an address again", "mailroom suppressions remove reader@example.com"),
+        ("look for an address in our list and the provider's", "mailroom suppressions check reader@example.com"),
+        ("allow mail to it again, here and there", "mailroom suppressions remove reader@example.com --at-provider"),
     ),
 )
 def command() -> None:
@@ -82,9 +84,23 @@ def add(environment: Environment, address: str, tenant: str, days: float, lanes:
 @in_environment
 @click.argument("address")
 @tenant_of
+@click.option("--at-provider", is_flag=True, help="Remove it from the lists of the tenant's providers, too.")
+@at_providers.account_of
+@at_providers.key_file
 @yes
-def remove(environment: Environment, address: str, tenant: str, yes: bool) -> None:
-    """Allow mail to ADDRESS again. A provider may have a suppression list of its own."""
+def remove(
+    environment: Environment,
+    address: str,
+    tenant: str,
+    at_provider: bool,
+    account: str,
+    key_file: str | None,
+    yes: bool,
+) -> None:
+    """Allow mail to ADDRESS again. A provider may have a suppression list of its own: see --at-provider."""
+    if at_provider:
+        at_providers.remove_from_both(environment, address, tenant, account, key_file, yes)
+        return
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger import suppressions
     from mailroom_ops.ledger.queries import LedgerQueries
@@ -138,6 +154,10 @@ def export(environment: Environment, file: TextIO, tenant: str) -> None:
 
     count = suppressions.write_csv(suppressions.entries(LedgerQueries.of(environment), tenant), file)
     click.echo(f"{count} {'address' if count == 1 else 'addresses'} written.", err=True)
+
+
+command.add_command(at_providers.check)
+command.add_command(at_providers.pull)
 
 
 def _day(entry: "Entry", lane: str) -> str:

@@ -1,4 +1,4 @@
-"""The suppressions pages: find, add and remove suppressed addresses; import and export the list."""
+"""The suppressions pages: find, check, add and remove suppressed addresses; import and export the list."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ from mailroom_ops.console.context import Confirmation, PageContext, form_values,
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.suppressions import Entry
+from mailroom_ops.settings.parameters import Parameters
+from mailroom_ops.suppression_lists.lookup import Accounts
 from mailroom_ops.web.pages import headers
 from mailroom_ops.web.server import Request, Response
 
@@ -24,6 +26,7 @@ MAX_IMPORT_LINES = 1000
 RESULTS = {
     "added": "The address is suppressed.",
     "removed": "The suppression is removed.",
+    "removed-everywhere": "The address is removed, here and at the providers.",
     "imported": "The addresses are suppressed.",
 }
 
@@ -39,6 +42,8 @@ def answer(context: PageContext, request: Request, below: list[str]) -> Response
             return _add(context, form) if is_post else _add_page(context, form)
         case ["import"]:
             return _import(context, form) if is_post else context.page("suppressions_import", EMPTY_IMPORT)
+        case ["check"] if is_post:
+            return _check(context, form)
         case ["remove"] if is_post:
             return _remove(context, form)
         case ["list.csv"] if not is_post:
@@ -182,6 +187,8 @@ def _add(context: PageContext, form: Form) -> Response:
 def _remove(context: PageContext, form: Form) -> Response:
     tenant, address = _last(form, "tenant"), _last(form, "address")
     suppressions.check_entry(tenant, address)
+    if _last(form, "at_provider"):
+        return _remove_everywhere(context, form, tenant, address)
     if not context.is_confirmed(form):
         text = f"Tenant {tenant} sends email to it again. A suppression list of the provider’s own is not changed."
         values = {"tenant": [tenant], "address": [address]}
@@ -189,6 +196,43 @@ def _remove(context: PageContext, form: Form) -> Response:
         return context.confirm(Confirmation(title, text, "Remove", path, values, PATH), form)
     suppressions.remove(context.queries, tenant, address)
     return redirect(f"{PATH}?done=removed")
+
+
+def _check(context: PageContext, form: Form) -> Response:
+    """Show our entries for an address and those of the providers. It is posted, as a search is."""
+    tenant, address = _last(form, "tenant"), _last(form, "address")
+    values: dict[str, object] = {"address": address, "tenant": tenant, "error": None, "entries": [], "answers": []}
+    try:
+        suppressions.check_entry(tenant or "default", address)
+    except InvalidInput as error:
+        return context.page("suppressions_check", values | {"error": error}, 400)
+    entries = [entry for entry in suppressions.find(context.queries, address) if tenant in ("", entry.tenant)]
+    answers = list(_accounts(context, tenant).check(address))
+    is_listed = bool(entries) or any(answer.listings for answer in answers)
+    owners = [tenant] if tenant else sorted({entry.tenant for entry in entries}) or ["default"]
+    found = {"entries": entries, "answers": answers, "owners": owners if is_listed else []}
+    return context.page("suppressions_check", values | found)
+
+
+def _remove_everywhere(context: PageContext, form: Form, tenant: str, address: str) -> Response:
+    accounts = _accounts(context, tenant)
+    listed = [answer for answer in accounts.check(address) if answer.listings]
+    if not context.is_confirmed(form):
+        text = (
+            f"Tenant {tenant} sends email to it again, and so do its providers, for everyone who uses their accounts."
+        )
+        values = {"tenant": [tenant], "address": [address], "at_provider": ["1"]}
+        lists = ["our list", *(f"the list of {answer.account}" for answer in listed)]
+        title, path = f"Remove {address} from every list?", f"{PATH}/remove"
+        return context.confirm(Confirmation(title, text, "Remove", path, values, PATH, lists), form)
+    suppressions.remove(context.queries, tenant, address)
+    for answer in listed:
+        accounts.remove(answer)
+    return redirect(f"{PATH}?done=removed-everywhere")
+
+
+def _accounts(context: PageContext, tenant: str) -> Accounts:
+    return Accounts(context.environment, Parameters(context.environment).values(), tenant)
 
 
 EMPTY_IMPORT = {

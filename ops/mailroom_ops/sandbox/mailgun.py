@@ -5,13 +5,16 @@ from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email import message_from_bytes
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from uuid import uuid4
 
+from mailroom.feedback.suppression import Cause
 from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply, mailboxes
+from mailroom_ops.sandbox.suppressed import SuppressedAddress, SuppressedAddresses
 
 __all__ = ["STUB", "Mailgun"]
 
+SUPPRESSIONS = {"bounces": Cause.BOUNCE, "complaints": Cause.COMPLAINT, "unsubscribes": Cause.UNSUBSCRIBE}
 UNKNOWN = "unknown.example"  # a domain that is not in this account
 MESSAGES = {403: "Forbidden", 404: "Domain not found: example.com", 413: "Request Entity Too Large"}
 
@@ -23,6 +26,7 @@ class Mailgun:
 
     def __init__(self, api_key: str = "key-sandbox") -> None:
         self.api_key = api_key
+        self.suppressed = SuppressedAddresses()  # of all domains
 
     def settings(self, url: str) -> dict[str, str]:
         return {"api_key": self.api_key, "endpoint": url}
@@ -32,6 +36,8 @@ class Mailgun:
         domain, _, verb = unquote(rest).partition("/")
         if (version, domain, request.method) == ("v4", "domains", "GET"):
             return self._domain(request, verb)
+        if version == "v3" and verb.partition("?")[0].partition("/")[0] in SUPPRESSIONS:
+            return self._suppressions(request, rest.partition("/")[2])
         if version != "v3" or verb != "messages" or request.method != "POST":
             return Reply(200, b"Mailgun Magnificent API", {"content-type": "text/html"})
         expected = b64encode(f"api:{self.api_key}".encode()).decode()
@@ -69,6 +75,7 @@ class Mailgun:
             html=form.get("html", ""),
             headers={name.removeprefix("h:"): value for name, value in form.items() if name.startswith("h:")},
         )
+        self.suppressed.learn(mail)
         return json_reply(200, {"id": f"<{id_}>", "message": "Queued. Thank you."}, mail)
 
     def _domain(self, request: Request, name: str) -> Reply:
@@ -79,6 +86,29 @@ class Mailgun:
             return _refusal(404, "Domain not found")
         state = "unverified" if name == UNVERIFIED else "active"
         return json_reply(200, {"domain": {"name": name, "state": state, "type": "custom"}})
+
+    def _suppressions(self, request: Request, below: str) -> Reply:
+        """Answer for one list: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/bounces"""
+        expected = b64encode(f"api:{self.api_key}".encode()).decode()
+        if request.headers.get("Authorization") != f"Basic {expected}":
+            return self.error(401)
+        url = urlsplit(below)
+        name, _, address = unquote(url.path).partition("/")
+        entries = [entry for entry in self.suppressed.all() if entry.cause is SUPPRESSIONS[name]]
+        if address:
+            entry = next((entry for entry in entries if entry.address == address.lower()), None)
+            if entry is None:
+                return _refusal(404, f"Address not found in {name} table")
+            if request.method == "DELETE":
+                self.suppressed.remove(address)
+                return json_reply(200, {"message": "The address has been removed", "address": address})
+            return json_reply(200, _suppression(entry))
+        query = dict(parse_qsl(url.query))
+        start = next((number for number, entry in enumerate(entries, 1) if entry.address == query.get("address")), 0)
+        page = entries[start : start + int(query.get("limit", "100"))]
+        last = page[-1].address if page else ""
+        following = f"https://api.mailgun.net/v3/example.com/{name}?page=next&address={quote(last)}&limit=100"
+        return json_reply(200, {"items": list(map(_suppression, page)), "paging": {"next": following}})
 
     def error(self, status: int) -> Reply:
         if status == 401:
@@ -96,6 +126,11 @@ class Mailgun:
 
     def rate_headers(self, rate: RateLimit) -> dict[str, str]:
         return {}
+
+
+def _suppression(entry: SuppressedAddress) -> dict[str, str]:
+    created = f"{datetime.fromtimestamp(entry.at, UTC):%a, %d %b %Y %H:%M:%S} UTC"
+    return {"address": entry.address, "code": "550", "error": "No such mailbox", "created_at": created}
 
 
 def _refusal(status: int, message: str) -> Reply:

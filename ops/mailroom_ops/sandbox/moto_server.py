@@ -10,7 +10,7 @@ import botocore.session
 from botocore.loaders import create_loader
 from moto.server import ThreadedMotoServer
 
-from mailroom_ops.sandbox import moto_ses
+from mailroom_ops.sandbox import moto_ses, moto_suppressions
 
 __all__ = ["start"]
 
@@ -18,6 +18,7 @@ __all__ = ["start"]
 def start() -> str:
     """Start the server in this process, on any free port; return its URL."""
     moto_ses.extend()
+    moto_suppressions.extend()
     make_writes_atomic()
     make_faster()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

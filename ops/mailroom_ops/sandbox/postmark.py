@@ -4,12 +4,16 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+from mailroom.feedback.suppression import Cause
 from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply, mailboxes
+from mailroom_ops.sandbox.suppressed import SuppressedAddresses
 
 __all__ = ["STUB", "Postmark"]
 
+SUPPRESSION_REASONS = {Cause.BOUNCE: "HardBounce", Cause.COMPLAINT: "SpamComplaint"}
 ACCEPTED = re.compile(r"application/json|\*/\*")
 INACTIVE = "suppressed@"  # the beginning of an address that has bounced before
 STREAMS = ("outbound", "broadcast")
@@ -27,6 +31,7 @@ class Postmark:
 
     def __init__(self, server_token: str = "00000000-0000-4000-8000-sandbox00000") -> None:
         self.server_token = server_token
+        self.suppressed = SuppressedAddresses()
 
     def settings(self, url: str) -> dict[str, str]:
         return {"server_token": self.server_token, "endpoint": url}
@@ -36,6 +41,9 @@ class Postmark:
             is_authorized = request.headers.get("X-Postmark-Server-Token") == self.server_token
             server = {"ID": 1, "Name": "Sandbox", "DeliveryType": "Live", "TrackOpens": False, "TrackLinks": "None"}
             return json_reply(200, server) if is_authorized else self.error(401)
+        if request.path.startswith("/message-streams/"):
+            is_authorized = request.headers.get("X-Postmark-Server-Token") == self.server_token
+            return self._suppressions(request) if is_authorized else self.error(401)
         if request.path != "/email" or request.method != "POST":
             return self.error(404)
         if request.headers.get("X-Postmark-Server-Token") != self.server_token:
@@ -62,9 +70,40 @@ class Postmark:
             html=body.get("HtmlBody") or "",
             headers={header["Name"]: header["Value"] for header in body.get("Headers") or []},
         )
+        self.suppressed.learn(mail)
         submitted = datetime.now(UTC).isoformat()
         answer = {"To": body["To"], "SubmittedAt": submitted, "MessageID": id_, "ErrorCode": 0, "Message": "OK"}
         return json_reply(200, answer, mail)
+
+    def _suppressions(self, request: Request) -> Reply:
+        """Return a dump of the list, or delete from it: https://postmarkapp.com/developer/api/suppressions-api"""
+        url = urlsplit(request.path)
+        match request.method, url.path.strip("/").split("/")[1:]:
+            case "GET", [stream, "suppressions", "dump"] if stream in STREAMS:
+                address = parse_qs(url.query).get("EmailAddress", [""])[-1].lower()
+                entries = [entry for entry in self.suppressed.all() if address in ("", entry.address)]
+                items = [
+                    {
+                        "EmailAddress": entry.address,
+                        "SuppressionReason": SUPPRESSION_REASONS.get(entry.cause, "ManualSuppression"),
+                        "Origin": "Recipient",
+                        "CreatedAt": datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="seconds"),
+                    }
+                    for entry in entries
+                ]
+                return json_reply(200, {"Suppressions": items})
+            case "POST", [stream, "suppressions", "delete"] if stream in STREAMS:
+                addresses = [item["EmailAddress"] for item in request.json()["Suppressions"]]
+                return json_reply(200, {"Suppressions": [self._reactivate(address) for address in addresses]})
+        return self.error(404)
+
+    def _reactivate(self, address: str) -> dict[str, str | None]:
+        entry = self.suppressed.find(address)
+        if entry and entry.cause is Cause.COMPLAINT:
+            message = "You do not have the required authority to change this suppression."
+            return {"EmailAddress": address, "Status": "Failed", "Message": message}
+        self.suppressed.remove(address)
+        return {"EmailAddress": address, "Status": "Deleted", "Message": None}
 
     def error(self, status: int) -> Reply:
         code, message = ERRORS.get(status, (0, "This error was requested from the sandbox."))

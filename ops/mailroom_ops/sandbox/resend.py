@@ -11,6 +11,8 @@ from typing import Any
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply, mailboxes
 from mailroom_ops.sandbox.resend_domains import Domains
+from mailroom_ops.sandbox.resend_suppressions import answer_suppressions
+from mailroom_ops.sandbox.suppressed import SuppressedAddresses
 
 __all__ = ["STUB", "Resend"]
 
@@ -28,6 +30,7 @@ class Resend:
 
     def __init__(self, api_key: str = "re_sandbox") -> None:
         self.api_key = api_key
+        self.suppressed = SuppressedAddresses()
         self._domains = Domains()
         self._requests: dict[str, tuple[str, Reply | None]] = {}
         self._lock = threading.Lock()
@@ -38,6 +41,9 @@ class Resend:
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
         if request.path.partition("?")[0].startswith("/domains"):
             return self._unauthorized(request) or self._sending_only(request) or self._domains.answer(request)
+        if request.path.partition("?")[0].startswith("/suppressions"):
+            refusal = self._unauthorized(request) or self._sending_only(request)
+            return refusal or answer_suppressions(self.suppressed, request)
         if request.path not in ("/emails", "/emails/batch"):
             return self.error(404)
         if request.method != "POST":
@@ -47,6 +53,8 @@ class Resend:
         mails = self._read(request)
         if isinstance(mails, Reply):
             return mails
+        for mail in mails:
+            self.suppressed.learn(mail)
         ids = [{"id": mail.id} for mail in mails]
         accepted = json_reply(200, {"data": ids} if request.path == "/emails/batch" else ids[0], *mails)
         key = request.headers.get("Idempotency-Key")

@@ -4,7 +4,9 @@ import secrets
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
+from mailroom.feedback.suppression import Cause
 from mailroom_ops.sandbox.provider import (
     UNVERIFIED,
     RateLimit,
@@ -15,9 +17,16 @@ from mailroom_ops.sandbox.provider import (
     json_reply,
     mailboxes,
 )
+from mailroom_ops.sandbox.suppressed import SuppressedAddress, SuppressedAddresses
 
 __all__ = ["STUB", "SendGrid"]
 
+SUPPRESSIONS = {
+    "bounces": Cause.BOUNCE,
+    "invalid_emails": None,
+    "spam_reports": Cause.COMPLAINT,
+    "unsubscribes": Cause.UNSUBSCRIBE,
+}
 MESSAGES = {
     401: "The provided authorization grant is invalid, expired, or revoked",
     403: "access forbidden",
@@ -35,6 +44,7 @@ class SendGrid:
 
     def __init__(self, api_key: str = "SG.sandbox") -> None:
         self.api_key = api_key
+        self.suppressed = SuppressedAddresses()
 
     def settings(self, url: str) -> dict[str, str]:
         return {"api_key": self.api_key, "endpoint": url}
@@ -43,6 +53,9 @@ class SendGrid:
         if request.path == "/v3/scopes" and request.method == "GET":
             is_authorized = request.headers.get("Authorization") == f"Bearer {self.api_key}"
             return json_reply(200, {"scopes": ["mail.send"]}) if is_authorized else self.error(401)
+        if request.path.startswith(("/v3/suppression/", "/v3/asm/suppressions/global/")):
+            is_authorized = request.headers.get("Authorization") == f"Bearer {self.api_key}"
+            return self._suppressions(request) if is_authorized else self.error(401)
         if request.path != "/v3/mail/send":
             return self.error(404)
         if request.method != "POST":
@@ -69,7 +82,31 @@ class SendGrid:
             html=parts.get("text/html", ""),
             headers=body.get("headers", {}),
         )
+        self.suppressed.learn(mail)
         return Reply(202, b"", {"X-Message-Id": id_}, (mail,))
+
+    def _suppressions(self, request: Request) -> Reply:
+        """Answer for one list: https://www.twilio.com/docs/sendgrid/api-reference/bounces-api"""
+        url = urlsplit(request.path)
+        name, *address = [unquote(part) for part in url.path.split("/")[3:]]
+        if name == "suppressions":
+            name, address = "unsubscribes", address[1:]
+        if name not in SUPPRESSIONS:
+            return self.error(404)
+        entries = [entry for entry in self.suppressed.all() if entry.cause is SUPPRESSIONS[name]]
+        if address:
+            entries = [entry for entry in entries if entry.address == address[0].lower()]
+        if request.method == "DELETE" and address:
+            for entry in entries:
+                self.suppressed.remove(entry.address)
+            return Reply(204) if entries else self.error(404)
+        if request.method != "GET":
+            return self.error(405)
+        if address and name == "unsubscribes":
+            return json_reply(200, {"recipient_email": entries[0].address} if entries else {})
+        query = {key: int(values[-1]) for key, values in parse_qs(url.query).items()}
+        start = query.get("offset", 0)
+        return json_reply(200, list(map(_suppression, entries[start : start + query.get("limit", 500)])))
 
     def error(self, status: int) -> Reply:
         return _refusal(status, MESSAGES.get(status, "This error was requested from the sandbox."))
@@ -84,6 +121,10 @@ class SendGrid:
             "X-RateLimit-Remaining": str(rate.remaining),
             "X-RateLimit-Reset": str(int(time.time() + rate.reset) + 1),
         }
+
+
+def _suppression(entry: SuppressedAddress) -> dict[str, Any]:
+    return {"created": int(entry.at), "email": entry.address, "reason": "550 5.1.1 no such user", "status": "5.1.1"}
 
 
 def _refusal(status: int, message: str, field: str | None = None) -> Reply:

@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 from mailroom_ops.sandbox.headers import decoded, mailbox
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply
+from mailroom_ops.sandbox.suppressed import cause_of_mail
 
 __all__ = ["Ses"]
 
 SEND = "/v2/email/outbound-emails"
+SUPPRESSED = "/v2/email/suppression/addresses"
 IDENTITIES = "/v2/email/identities"
 FORWARDED_HEADERS = ("Authorization", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token")
 TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -58,6 +60,9 @@ class Ses:
         if reply.status != 200:
             return reply
         mail = _read(body, json.loads(reply.body)["MessageId"])
+        if cause := cause_of_mail(mail):
+            entry = {"EmailAddress": mail.to, "Reason": cause.upper()}
+            self._forward("PUT", SUPPRESSED, request, json.dumps(entry).encode())
         return Reply(reply.status, reply.body, reply.headers, (mail,))
 
     def _verify(self, domain: str, request: Request) -> None:
