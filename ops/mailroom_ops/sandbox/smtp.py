@@ -9,6 +9,7 @@ import secrets
 import socket
 import ssl
 import threading
+from base64 import b64decode, b64encode
 from collections import Counter
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from mailroom_ops.sandbox.faults import Fault, Faults, Kind
 from mailroom_ops.sandbox.headers import decoded, mailbox
 from mailroom_ops.sandbox.inbox import Captured, Inbox
+from mailroom_ops.sandbox.oauth import TokenServer
 from mailroom_ops.sandbox.provider import UNVERIFIED, captured_mail
 
 __all__ = ["SmtpSandbox"]
@@ -25,6 +27,7 @@ NAME = "smtp"
 TAG_HEADER = re.compile(r"X-Mailroom-([A-Za-z-]+)", re.IGNORECASE)
 REFUSALS = (Kind.STATUS, Kind.REPLY, Kind.RATE_LIMIT, Kind.HANG)
 DELAYS = (Kind.DELAY, Kind.HOLD)
+MAX_AUTH_LENGTH = 12288  # https://www.rfc-editor.org/rfc/rfc4954#section-4
 
 # aiosmtpd logs every command at INFO, with addresses and passwords.
 logging.getLogger("mail.log").setLevel(logging.ERROR)
@@ -45,6 +48,7 @@ class SmtpSandbox:
         allow_anonymous: bool = False,
         size_limit: int = 30_000_000,
         pipelining: bool = True,
+        tokens: TokenServer | None = None,
     ) -> None:
         self.inbox = inbox or Inbox()
         self.faults = faults or Faults()
@@ -55,6 +59,7 @@ class SmtpSandbox:
         self.size_limit = size_limit
         self.pipelining = pipelining
         self.login = ("sandbox", secrets.token_hex(8))
+        self.tokens = tokens  # whose tokens log in, in place of the password
         self.requests: Counter[str] = Counter()
         self.connections = 0
         self.commands: list[str] = []
@@ -68,6 +73,9 @@ class SmtpSandbox:
     def settings(self, provider: str = NAME) -> dict[str, str]:
         """Return the settings below `providers/smtp/` with which Mailroom sends to this relay."""
         username, password = self.login
+        if self.tokens:
+            own = {"host": "127.0.0.1", "port": str(self.port), "tls": self.tls}
+            return own | {"username": username, "oauth": self.tokens.setting()}
         login = {} if self.allow_anonymous else {"username": username, "password": password}
         return {"host": "127.0.0.1", "port": str(self.port), "tls": self.tls, **login}
 
@@ -114,6 +122,8 @@ class _Connection(SMTP):
     """A connection of a client."""
 
     def __init__(self, sandbox: SmtpSandbox) -> None:
+        if sandbox.tokens:
+            self.line_length_limit = MAX_AUTH_LENGTH
         super().__init__(
             self,
             hostname="sandbox.example",
@@ -124,8 +134,10 @@ class _Connection(SMTP):
             require_starttls=sandbox.tls == "starttls",
             auth_require_tls=False,
             authenticator=self._authenticate_login,
+            auth_exclude_mechanism=["LOGIN", "PLAIN"] if sandbox.tokens else ["XOAUTH2"],
             loop=asyncio.get_running_loop(),
         )
+        self.command_size_limits["AUTH"] = MAX_AUTH_LENGTH
         self._sandbox = sandbox
         self._greeted = False
         self._fault: Fault | None = None
@@ -152,6 +164,18 @@ class _Connection(SMTP):
     ) -> AuthResult:
         login = (data.login.decode(), data.password.decode()) if isinstance(data, LoginPassword) else None
         return AuthResult(success=login == self._sandbox.login, handled=False)
+
+    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:
+        """Accept a token, or send the challenge that comes before Exchange's refusal."""
+        fields = b64decode(args[1]).decode().split("\x01")
+        pairs = dict(field.split("=", 1) for field in fields if "=" in field)
+        token = pairs.get("auth", "").removeprefix("Bearer ")
+        if self._sandbox.tokens and pairs.get("user") == self._sandbox.login[0] and self._sandbox.tokens.accepts(token):
+            return AuthResult(success=True, handled=False)
+        challenge = b64encode(b'{"status":"401","schemes":"Bearer","scope":"https://outlook.office.com/"}').decode()
+        await self.push(f"334 {challenge}")
+        await self._reader.readline()
+        return AuthResult(success=False, handled=False, message="535 5.7.3 Authentication unsuccessful")
 
     async def push(self, status: Any) -> None:
         if not self._greeted:

@@ -104,6 +104,16 @@ def _plain(value: str) -> str:
     return "" if value.strip() and value.isprintable() else "it must be one line of text"
 
 
+def _oauth(value: str) -> str:
+    from mailroom.providers._smtp_oauth import OAuthClient
+
+    try:
+        OAuthClient.parse(value, "smtp")
+    except ConfigurationError as error:
+        return "it " + error.detail.partition(" ")[2]
+    return _placeholder(value)
+
+
 def _pem(value: str) -> str:
     return "" if "-----BEGIN CERTIFICATE-----" in value else "it must be a certificate in PEM form"
 
@@ -279,6 +289,7 @@ SOURCE_CHECKS: Mapping[str, Callable[[str], str]] = {
 CHECKS: Mapping[str, Callable[[str], str]] = {
     "ca": _pem,
     "endpoint": _plain,
+    "oauth": _oauth,
     "password": _password,
     "secret": _strong,
 }

@@ -261,7 +261,8 @@ def missing_secrets(spec: TenantSpec, values: Mapping[str, str]) -> list[str]:
     missing = []
     for provider in spec.own:
         keys = [key for key in spec_of(provider).required if f"{provider}.{key}" not in spec.settings]
-        if provider == "smtp" and "smtp.username" in spec.settings:
+        has_token = f"providers/smtp.{spec.name}/oauth" in values
+        if provider == "smtp" and "smtp.username" in spec.settings and not has_token:
             keys.append("password")
         names = [f"providers/{provider}.{spec.name}/{key}" for key in keys]
         missing += [name for name in names if name not in values and (kind := catalog.find(name)) and kind.is_secret]

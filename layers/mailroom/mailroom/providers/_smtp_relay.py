@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from mailroom.errors import ConfigurationError
 from mailroom.network.tls import tls_context
+
+if TYPE_CHECKING:
+    from mailroom.providers._smtp_oauth import OAuthClient
 
 __all__ = ["Relay", "Tls"]
 
@@ -34,6 +38,7 @@ class Relay:
     ehlo_name: str = ""  # default: the sender's domain, because some relays look it up
     configuration_set: str = ""  # SES only
     account: str = "smtp"
+    oauth: "OAuthClient | None" = None  # in place of the password
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str], account: str = "smtp") -> "Relay":
@@ -45,7 +50,11 @@ class Relay:
             raise _malformed(account, "port", "must be a number, usually 465 or 587")
         if tls and tls not in list(Tls):
             raise _malformed(account, "tls", f"must be one of {', '.join(Tls)}")
-        if bool(username) != bool(password):
+        oauth = values.get("oauth", "").strip()
+        if oauth and (password or not username):
+            problem = "is set, and so is oauth: use one of them" if password else "is not set, but oauth is"
+            raise _malformed(account, "password" if password else "username", problem)
+        if bool(username) != bool(password) and not oauth:
             missing, present = ("password", "username") if username else ("username", "password")
             raise _malformed(account, missing, f"is not set, but {present} is")
         if not (username + password).isascii():
@@ -55,7 +64,8 @@ class Relay:
         number = int(port) if port else 465 if tls == Tls.IMPLICIT else 587
         mode = Tls(tls) if tls else _default_tls(number, bool(username))
         ca, configuration_set = (values.get(name, "").strip() for name in ("ca", "configuration_set"))
-        return cls(host, number, mode, username, password, ca, ehlo_name, configuration_set, account)
+        client = _oauth_client(oauth, account) if oauth else None
+        return cls(host, number, mode, username, password, ca, ehlo_name, configuration_set, account, client)
 
     def context(self) -> ssl.SSLContext | None:
         """Return the TLS context: certificates are verified, except in opportunistic mode without a login."""
@@ -72,6 +82,12 @@ class Relay:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _oauth_client(text: str, account: str) -> "OAuthClient":
+    from mailroom.providers._smtp_oauth import OAuthClient  # only where it is set
+
+    return OAuthClient.parse(text, account)
 
 
 def _default_tls(port: int, with_login: bool) -> Tls:

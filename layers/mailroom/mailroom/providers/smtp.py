@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
@@ -19,6 +19,9 @@ from mailroom.providers._mime import compose
 from mailroom.providers._smtp_relay import Relay, Tls
 from mailroom.providers._smtp_replies import error_of_reply, relay_id
 from mailroom.providers._tags import ascii_tag
+
+if TYPE_CHECKING:
+    from mailroom.providers._smtp_oauth import OAuthClient, Token, TokenSource
 
 __all__ = ["PROVIDER", "REPLY_TIMEOUT_SECONDS", "Smtp"]
 
@@ -51,6 +54,7 @@ class Smtp:
         self._connect_timeout = connect_timeout
         self.timeout = timeout
         self._idle: list[tuple[float, smtplib.SMTP]] = []
+        self._tokens = _token_source(relay.oauth) if relay.oauth else None
         self.idempotent = bool(RESEND.fullmatch(relay.host))
 
     @classmethod
@@ -103,6 +107,7 @@ class Smtp:
 
     def _connect(self, email: Email) -> smtplib.SMTP:
         relay, name = self._relay, self._relay.ehlo_name or email.from_.address.rpartition("@")[2]
+        token = self._tokens.token() if self._tokens else None  # first, so that no connection waits for it
         with _stage("connect", email):
             if relay.tls is Tls.IMPLICIT:
                 smtp: smtplib.SMTP = smtplib.SMTP_SSL(
@@ -111,7 +116,7 @@ class Smtp:
             else:
                 smtp = smtplib.SMTP(relay.host, relay.port, name, timeout=self._connect_timeout)
         try:
-            self._greet(smtp, email)
+            self._greet(smtp, email, token)
         except DeliveryError:
             _close(smtp)
             raise
@@ -119,7 +124,7 @@ class Smtp:
             smtp.sock.settimeout(self.timeout)
         return smtp
 
-    def _greet(self, smtp: smtplib.SMTP, email: Email) -> None:
+    def _greet(self, smtp: smtplib.SMTP, email: Email, token: "Token | None") -> None:
         relay = self._relay
         with _stage("ehlo", email):
             smtp.ehlo_or_helo_if_needed()
@@ -132,9 +137,27 @@ class Smtp:
             with _stage("tls", email):
                 smtp.starttls(context=self._tls)
                 smtp.ehlo_or_helo_if_needed()
-        if relay.username:
+        if token:
+            self._log_in_with(token, smtp, email)
+        elif relay.username:
             with _stage("auth", email):
                 smtp.login(relay.username, relay.password)
+
+    def _log_in_with(self, token: "Token", smtp: smtplib.SMTP, email: Email) -> None:
+        """Log in by XOAUTH2. A cached token that is refused, such as a revoked one, is replaced once."""
+        from mailroom.providers._smtp_oauth import authenticate
+
+        if "XOAUTH2" not in smtp.esmtp_features.get("auth", "").upper().split():
+            raise ConfigurationError(PARTY, "no_login", "it does not offer XOAUTH2: use username and password")
+        with _stage("auth", email):
+            code, reply = authenticate(smtp, self._relay.username, token.value)
+        if code == 535 and not token.is_new and self._tokens:
+            self._tokens.forget(token)
+            token = self._tokens.token()
+            with _stage("auth", email):
+                code, reply = authenticate(smtp, self._relay.username, token.value)
+        if code != 235:
+            raise error_of_reply("auth", code, reply, email)
 
     def _extra_headers(self, email: Email, key: str) -> dict[str, str]:
         # https://resend.com/docs/dashboard/emails/idempotency-keys
@@ -147,6 +170,12 @@ class Smtp:
             return {name: value for name, value in headers.items() if value}
         # Readers do not see a tenant's internal name; a relay on this machine, such as that of the local stack, may.
         return {"X-Mailroom-Tenant": email.tags.get("tenant", "")} if self._relay.host in LOOPBACK else {}
+
+
+def _token_source(client: "OAuthClient") -> "TokenSource":
+    from mailroom.providers._smtp_oauth import TokenSource  # only where it is set
+
+    return TokenSource(client)
 
 
 def _with_wire_addresses(email: Email) -> Email:
@@ -237,6 +266,6 @@ def _close(smtp: smtplib.SMTP) -> None:
 PROVIDER = ProviderSpec(
     create=Smtp.from_settings,
     required=("host",),
-    optional=("port", "username", "password", "tls", "ca", "ehlo_name", "configuration_set"),
-    secrets=("password",),
+    optional=("port", "username", "password", "oauth", "tls", "ca", "ehlo_name", "configuration_set"),
+    secrets=("password", "oauth"),
 )
