@@ -69,6 +69,7 @@ FORBIDDEN = {
     "send": HEAVY | {"mailroom.api.openapi"},
     "deliver": HEAVY,
     "feedback": HEAVY | {"idna", "minijinja", "smtplib"},
+    "link": HEAVY | {"idna", "pydantic", "smtplib"},
 }
 VARIABLES = {
     "AWS_LAMBDA_FUNCTION_NAME": "mailroom-test",

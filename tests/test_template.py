@@ -20,7 +20,7 @@ from mailroom_ops.cloudformation.intrinsics import Template, TemplateError
 ROOT = Path(__file__).parent.parent
 BODY = template_file.load(ROOT / "template.yaml")
 ENVIRONMENTS = ("development", "staging", "production")
-FUNCTIONS = ("Webhook", "Rendered", "Send", "Deliver", "Feedback")
+FUNCTIONS = ("Webhook", "Rendered", "Send", "Deliver", "Feedback", "Link")
 LANES = ("Codes", "Notices")
 PSEUDO = {
     "AWS::Partition": "aws",
@@ -113,6 +113,7 @@ PERMISSIONS = {
     | {f"dynamodb:{action}": {"LedgerTable.Arn"} for action in ("GetItem", "PutItem", "UpdateItem")}
     | {"dynamodb:Query": {f"{TABLES}LedgerTable/index/by_provider_id"}}
     | {"sqs:SendMessage": {"FeedbackDeadLetterQueue.Arn"}},
+    "Link": own_log("Link") | may_list("brands") | may_read("brands/*"),
 }
 
 
@@ -407,6 +408,7 @@ def test_the_routes_are_exactly_these() -> None:
         "GET /openapi.json": "Send",
         "ANY /feedback/{provider}": "Feedback",
         "ANY /feedback/{provider}/{secret}": "Feedback",
+        "ANY /l/{tenant}": "Link",
     }
 
 
@@ -422,7 +424,7 @@ def test_layers_are_for_the_processor_of_the_functions(architecture: str) -> Non
 
 @pytest.mark.parametrize(
     ("layer", "functions"),
-    [("TemplatesLayer", {"Send", "Deliver"}), ("SignaturesLayer", {"Webhook", "Feedback"})],
+    [("TemplatesLayer", {"Send", "Deliver", "Link"}), ("SignaturesLayer", {"Webhook", "Feedback"})],
 )
 def test_a_function_has_the_layers_it_needs(layer: str, functions: set[str]) -> None:
     stack = Stack()

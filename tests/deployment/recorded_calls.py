@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from functions.link import app as link
 from mailroom.aws.encryption import Decrypted
 from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
@@ -51,6 +52,7 @@ def recorded_calls() -> frozenset[Call]:
         for mails in ((), (Mail(1, 0.0),), (Mail(1, 0.0, route="rendered"),)):
             _rare_events(mails).simulate()
         _mails_of_cognito()
+        _link_pages()
     return frozenset(calls)
 
 
@@ -140,6 +142,25 @@ def _rare_events(mails: tuple[Mail, ...]) -> World:
 
 def _at(world: World, seconds: float, function: str, event: Any) -> None:
     world.scheduler.at(START + seconds, lambda: world.functions[function].invoke(event, lambda answer: None))
+
+
+def _link_pages() -> None:
+    """Run the link function for a tenant of many, of whose brands a request reads only a part."""
+    world = World(History("link", ()))
+    values: dict[str, str] = world.network._services["ssm"].__self__.values  # type: ignore[attr-defined]
+    for number in range(TENANTS):
+        values[f"/mailroom/{wiring.ENVIRONMENT}/brands/t{number}"] = '{"link_page": "https://login.example.com/l"}'
+
+    def build() -> Any:
+        client, log = wiring.SimulatedAws(world.network), wiring.Logger()
+        return link.build(client, log, wiring.Metrics())  # type: ignore[arg-type] # the simulation's own
+
+    world.functions["link"] = Function("link", 10.0, world.scheduler, build)
+    for tenant in (f"t{TENANTS - 1}", "unknown"):
+        page = wiring.http_event("ANY /l/{tenant}", {"tenant": tenant}, {}, b"", START)
+        page["requestContext"]["http"]["method"] = "GET"
+        _at(world, 1.0, "link", page)
+    world.simulate()
 
 
 def _mails_of_cognito() -> None:

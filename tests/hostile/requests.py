@@ -419,4 +419,13 @@ def _feedback(random: Random) -> HostileRequest:
     )
 
 
-MAKERS: tuple[Callable[[Random], HostileRequest], ...] = (_webhook, _source, _rendered, _send, _feedback)
+def _link(random: Random) -> HostileRequest:
+    tenant = random.choice((*TENANTS, "default", "acme", _text(random)))
+    headers = _headers(random, "text/plain", "") | {"accept-language": random.choice(("de, en;q=0.5", _text(random)))}
+    method = random.choice(("GET", "HEAD", *METHODS))
+    event = _event(random, "ANY /l/{tenant}", method, {"tenant": tenant}, headers, b"")
+    query = {"lang": random.choice(("de", _text(random), "x-" * 3000)), _text(random): _text(random)}
+    return HostileRequest("link", event | {"queryStringParameters": query if random.random() < 0.8 else None})
+
+
+MAKERS: tuple[Callable[[Random], HostileRequest], ...] = (_webhook, _source, _rendered, _send, _feedback, _link)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from functions.feedback.app import build as build_feedback
+from functions.link.app import build as build_link
 from functions.rendered.app import build as build_rendered
 from functions.send.app import build as build_send
 from functions.webhook.app import build as build_webhook
@@ -69,6 +70,7 @@ def _functions(aws: MemoryAws) -> dict[str, LambdaFunction]:
         "rendered": partial(build_rendered, aws),
         "send": partial(build_send, service),
         "feedback": partial(build_feedback, Intake.from_env(aws)),
+        "link": partial(build_link, aws),
     }
     return {name: LambdaFunction(build, aws) for name, build in builders.items()}
 

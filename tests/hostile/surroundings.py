@@ -73,6 +73,7 @@ SETTINGS = {
     "webhooks/zitadel/secret": f"X-Api-Key: {API_KEY}\n{KRATOS_SECRET}",
     "api/keys/hostile": API_KEY,
     "providers/resend/api_key": "canary-provider-key",
+    "brands/acme": '{"link_page": "https://login.example.com/l", "link_hosts": "app.example.com"}',
     "senders/default/auth": '{"from": "Mailroom <no-reply@example.com>"}',
 }
 

@@ -14,6 +14,8 @@ def test_hostile_requests_get_a_clean_answer_and_leave_no_secret_in_the_log() ->
     for function, accepted in {"webhook": 200, "rendered": 200, "send": 202, "feedback": 200}.items():
         assert result.statuses[function, accepted], "some get past authentication and validation"
         assert result.statuses[function, 401], "some do not"
+    assert result.statuses["link", 200]
+    assert result.statuses["link", 404]
 
 
 def test_a_request_is_repeated_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:

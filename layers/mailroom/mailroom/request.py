@@ -149,5 +149,5 @@ def text_response(status: int, sentence: str, headers: Mapping[str, str] = {}) -
     """Return a response of one plain sentence: Logto shows it to the person who waits for the mail."""
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store", **headers}
     if status == 405:
-        headers["allow"] = "POST"
+        headers.setdefault("allow", "POST")
     return {"statusCode": status, "headers": headers, "body": sentence}

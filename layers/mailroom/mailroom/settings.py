@@ -26,6 +26,7 @@ from mailroom.providers import kind_of, spec_of
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
 
 SHARED_TEST_SENDER = Mailbox("onboarding@resend.dev")
+(DEFAULT_BRAND,) = brand_names(DEFAULT_TENANT)
 SETTINGS_OF_MAIL = ("senders/", "brands/", "providers/")
 
 
@@ -80,6 +81,15 @@ class Settings(ParameterStore):
             key: str(value).lower() if isinstance(value, bool) else value for key, value in settings.values.items()
         }
         return {key: text for key, text in texts.items() if isinstance(text, str)}
+
+    def public_brand(self, tenant: str) -> Mapping[str, str]:
+        """Return the brand under a name that a stranger chose: the default one where the name has none of its own.
+
+        It is found in the tree of all brands, so that the name causes no call of its own.
+        """
+        values = {name: self.lookup("brands", name, is_stranger=name != DEFAULT_BRAND) for name in brand_names(tenant)}
+        merged = merge(brand_names(tenant), {name: value for name, value in values.items() if value})
+        return {key: value for key, value in merged.values.items() if isinstance(value, str)}
 
     def limits(self, tenant: str) -> Limits:
         """Return the tenant's limits, completed by the default tenant's; malformed ones are reported, and not in force.

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import httpx
 
+from mailroom.model.json_settings import merge
+from mailroom.model.parameter_names import brand_names
+from mailroom.rendering.link_page import LinkPage
 from mailroom_ops.doctor import Context
 from mailroom_ops.finding import Finding, failed, ok, warning
 from mailroom_ops.settings import tenants
@@ -26,6 +29,27 @@ def check(context: Context) -> Iterator[Finding]:
         yield _check_endpoint("send", outputs["SendUrl"], {"kind": "generic-code", "to": "nobody@example.com"})
     for account in sorted({name.split("/")[1] for name in values if name.startswith("feedback/")}):
         yield _check_endpoint(f"feedback {account}", f"{outputs['FeedbackUrl']}/{account}", {})
+    for tenant in tenants.list_tenants(values):
+        settings = merge(brand_names(tenant.name), values).values
+        brand = {key: text for key, text in settings.items() if isinstance(text, str)}
+        if not tenant.removed and (page := LinkPage.of(brand, tenant.name)):
+            yield _check_link_page(f"link page {tenant.name}", page)
+
+
+def _check_link_page(subject: str, page: LinkPage) -> Finding:
+    """Load a tenant's page, as a reader's browser does; without it, the links of its mails lead nowhere."""
+    if not page.hosts:
+        todo = "Add link_hosts to the brand: until then links of mails lead to their hosts directly."
+        return warning(subject, "leads to no host", todo)
+    try:
+        response = httpx.get(page.url, timeout=TIMEOUT_SECONDS, verify=ssl_context())
+    except httpx.HTTPError as error:
+        todo = "Check link_page of the brand, and the domain's DNS and certificate: links in mails do not work."
+        return failed(subject, f"cannot be reached at {page.url}: {type(error).__name__}", todo)
+    if response.status_code != 200 or f'data-hosts="{" ".join(page.hosts)}"' not in response.text:
+        todo = "Compare link_page of the brand with the stack's output LinkPageUrl. A change takes five minutes."
+        return failed(subject, f"is not at {page.url} (status {response.status_code})", todo)
+    return ok(subject, f"is at {page.url}")
 
 
 def _check_endpoint(subject: str, url: str, body: Mapping[str, object]) -> Finding:

@@ -13,6 +13,7 @@ from mailroom.model.limits import Limits
 from mailroom.model.mailbox import is_address
 from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, provider_chain, read_mailbox
 from mailroom.providers import NAMES, load, spec_of
+from mailroom.rendering.link_page import LinkPage, host_rules
 from mailroom.sources import registry
 from mailroom.webhooks.json_web_signatures import MalformedKeys, compact_keys
 
@@ -180,6 +181,15 @@ def _is_logo(text: str) -> bool:
     return _is_url(text) and not text.partition("?")[0].lower().endswith((".svg", ".svgz"))
 
 
+def _is_link_page(text: str) -> bool:
+    return LinkPage.of({"link_page": text}, "default") is not None
+
+
+def _are_hosts(text: str) -> bool:
+    words = [word for word in re.split(r"[,\s]+", text) if word]
+    return bool(words) and len(host_rules(text)) == len(words)
+
+
 def _is_switch(text: str) -> bool:
     return text in ("true", "false")
 
@@ -199,7 +209,13 @@ BRAND: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "request_context": (_is_switch, SWITCH),
     "code_in_subject": (_is_switch, SWITCH),
     "text_only": (_is_switch, SWITCH),
+    "link_page": (
+        _is_link_page,
+        "the https address of the link page, without the tenant: the stack's output LinkPageUrl",
+    ),
+    "link_hosts": (_are_hosts, "hosts with commas between them, such as app.example.com, *.auth.example.com"),
 }
+OF_TENANTS_ONLY = ("link_page", "link_hosts")  # the page of a tenant knows no organization
 
 
 def _brand(value: str) -> str:
@@ -208,7 +224,7 @@ def _brand(value: str) -> str:
         return 'it must be a JSON object, such as {"name": "Acme", "color": "#0f766e"}'
     if unknown := sorted(set(content) - {*BRAND, "organizations"}):
         return f"it contains the unknown key {unknown[0]}: use {', '.join(BRAND)}, organizations"
-    organizations, problem = _organizations(content, tuple(BRAND))
+    organizations, problem = _organizations(content, tuple(key for key in BRAND if key not in OF_TENANTS_ONLY))
     if problem:
         return problem
     own = (pair for values in organizations.values() for pair in values.items())

@@ -5,7 +5,7 @@ Values of the wrong type are treated as missing: a code is sent whatever else is
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailroom import untrusted
 from mailroom.model.kinds import KINDS, Lane, has_caller_text
@@ -17,7 +17,10 @@ from mailroom.rendering.request_context import request_facts
 from mailroom.rendering.sentences import Sentences
 from mailroom.rendering.texts import Texts
 
-__all__ = ["build_context", "builtin_kind"]
+if TYPE_CHECKING:
+    from mailroom.rendering.link_page import LinkPage
+
+__all__ = ["build_context", "builtin_kind", "caller_links"]
 
 MAX_SUBJECT_LENGTH = 300
 MAX_TITLE_LENGTH = 200
@@ -40,10 +43,13 @@ def builtin_kind(message: Message) -> str:
     return "generic-code" if untrusted.code(message.data.get("code")) else "notification"
 
 
-def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping[str, str]) -> dict[str, Any]:
+def build_context(
+    message: Message, texts: Texts, brand: Brand, payload: Mapping[str, str], page: "LinkPage | None" = None
+) -> dict[str, Any]:
     """Return the content of a mail, cleaned and in its language, so that the template only lays it out.
 
-    `payload` has the values that a tenant's own texts and templates use, by their paths.
+    `payload` has the values that a tenant's own texts and templates use, by their paths. Links of the caller lead to
+    the tenant's link page, if it has one.
     """
     data, kind, base = message.data, message.kind, builtin_kind(message)
     event, rtl = security_event(kind, data), texts.direction == "rtl"
@@ -51,11 +57,15 @@ def build_context(message: Message, texts: Texts, brand: Brand, payload: Mapping
     values = names | {f"payload.{path}": untrusted.isolate(value, rtl=rtl) for path, value in payload.items()}
     values["inviter"] = _with_address(names["inviter"], data.get("inviter"), rtl=rtl)
     words = Sentences(texts, kind, base, event, values)
-    code, links = untrusted.code(data.get("code")), _links(data)
+    code, addresses = untrusted.code(data.get("code")), caller_links(data)
+    links = [page.wrap(address, texts.locale) for address in addresses] if page else addresses
     url = links[0] if links else ""
     has_link_only = bool(url and not code)
 
     def caller_text(value: Any, limit: int = untrusted.LINE_LENGTH) -> str:
+        if page and isinstance(value, str):
+            for address, link in zip(addresses, links, strict=True):
+                value = value.replace(address, link)
         return untrusted.isolate(untrusted.prose(value, limit, links), rtl=rtl)
 
     def caller_paragraph(value: Any) -> str:
@@ -200,7 +210,7 @@ def _button(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return button if isinstance(button, Mapping) else {}
 
 
-def _links(data: Mapping[str, Any]) -> list[str]:
+def caller_links(data: Mapping[str, Any]) -> list[str]:
     """Return the caller's links: they stay links where its text repeats them."""
     return list(filter(None, map(untrusted.link, (data.get("link"), _button(data).get("url")))))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minijinja import Environment, TemplateError
 
@@ -21,11 +21,14 @@ from mailroom.model.message import Message
 from mailroom.model.sender import Sender
 from mailroom.rendering import logto_paths, template_policy
 from mailroom.rendering.brand import Brand
-from mailroom.rendering.context import build_context, builtin_kind
+from mailroom.rendering.context import build_context, builtin_kind, caller_links
 from mailroom.rendering.locales import negotiate
 from mailroom.rendering.template_policy import RenderingError
 from mailroom.rendering.tenant_templates import TenantTemplates
 from mailroom.rendering.texts import Texts, parse_file
+
+if TYPE_CHECKING:
+    from mailroom.rendering.link_page import LinkPage
 
 __all__ = ["Rendered", "Renderer"]
 
@@ -119,9 +122,15 @@ class Renderer:
     ) -> Rendered:
         texts = self._texts_for(message, sender.default_locale, own)
         merged = self._brand(message, sender, brand)
+        page = _link_page(brand, message.tenant)
         payload = {path: logto_paths.read(message.data, path) for path in own.payload_paths}
-        context = build_context(message, texts, merged, payload)
         problems = [*own.problems]
+        if page:
+            links = caller_links(message.data)
+            wrapped = {link: page.wrap(link, texts.locale) for link in links}
+            payload = {path: wrapped.get(value, value) for path, value in payload.items()}
+            problems += page.problems(links)
+        context = build_context(message, texts, merged, payload, page)
         html = "" if merged.text_only else self._body(message, context, "html", own, engine, problems)
         text = self._body(message, context, "txt", own, engine, problems)
         email = Email(
@@ -211,6 +220,14 @@ class Renderer:
     def _load(self, name: str) -> str | None:
         path = self._folder / name
         return path.read_text("utf-8") if TEMPLATE_NAME.fullmatch(name) and path.is_file() else None
+
+
+def _link_page(brand: Mapping[str, str], tenant: str) -> "LinkPage | None":
+    if not brand.get("link_page"):
+        return None
+    from mailroom.rendering.link_page import LinkPage  # only where a tenant has one
+
+    return LinkPage.of(brand, tenant)
 
 
 def _domain(sender: Sender) -> str:
