@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mailroom_ops import samconfig
-from mailroom_ops.errors import InvalidInput, ServiceError
+from mailroom_ops.errors import AccessError, InvalidInput, ServiceError
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -91,7 +91,7 @@ class Environment:
             with urllib.request.urlopen(f"{self.local_url}/console/options.json", timeout=5) as answer:
                 options: dict[str, str] = json.load(answer)
         except (OSError, ValueError) as error:
-            raise ServiceError(
+            raise AccessError(
                 f"The local stack does not answer at {self.local_url}.",
                 "Start it with `make run` (another port: PORT=3001), or name an environment with --env.",
             ) from error
@@ -217,20 +217,20 @@ def aws_error(error: Exception) -> ServiceError:
     kind, answer = type(error).__name__, getattr(error, "response", {}).get("Error", {})
     code, operation = str(answer.get("Code", "")), str(getattr(error, "operation_name", ""))
     if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
-        return ServiceError("No AWS credentials were found.", "Log in to AWS, or name a profile with --profile.")
+        return AccessError("No AWS credentials were found.", "Log in to AWS, or name a profile with --profile.")
     if kind == "ProfileNotFound":
-        return ServiceError(f"{error}.", "`aws configure list-profiles` lists all.")
+        return AccessError(f"{error}.", "`aws configure list-profiles` lists all.")
     if kind == "NoRegionError":
-        return ServiceError("No AWS region is set.", "Name one with --region, or set AWS_REGION.")
+        return AccessError("No AWS region is set.", "Name one with --region, or set AWS_REGION.")
     if kind in LOGGED_OUT or code.startswith("ExpiredToken"):
-        return ServiceError("Your AWS login has expired.", "Log in again, for example with `aws sso login`.")
+        return AccessError("Your AWS login has expired.", "Log in again, for example with `aws sso login`.")
     if code in (
         "UnrecognizedClientException",
         "InvalidClientTokenId",
         "SignatureDoesNotMatch",
         "InvalidSignatureException",
     ):
-        return ServiceError("AWS rejects these credentials.", "Log in again, or name another profile with --profile.")
+        return AccessError("AWS rejects these credentials.", "Log in again, or name another profile with --profile.")
     if code in DENIED:
         return ServiceError(
             f"You have no permission for {operation}.", "Ask for it, or name another profile with --profile."

@@ -3,12 +3,13 @@
 OperatorError
   x InvalidInput           the input cannot be used
   x ServiceError           AWS, a provider or the local stack refused, or did not answer
+    + AccessError          no further call can succeed: credentials, region, profile, or no local stack
   x ConfirmationRequired   the command needs a confirmation that was not given
 """
 
 from collections.abc import Sequence
 
-__all__ = ["ConfirmationRequired", "InvalidInput", "OperatorError", "ServiceError"]
+__all__ = ["AccessError", "ConfirmationRequired", "InvalidInput", "OperatorError", "ServiceError"]
 
 
 class OperatorError(Exception):
@@ -27,6 +28,10 @@ class InvalidInput(OperatorError):
 
 class ServiceError(OperatorError):
     """A service we depend on refused, or does not answer."""
+
+
+class AccessError(ServiceError):
+    """Every call to the same account will fail like this one: there are no valid credentials, or there is no region."""
 
 
 class ConfirmationRequired(OperatorError):

@@ -6,7 +6,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mailroom_ops.errors import OperatorError
+from mailroom_ops.errors import AccessError, OperatorError
 from mailroom_ops.finding import Finding, failed
 
 if TYPE_CHECKING:
@@ -39,11 +39,16 @@ class Context:
 
 
 def run_checks(context: Context, areas: Sequence[str] = AREAS) -> Iterator[tuple[str, Finding]]:
-    """Yield the findings of each area; an error that ends the checks of an area is a finding too."""
+    """Yield the findings of each area; an error that ends the checks of an area is a finding too.
+
+    Raise AccessError at the first sign that no check can succeed: missing credentials, for example.
+    """
     for area in areas:
         check: Callable[[Context], Iterator[Finding]] = import_module(f"mailroom_ops.doctor.{area}").check
         try:
             for finding in check(context):
                 yield area, finding
+        except AccessError:
+            raise
         except OperatorError as error:
             yield area, failed(area, error.sentence, error.todo)
