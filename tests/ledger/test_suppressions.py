@@ -2,14 +2,17 @@
 
 import io
 import time
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.feedback.suppression import Cause
+from mailroom.feedback.suppression import Cause, Suppressions
+from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import Ledger
 from mailroom.model.kinds import Lane
-from mailroom_ops.errors import InvalidInput
+from mailroom_ops.errors import InvalidInput, ServiceError
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import LedgerQueries
 from tests.factories import KEY, message, row
@@ -110,3 +113,70 @@ def test_each_invalid_line_is_named_without_its_address(text: str, details: list
 def test_an_invalid_address_is_an_error(queries: LedgerQueries, address: str) -> None:
     with pytest.raises(InvalidInput):
         suppressions.add(queries, "default", address, {Lane.NOTICES: 1})
+
+
+def count_calls(queries: LedgerQueries) -> Counter[str]:
+    """Return the number of calls to DynamoDB by operation, from now on."""
+    calls: Counter[str] = Counter()
+    queries.dynamodb.meta.events.register("before-call.dynamodb", lambda model, **_: calls.update([model.name]))
+    return calls
+
+
+def test_a_long_list_is_imported_in_few_calls(queries: LedgerQueries) -> None:
+    lines = "".join(f"r{number}@example.com\n" for number in range(250))
+    entries = suppressions.read_csv(io.StringIO(f"email\n{lines}"), "default")
+    assert suppressions.plan_import(queries, entries) == suppressions.ImportPlan(new=250)
+    calls = count_calls(queries)
+    assert len(list(suppressions.add_all(queries, entries))) == 250
+    assert calls == {"BatchGetItem": 3, "BatchWriteItem": 10}
+    assert len(list(suppressions.entries(queries))) == 250
+    assert suppressions.plan_import(queries, entries) == suppressions.ImportPlan(unchanged=250)
+
+
+def test_an_import_never_shortens_a_suppression(queries: LedgerQueries) -> None:
+    suppressions.add(queries, "default", "long@example.com", {Lane.CODES: 50, Lane.NOTICES: 5000}, Cause.COMPLAINT)
+    suppressions.add(queries, "default", "short@example.com", {Lane.CODES: 50, Lane.NOTICES: 1}, Cause.BOUNCE)
+    lines = "email,codes_until,notices_until\nlong@example.com,,2031-01-01\nSHORT@example.com,,2031-01-01\n"
+    entries = suppressions.read_csv(io.StringIO(lines), "default")
+    assert suppressions.plan_import(queries, entries) == suppressions.ImportPlan(extended=1, unchanged=1)
+    list(suppressions.add_all(queries, entries))
+    stored = {entry.address.lower(): entry for entry in suppressions.entries(queries)}
+    assert stored["long@example.com"].cause == "complaint"
+    assert all(entry.codes_until for entry in stored.values())
+    assert f"{stored['short@example.com'].notices_until:%Y-%m-%d}" == "2031-01-01"
+
+
+def test_an_event_during_an_addition_keeps_its_longer_period(aws: Aws, queries: LedgerQueries) -> None:
+    reports = [{Lane.CODES: 7.0, Lane.NOTICES: 180.0}]
+    recipient = keyed_hash(KEY, "reader@example.com")
+
+    def report(**_: object) -> None:
+        if reports:
+            add = Suppressions(aws, "ledger").add
+            add("default", recipient, "reader@example.com", Cause.BOUNCE, reports.pop(), "resend", time.time())
+
+    queries.dynamodb.meta.events.register("before-call.dynamodb.PutItem", report)
+    suppressions.add(queries, "default", "reader@example.com", {Lane.NOTICES: 1})
+    (entry,) = suppressions.entries(queries)
+    assert entry.codes_until
+    assert entry.notices_until
+    assert (entry.notices_until - entry.codes_until).days == 173
+
+
+def test_writes_that_a_busy_table_leaves_out_are_repeated(queries: LedgerQueries) -> None:
+    answers = [{"ledger": [{"PutRequest": {"Item": {"pk": {"S": "suppressed#default#0"}}}}]}]
+
+    def leave_out(parsed: dict[str, object], **_: object) -> None:
+        parsed["UnprocessedItems"] = answers.pop() if answers else {}
+
+    queries.dynamodb.meta.events.register("after-call.dynamodb.BatchWriteItem", leave_out)
+    calls = count_calls(queries)
+    list(suppressions.add_all(queries, suppressions.read_csv(io.StringIO("email\na@example.com\n"), "default")))
+    assert calls["BatchWriteItem"] == 2
+
+
+def test_nothing_is_written_without_the_key_of_the_hashes(queries: LedgerQueries) -> None:
+    without = replace(queries, address_key="")
+    with pytest.raises(ServiceError):
+        suppressions.add(without, "default", "reader@example.com", {Lane.NOTICES: 1})
+    assert list(suppressions.find(without, "reader@example.com")) == []

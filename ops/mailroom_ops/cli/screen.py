@@ -17,6 +17,7 @@ from mailroom_ops.settings.changes import Act, Change
 __all__ = [
     "colored",
     "emit",
+    "emit_json",
     "hanging",
     "last_column_width",
     "note",
@@ -64,6 +65,13 @@ def emit(text: str) -> None:
     click.echo(text)
 
 
+def emit_json(value: object) -> None:
+    """Print a value as one line of JSON."""
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
 def note(text: str) -> None:
     say(f"  {text}")
 
@@ -93,7 +101,7 @@ def show_error(error: OperatorError) -> None:
 
 
 @contextmanager
-def progress(items: Iterable[T], length: int, label: str) -> Iterator[Iterable[T]]:
+def progress(items: Iterable[T], length: int | None, label: str) -> Iterator[Iterable[T]]:
     """Show a progress bar on stderr, if that is a terminal."""
     with click.progressbar(items, length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         yield bar

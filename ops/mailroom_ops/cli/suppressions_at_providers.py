@@ -82,7 +82,8 @@ def check(
 @click.option("--tenant", default="default", show_default=True, metavar="NAME", help="Tenant to suppress them for.")
 @key_file
 @yes
-def pull(environment: Environment, account: str, tenant: str, key_file: str | None, yes: bool) -> None:
+@as_json
+def pull(environment: Environment, account: str, tenant: str, key_file: str | None, yes: bool, as_json: bool) -> None:
     """Import the suppression list of a provider account.
 
     Each address is suppressed for the period that the tenant's policy has for its cause, from today on.
@@ -91,7 +92,6 @@ def pull(environment: Environment, account: str, tenant: str, key_file: str | No
 
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger import suppressions
-    from mailroom_ops.ledger.queries import LedgerQueries
     from mailroom_ops.suppression_lists.transfer import Transfer
 
     transfer = Transfer.of(
@@ -102,18 +102,23 @@ def pull(environment: Environment, account: str, tenant: str, key_file: str | No
         (cause, str(counts[cause]), *(_period(number) for number in days.values()))
         for cause, days in transfer.days.items()
     ]
-    screen.table(("cause", "addresses", *(f"no {lane} for" for lane in ("codes", "notices"))), rows)
+    if not as_json:
+        screen.table(("cause", "addresses", *(f"no {lane} for" for lane in ("codes", "notices"))), rows)
     if transfer.left_out:
         screen.warn(f"{transfer.left_out} entries are no address that mail could be sent to, and are left out.")
     number = len(transfer.entries)
+    if as_json:
+        screen.emit_json({"account": account, "addresses": counts, "left_out": transfer.left_out})
     if not number:
-        screen.say(f"No address is on the list of {account}.")
+        if not as_json:
+            screen.say(f"No address is on the list of {account}.")
         return
-    queries = LedgerQueries.of(environment)
     confirm(environment.label, f"Suppress {_count(number)} for {tenant} in {environment.label}?", yes)
+    queries = suppressions.writable_list(environment)
     with screen.progress(suppressions.add_all(queries, transfer.entries), number, "importing") as added:
         count = sum(1 for _ in added)
-    screen.say(f"{_count(count)} of {account} {'is' if count == 1 else 'are'} suppressed for {tenant}.")
+    if not as_json:
+        screen.say(f"{_count(count)} of {account} {'is' if count == 1 else 'are'} suppressed for {tenant}.")
 
 
 def remove_from_both(

@@ -180,7 +180,7 @@ def _add(context: PageContext, form: Form) -> Response:
             [*ends, *unaffected],
         )
         return context.confirm(confirmation, form)
-    suppressions.add(context.queries, tenant, address, days, cause)
+    suppressions.add(suppressions.writable_list(context.environment), tenant, address, days, cause)
     return redirect(f"{PATH}?done=added")
 
 
@@ -261,7 +261,7 @@ def _import(context: PageContext, form: Form) -> Response:
         title = f"Suppress {len(entries):,} {'address' if len(entries) == 1 else 'addresses'}?"
         values = {"tenant": [tenant], "csv": [text]}
         return context.confirm(Confirmation(title, description, "Suppress", f"{PATH}/import", values, PATH), form)
-    for _ in suppressions.add_all(context.queries, entries):
+    for _ in suppressions.add_all(suppressions.writable_list(context.environment), entries):
         pass
     return redirect(f"{PATH}?done=imported")
 

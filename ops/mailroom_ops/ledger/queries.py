@@ -28,6 +28,7 @@ __all__ = ["LedgerQueries", "Row"]
 
 MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 PAGE_SIZE = 100  # keys, the most that BatchGetItem takes
+LONG_PAGE_SIZE = 1000  # of a list that is read to its end
 MAX_CONCURRENT_READS = 16  # with more, a query over 30 days could throttle the functions (12,000 units a second)
 MAX_BACKOFF_SECONDS = 2.0
 MAX_TIME = 0xFFFFFFFFFFFF / 1000  # the latest time that a message id can begin with
@@ -70,12 +71,21 @@ class LedgerQueries:
 
     def find(self, since: float = 0, until: float = MAX_TIME, tenant: str = "") -> Iterator[Record]:
         """Yield the messages accepted in a period, newest first: of one tenant, or of all."""
+        return self._between(_hex(since), _hex(until), tenant)
+
+    def find_by_prefix(self, prefix: str) -> Iterator[Record]:
+        """Yield the messages whose id begins with `prefix`, newest first."""
+        return self._between(prefix, prefix)
+
+    def _between(self, first: str, last: str, tenant: str = "") -> Iterator[Record]:
+        """Yield the messages from the first id that begins with `first` to the last one that begins with `last`."""
         shards = [f"{shard:x}" for shard in range(self.shards)]
+        bounds = f"{MESSAGE_ROW}{first}", f"{MESSAGE_ROW}{last}g"  # "g" follows every hexadecimal digit
         if tenant:
-            query = partial(self._keys, "by_tenant", "tenant_shard", since=since, until=until)
+            query = partial(self._keys, "by_tenant", "tenant_shard", bounds=bounds)
             partitions = [query(f"{tenant}#{shard}") for shard in shards]
         else:
-            query = partial(self._keys, "by_time", "shard", since=since, until=until)
+            query = partial(self._keys, "by_time", "shard", bounds=bounds)
             partitions = [query(shard) for shard in shards]
         return self._records(heapq.merge(*_started(partitions), reverse=True))
 
@@ -99,20 +109,22 @@ class LedgerQueries:
             ("by_tenant", "tenant_shard", f"{tenant}#suppressed") if tenant else ("by_time", "shard", "suppressed")
         )
         recipient = f"#{keyed_hash(self.address_key, canonical(address))}" if address else ""
-        keys = (key for key in self._keys(*partition, before=before) if key.endswith(recipient))
+        keys = self._keys(*partition, before=before, page_size=LONG_PAGE_SIZE)
+        keys = (key for key in keys if key.endswith(recipient))
         return (row for row in self.rows(keys) if "since" in row)  # an index may still list a removed entry
 
-    def rows(self, keys: Iterable[str]) -> Iterator[Row]:
+    def rows(self, keys: Iterable[str], *, is_consistent: bool = False) -> Iterator[Row]:
         """Yield the rows that exist, in the order of their keys."""
         for chunk in _chunks(keys):
-            rows = self._read(chunk)
+            rows = self._read(chunk, is_consistent)
             yield from (rows[key] for key in chunk if key in rows)
 
     def _records(self, keys: Iterable[str]) -> Iterator[Record]:
         return map(Record.from_row, self.rows(keys))
 
-    def _read(self, keys: list[str]) -> dict[str, Row]:
-        request: Any = {self.table: {"Keys": [{"pk": {"S": key}} for key in keys]}}
+    def _read(self, keys: list[str], is_consistent: bool = False) -> dict[str, Row]:
+        query = {"Keys": [{"pk": {"S": key}} for key in keys], "ConsistentRead": is_consistent}
+        request: Any = {self.table: query}
         rows: dict[str, Row] = {}
         backoff = 0.05
         while request:
@@ -129,9 +141,9 @@ class LedgerQueries:
         name: str,
         value: str,
         *,
-        since: float = 0,
-        until: float = 0,
+        bounds: tuple[str, str] | None = None,
         before: str = "",
+        page_size: int = PAGE_SIZE,
     ) -> Iterator[str]:
         """Yield the keys of one partition of an index, newest first."""
         query: dict[str, Any] = {
@@ -141,12 +153,11 @@ class LedgerQueries:
             "ExpressionAttributeNames": {"#name": name},
             "ExpressionAttributeValues": {":value": {"S": value}},
             "ScanIndexForward": False,
-            "Limit": PAGE_SIZE,
+            "Limit": page_size,
         }
-        if until:
-            query["KeyConditionExpression"] += " AND pk BETWEEN :since AND :until"
-            bounds = {":since": {"S": f"{MESSAGE_ROW}{_hex(since)}"}, ":until": {"S": f"{MESSAGE_ROW}{_hex(until)}g"}}
-            query["ExpressionAttributeValues"] |= bounds
+        if bounds:
+            query["KeyConditionExpression"] += " AND pk BETWEEN :first AND :last"
+            query["ExpressionAttributeValues"] |= {":first": {"S": bounds[0]}, ":last": {"S": bounds[1]}}
         if before:
             query["KeyConditionExpression"] += " AND pk < :before"
             query["ExpressionAttributeValues"][":before"] = {"S": before}

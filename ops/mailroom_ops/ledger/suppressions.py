@@ -2,24 +2,37 @@
 
 import csv
 import re
+import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mailroom.aws.client import Aws
-from mailroom.aws.dynamodb import decode_item, encode
+from mailroom.aws.dynamodb import encode
 from mailroom.errors import ConfigurationError
-from mailroom.feedback.suppression import DAY_SECONDS, MAX_DAYS, Cause, entry, policy_of, removal
+from mailroom.feedback.suppression import (
+    DAY_SECONDS,
+    MAX_DAYS,
+    MAX_WRITES,
+    Cause,
+    entry,
+    if_unchanged,
+    policy_of,
+    removal,
+)
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import suppression_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, is_address
+from mailroom.model.parameter_names import ADDRESS_KEY
 from mailroom.settings import Settings
+from mailroom_ops.environment import aws_error
 from mailroom_ops.errors import InvalidInput, ServiceError
-from mailroom_ops.ledger.queries import LedgerQueries, Row
+from mailroom_ops.ledger.queries import MAX_BACKOFF_SECONDS, LedgerQueries, Row
 from mailroom_ops.settings.catalog import TENANT
 from mailroom_ops.settings.parameters import Parameters
 
@@ -31,6 +44,7 @@ __all__ = [
     "KEY",
     "MAX_DAYS",
     "Entry",
+    "ImportPlan",
     "Page",
     "add",
     "add_all",
@@ -38,9 +52,11 @@ __all__ = [
     "entries",
     "find",
     "period_days",
+    "plan_import",
     "read_csv",
     "read_page",
     "remove",
+    "writable_list",
     "write_csv",
 ]
 
@@ -49,6 +65,10 @@ DEFAULT_MANUAL_DAYS = 365.0
 COLUMNS = ("tenant", "address", "cause", "codes_until", "notices_until")
 DEFAULT_IMPORT_PERIOD = timedelta(days=5 * 365)
 SOURCE = "operator"
+READ_SIZE = 100  # the most that BatchGetItem takes
+WRITE_SIZE = 25  # the most that BatchWriteItem takes
+ROUNDING_SECONDS = 1.0
+MAX_CONCURRENT_WRITES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +156,48 @@ class _StoredSettings(Settings):
         return {name: self._stored[name] for name in names if name in self._stored}
 
 
+def writable_list(environment: "Environment") -> LedgerQueries:
+    """Return the ledger of an environment for `add`: create the key of its address hashes, if no mail has done it."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    queries = LedgerQueries.of(environment)
+    if queries.address_key:
+        return queries
+    ssm, name = environment.client("ssm"), f"/mailroom/{environment.name}/{ADDRESS_KEY}"
+    try:
+        try:
+            ssm.put_parameter(Name=name, Value=secrets.token_hex(32), Type="SecureString", Overwrite=False)
+        except ssm.exceptions.ParameterAlreadyExists:
+            pass  # a function was faster
+    except (BotoCoreError, ClientError) as error:
+        raise aws_error(error) from error
+    return LedgerQueries.of(environment)
+
+
 def add(
     queries: LedgerQueries, tenant: str, address: str, days: Mapping[Lane, float], cause: Cause = Cause.MANUAL
 ) -> None:
-    """Suppress an address; never shorten the period of an existing entry."""
-    recipient = _recipient(queries, address)
-    pk = suppression_of(tenant, recipient)
-    row = queries.dynamodb.get_item(TableName=queries.table, Key={"pk": {"S": pk}}, ConsistentRead=True).get("Item")
-    attributes = entry(decode_item(row or {}), tenant, address, cause, days, SOURCE, time.time())
-    item = {name: encode(value) for name, value in {"pk": pk, **attributes}.items()}
-    queries.dynamodb.put_item(TableName=queries.table, Item=item)
+    """Suppress an address; never shorten the period of an existing entry, also not of one that is added meanwhile."""
+    _require_key(queries)
+    pk = suppression_of(tenant, _recipient(queries, address))
+    _put(queries, pk, _row(queries, pk), lambda row: entry(row, tenant, address, cause, days, SOURCE, time.time()))
+
+
+def _put(queries: LedgerQueries, pk: str, row: Row, attributes: Callable[[Row], dict[str, Any]]) -> None:
+    """Write an entry on the condition that its row is still as it was read; else read it again."""
+    for _ in range(MAX_WRITES):
+        item = _item(pk, attributes(row))
+        try:
+            queries.dynamodb.put_item(TableName=queries.table, Item=item, **if_unchanged(row))
+        except queries.dynamodb.exceptions.ConditionalCheckFailedException:
+            row = _row(queries, pk)
+        else:
+            return
+    raise ServiceError("Others change the entry of an address all the time.", "Run this again.")
+
+
+def _row(queries: LedgerQueries, pk: str) -> Row:
+    return next(queries.rows([pk], is_consistent=True), {})
 
 
 def remove(queries: LedgerQueries, tenant: str, address: str) -> bool:
@@ -186,16 +238,92 @@ def read_csv(file: TextIO, tenant: str = "") -> list[Entry]:
     return read
 
 
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """The number of addresses by the effect that their import has."""
+
+    new: int = 0
+    extended: int = 0
+    unchanged: int = 0  # suppressed for as long, or longer
+    ended: int = 0  # their period is over
+
+
+def plan_import(queries: LedgerQueries, imported: Sequence[Entry]) -> ImportPlan:
+    """Return the effect of an import, without any change."""
+    periods = _periods(queries, imported)
+    rows = {row["pk"]: row for row in queries.rows(periods)}
+    new = sum("since" not in rows.get(pk, {}) for pk in periods)
+    unchanged = sum(period.is_covered_by(rows.get(pk, {})) for pk, period in periods.items())
+    ended = len({(item.tenant, canonical(item.address)) for item in imported}) - len(periods)
+    return ImportPlan(new, len(periods) - new - unchanged, unchanged, ended)
+
+
 def add_all(queries: LedgerQueries, imported: Iterable[Entry]) -> Iterator[Entry]:
-    """Add each entry that has not ended, and yield it once it is stored."""
+    """Add each entry that has not ended, and yield it once it is stored; a longer suppression stays as it is.
+
+    New addresses are written 25 at a time, right after the rows were read. Such a write has no condition: an event
+    about the same address in these milliseconds is replaced by the imported entry. Existing rows are written by
+    themselves, on the condition that they have not changed.
+    """
+    _require_key(queries)
+    items = iter(imported)
+    with ThreadPoolExecutor(MAX_CONCURRENT_WRITES) as pool:
+        while chunk := list(islice(items, READ_SIZE)):
+            periods = _periods(queries, chunk)
+            rows = {row["pk"]: row for row in queries.rows(periods, is_consistent=True)}
+            new = [_item(pk, period.attributes({})) for pk, period in periods.items() if pk not in rows]
+            for start in range(0, len(new), WRITE_SIZE):
+                _write(queries, new[start : start + WRITE_SIZE])
+            extended = [pk for pk, period in periods.items() if pk in rows and not period.is_covered_by(rows[pk])]
+            for stored in [pool.submit(_put, queries, pk, rows[pk], periods[pk].attributes) for pk in extended]:
+                stored.result()
+            yield from chunk
+
+
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """An imported entry, with its end by lane in seconds since the epoch."""
+
+    imported: Entry
+    ends: Mapping[Lane, float]
+
+    def attributes(self, row: Row) -> dict[str, Any]:
+        """Return the attributes of its row, which is `row` now."""
+        now, item = time.time(), self.imported
+        days = {lane: (end - now) / DAY_SECONDS for lane, end in self.ends.items()}
+        return entry(row, item.tenant, item.address, Cause(item.cause), days, SOURCE, now)
+
+    def is_covered_by(self, row: Row) -> bool:
+        """Return whether a row suppresses the address for as long already."""
+        return all(row.get(f"{lane}_until", 0) > end - ROUNDING_SECONDS for lane, end in self.ends.items())
+
+
+def _periods(queries: LedgerQueries, imported: Iterable[Entry]) -> dict[str, _Period]:
+    """Return the period of each row that has not ended: the longest where an address is listed twice."""
     now = time.time()
+    periods: dict[str, _Period] = {}
     for item in imported:
-        ends = {Lane.CODES: item.codes_until, Lane.NOTICES: item.notices_until}
-        seconds = {lane: end.timestamp() - now for lane, end in ends.items() if end}
-        days = {lane: left / DAY_SECONDS for lane, left in seconds.items() if left > 0}
-        if days:
-            add(queries, item.tenant, item.address, days, Cause(item.cause))
-        yield item
+        pk = suppression_of(item.tenant, _recipient(queries, item.address))
+        ends = dict(periods[pk].ends) if pk in periods else {}
+        for lane, end in ((Lane.CODES, item.codes_until), (Lane.NOTICES, item.notices_until)):
+            if end and end.timestamp() > now:
+                ends[lane] = max(ends.get(lane, 0), end.timestamp())
+        if ends:
+            periods[pk] = _Period(item, ends)
+    return periods
+
+
+def _write(queries: LedgerQueries, items: Sequence[Mapping[str, Any]]) -> None:
+    request: Any = {queries.table: [{"PutRequest": {"Item": item}} for item in items]} if items else {}
+    backoff = 0.05
+    while request:
+        if request := queries.dynamodb.batch_write_item(RequestItems=request).get("UnprocessedItems"):
+            time.sleep(backoff)  # the table is busy: sending mail comes first
+            backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+
+
+def _item(pk: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: encode(value) for name, value in {"pk": pk, **attributes}.items()}
 
 
 def write_csv(exported: Iterable[Entry], file: TextIO) -> int:
@@ -235,11 +363,13 @@ def _end(text: str) -> datetime | None:
 
 def _recipient(queries: LedgerQueries, address: str) -> str:
     check_entry("default", address)
-    if not queries.address_key:
-        raise InvalidInput(
-            "This environment has not sent a mail yet.", "Send one first: that creates the ledger's key."
-        )
     return keyed_hash(queries.address_key, canonical(address))
+
+
+def _require_key(queries: LedgerQueries) -> None:
+    """Refuse to write rows that nobody would find, because they are hashed with no key."""
+    if not queries.address_key:
+        raise ServiceError("The key of the ledger's address hashes could not be read.", "Run this again.")
 
 
 def _moment(seconds: float) -> datetime:

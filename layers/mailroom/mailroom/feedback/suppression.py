@@ -21,7 +21,19 @@ from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
 
-__all__ = ["DAY_SECONDS", "DEFAULTS", "MAX_DAYS", "Cause", "Suppressions", "cause_of", "entry", "policy_of", "removal"]
+__all__ = [
+    "DAY_SECONDS",
+    "DEFAULTS",
+    "MAX_DAYS",
+    "MAX_WRITES",
+    "Cause",
+    "Suppressions",
+    "cause_of",
+    "entry",
+    "if_unchanged",
+    "policy_of",
+    "removal",
+]
 
 DAY_SECONDS = 24 * 3600.0
 MAX_DAYS = 36_500
@@ -118,7 +130,7 @@ class Suppressions:
                 return
             item = key | {name: encode(value) for name, value in attributes.items()}
             try:
-                self.aws.call("dynamodb", "PutItem", {"TableName": self.table, "Item": item, **_if_unchanged(row)})
+                self.aws.call("dynamodb", "PutItem", {"TableName": self.table, "Item": item, **if_unchanged(row)})
             except AwsError as error:
                 if error.code != "ConditionalCheckFailedException":
                     raise
@@ -146,7 +158,7 @@ def removal(at: float) -> dict[str, Any]:
     return {"removed_at": at, "ttl": int(at + REMOVAL_RETENTION_SECONDS)}
 
 
-def _if_unchanged(row: Mapping[str, Any]) -> dict[str, Any]:
+def if_unchanged(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the condition that a row is still as it was read: each change of it sets or removes `since`."""
     names = {"ExpressionAttributeNames": {"#since": "since"}}
     if "since" in row:
