@@ -3,17 +3,22 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+import click
 import pexpect
 import pytest
 
-from mailroom_ops.cli.main import SECTIONS
+from mailroom_ops.cli.main import SECTIONS, SYNONYMS
 from tests.cli.helpers import COMMANDS, Stored, command_at, options_of
 from tests.command import Run, Terminal, shell_variables
 
 ROOT = Path(__file__).parents[2]
+# They open a browser, print a script, or write a file.
+WITHOUT_JSON = {("console",), ("completion",), ("suppressions", "export"), ("templates", "import")}
+WITHOUT_JSON |= {("limits", "set"), ("limits", "reset")}
 HEAVY = ("boto3", "botocore", "httpx", "pydantic", "yaml", "dns", "moto", "mailroom")
 
 
@@ -59,6 +64,51 @@ def test_an_unknown_command_is_an_error(run: Run) -> None:
     refused = run("sekrets")
     assert refused.code == 2
     assert "No such command" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (("docter",), "Did you mean `mailroom doctor`?"),
+        (("delivries",), "Did you mean `mailroom log`?"),
+        (("secrets", "lst"), "Did you mean one of: 'list'"),
+        (("xyzzy",), "`mailroom --help` lists all."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_misspelt_command_is_an_error_that_names_the_right_one(
+    run: Run, words: tuple[str, ...], suggestion: str
+) -> None:
+    refused = run(*words)
+    assert refused.code == 2
+    assert suggestion in refused.text
+
+
+def test_synonyms_stand_for_commands_that_exist() -> None:
+    assert set(SYNONYMS.values()) <= {name for section in SECTIONS.values() for name in section}
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    done = run("--version")
+    assert (done.code, done.out) == (0, f"mailroom {project['version']}\n")
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_begins_with_what_a_command_does_and_ends_with_the_place(run: Run, path: tuple[str, ...]) -> None:
+    text = run(*path, "--help").out
+    options, where, examples = (text.find(f"\n{title}:\n") for title in ("Options", "Where", "Examples"))
+    assert text.split("\n\n")[1].strip()
+    assert 0 < text.index("\n\n") < options
+    if "--profile" in text:
+        assert options < where
+        assert examples in (-1, max(where, examples))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_that_prints_data_can_print_json(path: tuple[str, ...]) -> None:
+    is_group = isinstance(command_at(path), click.Group)
+    assert is_group or path in WITHOUT_JSON or "--json" in options_of(path)
 
 
 def test_an_unknown_environment_is_an_error_that_lists_all(run: Run) -> None:

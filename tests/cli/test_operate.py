@@ -3,21 +3,38 @@
 import json
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
+import boto3
 import pytest
 from pexpect import EOF, TIMEOUT
 
+from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Status
 from mailroom_ops.cli import dlq, log
 from mailroom_ops.ledger.dead_letters import Verdict
 from tests.cli.helpers import Stored
+from tests.cloud import LEDGER
 from tests.command import Run, Terminal
 from tests.running import Running
 
 CODE = "KX7391"
+LINK = "https://app.example.com/join"
+
+
+def sign_in(stack: Running) -> dict[str, object]:
+    return {"kind": "sign-in-code", "tenant": "acme", "to": stack.address(), "data": {"code": CODE}}
+
+
+def send_many(stack: Running, messages: list[dict[str, object]]) -> list[str]:
+    """Send mails in one request; return their message ids."""
+    headers = {"authorization": "Bearer local-api-key", "content-type": "application/json"}
+    answer = stack.request("POST", "/v1/emails/batch", json.dumps({"messages": messages}), headers).json()
+    assert {result["status"] for result in answer["results"]} == {"sent"}
+    return [result["message_id"] for result in answer["results"]]
 
 
 @pytest.fixture
@@ -46,6 +63,34 @@ def test_a_mail_is_found_by_message_id_address_and_provider_id(run: Run, sent: t
         assert reader not in done.text
 
 
+def test_a_reason_is_explained_with_the_next_step(run: Run, local_stack: Running) -> None:
+    address = local_stack.address()
+    run("suppressions", "add", address)
+    request = {"kind": "sign-in-code", "to": address, "data": {"code": CODE}}
+    headers = {"authorization": "Bearer local-api-key", "content-type": "application/json"}
+    id_ = local_stack.request("POST", "/v1/emails", json.dumps(request), headers).json()["message_id"]
+    shown = run("trace", id_)
+    assert "The address is on the tenant's suppression list, so nothing was sent." in shown.text
+    assert "→ If the recipient can receive mail again, remove the suppression" in shown.text
+    assert max(map(len, shown.out.splitlines())) <= 80
+    (trace,) = json.loads(run("trace", id_, "--json").out)
+    assert trace["meaning"].startswith("The address is on the tenant's suppression list")
+    assert "mailroom suppressions remove ADDRESS" in trace["next_step"]
+    run("suppressions", "remove", address)
+
+
+def test_the_log_explains_its_reasons_in_a_terminal(terminal: Terminal, run: Run, local_stack: Running) -> None:
+    address = local_stack.address()
+    run("suppressions", "add", address, "--tenant", "acme")
+    send_many(local_stack, [{**sign_in(local_stack), "to": address}])
+    run("suppressions", "remove", address, "--tenant", "acme")
+    child = terminal("log", "--limit", "1", MAILROOM_URL=local_stack.url, NO_COLOR="1")
+    child.expect("skipped")
+    child.expect("reason +.*meaning")
+    child.expect("suppressed +The address is on the tenant's suppression list")
+    child.expect(EOF)
+
+
 def test_trace_exits_with_1_for_an_unknown_mail_and_2_for_invalid_input(run: Run, local_stack: Running) -> None:
     assert run("trace", "0" * 32).code == 1
     assert run("trace", "neither this nor that").code == 2
@@ -53,10 +98,58 @@ def test_trace_exits_with_1_for_an_unknown_mail_and_2_for_invalid_input(run: Run
 
 def test_the_log_shows_the_newest_mail_last_and_can_be_filtered(run: Run, sent: tuple[str, str]) -> None:
     lines = run("log", "--tenant", "acme", "--limit", "5").out.splitlines()
+    assert lines[0].split() == ["time", "status", "reason,", "via", "kind", "tenant", "to", "id"]
     assert sent[1] in lines[-1]
     assert "sent" in lines[-1]
-    assert run("log", "--tenant", "nobody").out == ""
     assert sent[1] not in run("log", "--status", "failed").out
+
+
+def test_a_filter_without_mail_names_a_misspelt_tenant(run: Run, sent: tuple[str, str]) -> None:
+    refused = run("log", "--tenant", "acmee")
+    assert (refused.code, refused.out) == (2, "")
+    assert "There is no tenant acmee. Did you mean acme?" in refused.text
+    assert run("stats", "--tenant", "acmee").code == 2
+    absent = run("log", "--tenant", "acme", "--status", "complained")
+    assert absent.code == 0
+    assert "There is no mail of acme with status complained in the ledger" in absent.text
+    assert run("log", "--tenant", "acme", "--status", "complained", "--json").out == ""
+
+
+def test_the_log_fits_80_columns_and_trace_accepts_its_ids(
+    terminal: Terminal, run: Run, local_stack: Running, sent: tuple[str, str]
+) -> None:
+    invitation: dict[str, object] = {
+        "kind": "organization-invitation",
+        "to": local_stack.address(),
+        "data": {"link": LINK},
+    }
+    send_many(local_stack, [*[sign_in(local_stack) for _ in range(9)], invitation])
+    child = terminal("log", "--limit", "11", MAILROOM_URL=local_stack.url, NO_COLOR="1")
+    child.expect(EOF)
+    header, *lines = (child.before or "").replace("\r", "").splitlines()
+    assert len(lines) == 11
+    assert max(map(len, [header, *lines])) <= 80
+    columns = [header.index(title) for title in ("time", "status", "reason, via", "kind", "tenant", "to")]
+    for line in lines:
+        assert all(line[start - 1 : start] in ("", " ") and line[start] != " " for start in columns)
+        assert "…@example.com" in line
+    identifiers = [line.split()[-1] for line in lines]
+    assert len(set(identifiers)) == 11
+    for identifier in identifiers[:2]:
+        assert identifier in run("trace", identifier).out
+
+
+def test_an_ambiguous_id_is_an_error_that_lists_the_mails(run: Run, local_stack: Running) -> None:
+    first, second = send_many(local_stack, [sign_in(local_stack), sign_in(local_stack)])
+    shared = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=True)))
+    refused = run("trace", shared)
+    assert refused.code == 2
+    assert f"mails have an id that begins with {shared}." in refused.text
+    assert f"{first} " in refused.text
+    assert f"{second} " in refused.text
+    assert "sign-in-code for r•••@example.com" in refused.text
+    assert first in run("trace", first[: len(shared) + 1]).out
+    assert run("trace", "ffffffff").code == 1
 
 
 def test_the_log_follows_until_it_is_interrupted(terminal: Terminal, local_stack: Running) -> None:
@@ -67,7 +160,7 @@ def test_the_log_follows_until_it_is_interrupted(terminal: Terminal, local_stack
     for _ in range(20):  # mail from before its first query is not followed
         request = {"kind": "sign-in-code", "to": local_stack.address(), "data": {"code": CODE}}
         id_ = local_stack.request("POST", "/v1/emails", json.dumps(request), headers).json()["message_id"]
-        if child.expect([id_, "Traceback", TIMEOUT], timeout=4) == 0:
+        if child.expect([id_[:11], "Traceback", TIMEOUT], timeout=4) == 0:
             break
     else:
         pytest.fail("nothing was followed")
@@ -80,9 +173,9 @@ def test_the_log_follows_until_it_is_interrupted(terminal: Terminal, local_stack
 def test_stats_counts_mail_by_provider(run: Run, sent: tuple[str, str], local_stack: Running) -> None:
     local_stack.until(lambda: "resend" in run("stats", "--tenant", "acme").out)
     assert "provider" in run("stats").out
-    hours = json.loads(run("stats", "--tenant", "acme", "--json").out)
-    assert sum(hour["counts"].get("sent/resend", 0) for hour in hours) >= 1
-    assert "No mail in this period" in run("stats", "--tenant", "nobody").out
+    report = json.loads(run("stats", "--tenant", "acme", "--json").out)
+    sent_mails = sum(hour["counts"].get("sent/resend", 0) for hour in report["hours"])
+    assert report["total"]["sent"] == report["providers"]["resend"]["sent"] == sent_mails >= 1
 
 
 def test_limits_are_shown_set_and_reset(run: Run, local_stack: Running) -> None:
@@ -114,7 +207,8 @@ def test_an_address_is_suppressed_exported_removed_and_imported(
     assert address in path.read_text()
     assert "is no longer suppressed for acme" in run("suppressions", "remove", address, "--tenant", "acme").text
     assert address not in run("suppressions", "list", "--json").out
-    assert run("suppressions", "import", str(path)).code == 0
+    assert run("suppressions", "import", str(path)).code == 4
+    assert run("suppressions", "import", str(path), "--yes").code == 0
     assert address in run("suppressions", "list", "--json").out
     assert run("suppressions", "remove", address, "--tenant", "acme").code == 0
     assert run("suppressions", "add", "nobody").code == 2
@@ -129,6 +223,112 @@ def test_a_faulty_suppression_list_is_rejected_with_its_line(run: Run, sent: tup
     assert "a@example.com" not in run("suppressions", "list").out
     path.write_bytes("email\nb\xfcro@example.com\n".encode("latin-1"))
     assert run("suppressions", "import", str(path)).code == 2
+
+
+@pytest.fixture
+def fresh(staging: Stored) -> Stored:
+    """A deployed environment that has not sent a mail yet."""
+    name = "mailroom-staging-ledger"
+    body = {
+        "Resources": {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": {**LEDGER, "TableName": name}}},
+        "Outputs": {"LedgerTableName": {"Value": name}},
+    }
+    boto3.client("cloudformation").create_stack(StackName="mailroom-staging", TemplateBody=json.dumps(body))
+    return staging
+
+
+def test_stats_has_totals(run: Run, fresh: Stored) -> None:
+    assert "No mail in this period." in run("stats", "--env", "staging").out
+    counts = {"sent/resend": 90, "sent/ses": 10, "delivered/resend": 80, "failed/holding_back": 3, "failed/bad_key": 2}
+    row = {name: {"N": str(number)} for name, number in counts.items()}
+    key = f"tally#{EVERYONE}#{hour_of(time.time())}#0"
+    boto3.client("dynamodb").put_item(TableName="mailroom-staging-ledger", Item={"pk": {"S": key}, **row})
+    lines = [line.split() for line in run("stats", "--env", "staging").out.splitlines()]
+    assert ["total", "100", "80", "(80.0%)", "0", "0", "0"] in lines
+    assert lines[-3:] == [["5", "failed"], ["3", "holding_back"], ["2", "bad_key"]]
+    report = json.loads(run("stats", "--env", "staging", "--json").out)
+    assert report["total"]["sent"] == 100
+    assert report["total"]["failed"] == 5
+    assert report["providers"]["ses"]["sent"] == 10
+    assert report["reasons"]["failed"] == {"holding_back": 3, "bad_key": 2}
+
+
+def test_addresses_can_be_suppressed_before_the_first_mail(run: Run, fresh: Stored, tmp_path: Path) -> None:
+    assert "was not suppressed" in run("suppressions", "remove", "a@example.com", "--env", "staging").text
+    assert fresh.values() == {}
+    assert run("suppressions", "add", "a@example.com", "--env", "staging").code == 0
+    key = fresh.values()["ledger/address_key"]
+    assert len(key) == 64
+    assert fresh.types()["ledger/address_key"] is True
+    path = tmp_path / "list.csv"
+    path.write_text("email\na@example.com\nb@example.com\n")
+    assert run("suppressions", "import", str(path), "--env", "staging", "--yes").code == 0
+    assert fresh.values()["ledger/address_key"] == key
+    listed = json.loads(run("suppressions", "list", "--env", "staging", "--json").out)
+    assert {entry["address"] for entry in listed} == {"a@example.com", "b@example.com"}
+
+
+def test_an_import_shows_its_plan_first(run: Run, fresh: Stored, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    command = ("suppressions", "import", str(path), "--env", "staging")
+    path.write_text("email\na@example.com\nb@example.com\nB@example.com\n")
+    planned = run(*command, "--dry-run")
+    assert planned.code == 0
+    assert "An import of 3 lines into staging:" in planned.out
+    assert "2 new" in planned.out
+    assert "this is a dry run" in planned.out
+    assert fresh.values() == {}
+    assert json.loads(run(*command, "--dry-run", "--json").out) == {
+        "new": 2,
+        "extended": 0,
+        "unchanged": 0,
+        "ended": 0,
+        "dry_run": True,
+    }
+    assert "2 addresses are suppressed." in run(*command, "--yes").out
+    path.write_text(
+        "email,notices_until\na@example.com,2099-01-01\nb@example.com,2027-01-01\nc@example.com,2020-01-01\n"
+    )
+    again = run(*command, "--yes")
+    for effect in ("1 suppressed for longer than now", "1 unchanged", "1 left out", "1 address is suppressed."):
+        assert effect in again.out
+    assert "Nothing to change." in run(*command).out
+
+
+def test_an_import_in_a_terminal_has_a_progress_bar(terminal: Terminal, fresh: Stored, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("email\n" + "".join(f"r{number}@example.com\n" for number in range(60)))
+    child = terminal("suppressions", "import", str(path), "--env", "staging")
+    child.expect("Suppress 60 addresses in staging")
+    child.sendline("y")
+    child.expect("importing .*100%")
+    child.expect("60 addresses are suppressed.")
+    child.expect(EOF)
+
+
+@pytest.fixture
+def fresh_letter(run: Run, local_stack: Running) -> Iterator[str]:
+    """Create a dead letter whose mail has failed with a reason; return the id of the letter."""
+    now = time.time()
+    data = {"link": "https://app.example.com/join"}
+    message = Message(
+        new_id(), "acme", "organization-invitation", local_stack.address(), data, now, now + 3600, "direct"
+    )
+    local_stack.aws("dynamodb").put_item(
+        TableName="mailroom-development-ledger",
+        Item={
+            "pk": {"S": f"message#{message.id}"},
+            "status": {"S": "failed"},
+            "reason": {"S": "bad_key"},
+            "timeline": {"L": []},
+        },
+    )
+    sqs = local_stack.aws("sqs")
+    queue = sqs.get_queue_url(QueueName="mailroom-development-notices-dead-letters")["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody=Parcel.of(message).to_json())
+    (letter,) = json.loads(run("dlq", "list", "--lane", "notices", "--json").out)
+    yield letter["id"]
+    run("dlq", "drop", letter["id"], "--yes")
 
 
 @pytest.fixture
@@ -169,6 +369,21 @@ def test_dead_letters_are_listed_shown_and_replayed(run: Run, dead: list[str], l
     assert "There are no dead letters." in run("dlq", "list").out
 
 
+def test_a_dead_letter_is_shown_with_the_meaning_of_its_reason(run: Run, fresh_letter: str) -> None:
+    shown = run("dlq", "show", fresh_letter)
+    assert "failed (bad_key)" in shown.text
+    assert "The provider refused the key, or the login." in shown.text
+    assert "→ Set the key again" in shown.text
+
+
+def test_dead_letters_are_processed_with_json_output(run: Run, dead: list[str]) -> None:
+    report = json.loads(run("dlq", "replay", "--lane", "notices", "--yes", "--json").out)
+    assert sorted(letter["verdict"] for letter in report["letters"]) == ["ready", "ready", "ready", "unreadable"]
+    report = json.loads(run("dlq", "drop", "--lane", "notices", "--yes", "--json").out)
+    assert [letter["verdict"] for letter in report["letters"]] == ["unreadable"]
+    assert json.loads(run("dlq", "replay", "--yes", "--json").out) == {"letters": []}
+
+
 def test_an_unknown_dead_letter_is_an_error(run: Run, dead: list[str]) -> None:
     refused = run("dlq", "replay", "nowhere", "--yes")
     assert refused.code == 2
@@ -183,8 +398,6 @@ def test_options_list_every_status_lane_and_verdict() -> None:
 
 
 def test_a_missing_table_is_an_error(run: Run, cloud: str, staging: Stored) -> None:
-    import boto3
-
     body = {
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {"LedgerTableName": {"Value": "mailroom-staging-ledger"}},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailroom.providers._smtp_relay import Tls
 from mailroom_ops.errors import ServiceError
 from mailroom_ops.settings import catalog
 from tests.cli.helpers import Stored, store
@@ -16,6 +17,21 @@ from tests.command import Run
 HOOK = "webhooks/logto/authorization"
 KEY = "re_0123456789abcdef"
 SENDER = '{"from": "Acme <no-reply@auth.example.com>"}'
+
+
+def test_the_path_of_a_list_may_be_one_parameter(run: Run, staging: Stored) -> None:
+    staging.put(providers__resend__api_key="re_0123456789abcdef", providers__resend__endpoint="https://example.com")
+    (shown,) = json.loads(run("secrets", "list", "providers/resend/api_key", "--env", "staging", "--json").out)
+    assert shown["name"] == "providers/resend/api_key"
+    assert "Nothing is set" in run("secrets", "list", "providers/resend/nothing", "--env", "staging").text
+
+
+def test_names_are_listed_with_their_values(run: Run) -> None:
+    names = {entry["name"]: entry for entry in json.loads(run("secrets", "names", "--json").out)}
+    tls = names["providers/smtp[.<tenant>]/tls"]
+    assert all(mode in tls["about"] for mode in Tls)
+    assert tls["is_secret"] is False
+    assert names["providers/resend[.<tenant>]/api_key"]["is_secret"] is True
 
 
 def test_a_secret_is_read_from_a_pipe_and_stored_encrypted(run: Run, staging: Stored) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mailroom_ops.cli.options import Command, in_environment
+from mailroom_ops.cli.options import Command, as_json, in_environment
 from mailroom_ops.environment import Environment
 
 MIN_PASSPHRASE_LENGTH = 12
@@ -27,7 +27,10 @@ MIN_PASSPHRASE_LENGTH = 12
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the passphrase; else MAILROOM_PASSPHRASE, or a prompt.",
 )
-def command(environment: Environment, file: Path, with_secrets: bool, passphrase_file: Path | None) -> None:
+@as_json
+def command(
+    environment: Environment, file: Path, with_secrets: bool, passphrase_file: Path | None, as_json: bool
+) -> None:
     """Write the parameters of an environment into FILE.
 
     Settings are readable there, secrets are encrypted with a passphrase. The key of the ledger's address hashes is
@@ -43,6 +46,10 @@ def command(environment: Environment, file: Path, with_secrets: bool, passphrase
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
         stream.write(text)
     content = backup.parse(text, passphrase)
+    if as_json:
+        names = {"parameters": sorted(content.values), "missing": list(content.missing)}
+        screen.emit_json({"file": str(file), **names, "has_address_key": content.has_address_key})
+        return
     screen.say(f"{len(content.values)} of {len(values)} parameters of {environment.label} are in {file}.")
     if content.missing:
         screen.say("Secrets that are not in it, and would have to be set again (or use --with-secrets):")

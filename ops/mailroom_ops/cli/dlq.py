@@ -1,6 +1,5 @@
 """`mailroom dlq …`"""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -40,7 +39,7 @@ def list_(environment: Environment, lanes: tuple[str, ...], as_json: bool) -> No
 
     letters = [letter for queue in _queues(environment, lanes) for letter in queue.read()]
     if as_json:
-        screen.emit(json.dumps([_to_json(letter) for letter in letters], ensure_ascii=False))
+        screen.emit_json([_to_json(letter) for letter in letters])
         return
     rows = [(letter.id, letter.lane, letter.verdict, _summary(letter)) for letter in letters]
     screen.table(("id", "lane", "state", "mail"), rows)
@@ -58,18 +57,21 @@ def show(environment: Environment, id_: str, as_json: bool) -> None:
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger.dead_letters import replay_effect
+    from mailroom_ops.reasons import explain
 
     letter = _select(environment, (), (id_,))[0][1][0]
     if as_json:
-        screen.emit(json.dumps(_to_json(letter), ensure_ascii=False))
+        screen.emit_json(_to_json(letter))
         return
     screen.say(f"{letter.id}  {letter.lane}, {letter.size} bytes, since {_time(letter.waits_since)}")
     screen.note(f"A replay: it is {replay_effect(letter.verdict)}{HINTS.get(letter.verdict, '')}.")
     rows = []
     for mail in letter.mails:
         status = f"{mail.delivery}, attempt {mail.attempt}"
-        expiry = f"expires {_time(mail.expires_at)}"
-        rows.append((mail.id, f"{mail.tenant} {mail.kind} {mail.to}\n{status}\n{expiry}"))
+        lines = [f"{mail.tenant} {mail.kind} {mail.to}", status, f"expires {_time(mail.expires_at)}"]
+        if explanation := explain(mail.reason, mail.status):
+            lines += [explanation.meaning, f"→ {explanation.next_step}"]
+        rows.append((mail.id, "\n".join(lines)))
     screen.table(("message", "mail"), rows)
 
 
@@ -89,15 +91,22 @@ def show(environment: Environment, id_: str, as_json: bool) -> None:
     help="Extend the lifetime of expired notices.",
 )
 @yes
+@as_json
 def replay(
-    environment: Environment, ids: tuple[str, ...], lanes: tuple[str, ...], doubtful: bool, extend: float, yes: bool
+    environment: Environment,
+    ids: tuple[str, ...],
+    lanes: tuple[str, ...],
+    doubtful: bool,
+    extend: float,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Queue dead letters again: IDS, or all. Those with expired or finished mail are deleted."""
 
     def work(queue: "DeadLetters", letters: "Sequence[DeadLetter]") -> "Iterator[DeadLetter]":
         return queue.replay(letters, doubtful=doubtful, extend=extend)
 
-    _process(environment, lanes, ids, "Replay", work, yes, doubtful=doubtful, extend=extend)
+    _process(environment, lanes, ids, "Replay", work, yes, as_json, doubtful=doubtful, extend=extend)
 
 
 @command.command("drop")
@@ -105,9 +114,10 @@ def replay(
 @ids_of
 @lanes_of
 @yes
-def drop(environment: Environment, ids: tuple[str, ...], lanes: tuple[str, ...], yes: bool) -> None:
+@as_json
+def drop(environment: Environment, ids: tuple[str, ...], lanes: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Delete dead letters: IDS, or all. Mail without a final status is recorded as failed."""
-    _process(environment, lanes, ids, "Drop", lambda queue, letters: queue.drop(letters), yes)
+    _process(environment, lanes, ids, "Drop", lambda queue, letters: queue.drop(letters), yes, as_json)
 
 
 def _process(
@@ -117,6 +127,7 @@ def _process(
     verb: str,
     work: "Callable[[DeadLetters, Sequence[DeadLetter]], Iterator[DeadLetter]]",
     yes: bool,
+    as_json: bool,
     *,
     doubtful: bool = False,
     extend: float = 0,
@@ -126,16 +137,20 @@ def _process(
 
     selected = _select(environment, lanes, ids)
     letters = [letter for _, some in selected for letter in some]
-    if verb == "Replay" or not letters:
+    if not as_json and (verb == "Replay" or not letters):
         _sum_up([letter.with_extension(extend) for letter in letters], doubtful)
-    if not letters:
-        return
-    confirm(environment.label, f"{verb} {count_letters(len(letters))} in {environment.label}?", yes)
+    if letters:
+        confirm(environment.label, f"{verb} {count_letters(len(letters))} in {environment.label}?", yes)
     done: list[DeadLetter] = []
     for queue, some in selected:
         with screen.progress(work(queue, some), len(some), str(queue.lane)) as processed:
             done.extend(processed)
     counts = Counter(str(letter.verdict) for letter in done)
+    if as_json:
+        screen.emit_json({"letters": [{"id": letter.id, "verdict": letter.verdict} for letter in done]})
+        return
+    if not letters:
+        return
     result = ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) if verb == "Replay" else ""
     screen.say(f"Done: {count_letters(len(done))}{f' ({result})' if result else ''}.")
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,18 +11,11 @@ from mailroom_ops.cli.options import Command, as_json, in_environment
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
+    from mailroom_ops.cli.log_table import LogTable
     from mailroom_ops.ledger.trace import Trace
 
 STATUSES = ("accepted", "sent", "delivered", "bounced", "complained", "skipped", "failed", "unknown")
 POLL_SECONDS = 2.0
-COLORS = {
-    "delivered": "green",
-    "sent": "green",
-    "bounced": "red",
-    "complained": "red",
-    "failed": "red",
-    "unknown": "yellow",
-}
 
 
 @click.command(
@@ -44,20 +38,47 @@ COLORS = {
 def command(
     environment: Environment, follow: bool, tenant: str, statuses: tuple[str, ...], limit: int, as_json: bool
 ) -> None:
-    """Show recent mail with its delivery status, the newest last. Times are UTC."""
+    """Show recent mail with its delivery status, the newest last.
+
+    Times are UTC. In a terminal, ids are shortened to what `mailroom trace` accepts; in a pipe they are complete.
+    With --json, each line is one object.
+    """
+    from mailroom_ops.cli.log_table import LogTable
     from mailroom_ops.ledger import tail
     from mailroom_ops.ledger.queries import LedgerQueries
 
-    queries = LedgerQueries.of(environment)
-    for trace in tail.latest(queries, limit, tenant=tenant, statuses=statuses):
-        _show(trace, as_json)
+    queries, table = LedgerQueries.of(environment), LogTable()
+    recent = tail.latest(queries, limit, tenant=tenant, statuses=statuses)
+    if not as_json:
+        table.expect(recent)
+        if recent or follow:
+            table.header()
+        elif limit:
+            _explain_absence(environment, tenant, statuses)
+    for trace in recent:
+        _show(trace, table, as_json)
     if not follow:
+        if not as_json and table.is_terminal:
+            _explain_reasons(recent)
         return
     try:
         for trace in tail.follow(queries, tenant=tenant, statuses=statuses, pause=_pause):
-            _show(trace, as_json)
+            _show(trace, table, as_json)
     except KeyboardInterrupt:
         return  # Ctrl-C ends it
+
+
+def _explain_reasons(traces: "Sequence[Trace]") -> None:
+    """Print the meaning of each reason in a listing."""
+    from mailroom_ops.cli import screen
+    from mailroom_ops.reasons import explain
+
+    meanings = {
+        trace.reason: explanation.meaning for trace in traces if (explanation := explain(trace.reason, trace.status))
+    }
+    if meanings:
+        screen.say()
+        screen.table(("reason", "meaning"), meanings.items())
 
 
 def _pause() -> bool:
@@ -65,16 +86,22 @@ def _pause() -> bool:
     return False
 
 
-def _show(trace: "Trace", as_json: bool) -> None:
+def _explain_absence(environment: Environment, tenant: str, statuses: tuple[str, ...]) -> None:
+    from mailroom_ops.cli import screen
+    from mailroom_ops.cli.tenant_name import require_tenant
+
+    require_tenant(environment, tenant)
+    limits = [*([f"of {tenant}"] if tenant else []), *([f"with status {' or '.join(statuses)}"] if statuses else [])]
+    screen.say(" ".join(["There is no mail", *limits, "in the ledger, which keeps mail for 30 days."]))
+
+
+def _show(trace: "Trace", table: "LogTable", as_json: bool) -> None:
     import sys
 
     from mailroom_ops.cli import screen
 
     if as_json:
         screen.emit(json.dumps(trace.to_json(), ensure_ascii=False))
-        return
-    details = " ".join(filter(None, (trace.reason, trace.provider, trace.tenant, trace.kind, trace.to)))
-    line = f"{trace.created:%H:%M:%S} {trace.id} "
-    room = screen.width() - len(line) - 11
-    shown = details[:room] if sys.stdout.isatty() else details
-    screen.emit(f"{line}{screen.colored(trace.status.ljust(10), COLORS.get(trace.status, 'bright_black'))} {shown}")
+    else:
+        table.row(trace)
+    sys.stdout.flush()  # a pipe gets each mail at once

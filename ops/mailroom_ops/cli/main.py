@@ -46,6 +46,19 @@ SECTIONS: dict[str, dict[str, str]] = {
         "completion": "Print the completion script of your shell.",
     },
 }
+# Words that other tools have for the same.
+SYNONYMS = {
+    "bounces": "suppressions",
+    "check": "doctor",
+    "dead-letters": "dlq",
+    "deliveries": "log",
+    "emails": "log",
+    "logs": "log",
+    "queues": "dlq",
+    "settings": "secrets",
+    "status": "doctor",
+    "tail": "log",
+}
 
 
 class Root(Group):
@@ -60,16 +73,50 @@ class Root(Group):
         command: click.Command = importlib.import_module(f"mailroom_ops.cli.{name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, _unknown(error.command_name), ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section, commands in SECTIONS.items():
             with formatter.section(section):
                 formatter.write_dl(list(commands.items()))
 
 
+def _unknown(name: str) -> str:
+    """Return the error for a command that does not exist, with the one that is probably meant."""
+    import difflib
+
+    words = {word: word for commands in SECTIONS.values() for word in commands} | SYNONYMS
+    similar = difflib.get_close_matches(name, words, n=1)
+    hint = f"Did you mean `mailroom {words[similar[0]]}`?" if similar else "`mailroom --help` lists all."
+    return f"No such command {name!r}. {hint}"
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"mailroom {version('mailroom')}")
+        ctx.exit()
+
+
 @click.group(
     cls=Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     examples=(("import the secrets of an older system", "mailroom secrets import passwords.yaml --env staging"),),
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
 )
 def root() -> None:
     """Set up, check and operate the mailroom of your auth server.

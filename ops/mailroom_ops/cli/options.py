@@ -46,13 +46,13 @@ class _WithExamples(click.Command):
 
 
 class Command(_WithExamples):
-    """One command. Its help lists the options for the environment last, because they are the same everywhere."""
+    """One command. Its help lists the options of the place last, because they are the same everywhere."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Environment": []}
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Where": []}
         for param in self.get_params(ctx):
             if record := param.get_help_record(ctx):
-                sections["Environment" if param.name in ENVIRONMENT_OPTIONS else "Options"].append(record)
+                sections["Where" if param.name in ENVIRONMENT_OPTIONS else "Options"].append(record)
         for title, records in sections.items():
             if records:
                 with formatter.section(title):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mailroom_ops.cli.options import Command
+from mailroom_ops.cli.options import Command, as_json
 
 
 @click.command(
@@ -26,7 +26,8 @@ from mailroom_ops.cli.options import Command
     type=click.Choice(["plain", "acme", "bright"]),
     help="Brand of the mails.",
 )
-def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
+@as_json
+def command(out: Path | None, screenshots: Path | None, brand: str, as_json: bool) -> None:
     """Render every kind of mail in every language from the current templates."""
     from mailroom.rendering.renderer import Renderer
     from mailroom_ops.cli import screen
@@ -40,10 +41,15 @@ def command(out: Path | None, screenshots: Path | None, brand: str) -> None:
     gallery = preview.Gallery(renderer=Renderer(preview.TEMPLATES))
     if out:
         count = gallery.write(out, brand)
-        screen.say(f"{count} mails are in {out}; open {out / 'index.html'}.")
+        if not as_json:
+            screen.say(f"{count} mails are in {out}; open {out / 'index.html'}.")
     if screenshots:
         taken = preview.take_screenshots(screenshots, gallery, brand)
         with screen.progress(taken, preview.SCREENSHOT_COUNT, "screenshots") as pictures:
             count = len(list(pictures))
         preview.write_contact_sheet(screenshots / "contact-sheet.jpg", gallery)
-        screen.say(f"{count} screenshots and a contact sheet are in {screenshots}.")
+        if not as_json:
+            screen.say(f"{count} screenshots and a contact sheet are in {screenshots}.")
+    if as_json:
+        folders = {"out": out, "screenshots": screenshots}
+        screen.emit_json({name: str(folder) for name, folder in folders.items() if folder})

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mailroom_ops.cli.backup import read_passphrase
-from mailroom_ops.cli.options import Command, confirm, in_environment, yes
+from mailroom_ops.cli.options import Command, as_json, confirm, in_environment, yes
 from mailroom_ops.environment import Environment
 
 
@@ -25,6 +25,7 @@ from mailroom_ops.environment import Environment
     help="File with the passphrase; else MAILROOM_PASSPHRASE, or a prompt.",
 )
 @yes
+@as_json
 def command(
     environment: Environment,
     file: Path,
@@ -32,6 +33,7 @@ def command(
     replace_address_key: bool,
     passphrase_file: Path | None,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Write the parameters of the backup FILE into the environment that it was made of.
 
@@ -59,15 +61,21 @@ def command(
         values.pop(ADDRESS_KEY, None)
     planned = changes.compare(current, values)
     to_write = changes.pending(planned)
-    screen.say(f"backup of {content.environment}, {content.made_at}")
-    screen.plan(planned)
-    if missing := [name for name in content.missing if name not in current]:
-        screen.say("Secrets that neither the backup nor the environment has:")
-        screen.table(("name",), [(name,) for name in missing])
+    missing = [name for name in content.missing if name not in current]
+    if as_json:
+        screen.emit_json({"changes": [change.to_json() for change in planned], "missing": missing, "dry_run": dry_run})
+    else:
+        screen.say(f"backup of {content.environment}, {content.made_at}")
+        screen.plan(planned)
+        if missing:
+            screen.say("Secrets that neither the backup nor the environment has:")
+            screen.table(("name",), [(name,) for name in missing])
     if dry_run or not to_write:
-        screen.say("Nothing to change." if not to_write else "Nothing was changed: this is a dry run.")
+        if not as_json:
+            screen.say("Nothing to change." if not to_write else "Nothing was changed: this is a dry run.")
         return
     count = f"{len(to_write)} {'parameter' if len(to_write) == 1 else 'parameters'}"
     confirm(environment.label, f"Write {count} to {environment.label}?", yes)
     store.write({change.name: change.new for change in to_write if change.new is not None})
-    screen.say(f"Written: {len(to_write)}. Check with `mailroom doctor --env {environment.label}`.")
+    if not as_json:
+        screen.say(f"Written: {len(to_write)}. Check with `mailroom doctor --env {environment.label}`.")

@@ -1,7 +1,5 @@
 """`mailroom secrets …`"""
 
-import json
-
 import click
 
 from mailroom_ops.cli import secrets_import, secrets_write
@@ -45,7 +43,11 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
     from mailroom_ops.settings import catalog, changes
     from mailroom_ops.settings.parameters import Parameters
 
-    parameters = Parameters(environment).all(path.strip("/"))
+    path = path.strip("/")
+    store = Parameters(environment)
+    parameters = store.all(path)
+    if not parameters:  # the path may be that of one parameter
+        parameters = {name: one for name, one in store.all(parent(path)).items() if name == path}
     faults = {name: catalog.fault(name, parameter.value) for name, parameter in parameters.items()}
     if as_json:
         items = [
@@ -58,7 +60,7 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
             }
             for name, parameter in parameters.items()
         ]
-        screen.emit(json.dumps(items, ensure_ascii=False))
+        screen.emit_json(items)
         return
     rows = [
         (
@@ -74,11 +76,16 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
 
 
 @command.command("names")
-def names() -> None:
+@as_json
+def names(as_json: bool) -> None:
     """List every parameter that Mailroom reads."""
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import catalog
 
+    if as_json:
+        settings = catalog.settings()
+        screen.emit_json([{"name": one.shape, "about": one.about, "is_secret": one.is_secret} for one in settings])
+        return
     screen.table(("name", "description"), [(setting.shape, setting.about) for setting in catalog.settings()])
 
 
@@ -90,18 +97,21 @@ command.add_command(secrets_write.rotate)
 @in_environment
 @click.argument("name", type=Name())
 @yes
-def remove(environment: Environment, name: str, yes: bool) -> None:
+@as_json
+def remove(environment: Environment, name: str, yes: bool, as_json: bool) -> None:
     """Delete the parameter NAME. Its value cannot be restored."""
     from mailroom_ops.cli import screen
     from mailroom_ops.settings.parameters import Parameters
 
     store = Parameters(environment)
-    if name not in store.values(parent(name)):
-        screen.say(f"{name} is not set in {environment.label}.")
-        return
-    confirm(environment.label, f"Delete {name} from {environment.label}?", yes)
-    store.delete([name])
-    screen.say(f"{name} is deleted from {environment.label}.")
+    exists = name in store.values(parent(name))
+    if exists:
+        confirm(environment.label, f"Delete {name} from {environment.label}?", yes)
+        store.delete([name])
+    if as_json:
+        screen.emit_json({"name": name, "removed": exists})
+    else:
+        screen.say(f"{name} {'is deleted from' if exists else 'is not set in'} {environment.label}.")
 
 
 @command.command(
@@ -136,9 +146,7 @@ def diff(
     differences = promote.differences(*values)
     states = {"only left": f"only in {left}", "only right": f"only in {right}"}
     if as_json:
-        screen.emit(
-            json.dumps([{"name": d.name, "is": d.state, "shared_secret": d.is_shared_secret} for d in differences])
-        )
+        screen.emit_json([{"name": d.name, "is": d.state, "shared_secret": d.is_shared_secret} for d in differences])
     else:
         rows = []
         for difference in differences:

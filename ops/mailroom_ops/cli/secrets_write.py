@@ -4,7 +4,7 @@ import json
 
 import click
 
-from mailroom_ops.cli.options import Command, confirm_production, in_environment, yes
+from mailroom_ops.cli.options import Command, as_json, confirm_production, in_environment, yes
 from mailroom_ops.cli.value import Name, check, hand_over, parent, read_value
 from mailroom_ops.environment import Environment
 from mailroom_ops.errors import InvalidInput
@@ -37,6 +37,7 @@ from mailroom_ops.errors import InvalidInput
 )
 @click.option("--out", metavar="FILE", help="Write the generated value to this new file, or - for a pipe.")
 @yes
+@as_json
 def set_(
     environment: Environment,
     name: str,
@@ -47,6 +48,7 @@ def set_(
     kinds: tuple[str, ...],
     out: str | None,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Set the parameter NAME."""
     from mailroom_ops.cli import screen
@@ -60,13 +62,20 @@ def set_(
     store = Parameters(environment)
     current = store.values(parent(name)).get(name)
     if current is not None and same(current, new):
-        screen.say(f"{name} has this value already.")
+        if as_json:
+            screen.emit_json({"name": name, "changed": False})
+        else:
+            screen.say(f"{name} has this value already.")
         return
     verb = "Set" if current is None else "Replace"
     confirm_production(environment, f"{verb} {name} in {environment.label}?", yes)
     with hand_over(secret, out, generate):
         store.put(name, new)
-    if out != "-":
+    if out == "-":
+        return  # stdout has the value
+    if as_json:
+        screen.emit_json({"name": name, "changed": True})
+    else:
         screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")
 
 
@@ -90,6 +99,7 @@ def set_(
 @click.option("--file", type=click.Path(allow_dash=True), help="Read the new value from a file; - is stdin.")
 @click.option("--out", metavar="FILE", help="Write the generated value to this new file, or - for a pipe.")
 @yes
+@as_json
 def rotate(
     environment: Environment,
     name: str,
@@ -99,6 +109,7 @@ def rotate(
     file: str | None,
     out: str | None,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Rotate the secret NAME without downtime.
 
@@ -124,6 +135,9 @@ def rotate(
         remaining = rotation.finish(name, current) if finish else rotation.cancel(name, current)
         confirm_production(environment, f"Stop accepting the {'old' if finish else 'new'} value of {where}?", yes)
         store.put(name, remaining)
+        if as_json:
+            screen.emit_json({"name": name, "values": 1})
+            return
         screen.say(f"{name} accepts one value again, the {'new' if finish else 'old'} one.")
         return
     is_generated = setting.is_rotatable and not ask and file is None
@@ -133,9 +147,13 @@ def rotate(
     confirm_production(environment, f"Rotate {where}?", yes)
     with hand_over(new, out, is_generated):
         store.put(name, value)
-    if not setting.is_rotatable:
+    if out == "-":
+        return  # stdout has the value
+    if as_json:
+        screen.emit_json({"name": name, "values": 2 if setting.is_rotatable else 1})
+    elif not setting.is_rotatable:
         screen.say(f"{name} is replaced in {environment.label}. Keep the old key valid for five minutes.")
-    elif out != "-":
+    else:
         screen.say(f"{name} accepts both values, in every function {environment.settings_delay}.")
         screen.say("Then configure the new value on the other side, and finish with:")
         screen.note(f"mailroom secrets rotate {name} --finish --env {environment.label}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mailroom_ops.cli.options import Group, confirm_production, in_environment, yes
+from mailroom_ops.cli.options import Group, as_json, confirm_production, in_environment, yes
 from mailroom_ops.environment import Environment
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +33,8 @@ def command(context: click.Context) -> None:
 
 @command.command("list", examples=(("send one", "mailroom sources list supabase | sh"),))
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-def list_(names: tuple[str, ...] = ()) -> None:
+@as_json
+def list_(names: tuple[str, ...] = (), as_json: bool = False) -> None:
     """Print sources: address and an example request."""
     from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
@@ -43,8 +44,16 @@ def list_(names: tuple[str, ...] = ()) -> None:
     sources, origin = requests.sources(), Environment("local").local_url
     if unknown := set(names) - set(sources):
         raise InvalidInput(f"There is no source {unknown.pop()}.", f"Use {', '.join(sources)}.")
-    for name in names or sources:
-        request = requests.make(name, time.time())
+    made = {name: requests.make(name, time.time()) for name in names or sources}
+    if as_json:
+        screen.emit_json(
+            [
+                {"name": name, "url": f"{origin}{request.path}", "curl": request.to_curl(origin)}
+                for name, request in made.items()
+            ]
+        )
+        return
+    for name, request in made.items():
         screen.emit(f"# {name}: {origin}{request.path}")
         screen.emit(f"{request.to_curl(origin)}\n")
 
@@ -55,7 +64,8 @@ def list_(names: tuple[str, ...] = ()) -> None:
 )
 @in_environment
 @yes
-def refresh_keys(environment: Environment, yes: bool) -> None:
+@as_json
+def refresh_keys(environment: Environment, yes: bool, as_json: bool) -> None:
     """Renew the public keys of auth servers.
 
     They sign their requests, and publish the keys; the webhook finds them in the parameter store.
@@ -74,14 +84,17 @@ def refresh_keys(environment: Environment, yes: bool) -> None:
     for key_set in key_sets:
         keys = source_keys.fetch(key_set.url)
         check(key_set.parameter, keys)
-        if same(key_set.current, keys):
-            screen.say(f"{key_set.parameter} has the keys of {key_set.url} already.")
-        else:
+        if not same(key_set.current, keys):
             changed[key_set.parameter] = keys
-    if not key_sets:
+        elif not as_json:
+            screen.say(f"{key_set.parameter} has the keys of {key_set.url} already.")
+    if not key_sets and not as_json:
         screen.say("No source of this environment needs public keys.")
     if changed:
         confirm_production(environment, f"Replace {', '.join(changed)} in {environment.label}?", yes)
         store.write(changed)
+    if as_json:
+        screen.emit_json([{"name": one.parameter, "changed": one.parameter in changed} for one in key_sets])
+        return
     for name in changed:
         screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")

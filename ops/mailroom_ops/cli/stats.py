@@ -1,6 +1,5 @@
 """`mailroom stats`"""
 
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -24,33 +23,63 @@ if TYPE_CHECKING:
 @click.option("--tenant", default="", metavar="NAME", help="Only mail of this tenant.")
 @as_json
 def command(environment: Environment, days: float, tenant: str, as_json: bool) -> None:
-    """Count mail by provider and outcome, and what was not sent by reason."""
+    """Count mail by provider and outcome, and what was not sent by reason.
+
+    A report counts in the hour in which it arrives. With --json, totals come first, then each hour.
+    """
     from mailroom_ops.cli import screen
+    from mailroom_ops.cli.tenant_name import require_tenant
     from mailroom_ops.ledger import stats
     from mailroom_ops.ledger.queries import LedgerQueries
 
     now = time.time()
     hours = list(stats.stats(LedgerQueries.of(environment), now - days * 24 * 3600, now, tenant))
-    if as_json:
-        report = [
-            {"hour": hour.hour.isoformat(), "counts": {f"{what}/{by}": n for (what, by), n in hour.counts.items()}}
-            for hour in hours
-        ]
-        screen.emit(json.dumps(report))
-        return
     total = stats.total(hours)
-    columns = ("sent", *stats.REPORTED)
-    rows = [(provider, *(_cell(total, what, provider) for what in columns)) for provider in total.providers]
-    screen.table(("provider", *columns), rows)
+    if not total.counts:
+        require_tenant(environment, tenant)
+    if as_json:
+        screen.emit_json(
+            {
+                "tenant": tenant,
+                "since": hours[0].hour.isoformat(),
+                "total": {what: total.of(what) for what in (*_columns(), *stats.NOT_SENT)},
+                "providers": {
+                    provider: {what: total.of(what, provider) for what in _columns()} for provider in total.providers
+                },
+                "reasons": {what: total.split(what) for what in stats.NOT_SENT},
+                "asked_again": total.split(stats.ASKED_AGAIN),
+                "hours": [
+                    {
+                        "hour": hour.hour.isoformat(),
+                        "counts": {f"{what}/{by}": number for (what, by), number in hour.counts.items()},
+                    }
+                    for hour in hours
+                ],
+            }
+        )
+        return
+    rows = [(provider, *(_cell(total, what, provider) for what in _columns())) for provider in total.providers]
+    if len(rows) != 1:
+        rows.append(("total", *(_cell(total, what) for what in _columns())))
+    if not total.counts:
+        screen.say("No mail in this period.")
+        return
+    screen.table(("provider", *_columns()), rows)
     for provider, number in total.split(stats.ASKED_AGAIN).items():
         screen.note(f"{number} asked again: {provider} first")
     for what in stats.NOT_SENT:
-        for reason, number in total.split(what).items():
-            screen.note(f"{number} {what}" + (f": {reason}" if reason else ""))
-    if not total.counts:
-        screen.say("No mail in this period.")
+        if number := total.of(what):
+            screen.say(f"{number:,} {what}")
+            for reason, count in total.split(what).items():
+                screen.note(f"{count:,} {reason or 'without a reason'}")
 
 
-def _cell(total: "Counts", what: str, provider: str) -> str:
-    number, share = total.of(what, provider), total.rate(what, provider)
-    return f"{number} ({share:.1%})" if number and share is not None and what != "sent" else str(number)
+def _columns() -> tuple[str, ...]:
+    from mailroom_ops.ledger import stats
+
+    return ("sent", *stats.REPORTED)
+
+
+def _cell(total: "Counts", what: str, *provider: str) -> str:
+    number, share = total.of(what, *provider), total.rate(what, *provider)
+    return f"{number:,} ({share:.1%})" if number and share is not None and what != "sent" else f"{number:,}"

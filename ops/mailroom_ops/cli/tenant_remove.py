@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailroom_ops.cli.options import Command, confirm, confirm_production, in_environment, key_file, read_key, yes
+from mailroom_ops.cli.options import (
+    Command,
+    as_json,
+    confirm,
+    confirm_production,
+    in_environment,
+    key_file,
+    read_key,
+    yes,
+)
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
@@ -16,7 +25,8 @@ if TYPE_CHECKING:
 @in_environment
 @click.argument("name")
 @yes
-def remove(environment: Environment, name: str, yes: bool) -> None:
+@as_json
+def remove(environment: Environment, name: str, yes: bool, as_json: bool) -> None:
     """Remove the tenant NAME. It can be restored until it is purged.
 
     Its Logto gets a 401 within five minutes, of the local stack within a second. `mailroom tenant restore` undoes this.
@@ -28,12 +38,16 @@ def remove(environment: Environment, name: str, yes: bool) -> None:
     store = Parameters(environment)
     values = store.values()
     names = tenants.names_of(name, values)
-    screen.table(("parameters",), [(parameter,) for parameter in names])
+    if not as_json:
+        screen.table(("parameters to remove",), [(parameter,) for parameter in names])
     confirm(environment.label, f"Remove {name} from {environment.label}?", yes)
     tenants.remove(store, name, values)
-    screen.say(f"{name} is removed from {environment.label}. To restore it, or to delete it for good:")
-    screen.note(f"mailroom tenant restore {name} --env {environment.label}")
-    screen.note(f"mailroom tenant purge {name} --env {environment.label}")
+    if as_json:
+        screen.emit_json({"tenant": name, "parameters": list(names)})
+    else:
+        screen.say(f"{name} is removed from {environment.label}. To restore it, or to delete it for good:")
+        screen.note(f"mailroom tenant restore {name} --env {environment.label}")
+        screen.note(f"mailroom tenant purge {name} --env {environment.label}")
     for key, value in values.items():
         if key.startswith("api/keys/") and f'"{name}"' in value:
             screen.warn(f"The API key {key} can still send for {name}: `mailroom secrets remove {key}`.")
@@ -43,7 +57,8 @@ def remove(environment: Environment, name: str, yes: bool) -> None:
 @in_environment
 @click.argument("name")
 @yes
-def restore(environment: Environment, name: str, yes: bool) -> None:
+@as_json
+def restore(environment: Environment, name: str, yes: bool, as_json: bool) -> None:
     """Restore the removed tenant NAME."""
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import tenants
@@ -53,7 +68,10 @@ def restore(environment: Environment, name: str, yes: bool) -> None:
     values = store.values()
     confirm_production(environment, f"Restore {name} in {environment.label}?", yes)
     restored = tenants.restore(store, name, values)
-    screen.say(f"{name} is restored in {environment.label}, with {len(restored)} parameters.")
+    if as_json:
+        screen.emit_json({"tenant": name, "parameters": list(restored)})
+    else:
+        screen.say(f"{name} is restored in {environment.label}, with {len(restored)} parameters.")
 
 
 @click.command("purge", cls=Command)
@@ -62,7 +80,10 @@ def restore(environment: Environment, name: str, yes: bool) -> None:
 @click.option("--forget-domain", is_flag=True, help="Delete its domain, and so its DKIM keys, at its providers.")
 @key_file
 @yes
-def purge(environment: Environment, name: str, forget_domain: bool, key_file: str | None, yes: bool) -> None:
+@as_json
+def purge(
+    environment: Environment, name: str, forget_domain: bool, key_file: str | None, yes: bool, as_json: bool
+) -> None:
     """Delete the removed tenant NAME for good.
 
     Without --forget-domain its domain stays registered with its providers, because another environment may use it.
@@ -81,7 +102,10 @@ def purge(environment: Environment, name: str, forget_domain: bool, key_file: st
     if forget_domain:
         _delete_domains(environment, values, removed, read_key(key_file))
     deleted = tenants.purge(store, name, values)
-    screen.say(f"{name} is deleted from {environment.label}, with {len(deleted)} parameters.")
+    if as_json:
+        screen.emit_json({"tenant": name, "parameters": list(deleted)})
+    else:
+        screen.say(f"{name} is deleted from {environment.label}, with {len(deleted)} parameters.")
 
 
 def _delete_domains(environment: Environment, values: Mapping[str, str], tenant: "Tenant", key: str) -> None:
@@ -104,4 +128,4 @@ def _delete_domains(environment: Environment, values: Mapping[str, str], tenant:
             registered = place.registrar.find(domain) if place.registrar else None
             if place.registrar and registered and registered.name == domain:
                 place.registrar.delete(registered)
-                screen.say(f"{domain} is deleted at {place.account}.")
+                click.echo(f"{domain} is deleted at {place.account}.", err=True)

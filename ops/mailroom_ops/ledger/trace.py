@@ -1,8 +1,10 @@
 """The trace of a message: its record, with the timeline in causal order."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 from mailroom.model.mailbox import is_address
 from mailroom.model.record import Record, TimelineEntry
@@ -10,7 +12,10 @@ from mailroom.model.timeline import causal_timeline
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MESSAGE_ID, LedgerQueries
 
-__all__ = ["Step", "Trace", "find_traces"]
+__all__ = ["MIN_PREFIX_LENGTH", "Step", "Trace", "find_traces", "is_prefix"]
+
+MIN_PREFIX_LENGTH = 8  # fewer characters are those of more than a minute
+ID_PREFIX = re.compile(rf"[0-9a-f]{{{MIN_PREFIX_LENGTH},31}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Trace:
 
 
 def find_traces(queries: LedgerQueries, name: str) -> Iterator[Trace]:
-    """Yield the messages with a message id, an address, or a provider's id, newest first."""
+    """Yield the messages with a message id or its beginning, an address, or a provider's id, newest first."""
     name = name.strip()
     if MESSAGE_ID.fullmatch(name):
         record = queries.get(name)
@@ -94,10 +99,19 @@ def find_traces(queries: LedgerQueries, name: str) -> Iterator[Trace]:
     elif is_address(name):
         records = queries.find_by_address(name)
     elif name and " " not in name:
-        records = queries.find_by_provider_id(name.strip("<>"))
+        records = queries.find_by_prefix(name) if is_prefix(name) else iter(())
+        if (first := next(records, None)) is None:
+            records = queries.find_by_provider_id(name.strip("<>"))
+        else:
+            records = chain([first], records)
     else:
         raise InvalidInput("That is neither a message id nor an address.", "Give one of them, or a provider's own id.")
     return map(Trace.of, records)
+
+
+def is_prefix(name: str) -> bool:
+    """Return whether this may be the beginning of a message id."""
+    return ID_PREFIX.fullmatch(name) is not None
 
 
 def _time(seconds: float) -> datetime:

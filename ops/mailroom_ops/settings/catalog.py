@@ -266,7 +266,8 @@ def _provider_settings(provider: str) -> tuple[Setting, ...]:
     settings = []
     for key in spec.settings:
         check = CHECKS.get(key, _secret if key in spec.secrets else _plain)
-        about = f"{provider}: {key.replace('_', ' ')}" + ("" if key in spec.required else " (optional)")
+        about = f"{provider}: {VALUES.get(f'{provider}/{key}', key.replace('_', ' '))}"
+        about += "" if key in spec.required else " (optional)"
         shape = f"providers/{provider}[.<tenant>]/{key}"
         settings.append(_setting(shape, about, check, is_secret=key in spec.secrets, is_rotatable=check is _strong))
     return tuple(settings)
@@ -308,6 +309,14 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
     "oauth": _oauth,
     "password": _password,
     "secret": _strong,
+}
+# The values of provider settings whose name does not explain them.
+VALUES: Mapping[str, str] = {
+    "ses/region": "region, such as eu-west-1; else the stack's",
+    "smtp/port": "port; 587 by default, 465 with implicit TLS",
+    "smtp/tls": "starttls, implicit, opportunistic or none",
+    "smtp/ca": "certificate of your own authority, in PEM form",
+    "smtp/ehlo_name": "name in EHLO; the sender's domain by default",
 }
 GENERAL_SETTINGS: tuple[Setting, ...] = (
     _setting("api/keys/<name>", "an API key of POST /v1/emails", _api_key, is_secret=True, is_rotatable=True),
