@@ -9,6 +9,7 @@ ARGS         ?=
 
 BIN  := .venv/bin
 SAM  := .cache/sam/bin/sam
+DOCS := .cache/docs/bin/zensical
 UV   := .cache/uv/bin/uv
 PIP  := -m pip install --quiet --disable-pip-version-check --no-deps
 # $(call INSTALL,python,requirements): by uv in a tenth of pip's time, by pip where only pip knows an index.
@@ -30,7 +31,7 @@ MAKEFLAGS += --jobs=3
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: setup run test simulate mutants soak hostile check build package bench deploy smoke lock clean help
+.PHONY: setup run test simulate mutants soak hostile check build package docs bench deploy smoke lock clean help
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +70,9 @@ package: build ## build, and pack the result for those who deploy it without thi
 	rm -f dist/mailroom-$(ARCHITECTURE).zip
 	cd .aws-sam/build && $(PYTHON) -m zipfile -c ../../dist/mailroom-$(ARCHITECTURE).zip *
 
+docs: $(DOCS) ## build the website of the documentation, with its links checked: dist/docs/index.html
+	.cache/docs/bin/python docs/site/build.py
+
 deploy: $(VENV) $(SAM) ## build and deploy to your AWS account (ENVIRONMENT=staging PARAMS="Providers=ses,resend")
 	@$(BIN)/python -m mailroom_ops.deployment --sam $(SAM) --environment $(ENVIRONMENT) $(GIVEN_ARCHITECTURE)
 # The processor that somebody asked for; without one the stack keeps its own.
@@ -85,6 +89,7 @@ setup: $(VENV) $(SAM) $(NPM) ## install what development needs, all inside this 
 lock: $(UV) ## pin the dependencies of pyproject.toml anew
 	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group dev pyproject.toml -o requirements-dev.txt
 	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group sam -o requirements-sam.txt
+	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group docs -o requirements-docs.txt
 	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
 		--constraint requirements-dev.txt pyproject.toml -o layers/dependencies/requirements.txt
 	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
@@ -108,6 +113,11 @@ $(VENV): requirements-dev.txt | $(UV)
 $(SAM): requirements-sam.txt | $(UV)
 	$(PYTHON) -m venv .cache/sam
 	$(call INSTALL,.cache/sam/bin/python,requirements-sam.txt)
+	@touch $@
+
+$(DOCS): requirements-docs.txt | $(UV)
+	$(PYTHON) -m venv .cache/docs
+	$(call INSTALL,.cache/docs/bin/python,requirements-docs.txt)
 	@touch $@
 
 $(UV): requirements-uv.txt
