@@ -62,7 +62,10 @@ def fail(
     count: int,
     as_json: bool,
 ) -> None:
-    """Make the next requests to PROVIDER fail, in the order of the commands."""
+    """Make the next requests to PROVIDER fail.
+
+    Faults of several commands come one after the other.
+    """
     chosen: list[dict[str, Any]] = [
         *([{"kind": "status", "status": status}] if status is not None else []),
         *([{"kind": "rate-limit", "seconds": rate_limit}] if rate_limit is not None else []),
@@ -92,12 +95,16 @@ def list_(as_json: bool) -> None:
 
 @command.command("clear")
 @click.argument("provider", required=False)
-def clear(provider: str | None) -> None:
+@as_json
+def clear(provider: str | None, as_json: bool) -> None:
     """Remove the pending faults of PROVIDER, or of all."""
     from mailroom_ops.cli import screen
 
     _call("DELETE", f"/faults/{provider}" if provider else "/faults")
-    screen.say(f"{provider or 'Every provider'} works again.")
+    if as_json:
+        screen.emit_json({"cleared": provider or "all"})
+    else:
+        screen.say(f"{provider or 'Every provider'} works again.")
 
 
 def _show(state: Mapping[str, Any], as_json: bool) -> None:

@@ -54,13 +54,11 @@ class Sent:
     cls=Command,
     examples=(
         ("a code, to the local stack", "mailroom send sign-in-code --to bob@example.com --code 123456"),
-        ("a link, in German, as a tenant", "mailroom send password-reset --to bob@example.com "
-         "--link https://app.example.com/reset?t=1 --locale de --tenant acme"),
-        ("a notification", "mailroom send notification --to bob@example.com --data title=Welcome "
-         "--data 'paragraphs=[\"Doors open at seven.\"]'"),
+        ("in German, as a tenant", "mailroom send mfa-code --to bob@example.com --locale de --tenant acme"),
+        ("a notification", "mailroom send notification --to bob@example.com --data title=Welcome"),
         ("a burst, by queue", "mailroom send sign-in-code --to bob@example.com --count 50 --queued"),
     ),
-)  # fmt: skip
+)
 @in_environment
 @click.argument("kind", type=Kind())
 @click.option("--to", required=True, metavar="ADDRESS", help="The recipient.")

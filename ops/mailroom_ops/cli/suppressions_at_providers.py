@@ -48,7 +48,7 @@ def check(
     key_file: str | None,
     as_json: bool,
 ) -> None:
-    """Look for ADDRESS in our suppression list and in those of the providers.
+    """Look for ADDRESS in our list and in those of the providers.
 
     Exits with 1 if the list of a provider could not be read.
     """
