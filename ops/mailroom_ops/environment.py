@@ -203,6 +203,7 @@ class Environment:
             "RenderedUrl": f"{self.local_url}/webhooks/rendered",
             "SendUrl": f"{self.local_url}/v1/emails",
             "FeedbackUrl": f"{self.local_url}/feedback",
+            "LinkPageUrl": f"{self.local_url}/l",
             **{f"{name.title()}FunctionName": f"{stack}-{name}" for name in FUNCTIONS},
             "LedgerTableName": f"{stack}-ledger",
             "CodesQueueUrl": f"{queues}-codes",

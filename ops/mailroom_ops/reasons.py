@@ -137,6 +137,10 @@ REASONS: Mapping[str, Explanation] = {
     "no_login": Explanation(
         "The relay offers no login method that Mailroom supports.", "Use another port of the relay, usually 587 or 465."
     ),
+    "no_token": Explanation(
+        "The token server of an SMTP relay did not issue a token for the login.",
+        "Mailroom tries again. If it lasts, see the status page of the token server, and `mailroom doctor`.",
+    ),
     "bad_certificate": Explanation(
         "The certificate of the relay is not valid for its name.",
         "Correct `providers/smtp/host`, or renew the certificate of the relay.",

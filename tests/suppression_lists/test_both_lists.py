@@ -13,7 +13,7 @@ from mailroom.model.mailbox import Mailbox
 from mailroom.providers import load
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
-from tests.cli.helpers import Stored
+from tests.cli.helpers import Stored, store
 from tests.command import Run
 
 STAGING = ("--env", "staging", "--yes")
@@ -93,6 +93,17 @@ def test_a_whole_list_is_imported_before_the_first_mail(
     assert {item["tenant"] for item in entries.values()} == {"acme"}
     assert entries["complained@acme.example"]["codes_until"] is None
     assert entries[bounced[0]]["codes_until"] < entries[bounced[0]]["notices_until"]
+
+
+def test_an_environment_that_has_sent_no_mail_yet_is_checked_and_filled(
+    run: Run, staging: Stored, sandbox: Sandbox
+) -> None:
+    store("staging").delete(["ledger/address_key"])
+    chain(staging, sandbox, "resend")
+    send(sandbox, "resend", "bounced@acme.example")
+    assert check(run, "bounced@acme.example")["entries"] == []
+    assert run("suppressions", "pull", "--from", "resend", *STAGING).code == 0
+    assert [entry["cause"] for entry in check(run, "bounced@acme.example")["entries"]] == ["bounce"]
 
 
 def test_the_plan_of_an_import_is_shown_first_and_needs_a_confirmation(

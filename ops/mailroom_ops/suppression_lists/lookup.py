@@ -16,7 +16,7 @@ __all__ = ["AccountAnswer", "Accounts"]
 PURPOSES = ("auth", "notification")
 BY_HAND = {
     "aliyun": "its API covers the last 30 days only: see Invalid Addresses in the console of Direct Mail",
-    "http": "it is the server of your own",
+    "http": "it is a server of your own",
     "smtp": "a relay has no call for one: see the web page of its operator",
 }
 
