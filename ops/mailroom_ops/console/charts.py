@@ -145,9 +145,9 @@ def stack(values: Sequence[Sequence[float]], styles: Sequence[str], scale: Scale
     return bars
 
 
-def hover_areas(texts: Sequence[str]) -> list[HoverArea]:
-    """Divide the width among the moments; each shows its text as a tooltip."""
-    width = 100 / len(texts)
+def hover_areas(texts: Sequence[str], steps: int) -> list[HoverArea]:
+    """Return the first areas of a width that is divided among so many steps; each shows its text as a tooltip."""
+    width = 100 / steps
     return [HoverArea(_round(index * width), _round(width), text) for index, text in enumerate(texts)]
 
 

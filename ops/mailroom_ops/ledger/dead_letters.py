@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mailroom.aws.dynamodb import encode
+from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.delivery.batches import MAX_CHARACTERS, Batch
 from mailroom.ledger.table import NOBODY
+from mailroom.ledger.tally import EVERYONE, RETENTION_SECONDS, hour_of, outcome_counter
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import mask
 from mailroom.model.message import Parcel
@@ -233,8 +234,35 @@ class DeadLetters:
         if received.is_batch:  # a batch sends only mails that are as new
             change += ", #attempt = :zero, #claim = :nobody, #batch = :nobody"
             values[":nobody"] = NOBODY
-        for parcel in received.parcels:
-            self._update(parcel, f"{change} REMOVE #ended, #reason", values, (Status.FAILED, Status.UNKNOWN))
+        reopened = [
+            row
+            for parcel in received.parcels
+            if (
+                row := self._update(parcel, f"{change} REMOVE #ended, #reason", values, (Status.FAILED, Status.UNKNOWN))
+            )
+        ]
+        self._uncount(reopened)
+
+    def _uncount(self, rows: Iterable[Row]) -> None:
+        """Take mails that have an outcome no more out of the counters of its hour, so that none counts twice."""
+        numbers: dict[tuple[str, str], Counter[str]] = {}
+        for row in rows:
+            asked = [entry["provider"] for entry in row["timeline"] if "answer" in entry]
+            provider = row.get("provider") or (asked[-1] if asked else "")
+            name = "/".join(outcome_counter(row["status"], provider, row.get("reason", "")))
+            for scope in (row["tenant"], EVERYONE):
+                numbers.setdefault((scope, hour_of(row.get("ended", 0))), Counter())[name] -= 1
+        for (scope, hour), counters in numbers.items():
+            self.queries.dynamodb.update_item(
+                TableName=self.queries.table,
+                Key={"pk": {"S": f"tally#{scope}#{hour}#0"}},
+                UpdateExpression=f"SET #ttl = :ttl ADD {', '.join(f'#{n} :{n}' for n in range(len(counters)))}",
+                ExpressionAttributeNames={"#ttl": "ttl", **{f"#{n}": name for n, name in enumerate(counters)}},
+                ExpressionAttributeValues={
+                    ":ttl": encode(int(time.time() + RETENTION_SECONDS)),
+                    **{f":{n}": encode(number) for n, number in enumerate(counters.values())},
+                },
+            )
 
     def _close(self, letter: DeadLetter, received: _Received, status: Status, reason: str) -> None:
         """Record the final status of mails that have none: `unknown` where a provider may hold the mail."""
@@ -248,7 +276,7 @@ class DeadLetters:
         self, parcel: Parcel, status: Status, reason: str, condition: str = "", values: Mapping[str, Any] = {}
     ) -> bool:
         now = time.time()
-        return self._update(
+        row = self._update(
             parcel,
             "SET #status = :status, #reason = :reason, #ended = :now, #timeline = list_append(#timeline, :entry)",
             {
@@ -261,6 +289,7 @@ class DeadLetters:
             (Status.ACCEPTED,),
             condition,
         )
+        return bool(row)
 
     def _update(
         self,
@@ -269,22 +298,23 @@ class DeadLetters:
         values: Mapping[str, Any],
         from_statuses: Sequence[Status],
         condition: str = "",
-    ) -> bool:
-        """Change the row of a mail; False where its status, or the condition, does not allow it."""
+    ) -> Row:
+        """Change the row of a mail; return it as it was, empty where its status or the condition does not allow it."""
         statuses = {f":from_{status}": status for status in from_statuses}
         names = dict.fromkeys(PLACEHOLDER.findall(f"{change} {condition} #status"))
         try:
-            self.queries.dynamodb.update_item(
+            answer = self.queries.dynamodb.update_item(
                 TableName=self.queries.table,
                 Key={"pk": {"S": f"message#{parcel.message.id}"}},
                 UpdateExpression=change,
                 ConditionExpression=f"#status IN ({', '.join(statuses)}){condition}",
                 ExpressionAttributeNames={name: name[1:] for name in names},
                 ExpressionAttributeValues={name: encode(value) for name, value in {**values, **statuses}.items()},
+                ReturnValues="ALL_OLD",
             )
         except self.queries.dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+            return {}
+        return decode_item(answer["Attributes"])
 
     def _send(self, messages: list[_Received]) -> None:
         for batch in _split(messages):

@@ -6,14 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from mailroom.ledger.tally import EVERYONE, hour_of
+from mailroom.ledger.tally import ATTEMPT, EVERYONE, hour_of
 from mailroom_ops.ledger.queries import LedgerQueries
 
-__all__ = ["ASKED_AGAIN", "LIMITS", "NOT_SENT", "REPORTED", "Counts", "HourCache", "Limit", "stats", "total"]
+__all__ = [
+    "ASKED_AGAIN",
+    "LIMITS",
+    "NOT_SENT",
+    "NOT_SENT_AFTER_ALL",
+    "REPORTED",
+    "Counts",
+    "HourCache",
+    "Limit",
+    "stats",
+    "total",
+]
 
 REPORTED = ("delivered", "deferred", "bounced", "complained")  # of sent mail, by its provider
 ASKED_AGAIN = "asked_again"  # codes that went to another provider first, because their predecessor had not arrived
 NOT_SENT = ("skipped", "failed", "unknown")  # or not certainly
+NOT_SENT_AFTER_ALL = ("rejected", "suppressed")  # accepted by the provider, which then did not send it
 HOUR = timedelta(hours=1)
 # A process that counted at the end of an hour may write some time after it.
 WRITE_DELAY = timedelta(minutes=5)
@@ -38,22 +50,38 @@ LIMITS: Mapping[str, Limit] = {"bounced": Limit(0.05, 0.04, 6, 100), "complained
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The counters of one or several hours: of sent mail by provider, of other mail by reason."""
+    """The counters of one or several hours, by status and label: a provider, a reason, or both with a slash between."""
 
     hour: datetime
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def of(self, status: str, label: str = "") -> int:
-        """Return the number of mails that were, say, `sent`: with one label (provider or reason), or with any."""
-        return sum(number for (name, by), number in self.counts.items() if name == status and label in ("", by))
+        """Return the number of mails that were, say, `sent`: of one provider or reason, or of any."""
+        return sum(
+            number
+            for (name, by), number in self.counts.items()
+            if name == status and (label in ("", by) or label in by.split("/"))
+        )
 
     def split(self, status: str) -> dict[str, int]:
-        """Return the number of mails by label."""
-        return {by: number for (name, by), number in self.counts.most_common() if name == status}
+        """Return the number of mails by provider; of a status that has reasons, by reason."""
+        has_reasons = status in (*NOT_SENT, *NOT_SENT_AFTER_ALL, ATTEMPT)
+        numbers: Counter[str] = Counter()
+        for (name, by), number in self.counts.items():
+            if name == status:
+                # Until December 2026, a label was the provider alone where there was one.
+                numbers["" if has_reasons and by in self.providers else by.rpartition("/")[2]] += number
+        return {label: number for label, number in numbers.most_common() if number}
+
+    def failed_attempts(self, provider: str = "") -> int:
+        """Return the number of attempts that brought no acceptance, at one provider or at any."""
+        return self.of(ATTEMPT, provider)
 
     @property
     def providers(self) -> list[str]:
-        return sorted({by for (name, by), _ in self.counts.items() if name == "sent"})
+        """The providers that accepted or refused mail."""
+        sent = {by for (name, by), _ in self.counts.items() if name == "sent"}
+        return sorted(sent | {by.partition("/")[0] for (name, by), _ in self.counts.items() if name == ATTEMPT})
 
     @property
     def reporting(self) -> list[str]:
@@ -67,11 +95,19 @@ class Counts:
         return sum(self.of(status, provider) for provider in among) / sent if sent else None
 
     def is_over(self, status: str) -> bool:
-        """Return whether the share that, say, `bounced` exceeds the limit of providers, with enough mail to tell."""
-        share, limit = self.rate(status, *self.reporting), LIMITS.get(status)
-        if limit is None or share is None:
-            return False
-        return share >= limit.share and self._reportable >= limit.min_sent
+        """Return whether the share that, say, `bounced` exceeds the limit at a provider, with enough mail to tell."""
+        return self._exceeds(status, LIMITS[status].share) if status in LIMITS else False
+
+    def rings(self, status: str) -> bool:
+        """Return whether the share that, say, `bounced` is that of the alarm, with enough mail to tell."""
+        return self._exceeds(status, LIMITS[status].alarm)
+
+    def _exceeds(self, status: str, share: float) -> bool:
+        """Compare each provider's share by itself: each reviews its own account."""
+        return any(
+            self.of("sent", provider) >= LIMITS[status].min_sent and (self.rate(status, provider) or 0) >= share
+            for provider in self.reporting
+        )
 
     @property
     def risk(self) -> float:

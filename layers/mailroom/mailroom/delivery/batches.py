@@ -295,6 +295,8 @@ class Batcher:
         wait = postponement(batch.postponed, batch.lane, error.retry_after or 0.0)
         tries = (Attempt.of(error, delivery.clock(), account),)
         outcome = Outcome(Status.ACCEPTED, error.code, tries=tries, retry_in=wait)
+        for parcel in parcels:
+            delivery.ledger.tally.count_attempts(parcel.message.tenant, tries)
         if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
             # Also those that have an outcome, since a request is repeated with all of its mails.
             self._postpone(batch, [parcel for parcel, _ in mails], wait)

@@ -173,7 +173,7 @@ class Delivery:
     def finish(self, message: Message, token: str, outcome: Outcome, doubts: tuple[str, ...] = ()) -> None:
         """Record a final outcome, and count it."""
         self.ledger.finish(message.id, token, outcome, self.clock(), doubts)
-        self.ledger.tally.count(message.tenant, outcome.status, outcome.provider or outcome.reason)
+        self.ledger.tally.count_outcome(message.tenant, outcome)
 
     def _attempt(self, parcel: Parcel, token: str, deadline: float, *, is_claimed: bool) -> Progress | None:
         """Make one attempt along the chain; None if the message is not ours to send."""
@@ -216,6 +216,7 @@ class Delivery:
             return self._permit(message, token, offered)
 
         outcome, doubts = self.dispatch.send(parcel, ready.email, chain, deadline, permit)
+        self.ledger.tally.count_attempts(message.tenant, outcome.tries)
         outcome = replace(outcome, warnings=ready.warnings, problems=ready.problems)
         following = parcel.next_attempt(ready.email, doubts, asked=bool(outcome.tries))
         return Progress(asked_again.decision(outcome, checked_at, choice.account, behind), following, True)
@@ -271,9 +272,10 @@ class Delivery:
         if left is not None and not (inline and not following.doubts):
             # First the queue, then the ledger, then the acknowledgment: a crash in between repeats, never loses.
             self.enqueue(following, left)
+            outcome = replace(outcome, retry_in=left)
             if progress.is_claimed:
                 self.ledger.release(message.id, token, following.attempt, outcome, following.doubts)
-            return replace(outcome, retry_in=left)
+            return outcome
         if not progress.is_claimed:
             claimed = self._claim(following, token)
             if claimed is None:

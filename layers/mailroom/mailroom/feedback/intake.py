@@ -48,7 +48,7 @@ class Intake:
             raise Unauthenticated("the token was used before, for another body")
         for event, effect, record in self._record(report.events):
             if record and effect is EventEffect.NEW:
-                self.ledger.tally.count(record.tenant, event.type, event.provider)
+                self.ledger.tally.count_event(record.tenant, event)
                 self._suppress(event, record, now)
             elif record and effect is EventEffect.REPEATED and event.dedup_key not in record.suppressed_by:
                 self._suppress(event, record, now)  # a process may have died between recording and suppressing

@@ -6,7 +6,8 @@ invocation's counters; then one for each event that its provider reports.
 
 message#{id}   one per message: status, reason, provider, timeline; `lease` and `claim` while a process works on it;
                `offered`: the accounts that may hold the mail, because they were asked and have not refused it;
-               `batch`: the request that it shares with other messages, while that request owns it
+               `batch`: the request that it shares with other messages, while that request owns it;
+               `next_at`: the time of the next attempt, for operators
 asked#{hash}   one per request to `send`, by its idempotency key or content: the message it became
 token#{hash}   one per token that a provider signs with: the body it was for
 
@@ -306,6 +307,8 @@ class Ledger:
         state: dict[str, Any] = {"lease": 0, "attempt": attempt, "offered": list(offered), "batch": batch}
         if not keep_claim:
             state["claim"] = NOBODY
+        if outcome.tries and outcome.retry_in is not None:
+            state["next_at"] = outcome.tries[-1].at + outcome.retry_in
         condition = "#claim = :token AND #status = :accepted"
         values = {":token": token, ":accepted": Status.ACCEPTED}
         self._write_unless_changed(f"message#{message_id}", state, list(map(_entry, outcome.tries)), condition, values)

@@ -1,16 +1,30 @@
 """Hourly counters in the ledger, so that a chart needs no scan of all messages.
 
-tally#{scope}#{YYYYMMDDHH}#{shard}   numbers of `sent/resend`, `bounced/ses`, `skipped/expired` …; scope: a tenant, or *
+tally#{scope}#{YYYYMMDDHH}#{shard}   scope: a tenant, or *. Counters by name:
+  sent/resend          mails by the account that accepted them
+  failed/resend/quota  mails with another outcome, by account and reason; without an account, failed/holding_back
+  bounced/resend       reports by account; of mail that was not sent after all, also by reason: rejected/resend/quota
+  attempt/resend/busy  attempts that brought no acceptance, by account and reason
 """
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Iterable
 
 from mailroom.aws.client import Aws
+from mailroom.model.event import Event, EventType
+from mailroom.model.outcome import Attempt, Outcome, Status
 
-__all__ = ["EVERYONE", "Tally", "hour_of"]
+__all__ = ["ATTEMPT", "EVERYONE", "RETENTION_SECONDS", "Tally", "hour_of", "outcome_counter"]
 
 EVERYONE = "*"
+ATTEMPT = "attempt"
+# The statuses of a report about mail that its provider accepted and did not send. `failed` is our own outcome's name.
+NOT_SENT_AFTER_ALL = {
+    EventType.SUPPRESSED: "suppressed",
+    EventType.REJECTED: "rejected",
+    EventType.FAILED: "rejected",
+}
 RETENTION_SECONDS = 400 * 24 * 3600
 FLUSH_INTERVAL_SECONDS = 10.0
 BUSY_INVOCATIONS = 3  # within the interval
@@ -36,6 +50,24 @@ class Tally:
         for scope in (tenant, EVERYONE):
             counts = self._counts[scope, hour]
             counts[name] = counts.get(name, 0) + number
+
+    def count_outcome(self, tenant: str, outcome: Outcome) -> None:
+        """Count a final outcome, under the account that was asked last where none is responsible for it."""
+        provider = outcome.provider or (outcome.tries[-1].provider if outcome.tries else "")
+        self.count(tenant, *outcome_counter(outcome.status, provider, outcome.reason))
+
+    def count_attempts(self, tenant: str, attempts: Iterable[Attempt]) -> None:
+        """Count the attempts that brought no acceptance."""
+        for attempt in attempts:
+            if attempt.error:
+                self.count(tenant, ATTEMPT, f"{attempt.provider}/{attempt.answer}")
+
+    def count_event(self, tenant: str, event: Event) -> None:
+        """Count a provider's report."""
+        if status := NOT_SENT_AFTER_ALL.get(event.type):
+            self.count(tenant, status, f"{event.provider}/{event.reason or ''}")
+        else:
+            self.count(tenant, event.type, event.provider)
 
     def flush_if_due(self) -> None:
         """Flush at the end of an invocation, unless the process is busy and did so a moment ago."""
@@ -65,6 +97,13 @@ class Tally:
             self._aws.call("dynamodb", "UpdateItem", update)
             del self._counts[scope, hour]
         self._flushed_at = now
+
+
+def outcome_counter(status: str, provider: str, reason: str) -> tuple[str, str]:
+    """Return the name of the counter of an outcome, as its status and the rest."""
+    if status == Status.SENT:
+        return status, provider
+    return status, f"{provider}/{reason}" if provider else reason
 
 
 def hour_of(timestamp: float) -> str:

@@ -46,6 +46,7 @@ class Record:
     provider: str = ""
     provider_id: str = ""
     timeline: tuple[TimelineEntry, ...] = ()
+    next_at: float = 0.0  # of the next attempt, after one that brought no outcome
     suppressed_by: frozenset[str] = frozenset()  # deduplication keys of the events that suppressed the recipient
 
     @classmethod
@@ -64,5 +65,6 @@ class Record:
             provider=row.get("provider", ""),
             provider_id=row.get("provider_id", ""),
             timeline=tuple(map(TimelineEntry.from_row, row["timeline"])),
+            next_at=row.get("next_at", 0.0),
             suppressed_by=row.get("suppressed_by", frozenset()),
         )

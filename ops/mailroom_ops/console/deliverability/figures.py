@@ -9,6 +9,7 @@ __all__ = ["Figure", "figures", "percent"]
 
 NOTABLE_CHANGE = 0.1  # relative to the figure before, or to the provider's limit; smaller changes get no color
 UNCHANGED_BELOW = 0.005
+NOTHING_BEFORE = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def figures(whole: Counts, before: Counts) -> Iterator[Figure]:
             continue
         is_over = whole.is_over(name)
         if previous is None:
-            yield Figure(name, percent(share), "no earlier data", is_over=is_over)
+            yield Figure(name, percent(share), NOTHING_BEFORE, is_over=is_over)
             continue
         points = round((share - previous) * 100, 2)
         change = f"{points:+.2f} points".replace("-", "−") if points else "unchanged"
@@ -45,10 +46,12 @@ def figures(whole: Counts, before: Counts) -> Iterator[Figure]:
 
 def _count(name: str, number: int, previous: int, *, is_good: bool | None = None) -> Figure:
     """Return the figure of a count; `is_good` states whether more of it is better, None for neither."""
+    if number == previous == 0:
+        return Figure(name, "0", NOTHING_BEFORE)
     if number == previous or (previous and abs(number - previous) / previous < UNCHANGED_BELOW):
         return Figure(name, f"{number:,}", "unchanged")
     if not previous:
-        return Figure(name, f"{number:,}", "none before", _tone(number, is_good=is_good))
+        return Figure(name, f"{number:,}", NOTHING_BEFORE)
     change = (number - previous) / previous
     text = f"{number / previous:.0f} times" if change > 9 else f"{change:+.0%}".replace("-", "−").replace("%", " %")
     return Figure(name, f"{number:,}", text, _tone(change, is_good=is_good) if abs(change) >= NOTABLE_CHANGE else "")

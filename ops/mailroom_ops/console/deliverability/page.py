@@ -43,7 +43,7 @@ def _page(context: PageContext, tenant: str, since: str) -> Response:
         "figures": list(figures(whole, total(period.before))),
         "charts": list(trends(period, whole)) if whole.counts else [],
         "providers": provider_rows(whole),
-        "without_reports": [name for name in whole.providers if name not in whole.reporting],
+        "without_reports": [name for name in whole.providers if whole.of("sent", name) and name not in whole.reporting],
         "reasons": list(reasons(whole, tenant, since)),
         "limits": LIMITS,
     }

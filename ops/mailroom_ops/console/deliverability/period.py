@@ -1,13 +1,16 @@
 """The period of the page, hour by hour, and the equally long period before it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from mailroom_ops.console.charts import Tick
 from mailroom_ops.ledger.stats import Counts, total
 
 __all__ = ["SPANS", "Period", "Span"]
+
+MIN_STEPS = 8  # of a chart: a bar is never wider than an eighth of it
+FEW_STEPS = 12  # of which each has a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,10 @@ class Span:
         width = 100 / len(starts)
         for index, start in enumerate(starts):
             from_end = len(starts) - 1 - index
-            if self.hours == 24 and from_end % 7 == 0:
+            if len(starts) <= FEW_STEPS:
+                text = f"{start.day} {start:%b}" if self.hours == 24 else f"{start:%H:%M}"
+                yield Tick((index + 0.5) * width, text, index % 2 == 1)
+            elif self.hours == 24 and from_end % 7 == 0:
                 yield Tick((index + 0.5) * width, f"{start.day} {start:%b}", from_end % 14 == 7)
             elif self.hours == 6 and start.hour == 0 and from_end >= 3:
                 yield Tick((index + 2) * width, f"{start:%a} {start.day}", start.day % 2 == 0)
@@ -58,6 +64,25 @@ class Period:
     span: Span
     hours: Sequence[Counts]
     before: Sequence[Counts]
+
+    @property
+    def charted(self) -> "Period":
+        """The period from its first mail on, where there was none before: a chart has no empty beginning."""
+        first = next((index for index, hour in enumerate(self.hours) if hour.counts), 0)
+        size = self.span.hours
+        skipped = 0 if any(hour.counts for hour in self.before) else first // size * size
+        return replace(self, hours=self.hours[skipped:], before=[*self.before, *self.hours[:skipped]])
+
+    @property
+    def padding(self) -> int:
+        """The number of steps that are still to come in a chart that has just begun."""
+        return max(0, MIN_STEPS - len(self.starts))
+
+    @property
+    def ticks(self) -> list[Tick]:
+        step = timedelta(hours=self.span.hours)
+        coming = [self.starts[-1] + number * step for number in range(1, self.padding + 1)]
+        return list(self.span.ticks([*self.starts, *coming]))
 
     @property
     def starts(self) -> list[datetime]:

@@ -29,7 +29,7 @@ class Group:
 
 def trends(period: Period, whole: Counts) -> Iterator[Chart]:
     """Yield the chart of the volume, and one for each share."""
-    groups = list(_groups(whole))
+    groups, period = list(_groups(whole)), period.charted
     yield _volume(period, groups)
     reporting = [group for group in groups if set(group.providers) & set(whole.reporting)]
     for outcome, limit in (("delivered", None), *LIMITS.items()):
@@ -38,7 +38,8 @@ def trends(period: Period, whole: Counts) -> Iterator[Chart]:
 
 def _groups(whole: Counts) -> Iterator[Group]:
     """Yield the providers with most emails, and the others as one group."""
-    names = sorted(whole.providers, key=lambda name: -whole.of("sent", name))
+    sending = [name for name in whole.providers if whole.of("sent", name)]
+    names = sorted(sending, key=lambda name: -whole.of("sent", name))
     largest = names if len(names) <= MAX_SERIES + 1 else names[:MAX_SERIES]
     for number, name in enumerate(largest, 1):
         yield Group(name, f"s{number}", (name,))
@@ -63,10 +64,10 @@ def _volume(period: Period, groups: Sequence[Group]) -> Chart:
         f"Emails per {unit} by provider, over {period.span.name}. Peak: {sum(values[peak]):,}, {labels[peak]} (UTC).",
         series,
         [Tick(scale.y(tick), f"{tick:,.0f}") for tick in scale.ticks],
-        list(period.span.ticks(period.starts)),
+        period.ticks,
         rows,
-        hover_areas([_tooltip(label, series, texts) for label, texts in rows]),
-        stack(values, [entry.style for entry in series], scale),
+        hover_areas([_tooltip(label, series, texts) for label, texts in rows], len(rows) + period.padding),
+        stack([*values, *[[0] * len(series)] * period.padding], [entry.style for entry in series], scale),
     )
 
 
@@ -80,7 +81,8 @@ def _shares(
     values = [[_share(counts, group, outcome, window.min_sent) for counts in trailing] for group in groups]
     shares = [share for group_shares in values for share in group_shares if share is not None]
     scale = Scale.over(max([*shares, limit.share * 1.1])) if limit else Scale.over(1, least=min([*shares, 0.95]), end=1)
-    series = lines([group.name for group in groups], [group.style for group in groups], values, scale)
+    points = [[*group_shares, *[None] * period.padding] for group_shares in values]
+    series = lines([group.name for group in groups], [group.style for group in groups], points, scale)
     drawn = {line.text for line in series}
     columns = [group_shares for group, group_shares in zip(groups, values, strict=True) if group.name in drawn]
     rows = [
@@ -98,9 +100,9 @@ def _shares(
         f"{outcome.title()} emails as a share of those sent in the preceding {_duration(hours)}.{summary}{limit_text}",
         series,
         [Tick(scale.y(tick), f"{tick * 100:.12g} %") for tick in scale.ticks],
-        list(span.ticks(period.starts)),
+        period.ticks,
         rows,
-        hover_areas([_tooltip(label, series, texts) for label, texts in rows]) if series else [],
+        hover_areas([_tooltip(label, series, texts) for label, texts in rows], len(rows) + period.padding),
         limit=Limit(scale.y(limit.share), f"limit {limit.share * 100:g} %") if limit else None,
         note=note if groups else "No provider has sent any reports.",
     )
