@@ -66,6 +66,7 @@ def pages(stock: Stock) -> list[Page]:
         Page("suppressions of a tenant", "suppressions?tenant=cedar"),
         Page("queues", "queues"),
         Page("senders", "senders"),
+        Page("the banner", "health"),
     ]
 
 

@@ -23,7 +23,13 @@ LAYER = ROOT / "layers" / "mailroom" / "mailroom"
 FILES = [*LAYER.rglob("*.py"), *(ROOT / "ops" / "mailroom_ops" / "ledger").glob("*.py")]
 # The position of the reason among the arguments; `kind`, `without_reply` and `error` are variables of an error's class.
 ERRORS = ("PermanentFailure", "TemporaryFailure", "UnknownOutcome", "ConfigurationError", "AwsError")
-POSITIONS = {**dict.fromkeys((*ERRORS, "kind", "without_reply", "error"), 1), "Outcome": 1, "dead": 0, "_close": 3}
+POSITIONS = {
+    **dict.fromkeys((*ERRORS, "kind", "without_reply", "error"), 1),
+    "Outcome": 1,
+    "Attempt": 2,
+    "dead": 0,
+    "_close": 3,
+}
 # Codes that are computed: by the tables of the providers, whose rows are read too, by an HTTP status, or by AWS.
 COMPUTED = {
     ("_cases.py", "code"),
@@ -36,9 +42,25 @@ COMPUTED = {
 HTTP_CODES = {f"http_{status}" for status in range(1000)}  # explained by a pattern
 
 
+class Inliner(ast.NodeTransformer):
+    """Replaces the names of a module's constants by their values."""
+
+    def __init__(self, module: ast.Module) -> None:
+        self.values = {
+            node.targets[0].id: node.value
+            for node in module.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        value = self.values.get(node.id)
+        return value if isinstance(value, ast.Constant) else node
+
+
 def calls() -> Iterator[tuple[Path, ast.Call, str]]:
     for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text())):
+        module = ast.parse(file.read_text())
+        for node in ast.walk(Inliner(module).visit(module)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
                 yield file, node, node.func.id if isinstance(node.func, ast.Name) else node.func.attr
 
@@ -55,7 +77,7 @@ def written() -> set[str]:
             reasons |= strings(call.args[POSITIONS[name]])
         if name == "Case":
             reasons |= {word.value.value for word in call.keywords if word.arg == "code"}  # type: ignore[attr-defined]
-    return reasons - {""}
+    return reasons - {"", "accepted"}
 
 
 def produced() -> set[str]:

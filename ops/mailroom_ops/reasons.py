@@ -48,6 +48,11 @@ REASONS: Mapping[str, Explanation] = {
     "superseded": Explanation(
         "A newer code for the same recipient had replaced this one, which no longer worked.", NOTHING
     ),
+    "asked_again": Explanation(
+        "The recipient requested the same kind of code again and has probably not got the first one, "
+        "so another provider comes first.",
+        "Nothing to do. If it happens often, compare the delivery of the first provider on the page Deliverability.",
+    ),
     "duplicate": Explanation("The same mail for the same recipient was sent a moment before.", NOTHING),
     "rate_limited": Explanation(
         "The provider accepts no more requests per second from this account.",

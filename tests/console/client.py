@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import boto3
 from playwright.sync_api import Page
 
+from mailroom.errors import TemporaryFailure
 from mailroom.ledger.table import Ledger
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
@@ -59,6 +60,17 @@ class LedgerWriter:
         outcome = Outcome(status, reason, "resend", f"re-{accepted.id[-6:]}", attempts)
         self.ledger.finish(accepted.id, "token", outcome, accepted.created_at + 0.5)
         return accepted
+
+    def waiting(
+        self, ago: float = 0, *, provider: str = "resend", attempts: int = 1, retry_in: float = 30, **changes: Any
+    ) -> Message:
+        """Record a message whose attempts have failed, the last one now, and which waits for the next."""
+        mail, now = self.accepted(ago, **changes), time.time()
+        times = [now - attempts + 1 + number for number in range(attempts)]
+        tries = tuple(Attempt(at, provider, "http_503", error=TemporaryFailure) for at in times)
+        outcome = Outcome(Status.ACCEPTED, "http_503", tries=tries, retry_in=retry_in)
+        self.ledger.release(mail.id, "token", attempts, outcome)
+        return mail
 
     def accepted(self, ago: float = 0, **changes: Any) -> Message:
         """Record a message without an outcome, requested some seconds ago."""

@@ -52,6 +52,8 @@ def shared_client() -> Iterator[Client]:
 @pytest.fixture
 def client(cloud: str, shared_client: Client) -> Iterator[Client]:
     """A logged-in client of the console of staging."""
+    shared_client.console._context.alerts.forget()
+    shared_client.console._context.tenants.forget()
     yield shared_client
     shared_client.errors.clear()
 

@@ -127,7 +127,7 @@ def test_the_command_prints_its_address_and_ends_on_ctrl_c(
         expect(page.locator("#messages tr")).to_have_count(1)
         page.get_by_role("searchbox").fill("reader@example.com")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name="Search results")).to_be_visible()
+        expect(page.get_by_role("heading", name="sign-in-code for r•••@example.com")).to_be_visible()
         context.close()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)

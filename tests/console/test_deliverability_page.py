@@ -72,7 +72,7 @@ def test_the_counts_of_the_functions_are_shown(cloud: str, client: Client) -> No
     assert "sent 200" in shown
     assert "delivered 95.0 %" in shown
     assert "skipped 3" in shown
-    assert "suppressed skipped deliberately not sent 3" in shown
+    assert "suppressed skipped The address is on the tenant's suppression list, so nothing was sent." in shown
 
 
 def test_figures_are_compared_with_the_period_before(count: Count, client: Client) -> None:
@@ -178,6 +178,48 @@ def test_a_missing_permission_leaves_the_rest_of_the_page(
     shown = text(client)
     assert "sent 10" in shown
     assert "AWS does not let you call GetParametersByPath here." in shown
+
+
+def test_reasons_have_a_meaning_a_next_step_and_lead_to_their_emails(count: Count, client: Client) -> None:
+    count(1, sent__resend=10, failed__resend__quota=2, suppressed__resend__previous_bounce=1)
+    html = client.get(PATH).text
+    shown = page_text(html).partition("Not sent, by reason")[2]
+    assert "quota failed The account at the provider has used up its quota. Raise the quota" in shown
+    assert "previous_bounce suppressed The provider did not send it" in shown
+    assert 'href="/console/deliveries?since=day&status=failed&reason=quota"' in unescape(html)
+
+
+def test_a_provider_shows_what_it_did_not_send_and_its_failed_attempts(count: Count, client: Client) -> None:
+    count(1, sent__resend=10, failed__ses__http_503=5, attempt__ses__http_503=20, attempt__resend__busy=1)
+    providers = text(client).partition("Providers, worst first")[2]
+    assert "resend 10 no reports none 0 1" in providers
+    assert "ses 0 no reports none 5 20" in providers
+
+
+def test_the_tenants_add_up_to_all_emails(count: Count, client: Client) -> None:
+    count(1, "default", sent__resend=39)
+    count(1, "gone", sent__resend=1)
+    tenants = text(client).partition("Tenants, worst first")[2]
+    assert "default 39" in tenants
+    assert "others, removed since 1" in tenants
+
+
+def test_a_chart_begins_with_the_first_email(count: Count, client: Client) -> None:
+    count(1, sent__resend=3)
+    html = client.get(PATH).text
+    (table,) = re.findall(r'id="chart-volume".*?<table.*?</table>', html, re.DOTALL)
+    assert table.count('scope="row"') == 2
+    (bar,) = re.findall(r'<rect class="s1" x="([\d.]+)%"', html)
+    assert float(bar) < 100 / 8
+    count(30, sent__resend=3)
+    client.console._context.hours = HourCache()
+    (table,) = re.findall(r'id="chart-volume".*?<table.*?</table>', client.get(PATH).text, re.DOTALL)
+    assert table.count('scope="row"') == 24
+
+
+def test_without_earlier_emails_there_is_no_comparison(count: Count, client: Client) -> None:
+    count(1, sent__resend=150, delivered__resend=147)
+    assert "sent 150 – delivered 98.0 % – bounced 0 % –" in text(client)
 
 
 def test_a_month_is_shown_day_by_day(count: Count, client: Client) -> None:

@@ -296,3 +296,39 @@ def test_an_operator_replays_in_the_browser_without_reloading(
     accessible(page)
     page.get_by_role("link", name="security-notice").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("security-notice")
+
+
+def test_a_dead_letter_is_replayed_in_two_clicks_from_the_banner(
+    queues: Queues, client: Client, open_page: OpenPage
+) -> None:
+    queues.bury(*queues.undeliverable(3))
+    page = open_page(client)
+
+    page.get_by_role("region", name="Needs attention").get_by_role("button", name="Inspect notices").click()
+    page.clock.run_for(3000)
+    page.get_by_role("button", name="Replay 3 letters").click()
+    page.clock.run_for(3000)
+
+    expect(page.locator("#work")).to_contain_text("Replayed 3 letters")
+    assert len(queues.receive_all("Notices")) == 3
+
+
+def test_a_mail_leads_to_its_own_dead_letter(queues: Queues, client: Client) -> None:
+    parcels = queues.undeliverable(3)
+    queues.bury(*parcels)
+    client.post(NOTICES, do="look", mail=parcels[1].message.id)
+    page = wait_for_job(client)
+    assert "The letter of the email is the first in the list, and selected." in page_text(page)
+    assert page.count(" checked") == 1
+    assert "Replay its letter" in page
+    client.post(NOTICES, do="look", mail=new_id())
+    assert "No dead letter has the email any more." in page_text(wait_for_job(client))
+
+
+def test_in_production_a_replay_needs_the_name_of_the_environment(queues: Queues, start_console: StartConsole) -> None:
+    queues.bury(*queues.undeliverable(1))
+    production = start_console("production")
+    production.log_in()
+    page = inspect(production)
+    assert "Replay …" in page
+    assert "Replay 1 letter<" not in page

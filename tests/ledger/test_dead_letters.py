@@ -22,6 +22,7 @@ from mailroom.model.outcome import Outcome, Status
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.dead_letters import DeadLetters, Verdict
 from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.ledger.stats import stats, total
 from mailroom_ops.ledger.suppressions import add
 from tests.factories import message
 from tests.reports import FeedbackEndpoint
@@ -170,6 +171,22 @@ def test_the_failed_mails_of_a_batch_are_sent_by_a_replay(endpoint: FeedbackEndp
     for mail in messages:
         assert endpoint.stack.mail_to(mail.to).message_id == mail.id
     endpoint.stack.until(lambda: statuses(endpoint, messages) == {"sent": 3})
+
+
+def test_a_replayed_mail_counts_once_by_its_new_outcome(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
+    parcel = recorded(endpoint, new_id(), 0, tenant="counted")
+    endpoint.ledger.tally.count_outcome("counted", Outcome(Status.FAILED, "rate_limited"))
+    endpoint.ledger.tally.flush()
+    enqueue(letters, [parcel.to_json()])
+
+    def counted() -> dict[str, int]:
+        now = time.time()
+        hours = list(stats(letters.queries, now - 3600, now, "counted"))
+        return {name: total(hours).of(name) for name in ("failed", "sent")}
+
+    assert counted() == {"failed": 1, "sent": 0}
+    list(letters.replay(letters.read()))
+    endpoint.stack.until(lambda: counted() == {"failed": 0, "sent": 1})
 
 
 def test_an_expired_mail_without_a_row_is_recorded_by_a_replay(

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from mailroom.aws.client import Aws
+from mailroom.errors import TemporaryFailure
 from mailroom.ledger.table import Ledger
 from mailroom.ledger.tally import Tally, hour_of
+from mailroom.model.event import Event, EventType, Reason
+from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.stats import Counts, stats, total
 from tests.factories import Clock
@@ -124,3 +127,72 @@ def test_counts_belong_to_the_hour_in_which_they_were_made(monkeypatch: pytest.M
     tally.flush_if_due()
     assert {update["Key"]["pk"]["S"].split("#")[2] for update in writes.updates} == {hour}
     assert writes.total("sent/resend") == 3
+
+
+def outcome(status: Status, reason: str = "", provider: str = "", *, asked: str = "") -> Outcome:
+    """Return an outcome; `asked` is the account whose attempt failed before it."""
+    tries = (Attempt(time.time(), asked, "http_503", error=TemporaryFailure),) if asked else ()
+    return Outcome(status, reason, provider, tries=tries)
+
+
+def test_mail_that_was_not_sent_counts_by_provider_and_by_reason(ledger: Ledger, queries: LedgerQueries) -> None:
+    for ended in (
+        outcome(Status.SENT, provider="resend"),
+        outcome(Status.FAILED, "quota", "resend"),
+        outcome(Status.FAILED, "http_503", asked="ses"),
+        outcome(Status.FAILED, "holding_back"),
+        outcome(Status.SKIPPED, "expired"),
+    ):
+        ledger.tally.count_outcome("default", ended)
+    ledger.tally.flush()
+    whole = total(last_hours(queries, 1))
+    assert whole.split("failed") == {"quota": 1, "http_503": 1, "holding_back": 1}
+    assert [whole.of("failed", label) for label in ("", "resend", "ses", "quota")] == [3, 1, 1, 1]
+    assert whole.split("skipped") == {"expired": 1}
+    assert whole.split("sent") == {"resend": 1}
+
+
+def test_attempts_that_brought_no_acceptance_count_by_provider(ledger: Ledger, queries: LedgerQueries) -> None:
+    failed = Attempt(time.time(), "ses", "http_503", error=TemporaryFailure)
+    ledger.tally.count_attempts("acme", [failed, failed, Attempt(time.time(), "resend", "accepted")])
+    ledger.tally.flush()
+    whole = total(last_hours(queries, 1, "acme"))
+    assert (whole.failed_attempts(), whole.failed_attempts("ses"), whole.failed_attempts("resend")) == (2, 2, 0)
+    assert whole.providers == ["ses"]
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "reason"),
+    [
+        (EventType.FAILED, "rejected", Reason.QUOTA),
+        (EventType.REJECTED, "rejected", Reason.CONTENT),
+        (EventType.SUPPRESSED, "suppressed", Reason.PREVIOUS_BOUNCE),
+    ],
+)
+def test_a_report_that_a_mail_was_not_sent_after_all_counts_by_reason(
+    ledger: Ledger, queries: LedgerQueries, event: EventType, status: str, reason: Reason
+) -> None:
+    ledger.tally.count_event("default", Event(event, "resend", "1", time.time(), reason=reason))
+    ledger.tally.flush()
+    whole = total(last_hours(queries, 1))
+    assert whole.split(status) == {reason: 1}
+    assert whole.of("failed") == 0
+
+
+def test_counters_of_the_former_form_have_no_reason(ledger: Ledger, queries: LedgerQueries) -> None:
+    ledger.tally.count("default", "sent", "resend")
+    ledger.tally.count("default", "failed", "resend", 2)
+    ledger.tally.flush()
+    assert total(last_hours(queries, 1)).split("failed") == {"": 2}
+
+
+def test_a_share_is_over_the_limit_only_at_a_provider_with_enough_mail(ledger: Ledger, queries: LedgerQueries) -> None:
+    for provider in ("resend", "ses"):
+        ledger.tally.count("default", "sent", provider, 700)
+        ledger.tally.count("default", "complained", provider, 2)
+    ledger.tally.flush()
+    whole = total(last_hours(queries, 1))
+    assert not whole.is_over("complained")
+    ledger.tally.count("default", "sent", "ses", 400)
+    ledger.tally.flush()
+    assert total(last_hours(queries, 1)).is_over("complained")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mailroom_ops.console import deliveries, queues, senders, suppressions
+from mailroom_ops.console import deliveries, doctor, health, palette, queues, senders, suppressions
 from mailroom_ops.console.access import Access
 from mailroom_ops.console.context import PageContext, SharedEnvironment, form_values
 from mailroom_ops.console.deliverability import page as deliverability
@@ -49,7 +49,9 @@ PAGES = (
     Page("Suppressions", "suppressions", suppressions.answer),
     Page("Queues", "queues", queues.answer),
     Page("Senders", "senders", senders.answer),
+    Page("Doctor", "doctor", doctor.answer),
 )
+PARTS = (Page("", "health", health.answer), Page("", "palette", palette.answer))  # of pages: scripts load them
 
 
 class Console:
@@ -86,7 +88,7 @@ class Console:
         return None
 
     def _page(self, request: Request, below: list[str]) -> Response:
-        page = next((page for page in PAGES if below[:1] == [page.path]), None)
+        page = next((page for page in (*PAGES, *PARTS) if below[:1] == [page.path]), None)
         if page is None:
             return self.not_found()
         if request.method not in ("GET", "HEAD", "POST"):

@@ -6,14 +6,21 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+from mailroom_ops.console.cached import Cached
 from mailroom_ops.console.jobs import Jobs
 from mailroom_ops.environment import Environment
+from mailroom_ops.errors import OperatorError
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.ledger.stats import HourCache
+from mailroom_ops.settings.parameters import Parameters
+from mailroom_ops.settings.tenants import DEFAULT, list_tenants
 from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["Confirmation", "PageContext", "SharedEnvironment", "form_values", "redirect"]
+
+TENANTS_TTL_SECONDS = 10.0
+ALERTS_TTL_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class PageContext:
     environment: SharedEnvironment
     jobs: Jobs = field(default_factory=Jobs)
     hours: HourCache = field(default_factory=HourCache)
+    alerts: Cached[list[Any]] = field(default_factory=lambda: Cached(ALERTS_TTL_SECONDS))  # of health.py
+    tenants: Cached[list[str]] = field(default_factory=lambda: Cached(TENANTS_TTL_SECONDS))
     _queries: LedgerQueries | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -63,11 +72,25 @@ class PageContext:
                 self._queries = LedgerQueries.of(self.environment)
             return self._queries
 
+    def tenant_names(self) -> list[str]:
+        """Return the tenants with settings, as of some seconds ago; only `default` where they cannot be read."""
+        return self.tenants.get(self._read_tenants)
+
+    def _read_tenants(self) -> list[str]:
+        try:
+            store = Parameters(self.environment)
+            tenants = list_tenants({**store.values("senders"), **store.values("brands")})
+        except OperatorError:
+            tenants = []  # a filter by tenant is not worth an error page
+        return sorted({DEFAULT, *(tenant.name for tenant in tenants if not tenant.removed)})
+
     def reset(self) -> None:
         """Drop all AWS clients; the next request creates new ones."""
         with self._lock:
             self.environment = SharedEnvironment.of(self.environment)
             self._queries = None
+        self.alerts.forget()
+        self.tenants.forget()
 
     def page(self, template: str, values: Mapping[str, Any] = {}, status: int = 200) -> Response:
         return self.frame.page(template, values, status)

@@ -19,7 +19,7 @@ from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.ledger.dead_letters import DeadLetter, DeadLetters, Verdict, count_letters, replay_effect
 from mailroom_ops.web.server import Request, Response
 
-__all__ = ["answer"]
+__all__ = ["answer", "queue_depth"]
 
 PATH = "/console/queues"
 MAX_LETTERS = 2000  # of one inspection: more than anybody reads through
@@ -121,12 +121,20 @@ def _letters(context: PageContext, lane: Lane, refusal: str = "") -> Response:
     job: Job[DeadLetter] | None = context.jobs.get(lane)
     now = datetime.now(UTC)
     letters, selection = (list(job.results), job.parameters) if job else ([], None)
+    mail = selection if job and job.action == "look" and isinstance(selection, str) else ""
+    chosen = [letter.id for letter in letters if mail and any(part.id == mail for part in letter.mails)]
+    letters.sort(key=lambda letter: letter.id not in chosen)
     values: dict[str, Any] = {
         "lane": lane,
         "job": job,
         "verb": _verb(job),
         "letters": [] if job and job.is_running else letters,
         "is_look": bool(job and job.action == "look"),
+        "mail": mail,
+        "chosen": chosen,
+        "has_ready": any(
+            letter.verdict is Verdict.READY and letter.id in (chosen or [letter.id]) for letter in letters
+        ),
         "is_cut": len(letters) == MAX_LETTERS,
         "summary": _summary(letters, isinstance(selection, Selection) and selection.doubtful),
         "extensions": list(EXTENSION_SECONDS) if lane is Lane.NOTICES else [],
@@ -150,7 +158,8 @@ def _post(context: PageContext, lane: Lane, form: Mapping[str, Sequence[str]]) -
         case "look":
             queue = DeadLetters.of(context.environment, lane)
             total = min(MAX_LETTERS, _depth(queue.sqs, queue.url).total)
-            return _start(context, lane, Job("look", _limited(queue.read()), total))
+            mail = "".join(form.get("mail", ()))
+            return _start(context, lane, Job("look", _limited(queue.read()), total, mail))
         case "replay" | "drop" as action:
             return _carry_out(context, lane, Selection.of(lane, action, form), form)
     raise InvalidInput("There is no such action.", "Choose look, replay or drop.")
@@ -191,6 +200,7 @@ def _confirmation(lane: Lane, selection: Selection, letters: Sequence[DeadLetter
 
 def _start(context: PageContext, lane: Lane, job: Job[DeadLetter]) -> Response:
     """Start a job and redirect to its progress."""
+    context.alerts.forget()
     if not context.jobs.start(lane, job):
         return _letters(context, lane, "Another job has started in this lane meanwhile.")
     return redirect(f"{PATH}/{lane}")
@@ -217,6 +227,11 @@ def _limited(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
 
 def _url(environment: SharedEnvironment, lane: Lane, is_dead: bool) -> str:
     return environment.outputs[f"{lane.title()}{'DeadLetter' if is_dead else ''}QueueUrl"]
+
+
+def queue_depth(environment: SharedEnvironment, lane: Lane, *, is_dead: bool) -> QueueDepth:
+    """Return the depth of a lane's queue, or of its dead-letter queue."""
+    return _depth(environment.client("sqs"), _url(environment, lane, is_dead))
 
 
 def _depth(sqs: Any, url: str) -> QueueDepth:

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from mailroom.feedback.suppression import Cause
+from mailroom.ledger.table import suppression_of
 from mailroom.model.kinds import NAME, Lane
 from mailroom_ops.console.context import Confirmation, PageContext, form_values, redirect
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import suppressions
+from mailroom_ops.ledger.queries import MESSAGE_ID
 from mailroom_ops.ledger.suppressions import Entry
 from mailroom_ops.settings.parameters import Parameters
 from mailroom_ops.suppression_lists.lookup import Accounts
@@ -46,6 +48,8 @@ def answer(context: PageContext, request: Request, below: list[str]) -> Response
             return _check(context, form)
         case ["remove"] if is_post:
             return _remove(context, form)
+        case ["of", message_id] if MESSAGE_ID.fullmatch(message_id) and not is_post:
+            return _of_message(context, message_id)
         case ["list.csv"] if not is_post:
             return _export(context, form)
     return None
@@ -119,7 +123,7 @@ def _page(
         "term": term,
         "error": error,
         "entries": entries,
-        "tenants": sorted({entry.tenant for entry in entries}),
+        "tenants": sorted({*context.tenant_names(), *(entry.tenant for entry in entries), criteria.tenant} - {""}),
         "causes": list(Cause),
         "following": following,
         "is_partial": is_partial,
@@ -142,6 +146,16 @@ def _find(context: PageContext, form: Form) -> Response:
     except InvalidInput as error:
         return _page(context, Criteria(), [], term=term, error=error)
     return _page(context, Criteria(), entries, term=term)
+
+
+def _of_message(context: PageContext, message_id: str) -> Response | None:
+    """Show the entry of a message's recipient, whose address the message's own page does not show."""
+    record = context.queries.get(message_id)
+    if record is None:
+        return None
+    rows = context.queries.rows([suppression_of(record.tenant, record.recipient)])
+    entries = [Entry.of(row) for row in rows if "since" in row]
+    return _page(context, Criteria(record.tenant), [entry for entry in entries if not entry.has_ended])
 
 
 def _add_page(context: PageContext, form: Form, error: InvalidInput | None = None) -> Response:

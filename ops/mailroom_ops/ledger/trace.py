@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from mailroom.model.mailbox import is_address
+from mailroom.model.outcome import Status
 from mailroom.model.record import Record, TimelineEntry
 from mailroom.model.timeline import causal_timeline
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MESSAGE_ID, LedgerQueries
+from mailroom_ops.reasons import Explanation, explain
 
 __all__ = ["MIN_PREFIX_LENGTH", "Step", "Trace", "find_traces", "is_prefix"]
 
@@ -26,11 +28,15 @@ class Step:
     event: str
     provider: str = ""
     detail: str = ""
+    is_attempt: bool = False  # one that brought no acceptance
+    explanation: Explanation | None = None
 
     @classmethod
     def of(cls, entry: TimelineEntry) -> "Step":
         detail = " ".join(filter(None, (entry.how, entry.reason, entry.detail, entry.error)))
-        return cls(_time(entry.at), entry.event or entry.status or entry.answer, entry.provider, detail)
+        event = entry.event or entry.status or entry.answer
+        explanation = explain(entry.reason or entry.answer, entry.event or entry.status)
+        return cls(_time(entry.at), event, entry.provider, detail, bool(entry.error), explanation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,33 @@ class Trace:
     provider_id: str
     created: datetime
     steps: tuple[Step, ...]
+    recipient: str = ""  # a keyed hash of the address
+    next_at: datetime | None = None  # of the next attempt, while it waits for one
+
+    @property
+    def attempts(self) -> list[Step]:
+        """The attempts that brought no acceptance."""
+        return [step for step in self.steps if step.is_attempt]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an attempt has failed, and another one follows."""
+        return self.status == Status.ACCEPTED and bool(self.attempts)
+
+    @property
+    def account(self) -> str:
+        """The provider account that has the mail; while it waits, the one that was asked last."""
+        return self.provider or (self.attempts[-1].provider if self.is_waiting else "")
+
+    @property
+    def latest_reason(self) -> str:
+        """The reason of its status; while it waits, that of its last attempt."""
+        return self.reason or (self.attempts[-1].event if self.is_waiting else "")
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The meaning of its latest reason, and the next step."""
+        return explain(self.latest_reason, self.status)
 
     @classmethod
     def of(cls, record: Record) -> "Trace":
@@ -63,6 +96,8 @@ class Trace:
             provider_id=record.provider_id,
             created=_time(record.created_at),
             steps=tuple(map(Step.of, causal_timeline(record))),
+            recipient=record.recipient,
+            next_at=_time(record.next_at) if record.next_at and record.status is Status.ACCEPTED else None,
         )
 
     def to_json(self) -> dict[str, object]:

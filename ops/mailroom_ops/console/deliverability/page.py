@@ -40,6 +40,7 @@ def _page(context: PageContext, tenant: str, since: str) -> Response:
         "span": span.name,
         "begins": begins,
         "whole": whole,
+        "has_earlier": any(hour.counts for hour in period.before),
         "figures": list(figures(whole, total(period.before))),
         "charts": list(trends(period, whole)) if whole.counts else [],
         "providers": provider_rows(whole),
@@ -47,4 +48,6 @@ def _page(context: PageContext, tenant: str, since: str) -> Response:
         "reasons": list(reasons(whole, tenant, since)),
         "limits": LIMITS,
     }
-    return context.page("deliverability", values | tenant_table(context, period, tenant, since))
+    table = tenant_table(context, period, tenant, since)
+    names = sorted({*table["names"], *filter(None, [tenant])})
+    return context.page("deliverability", values | table | {"names": names})

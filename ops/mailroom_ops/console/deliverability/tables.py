@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from mailroom_ops.console.context import PageContext
@@ -67,9 +68,9 @@ def provider_rows(whole: Counts) -> list[Row]:
     return [_row(name, counts[name]) for name in sorted(counts, key=lambda name: _rank(counts[name]))]
 
 
-def tenant_table(context: PageContext, period: Period, tenant: str, since: str) -> dict[str, object]:
+def tenant_table(context: PageContext, period: Period, tenant: str, since: str) -> dict[str, Any]:
     """Return the template values of the table of tenants, worst first, over as many hours as MAX_ROWS_READ allows."""
-    empty: dict[str, object] = {"names": [], "tenants": [], "tenants_hours": 0, "left_out": 0, "refusal": ""}
+    empty: dict[str, Any] = {"names": [], "tenants": [], "tenants_hours": 0, "left_out": 0, "refusal": ""}
     try:
         names = _tenant_names(context)
     except OperatorError as error:

@@ -1,5 +1,8 @@
 // Refreshes every element with data-live="SECONDS" from the page's own address while the page is visible. Unchanged nodes
 // stay, with their focus; the scroll position stays too.
+import { addCopyButtons } from "./copy.js";
+import { localize } from "./times.js";
+
 const parts = () => [...document.querySelectorAll("[data-live]")];
 const [switcher, state, pause, note] = ["live", "live-state", "pause", "live-note"].map((id) => document.getElementById(id));
 const ANNOUNCEMENT_INTERVAL_MS = 30000;
@@ -66,6 +69,8 @@ async function refresh() {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     if (!response.ok) throw new Error(page.querySelector("h1")?.textContent ?? `HTTP ${response.status}`);
     if (isPaused()) return;
+    localize(page);
+    addCopyButtons(page);
     keepScrollPosition(() => {
       for (const part of parts()) {
         const fresh = page.getElementById(part.id);
