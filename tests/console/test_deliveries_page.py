@@ -215,7 +215,7 @@ def test_the_page_of_a_message_shows_its_timeline(messages: LedgerWriter, client
 
 def test_a_mail_leads_to_the_suppression_of_its_recipient(messages: LedgerWriter, client: Client) -> None:
     message = messages.sent(to="ada@example.com")
-    assert "suppressed" not in client.text(f"/console/deliveries/{message.id}")
+    assert "Its recipient is suppressed" not in client.text(f"/console/deliveries/{message.id}")
     queries = client.console._context.queries
     suppressions.add(queries, "default", "ada@example.com", {Lane.CODES: 7, Lane.NOTICES: 0}, Cause.BOUNCE)
     page = client.get(f"/console/deliveries/{message.id}").text

@@ -1,4 +1,4 @@
-"""What needs an operator right now: failing providers, dead letters, ringing alarms. A banner shows it on each page."""
+"""Alerts for the operator: failing providers, dead letters, ringing alarms. A banner shows them on each page."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -22,7 +22,7 @@ export async function showHealth() {
       sessionStorage.setItem(KEY, html);
       show(region, html);
     } catch {
-      // The console has ended, or the page is left: the page itself says so where it matters.
+      // The console has ended, or the page is left: the live list reports it.
     }
   };
   await refresh();
