@@ -38,8 +38,8 @@ GOALS: Mapping[str, Goal] = {
     },
     "time to a lone code, warm, s": Goal(0.15, True),
     "time to a lone code, all cold, s": Goal(0.6, False),
-    "time to a code of 300 by ses, cold, p99, s": Goal(2.5, False),
-    "time to a code of 300 by resend, cold, p99, s": Goal(4.0, False),
+    "time to a code of 300 by ses, cold, p99, s": Goal(2.5, True),
+    "time to a code of 300 by resend, cold, p99, s": Goal(4.0, True),
     "burst of 5,000, first to last mail, s": Goal(10.0, False),
     "burst, copies and lost mails": Goal(0.0, True),
 }

@@ -8,21 +8,26 @@ needs for an environment, and the CPU that `python -m bench.cold_start` measured
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from greenlet import getcurrent  # type: ignore[import-untyped]
 
 from bench.goals import is_quick, judge
 from tests.simulation.functions import Handler
 from tests.simulation.history import History, Mail
-from tests.simulation.scheduler import Scheduler
+from tests.simulation.scheduler import Process, Scheduler, Task
 from tests.simulation.world import World
 
 PROCESSOR_SHARE = 0.29  # of 512 MB: a whole one has 1,769
 ENVIRONMENT_SECONDS = 0.15  # for AWS to create one and fetch the code: not measured, an assumption
 INIT_SECONDS = {"webhook": 0.11, "deliver": 0.14}  # CPU, of bench/cold_start.py
+TLS_SECONDS = 0.001  # CPU of a handshake: client's side, TLS 1.3, certificate verified (2026-11)
+TLS_ROUND_TRIPS = 2  # and TCP's
+ROUND_TRIP_SECONDS = 0.002  # within a region
 TENANTS = {"resend": "default", "ses": "globex"}  # of the simulated stack, by their chain
 REQUESTS_PER_SECOND = {"resend": 10, "ses": 200}  # Resend's limit as of 2026; SES's is the account's, here a grown one
 BURSTS = (1, 10, 30, 300, 1000)
@@ -31,34 +36,69 @@ LATER_SECONDS = 60.0  # after which environments are warm and no poller has more
 
 
 class BusyScheduler(Scheduler):
-    """Adds the CPU that a task took since it was resumed to the virtual time, except that of the simulated cloud."""
+    """Adds the CPU that a task took since it was resumed to the virtual time, except that of the simulated cloud.
+
+    The threads of a process share its processor: one works after the other.
+    """
 
     def __init__(self, seed: str) -> None:
         super().__init__(seed)
-        self._resumed_at: dict[int, float] = {}
-        self._excluded: dict[int, float] = {}
+        self._busy_until: WeakKeyDictionary[Any, float] = WeakKeyDictionary()  # by process
+        self._resumed_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()  # by task, in seconds of CPU
+        self._idle: WeakKeyDictionary[Any, defaultdict[str, int]] = (
+            WeakKeyDictionary()
+        )  # connections, by process and party
+        self._excluded = 0.0
+
+    def start(self, process: Process, function: Callable[[], Any]) -> Task:
+        def counted() -> Any:
+            self.count_from_here()
+            return function()
+
+        return super().start(process, counted)
+
+    def count_from_here(self) -> None:
+        """Do not count the CPU that the current task has taken until now."""
+        self._resumed_at[getcurrent()] = time.thread_time()
 
     def sleep(self, seconds: float) -> None:
-        task = id(getcurrent())
-        taken = time.thread_time() - self._resumed_at.get(task, time.thread_time()) - self._excluded.pop(task, 0.0)
-        super().sleep(seconds + max(0.0, taken) / PROCESSOR_SHARE)
-        self._resumed_at[task] = time.thread_time()
+        task = getcurrent()
+        taken = time.thread_time() - self._resumed_at[task] - self._excluded
+        self._excluded = 0.0
+        super().sleep(self._work(taken) - self.now + seconds)
+        self.count_from_here()
 
     def wait(self) -> None:
+        self.sleep(0.0)  # the CPU until now
         super().wait()
-        self._resumed_at[id(getcurrent())] = time.thread_time()
+        self.count_from_here()
 
     def call(self, name: str, effect: Callable[[], Any], before: float, after: float) -> Any:
-        task = id(getcurrent())
-
         def excluded() -> Any:
             started = time.thread_time()
             try:
                 return effect()
             finally:
-                self._excluded[task] = self._excluded.get(task, 0.0) + time.thread_time() - started
+                self._excluded = time.thread_time() - started
 
-        return super().call(name, excluded, before, after)
+        process, party = getcurrent().process, name.partition(" ")[0]
+        # The first connection to each party is a part of the measured cold start.
+        idle = self._idle.setdefault(process, defaultdict(lambda: 1))
+        if not idle[party]:
+            self._work(TLS_SECONDS)
+            before += TLS_ROUND_TRIPS * ROUND_TRIP_SECONDS
+        idle[party] -= bool(idle[party])
+        try:
+            return super().call(name, excluded, before, after)
+        finally:
+            idle[party] += 1
+
+    def _work(self, seconds: float) -> float:
+        """Occupy the processor of the current process for so many seconds of CPU; return when that ends."""
+        process = getcurrent().process
+        begin = max(self.now, self._busy_until.get(process, 0.0))
+        end = self._busy_until[process] = begin + max(0.0, seconds) / PROCESSOR_SHARE
+        return end
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +132,14 @@ def burst(provider: str, number: int, *, is_warm: bool) -> Waits:
     return Waits(sorted(accepted[to] - at for to, at in asked.items() if to in accepted), len(asked.keys() - accepted))
 
 
-def busy(build: Callable[[], Handler], scheduler: Scheduler) -> Callable[[], Handler]:
+def busy(build: Callable[[], Handler], scheduler: BusyScheduler) -> Callable[[], Handler]:
     """Return a `build` whose handlers spend their last CPU before they answer."""
 
     def built() -> Handler:
         handler = build()
 
         def run(event: Any, context: Any) -> Any:
-            scheduler.sleep(0.0)  # from here on the CPU counts
+            scheduler.count_from_here()
             answer = handler(event, context)
             scheduler.sleep(0.0)
             return answer

@@ -76,3 +76,19 @@ def test_a_gate_reopens_after_a_minute_however_long_its_provider_asks_for() -> N
     gate.failed(NOW, 24 * 3600.0)
     assert gate.wait(NOW + 59) > 0
     assert gate.wait(NOW + 60) == 0.0
+
+
+def test_requests_that_hang_at_the_same_time_close_it_for_no_longer_than_one() -> None:
+    gate = Gate()
+    for _ in range(5):
+        gate.failed(NOW, None, took=8.0)
+    assert gate.wait(NOW) == 8.0
+    gate.failed(NOW + 9, None, took=8.0)
+    assert gate.wait(NOW + 9) == 16.0
+
+
+def test_requests_that_are_refused_at_the_same_time_widen_its_spread_once() -> None:
+    gate = Gate(chance=lambda: 1.0)
+    for number in range(5):
+        gate.failed(NOW + number / 100, 1.0, took=0.5)
+    assert gate.wait(NOW + 0.04) == 2.0

@@ -23,6 +23,7 @@ TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/
 TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
 TEST_ASKED_AGAIN = "tests/delivery/test_asked_again.py"
 TEST_RECIPIENTS = "tests/ledger/test_recipients.py"
+TEST_PARALLEL = "tests/delivery/test_parallel.py"
 TEST_GATE, TEST_TABLE = "tests/delivery/test_gate.py", "tests/ledger/test_table.py"
 TEST_EVENTS = "tests/ledger/test_events.py"
 TEST_RENDERED = "tests/delivery/test_rendered.py"
@@ -304,6 +305,27 @@ MUTANTS = (
         "            yield self._keep(item.record, error)\n\n    def _notice",
         "            raise\n\n    def _notice",
         (f"{TEST_CONSUMER}::test_a_message_that_fails_to_render_stays_and_holds_up_no_other",),
+    ),
+    Mutant(
+        "codes of one recipient are sent at the same time",
+        CONSUMER,
+        "chains.setdefault((message.tenant, message.to.lower()), []).append(item)",
+        "chains.setdefault((message.tenant, message.id), []).append(item)",
+        (f"{TEST_PARALLEL}::test_the_codes_of_one_recipient_are_sent_one_after_the_other_in_their_order",),
+    ),
+    Mutant(
+        "an account in trouble gets several mails at a time",
+        DISPATCH,
+        "if self.gate(account).takes_one_at_a_time:",
+        "if False:",
+        (f"{TEST_PARALLEL}::test_an_account_in_trouble_gets_one_mail_at_a_time",),
+    ),
+    Mutant(
+        "each mail of a burst that hangs counts as a hang of its own",
+        GATE,
+        "self.hangs += started >= self.hung_at",
+        "self.hangs += 1",
+        (TEST_GATE,),
     ),
     Mutant(
         "an outage is met by each part of an invocation",

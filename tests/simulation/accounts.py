@@ -63,6 +63,7 @@ class Account:
     on_copy: Callable[["Copy"], None] = lambda copy: None
     _keys: dict[str, tuple[str, list[str], float]] = field(default_factory=dict)  # digest, ids, busy until
     _window: tuple[int, int] = (0, 0)
+    _tokens: tuple[float, float] = (0.0, 0.0)  # how many, and since when
 
     @property
     def is_idempotent(self) -> bool:
@@ -129,6 +130,16 @@ class Account:
     def _is_over_limit(self) -> bool:
         if not self.requests_per_second:
             return False
+        return self._is_bucket_empty() if self.kind == "ses" else self._is_window_full()
+
+    def _is_bucket_empty(self) -> bool:
+        """SES takes short bursts above its rate: docs.aws.amazon.com/ses/latest/dg/quotas.html (2026-11)."""
+        tokens, since = self._tokens
+        tokens = min(self.requests_per_second, tokens + (self.scheduler.now - since) * self.requests_per_second)
+        self._tokens = (tokens - (tokens >= 1), self.scheduler.now)
+        return tokens < 1
+
+    def _is_window_full(self) -> bool:
         second = int(self.scheduler.now)
         count = self._window[1] + 1 if self._window[0] == second else 1
         self._window = (second, count)

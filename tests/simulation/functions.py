@@ -115,6 +115,7 @@ class Poller:
     scheduler: Scheduler
     running: int = 0
     limit: float = 5.0  # batches at a time; it grows by five a second while there is more to do
+    is_behind: bool = False  # at its limit, with messages left
     grown_at: float = 0.0
     grows_at: float = 0.0  # the next poll while at its limit
 
@@ -130,9 +131,9 @@ class Poller:
         now = self.scheduler.now
         if self.running == 0:
             self.limit = 5.0
-        elif self.running >= int(self.limit):
+        elif self.is_behind:
             self.limit = min(float(self.concurrency), self.limit + 5.0 * min(1.0, now - self.grown_at))
-        self.grown_at = now
+        self.grown_at, self.is_behind = now, False
         while self.running < int(self.limit):
             entries = self.queue.receive(self.batch_size)
             if not entries:
@@ -158,7 +159,8 @@ class Poller:
                 for entry in entries
             ]
             self.function.invoke({"Records": records}, partial(self._settle, records))
-        if self.running >= int(self.limit) and self.limit < self.concurrency and self.grows_at <= now:
+        self.is_behind = self.queue.has_visible
+        if self.limit < self.concurrency and self.grows_at <= now:
             self.grows_at = now + 1.0
             self.scheduler.at(self.grows_at, self._poll)
 

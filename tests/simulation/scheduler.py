@@ -1,15 +1,29 @@
 """Virtual time, and processes that run real synchronous code in greenlets."""
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
-__all__ = ["Interruption", "Killed", "Pool", "Process", "Scheduler", "current_process"]
+__all__ = [
+    "Interruption",
+    "Killed",
+    "Lock",
+    "Pool",
+    "Process",
+    "Scheduler",
+    "SimpleQueue",
+    "Substitute",
+    "Task",
+    "Thread",
+    "current_process",
+]
 
 START = 1_790_000_000.0  # the virtual second in which every history begins
 
@@ -36,13 +50,14 @@ class Interruption:
         return f"{self.action} {self.function}{duration} {self.when} {call}"
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Process:
     """One execution environment: what it has in memory lives until it is killed."""
 
     name: str
     function: str
     is_dead: bool = False
+    frozen_until: float = 0.0
     tasks: list["Task"] = field(default_factory=list)
 
 
@@ -50,6 +65,11 @@ class Task(greenlet):  # type: ignore[misc]
     """A thread of a process."""
 
     process: Process
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self.gr_frame is not None
 
 
 class Scheduler:
@@ -110,6 +130,8 @@ class Scheduler:
 
     def wait(self) -> None:
         """Suspend the current task until another wakes it."""
+        if getcurrent().process.is_dead:
+            raise Killed
         self._hub.switch()
         if getcurrent().process.is_dead:
             raise Killed
@@ -143,14 +165,17 @@ class Scheduler:
         process.is_dead = True
         self.note(process.name, reason)
         for task in process.tasks:
-            if not task.dead:
+            if task.is_suspended:
                 task.throw(Killed)
 
     def _resume(self, task: Task) -> None:
         if task.dead:
             return
         if task.process.is_dead:
-            task.throw(Killed)
+            if task.is_suspended:
+                task.throw(Killed)
+        elif task.process.frozen_until > self.now:
+            self.at(task.process.frozen_until, self._resume, task)
         else:
             task.switch()
 
@@ -172,6 +197,7 @@ class Scheduler:
         self.interrupted.append(self.now + interruption.seconds)
         if interruption.action == "freeze":
             self.note(process.name, f"frozen for {interruption.seconds:g} s {interruption.when} {name}")
+            process.frozen_until = self.now + interruption.seconds
             self.sleep(interruption.seconds)
             return
         self.note(process.name, f"killed {interruption.when} {name}")
@@ -188,10 +214,67 @@ def current_process() -> str:
     return process.name if process else "outside"
 
 
-class Pool:
-    """Stands in for ThreadPoolExecutor: each call is a task of the current process."""
+class Substitute:
+    """Stands in for a part of the standard library."""
 
-    scheduler: Scheduler  # set by whoever substitutes this class
+    scheduler: Scheduler  # set by whoever substitutes it
+
+
+class Thread(Substitute):
+    """Stands in for threading.Thread: a task of the current process."""
+
+    def __init__(self, target: Callable[..., Any], args: tuple[Any, ...] = ()) -> None:
+        self._work = partial(target, *args)
+
+    def start(self) -> None:
+        self.scheduler.start(getcurrent().process, lambda: _quietly(self._work))
+
+
+class SimpleQueue(Substitute):
+    """Stands in for queue.SimpleQueue: to wait for an item is to let others run."""
+
+    def __init__(self) -> None:
+        self._items: deque[Any] = deque()
+        self._waiting: deque[Task] = deque()
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+        if self._waiting:
+            self.scheduler.wake(self._waiting.popleft())
+
+    def get(self) -> Any:
+        while not self._items:
+            self._waiting.append(getcurrent())
+            self.scheduler.wait()
+        return self._items.popleft()
+
+
+class Lock(Substitute):
+    """Stands in for threading.RLock."""
+
+    def __init__(self) -> None:
+        self._owner: greenlet | None = None
+        self._depth = 0
+        self._waiting: deque[Task] = deque()
+
+    def __enter__(self) -> None:
+        task = getcurrent()
+        while self._owner not in (None, task):
+            self._waiting.append(task)
+            self.scheduler.wait()
+        self._owner = task
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
+            if self._waiting:
+                self.scheduler.wake(self._waiting.popleft())
+
+
+class Pool(Substitute):
+    """Stands in for ThreadPoolExecutor: each call is a task of the current process."""
 
     def __init__(self, max_workers: int | None = None, *_: Any, **__: Any) -> None:
         self._free = max_workers or 8
@@ -239,7 +322,7 @@ class Result(Future[Any]):
 
     def result(self, timeout: float | None = None) -> Any:
         if not self.done():
-            task, scheduler = getcurrent(), Pool.scheduler
+            task, scheduler = getcurrent(), Substitute.scheduler
             self.add_done_callback(lambda _: scheduler.wake(task))
             scheduler.wait()
         return super().result(0)

@@ -56,6 +56,10 @@ class Queue:
     def arn(self) -> str:
         return f"arn:aws:sqs:eu-west-1:123456789012:{self.name}"
 
+    @property
+    def has_visible(self) -> bool:
+        return any(entry.visible_at <= self.scheduler.now for entry in self.entries.values())
+
     def send(self, body: str, delay: float = 0.0, group: str = "") -> str:
         now = self.scheduler.now
         self.sent += 1

@@ -8,10 +8,12 @@ import importlib
 import json
 import os
 import pkgutil
+import queue
 import random
 import secrets
 import smtplib
 import sys
+import threading
 import time
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +36,7 @@ from mailroom.model.mailbox import canonical
 from mailroom.rendering.renderer import Renderer
 from tests.simulation.accounts import Account, SmtpConnection, Transport
 from tests.simulation.aws import Network
-from tests.simulation.scheduler import Pool, Scheduler, current_process
+from tests.simulation.scheduler import Lock, Pool, Scheduler, SimpleQueue, Substitute, Thread, current_process
 
 __all__ = [
     "AWS_TIMEOUT",
@@ -246,7 +248,7 @@ def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers
         "smtp.slow.example.com": accounts["smtp.slow"],
     }
     SmtpConnection.process = staticmethod(process)
-    Pool.scheduler = scheduler
+    Substitute.scheduler = scheduler
     transport = Transport(accounts, process)
 
     powertools = importlib.import_module("aws_lambda_powertools")
@@ -265,6 +267,9 @@ def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers
         id(random): chance,
         id(random.random): chance.random,
         id(ThreadPoolExecutor): Pool,
+        id(threading.Thread): Thread,
+        id(threading.RLock): Lock,
+        id(queue.SimpleQueue): SimpleQueue,
         id(smtplib): smtp,
         id(Renderer): lambda folder: _renderer(folder),
         id(client.shared): lambda endpoint: transport,

@@ -105,9 +105,10 @@ class Batcher:
 
     def account_of(self, parcel: Parcel) -> str:
         """Return the first account of a parcel's chain; empty where its settings are wrong, or cannot be read."""
-        settings = self.delivery.settings
+        settings, message = self.delivery.settings, parcel.message
         try:
-            chain = settings.sender(parcel.message.tenant, parcel.message.purpose).providers
+            settings.prefetch(message.tenant, message.purpose)
+            chain = settings.sender(message.tenant, message.purpose).providers
         except DeliveryError:
             return ""  # as its own delivery will record
         return chain[0] if chain else ""

@@ -8,12 +8,15 @@ are used up in seconds, and an outage lasts minutes.
 import json
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from mailroom.delivery.batches import COPY_DELAY_SECONDS, Batch, Batcher, split
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
+from mailroom.delivery.parallel import Job, run_parallel
 from mailroom.delivery.retry import postponement
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure
 from mailroom.model.message import Message, Parcel
@@ -60,6 +63,22 @@ class Item:
         return self.content.parcels if isinstance(self.content, Batch) else (self.content,)
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An item that a thread has worked on. Without an attempt, an outage was met before."""
+
+    item: Item
+    sent: tuple[Sent, ...] = ()
+    error: Exception | None = None
+    is_attempted: bool = True
+
+    def repeat(self) -> Iterator[Sent]:
+        """Yield what was sent, and raise the error."""
+        yield from self.sent
+        if self.error:
+            raise self.error
+
+
 class Consumer:
     """Works through the records of one invocation. An outage of our own services is met once, not once per record."""
 
@@ -90,9 +109,38 @@ class Consumer:
         if len(records) >= FULL and not self.is_outage:
             singles = yield from self._send_burst(singles)
         self._mark_newest(singles)
-        for item in self._in_turn(singles):
+        yield from self._send_singles(singles)
+
+    def _send_singles(self, items: list[Item]) -> Iterator[Result]:
+        """Send parcels at the same time, those of one recipient one after the other."""
+        chains: dict[tuple[str, str], list[Item]] = {}
+        for item in self._in_turn(items):
+            message = item.parcels[0].message
+            chains.setdefault((message.tenant, message.to.lower()), []).append(item)
+        jobs = [
+            Job(self._batcher.account_of(chain[0].parcels[0]), partial(self._attempt, chain))
+            for chain in chains.values()
+        ]
+        with closing(run_parallel(jobs, self._delivery.dispatch.max_parallel)) as results:
+            for done in results:
+                if done.is_attempted:
+                    yield from self._settle(done.item, done.repeat())
+                else:
+                    yield self._put_back(done.item)
+
+    def _attempt(self, chain: Sequence[Item]) -> Iterator[Done]:
+        """Attempt to send parcels, in a thread; what follows from it is for the caller's."""
+        for item in chain:
+            if self.is_outage:
+                yield Done(item, is_attempted=False)
+                continue
             (parcel,) = item.parcels
-            yield from self._guard(item, self._send_parcel(parcel))
+            try:
+                yield Done(item, tuple(self._send_parcel(parcel)))
+            except Exception as error:  # noqa: BLE001 - the caller sorts it
+                if isinstance(error, DeliveryError):
+                    self._notice(error)
+                yield Done(item, error=error)
 
     def _send_parcel(self, parcel: Parcel) -> Iterator[Sent]:
         if self._delivery.clock() + MAX_REQUEST_SECONDS > self._deadline:
@@ -189,11 +237,15 @@ class Consumer:
         return [item for _, _, item in sorted(places, key=lambda place: place[:2])]
 
     def _guard(self, item: Item, work: Iterator[Sent]) -> Iterator[Result]:
+        if self.is_outage:
+            yield self._put_back(item)
+        else:
+            yield from self._settle(item, work)
+
+    def _settle(self, item: Item, work: Iterator[Sent]) -> Iterator[Result]:
+        """Yield the results of work on a record; where it fails, the record comes back, in one way or another."""
         record_id = item.record["messageId"]
         try:
-            if self.is_outage:
-                yield self._put_back(item)
-                return
             for message, outcome in work:
                 yield Result(record_id, message, outcome)
         except (TemporaryFailure, ConfigurationError) as error:

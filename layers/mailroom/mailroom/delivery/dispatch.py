@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 from mailroom.delivery.gate import Gate
 from mailroom.delivery.retry import COPIES, NOTICE_ATTEMPTS_BEFORE_FAILOVER, copies, retry_delay
@@ -11,7 +12,7 @@ from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
-from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load
+from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load, spec_of
 from mailroom.settings import Settings
 
 __all__ = ["MAX_GATE_WAIT_SECONDS", "MAX_REQUEST_SECONDS", "Dispatch", "dead"]
@@ -38,13 +39,14 @@ def dead(reason: str, doubts: Sequence[str], tries: Sequence[Attempt] = ()) -> O
 
 @dataclass(slots=True)
 class Dispatch:
-    """The providers of this process, each with the gate before it."""
+    """The providers of this process, each with the gate before it. Threads may share it."""
 
     settings: Settings
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     gates: dict[str, Gate] = field(default_factory=dict)
     providers: dict[str, tuple[Mapping[str, str], Provider]] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
 
     def choose(self, parcel: Parcel, chain: Sequence[str]) -> Choice:
         """Return the account that `send` would ask first, without asking it."""
@@ -134,6 +136,15 @@ class Dispatch:
             return False  # as each mail that is offered to it will record
         return isinstance(provider, BatchProvider) and provider.idempotent
 
+    def max_parallel(self, account: str) -> int:
+        """Return how many requests to an account are made at a time."""
+        if self.gate(account).takes_one_at_a_time:
+            return 1
+        try:
+            return spec_of(account).max_parallel
+        except ConfigurationError:
+            return 1  # no request will be made
+
     def gate(self, account: str) -> Gate:
         """Return the gate before an account."""
         return self.gates.setdefault(account, Gate())
@@ -190,7 +201,8 @@ class Dispatch:
 
     def _provider(self, account: str) -> Provider:
         values = self.settings.provider(account)
-        kept = self.providers.get(account)
-        if kept is None or kept[0] != values:
-            kept = self.providers[account] = (values, load(account, values))
+        with self.lock:  # or two threads open connections of their own
+            kept = self.providers.get(account)
+            if kept is None or kept[0] != values:
+                kept = self.providers[account] = (values, load(account, values))
         return kept[1]

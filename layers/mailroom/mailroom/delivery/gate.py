@@ -12,6 +12,7 @@ CLOSED_SECONDS = 15.0  # then one mail probes
 MAX_CLOSED_SECONDS = 60.0
 MAX_HANG_SECONDS = 20.0
 MAX_SPREAD_SECONDS = 8.0
+CALM_SPREAD_SECONDS = 0.1  # after some accepted requests the spread is smaller
 HANG_SECONDS = 2.0  # a failure that took this long would delay every other mail of the invocation as well
 
 
@@ -35,6 +36,8 @@ class Gate:
     closed_until: float = 0.0
     failures: int = 0
     hangs: int = 0
+    hung_at: float = float("-inf")
+    refused_at: float = float("-inf")
     spread: float = 0.0
     chance: Callable[[], float] = _by_chance
 
@@ -47,6 +50,11 @@ class Gate:
         """Whether the latest request failed or hung, so that other mails had better go first."""
         return bool(self.failures or self.hangs)
 
+    @property
+    def takes_one_at_a_time(self) -> bool:
+        """Whether it has failed, hung or refused for its rate a short time ago."""
+        return self.is_troubled or self.spread >= CALM_SPREAD_SECONDS
+
     def succeeded(self, now: float, wait: float) -> None:
         """Record an accepted request, and the seconds that the provider wants to be left alone after it."""
         self.failures = self.hangs = 0
@@ -54,13 +62,20 @@ class Gate:
         self._close(now, wait, self.chance() * self.spread if wait else 0.0)
 
     def failed(self, now: float, wait: float | None, took: float = 0.0) -> None:
-        """Record a failed request: close for `wait` seconds if stated, at once if it hung, else after some in a row."""
+        """Record a failed request: close for `wait` seconds if stated, at once if it hung, else after some in a row.
+
+        Requests at the same time, of several threads, that all hang or are refused, are so once.
+        """
+        started = now - took
         if wait:
             self.failures = 0
-            self.spread = min(MAX_SPREAD_SECONDS, max(wait, 2 * self.spread))
+            if started >= self.refused_at:
+                self.spread = min(MAX_SPREAD_SECONDS, max(wait, 2 * self.spread))
+            self.refused_at = now
             self._close(now, wait, self.chance() * self.spread)
         elif took >= HANG_SECONDS:
-            self.hangs += 1
+            self.hangs += started >= self.hung_at
+            self.hung_at = now
             self._close(now, min(took * self.hangs, MAX_HANG_SECONDS))
         else:
             self.failures += 1

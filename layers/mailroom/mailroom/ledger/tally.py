@@ -10,6 +10,7 @@ tally#{scope}#{YYYYMMDDHH}#{shard}   scope: a tenant, or *. Counters by name:
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
+from threading import Lock
 
 from mailroom.aws.client import Aws
 from mailroom.model.event import Event, EventType
@@ -42,14 +43,16 @@ class Tally:
         self._table = table
         self._shards = shards
         self._counts: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)  # by scope and hour
+        self._lock = Lock()  # several threads count; one flushes, when they have ended
         self._invocations: deque[float] = deque(maxlen=BUSY_INVOCATIONS)  # when the latest ones ended
         self._flushed_at = float("-inf")
 
     def count(self, tenant: str, status: str, detail: str, number: float = 1) -> None:
         name, hour = f"{status}/{detail}", hour_of(time.time())
-        for scope in (tenant, EVERYONE):
-            counts = self._counts[scope, hour]
-            counts[name] = counts.get(name, 0) + number
+        with self._lock:
+            for scope in (tenant, EVERYONE):
+                counts = self._counts[scope, hour]
+                counts[name] = counts.get(name, 0) + number
 
     def count_outcome(self, tenant: str, outcome: Outcome) -> None:
         """Count a final outcome, under the account that was asked last where none is responsible for it."""

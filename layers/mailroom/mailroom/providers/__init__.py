@@ -43,7 +43,7 @@ class Receipt:
 
 
 class Provider(Protocol):
-    """An adapter. One instance per account and process, because it keeps connections open."""
+    """An adapter. One instance per account and process, because it keeps connections open; threads share it."""
 
     @property
     def name(self) -> str: ...
@@ -74,6 +74,7 @@ class ProviderSpec:
     optional: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()  # the settings that nobody may see
     batch: bool = False  # whether the adapter is a BatchProvider
+    max_parallel: int = 5  # requests that a process makes at the same time
     domains_page: str = ""  # where operators add a sending domain by hand
 
     @property

@@ -268,4 +268,6 @@ PROVIDER = ProviderSpec(
     required=("host",),
     optional=("port", "username", "password", "oauth", "tls", "ca", "ehlo_name", "configuration_set"),
     secrets=("password", "oauth"),
+    # Postfix takes 50 connections of a client (smtpd_client_connection_count_limit), and twenty processes may be one.
+    max_parallel=2,
 )

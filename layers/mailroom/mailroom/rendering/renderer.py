@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import unescape
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from minijinja import Environment, TemplateError
@@ -58,6 +59,8 @@ class Renderer:
     """Renders with the templates of one folder; made once a process, it reads each file when it is first needed."""
 
     def __init__(self, templates_dir: Path) -> None:
+        # minijinja calls Python while it holds a lock of its own: a second thread would wait for it with Python's.
+        self._lock = RLock()
         self._folder = templates_dir
         self._texts: dict[str, Texts] = {}
         self._tenants: dict[Any, tuple[TenantTemplates, Environment]] = {}
@@ -88,6 +91,12 @@ class Renderer:
         """
         if message.content:
             return Rendered(self._envelope(message, message.content, sender, brand))
+        with self._lock:
+            return self._compose_safely(message, sender, brand, overrides)
+
+    def _compose_safely(
+        self, message: Message, sender: Sender, brand: Mapping[str, str], overrides: Mapping[str, str] | None
+    ) -> Rendered:
         own, engine = self._tenant(message.tenant, overrides)
         try:
             return self._compose(message, sender, brand, own, engine)
