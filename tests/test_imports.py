@@ -66,8 +66,8 @@ HEAVY = {
 FORBIDDEN = {
     "webhook": HEAVY | {"cryptography", "email", "idna", "minijinja", "pydantic", "smtplib"},
     "rendered": HEAVY | {"httpx", "idna", "minijinja", "smtplib"},
-    "send": HEAVY | {"mailroom.api.openapi"},
-    "deliver": HEAVY,
+    "send": HEAVY | {"mailroom.api.openapi", "pydantic", "pydantic_core"},
+    "deliver": HEAVY | {"pydantic", "pydantic_core"},
     "feedback": HEAVY | {"idna", "minijinja", "smtplib"},
     "link": HEAVY | {"idna", "pydantic", "smtplib"},
 }

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mailroom.api.openapi import document
 from mailroom.model.kinds import KINDS
-from mailroom.sources.send_request import SendRequest
+from mailroom.sources.send_schema import SendRequest
 from mailroom_ops.cloudformation.loader import load
 from tests.api.client import Client, validate
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from mailroom.model.kinds import KINDS
-from mailroom.sources.send_request import SendRequest
+from mailroom.sources.send_schema import SendRequest
 from tests.clients.tools import CLIENTS
 
 CLIENT = (CLIENTS / "dart" / "mailroom.dart").read_text("utf-8")

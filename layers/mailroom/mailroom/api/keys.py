@@ -5,10 +5,10 @@ being rotated, the parameter holds both values: one per line, or as a list.
 """
 
 import hmac
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from mailroom.errors import ConfigurationError, InvalidRequest
 from mailroom.request import Request
@@ -46,14 +46,28 @@ class Caller:
 INVOKER = Caller("invoke")  # IAM decides who may invoke the function
 
 
-class Key(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Key:
     """A parameter that is a JSON object. An unknown field is an error: a misspelled limit would limit nothing."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    secrets: list[str]
+    tenants: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = None
 
-    key: str | list[str]
-    tenants: list[str] | None = None
-    kinds: list[str] | None = None
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        """Read a parameter; raise ValueError if it is neither a key nor such an object."""
+        if not text.lstrip().startswith("{"):
+            return cls(_lines(text.splitlines()))
+        values = json.loads(text)
+        if "key" not in values or not values.keys() <= {"key", "tenants", "kinds"}:
+            raise ValueError("unknown fields, or no key")
+        key = values["key"]
+        return cls(
+            _lines(key.splitlines() if isinstance(key, str) else _texts(key)),
+            None if values.get("tenants") is None else tuple(_texts(values["tenants"])),
+            None if values.get("kinds") is None else tuple(_texts(values["kinds"])),
+        )
 
 
 def authenticate(request: Request, settings: Settings) -> Caller:
@@ -64,12 +78,12 @@ def authenticate(request: Request, settings: Settings) -> Caller:
     # Compare with every key, also after a match: the response time must not reveal which one was close.
     for name, value in settings.tree("api/keys").items():
         try:
-            key = _read(value)
-        except ValidationError:
+            key = Key.parse(value)
+        except (ValueError, RecursionError):
             malformed = name
             continue
-        if sum([hmac.compare_digest(presented, secret.encode()) for secret in _secrets(key)]):
-            caller = Caller(name, _scope(key.tenants), _scope(key.kinds))
+        if sum([hmac.compare_digest(presented, secret.encode()) for secret in key.secrets]):
+            caller = Caller(name, key.tenants, key.kinds)
     if caller:
         return caller
     sentence = "The API key is missing or wrong: send it as `Authorization: Bearer <key>`."
@@ -80,14 +94,11 @@ def authenticate(request: Request, settings: Settings) -> Caller:
     raise refusal
 
 
-def _read(value: str) -> Key:
-    return Key.model_validate_json(value) if value.lstrip().startswith("{") else Key(key=value)
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("not a list of texts")
+    return value
 
 
-def _secrets(key: Key) -> list[str]:
-    lines = key.key.splitlines() if isinstance(key.key, str) else key.key
+def _lines(lines: Iterable[str]) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
-
-
-def _scope(names: list[str] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(names)

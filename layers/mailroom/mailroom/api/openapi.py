@@ -20,7 +20,7 @@ from mailroom.model.outcome import Status
 from mailroom.sources.direct import MAX_BATCH_SIZE
 from mailroom.sources.field_types import NAME_SCHEMA
 from mailroom.sources.kind_names import ALIASES
-from mailroom.sources.send_request import SendRequest
+from mailroom.sources.send_schema import SendRequest
 
 __all__ = ["document"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from mailroom.errors import ClaimedElsewhere, DeliveryError, InvalidRequest, RequestError
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
-from mailroom.sources.send_request import SendRequest
+from mailroom.sources.send_request import FIELDS
 
 __all__ = ["Reply"]
 
@@ -19,7 +19,7 @@ HTTP_STATUS: Mapping[str, int] = {
     Status.UNKNOWN: 504,  # Gateway Timeout: a provider did not answer
 }
 # Field names that may be logged. Any other is the caller's text, which may be a code.
-KNOWN_FIELDS = frozenset(SendRequest.model_fields) | {"authorization", "body", "id", "idempotency-key", "messages"}
+KNOWN_FIELDS = frozenset(FIELDS) | {"authorization", "body", "id", "idempotency-key", "messages"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,13 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
 from mailroom.errors import InvalidRequest
 from mailroom.model.kinds import KINDS, NAME, Lane
 from mailroom.model.parameter_names import DEFAULT_TENANT
 from mailroom.model.security_events import SecurityEvent, security_event
 from mailroom.request import MAX_BODY_BYTES, parse_json
 from mailroom.sources.kind_names import find_kind, unknown_kind, unknown_name
-from mailroom.sources.send_request import SendRequest
+from mailroom.sources.send_request import SendRequest, read_regular
 
 __all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_SIZE", "messages_of", "parse", "read_event"]
 
@@ -53,12 +50,13 @@ def parse(body: Any, own_kinds: OwnKinds) -> SendRequest:
             problems |= _missing_content(name, own, body.get("data"))
         else:
             problems["kind"] = unknown_kind(kind, own)
-    try:
-        request = SendRequest.model_validate(body)
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_context=False, include_input=False):
-            problems.setdefault(".".join(map(str, problem["loc"])) or "body", _sentence(problem))
-    if problems:
+    request = read_regular(body)
+    if request is None:
+        from mailroom.sources import send_schema  # pydantic, which only a request with a problem pays
+
+        request, others = send_schema.validate(body)
+        problems |= {name: sentence for name, sentence in others.items() if name not in problems}
+    if problems or request is None:
         raise InvalidRequest(422, *problems.items())
     return request
 
@@ -97,18 +95,3 @@ def _has_text(data: Mapping[str, Any]) -> bool:
     title, paragraphs = data.get("title"), data.get("paragraphs")
     texts = [title, *paragraphs] if isinstance(paragraphs, list) else [title, paragraphs]
     return any(text.strip() if isinstance(text, str) else text is not None for text in texts)
-
-
-def _sentence(problem: ErrorDetails) -> str:
-    match problem["type"], problem["loc"]:
-        case "missing", _:
-            return "This field is required."
-        case "extra_forbidden", (_,):
-            return f"There is no such field: use {', '.join(SendRequest.model_fields)}."
-        case "extra_forbidden", _:
-            return "There is no such field."
-        case (("model_type" | "model_attributes_type"), _):
-            return "Give a JSON object."
-        case "string_type", _:
-            return "Give a text."
-    return problem["msg"].replace("Input should", "Must", 1).rstrip(".") + "."

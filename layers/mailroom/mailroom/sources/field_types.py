@@ -9,11 +9,11 @@ from mailroom import untrusted
 from mailroom.model.kinds import NAME
 from mailroom.model.mailbox import is_address
 from mailroom.model.security_events import SecurityEvent
+from mailroom.sources import field_rules
+from mailroom.sources.field_rules import MAX_LIFETIME_SECONDS, MAX_LOCALES, to_integer
 from mailroom.untrusted import LOCALE_TAG, MAX_FACTS, MAX_PARAGRAPHS
 
 __all__ = ["NAME_SCHEMA", "Address", "Code", "Event", "Facts", "Link", "Locales", "Name", "Paragraphs", "Seconds"]
-
-MAX_LOCALES = 20
 
 
 def _address(value: str) -> str:
@@ -23,70 +23,58 @@ def _address(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    if not NAME.fullmatch(value):
+    if not field_rules.is_name(value):
         raise PydanticCustomError("name", "Give up to 63 lower-case letters, digits and hyphens, such as acme.")
     return value
 
 
 def _tag(value: str) -> str:
-    if not LOCALE_TAG.fullmatch(value):
+    if not field_rules.is_tag(value):
         raise PydanticCustomError("tag", "Give a language tag, such as en or pt-BR.")
     return value
 
 
 def _code(value: Any) -> str:
-    if not (isinstance(value, str) and 0 < len(value) <= untrusted.CODE_LENGTH and value.isprintable()):
+    if not field_rules.is_code(value):
         raise PydanticCustomError("code", "Give a text of 1 to 64 characters; a number would lose its leading zeros.")
-    return value
+    return str(value)
 
 
 def _link(value: Any) -> str:
-    if not (isinstance(value, str) and untrusted.link(value)):
+    if not field_rules.is_link(value):
         raise PydanticCustomError("link", "Give an http or https address without a user name in it.")
-    return value
+    return str(value)
 
 
 def _event(value: Any) -> Any:
-    if not isinstance(value, str | dict):
+    if not field_rules.is_event(value):
         raise PydanticCustomError("event", "Give a text.")
     return value
 
 
 def _fact(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if not field_rules.is_fact(value):
         raise PydanticCustomError("fact", "Give a text or a number.")
     return value
 
 
-def _to_integer(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value  # in JSON, 60.0 is an integer
-
-
 def _to_tags(value: Any) -> Any:
-    match value:
-        case str():
-            return [value]
-        case list():
-            return value
-    raise PydanticCustomError("tags", "Give a language tag, such as en or pt-BR, or a list of them.")
+    if not isinstance(tags := field_rules.to_tags(value), list):
+        raise PydanticCustomError("tags", "Give a language tag, such as en or pt-BR, or a list of them.")
+    return tags
 
 
 def _to_paragraphs(value: Any) -> Any:
-    match value:
-        case str():
-            return value.split("\n\n")
-        case list():
-            return value
-    raise PydanticCustomError("paragraphs", "Give a text, with empty lines between its paragraphs, or a list of texts.")
+    if not isinstance(paragraphs := field_rules.to_paragraphs(value), list):
+        hint = "Give a text, with empty lines between its paragraphs, or a list of texts."
+        raise PydanticCustomError("paragraphs", hint)
+    return paragraphs
 
 
 def _to_pairs(value: Any) -> Any:
-    match value:
-        case dict():
-            return [list(pair) for pair in value.items()]
-        case list():
-            return value
-    raise PydanticCustomError("facts", "Give an object of names and values, or a list of pairs.")
+    if not isinstance(pairs := field_rules.to_pairs(value), list):
+        raise PydanticCustomError("facts", "Give an object of names and values, or a list of pairs.")
+    return pairs
 
 
 def _any_of(*schemas: dict[str, Any]) -> WithJsonSchema:
@@ -114,7 +102,7 @@ Event = Annotated[
     AfterValidator(_event),
     WithJsonSchema({"anyOf": [{"enum": list(SecurityEvent), "type": "string"}, TEXT_SCHEMA, {"type": "object"}]}),
 ]
-Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600), BeforeValidator(_to_integer)]
+Seconds = Annotated[int, Field(ge=1, le=MAX_LIFETIME_SECONDS), BeforeValidator(to_integer)]
 Locales = Annotated[
     list[Annotated[str, AfterValidator(_tag)]],
     Field(max_length=MAX_LOCALES),

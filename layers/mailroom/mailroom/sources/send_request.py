@@ -1,92 +1,50 @@
 """The request of an auth service that calls `send`: one message to one recipient."""
 
 import json
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from mailroom import untrusted
 from mailroom.model.kinds import KINDS, NOTICE_LIFETIME_SECONDS, Lane, lane_of
+from mailroom.model.mailbox import is_address
 from mailroom.model.message import REPLACES_AFTER_SECONDS, Message, content_identity
-from mailroom.sources.field_types import Address, Code, Event, Facts, Link, Locales, Name, Paragraphs, Seconds
+from mailroom.sources.field_rules import (
+    MAX_KEY_LENGTH,
+    MAX_LIFETIME_SECONDS,
+    MAX_LOCALES,
+    MAX_TITLE_LENGTH,
+    is_code,
+    is_event,
+    is_fact,
+    is_link,
+    is_name,
+    is_tag,
+    to_integer,
+    to_pairs,
+    to_paragraphs,
+    to_tags,
+)
+from mailroom.untrusted import MAX_FACTS, MAX_PARAGRAPHS, NAME_LENGTH
 
-__all__ = ["SendRequest"]
+__all__ = ["FIELDS", "SendRequest", "read_regular"]
 
 SOURCE = "direct"
 AT_ONCE_SECONDS = 0.001  # two codes of one batch do not replace each other
 
 
-class Button(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """One message to one recipient, as `send_schema` describes it. `data` has the fields that are given."""
 
-    url: Link = Field(description="Its target.")
-    text: str | None = Field(default=None, max_length=untrusted.NAME_LENGTH, description="Its label.")
-
-
-class Data(BaseModel):
-    """The content of a message. The built-in templates use these fields, a tenant's own templates any."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    code: Code | None = Field(
-        default=None, description="The code to enter; a string, so that it keeps its leading zeros."
-    )
-    link: Link | None = Field(default=None, description="The URL to open.")
-    title: str | None = Field(default=None, max_length=200, description="Subject and heading of a notification.")
-    paragraphs: Paragraphs | None = Field(
-        default=None, description="Text of a notification: a list, or one string with empty lines between paragraphs."
-    )
-    button: Button | None = Field(default=None, description="Button of a notification.")
-    facts: Facts | None = Field(default=None, description="Table of names and values of a notification.")
-    event: Event | None = Field(
-        default=None,
-        description="Event that a security notice is about; it has its own text in every language. In a tenant's own "
-        "template, any text or object.",
-    )
-    request: Any = Field(
-        default=None,
-        description="Where the request of a code or change came from: an object with any of `ip`, `device`, `place` "
-        "and `time`. It is shown if the tenant's brand has `request_context`.",
-    )
-    application: Any = Field(
-        default=None, description="Application that the message is about; a name, or an object with a `name`."
-    )
-    organization: Any = Field(
-        default=None, description="Organization that the invitee will join; a name, or an object with a `name`."
-    )
-    inviter: Any = Field(default=None, description="Person who invites; a name, or an object with a `name`.")
-
-
-class SendRequest(BaseModel):
-    """One message to one recipient."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    kind: Name = Field(description="A built-in kind, or a kind of the tenant's own templates.")
-    to: Address = Field(description="The recipient: exactly one address.")
-    tenant: Name | None = Field(
-        default=None, description="The tenant, which determines sender, brand and provider; by default, `default`."
-    )
-    locale: Locales | None = Field(default=None, description="The recipient's languages, the preferred one first.")
-    data: Data | None = Field(default=None, description="The content of the message.")
-    idempotency_key: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=255,
-        description="For 24 hours, requests with the same key are one message, and return its current status.",
-    )
-    mode: Literal["inline", "queued"] | None = Field(
-        default=None,
-        description="`inline`, the default, responds when the message is sent; `queued` as soon as it is stored.",
-    )
-    supersedes: bool | None = Field(
-        default=None,
-        description="Whether this code makes earlier ones of its kind for its recipient invalid, so that they need not "
-        "arrive any more. By default, those that are older by 30 seconds.",
-    )
-    expires_in: Seconds | None = Field(
-        default=None, description="Seconds after which the message is not sent any more."
-    )
+    kind: str
+    to: str
+    tenant: str | None = None
+    locale: list[str] | None = None
+    data: Mapping[str, Any] | None = None
+    idempotency_key: str | None = None
+    mode: str | None = None
+    supersedes: bool | None = None
+    expires_in: int | None = None
 
     @property
     def tenant_name(self) -> str:
@@ -95,7 +53,8 @@ class SendRequest(BaseModel):
     @property
     def canonical_json(self) -> str:
         """The whole request, in one form for all that mean the same."""
-        return json.dumps(self.model_dump(exclude_none=True), sort_keys=True)
+        values = {name: value for name in FIELDS if (value := getattr(self, name)) is not None}
+        return json.dumps(values, sort_keys=True)
 
     @property
     def deduplication_key(self) -> str:
@@ -106,7 +65,7 @@ class SendRequest(BaseModel):
 
     @property
     def template_data(self) -> dict[str, Any]:
-        return self.data.model_dump(exclude_none=True) if self.data else {}
+        return dict(self.data or {})
 
     def to_message(self, message_id: str, created_at: float, code_lifetime: float) -> Message:
         data = self.template_data
@@ -126,3 +85,89 @@ class SendRequest(BaseModel):
             identity=message_id if KINDS.get(self.kind) is Lane.CODES else "",
             replaces_after={True: AT_ONCE_SECONDS, False: None, None: REPLACES_AFTER_SECONDS}[self.supersedes],
         )
+
+
+FIELDS = tuple(field.name for field in fields(SendRequest))
+
+
+def read_regular(body: Any) -> SendRequest | None:
+    """Return a request whose fields are all as `send_schema` requires; None for any other, which that explains.
+
+    The tests compare both, for requests of every form.
+    """
+    if not isinstance(body, dict) or not READERS.keys() >= body.keys():
+        return None
+    values = _read(body, READERS)
+    return SendRequest(**values) if values and "kind" in values and "to" in values else None
+
+
+def _read(values: Mapping[str, Any], readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any] | None:
+    """Return the values that are given, in the order of their readers, then others; None if a reader refuses one."""
+    read: dict[str, Any] = {}
+    for name, reader in readers.items():
+        if (value := values.get(name)) is not None:
+            read[name] = reader(value)
+            if read[name] is None:
+                return None
+    return read | {name: value for name, value in values.items() if name not in readers and value is not None}
+
+
+def _text(rule: Callable[[str], bool]) -> Callable[[Any], str | None]:
+    return lambda value: value if isinstance(value, str) and rule(value) else None
+
+
+def _any(rule: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    return lambda value: value if rule(value) else None
+
+
+def _list(convert: Callable[[Any], Any], rule: Callable[[Any], bool], max_length: int) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        items = convert(value)
+        return items if isinstance(items, list) and len(items) <= max_length and all(map(rule, items)) else None
+
+    return read
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_fact, value))
+
+
+def _seconds(value: Any) -> int | None:
+    number = to_integer(value)
+    return number if type(number) is int and 1 <= number <= MAX_LIFETIME_SECONDS else None
+
+
+def _button(value: Any) -> dict[str, Any] | None:
+    if not isinstance(value, dict) or not BUTTON_READERS.keys() >= value.keys():
+        return None
+    button = _read(value, BUTTON_READERS)
+    return button if button and "url" in button else None
+
+
+def _data(value: Any) -> dict[str, Any] | None:
+    return _read(value, DATA_READERS) if isinstance(value, dict) else None
+
+
+# In the order of the schema's fields, in which messages have them too.
+BUTTON_READERS = {"url": _any(is_link), "text": _text(lambda text: len(text) <= NAME_LENGTH)}
+DATA_READERS = {
+    "code": _any(is_code),
+    "link": _any(is_link),
+    "title": _text(lambda text: len(text) <= MAX_TITLE_LENGTH),
+    "paragraphs": _list(to_paragraphs, lambda item: isinstance(item, str), MAX_PARAGRAPHS),
+    "button": _button,
+    "facts": _list(to_pairs, _is_pair, MAX_FACTS),
+    "event": _any(is_event),
+    **dict.fromkeys(("request", "application", "organization", "inviter"), lambda value: value),
+}
+READERS = {
+    "kind": _text(is_name),
+    "to": _text(is_address),
+    "tenant": _text(is_name),
+    "locale": _list(to_tags, lambda item: isinstance(item, str) and is_tag(item), MAX_LOCALES),
+    "data": _data,
+    "idempotency_key": _text(lambda text: 1 <= len(text) <= MAX_KEY_LENGTH),
+    "mode": _any(lambda value: value in ("inline", "queued")),
+    "supersedes": _any(lambda value: isinstance(value, bool)),
+    "expires_in": _seconds,
+}
