@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from mailroom.aws.client import Aws
@@ -146,5 +147,6 @@ class Settings(ParameterStore):
         return settings
 
 
-def _provider_names(name: str) -> list[str]:
-    return [f"providers/{name}/{key}" for key in spec_of(name).settings]
+@lru_cache(256)  # each mail needs those of its chain
+def _provider_names(name: str) -> tuple[str, ...]:
+    return tuple(f"providers/{name}/{key}" for key in spec_of(name).settings)

@@ -141,6 +141,7 @@ class _Connection(SMTP):
         self._sandbox = sandbox
         self._greeted = False
         self._fault: Fault | None = None
+        self._replies: list[str] = []  # to commands that arrived together, except the last
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self not in self._sandbox._open:
@@ -182,7 +183,15 @@ class _Connection(SMTP):
             self._greeted = True
             if await self._fails_at("connect"):
                 return
-        await super().push(status)
+        self._replies.append(status if isinstance(status, str) else status.decode())
+        # As relays do: the replies to pipelined commands leave together (RFC 2920, 3.2).
+        if not (self._sandbox.pipelining and b"\n" in self._reader._buffer):  # type: ignore[attr-defined]
+            await self._flush()
+
+    async def _flush(self) -> None:
+        replies, self._replies = self._replies, []
+        if replies:
+            await super().push("\r\n".join(replies))
 
     async def smtp_EHLO(self, hostname: str) -> None:
         if not await self._fails_at("ehlo"):
@@ -242,6 +251,7 @@ class _Connection(SMTP):
         self._sandbox.commands.append(stage)
         fault = self._sandbox.faults.take(NAME, stage)
         if fault:
+            await self._flush()
             await super().push(await self._fault_reply(fault))
         return fault is not None
 

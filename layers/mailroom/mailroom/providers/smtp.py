@@ -4,8 +4,8 @@ import re
 import smtplib
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -108,7 +108,7 @@ class Smtp:
     def _connect(self, email: Email) -> smtplib.SMTP:
         relay, name = self._relay, self._relay.ehlo_name or email.from_.address.rpartition("@")[2]
         token = self._tokens.token() if self._tokens else None  # first, so that no connection waits for it
-        with _stage("connect", email):
+        with _Stage("connect", email):
             if relay.tls is Tls.IMPLICIT:
                 smtp: smtplib.SMTP = smtplib.SMTP_SSL(
                     relay.host, relay.port, name, timeout=self._connect_timeout, context=self._tls
@@ -126,7 +126,7 @@ class Smtp:
 
     def _greet(self, smtp: smtplib.SMTP, email: Email, token: "Token | None") -> None:
         relay = self._relay
-        with _stage("ehlo", email):
+        with _Stage("ehlo", email):
             smtp.ehlo_or_helo_if_needed()
         has_starttls = smtp.has_extn("starttls")
         # A password is never sent in the clear unless the operator has set `none`.
@@ -134,13 +134,13 @@ class Smtp:
             hint = "it offers no STARTTLS: set tls to implicit, or to none in a network of your own"
             raise ConfigurationError(PARTY, "no_tls", hint)
         if has_starttls and relay.tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
-            with _stage("tls", email):
+            with _Stage("tls", email):
                 smtp.starttls(context=self._tls)
                 smtp.ehlo_or_helo_if_needed()
         if token:
             self._log_in_with(token, smtp, email)
         elif relay.username:
-            with _stage("auth", email):
+            with _Stage("auth", email):
                 smtp.login(relay.username, relay.password)
 
     def _log_in_with(self, token: "Token", smtp: smtplib.SMTP, email: Email) -> None:
@@ -149,12 +149,12 @@ class Smtp:
 
         if "XOAUTH2" not in smtp.esmtp_features.get("auth", "").upper().split():
             raise ConfigurationError(PARTY, "no_login", "it does not offer XOAUTH2: use username and password")
-        with _stage("auth", email):
+        with _Stage("auth", email):
             code, reply = authenticate(smtp, self._relay.username, token.value)
         if code == 535 and not token.is_new and self._tokens:
             self._tokens.forget(token)
             token = self._tokens.token()
-            with _stage("auth", email):
+            with _Stage("auth", email):
                 code, reply = authenticate(smtp, self._relay.username, token.value)
         if code != 235:
             raise error_of_reply("auth", code, reply, email)
@@ -182,8 +182,12 @@ def _with_wire_addresses(email: Email) -> Email:
     def wire(mailbox: Mailbox) -> Mailbox:
         return replace(mailbox, address=wire_address(PARTY, mailbox.address))
 
-    reply_to = wire(email.reply_to) if email.reply_to else None
-    return replace(email, from_=wire(email.from_), to=wire_address(PARTY, email.to), reply_to=reply_to)
+    to, reply_to = wire_address(PARTY, email.to), email.reply_to
+    if to == email.to and all(
+        wire_address(PARTY, box.address) == box.address for box in (email.from_, reply_to) if box
+    ):
+        return email  # as nearly always
+    return replace(email, from_=wire(email.from_), to=to, reply_to=wire(reply_to) if reply_to else None)
 
 
 def _mail_from(smtp: smtplib.SMTP, email: Email, size: int) -> smtplib.SMTP:
@@ -199,7 +203,7 @@ def _mail_from(smtp: smtplib.SMTP, email: Email, size: int) -> smtplib.SMTP:
     if smtp.has_extn("pipelining"):
         # One round trip instead of three: https://www.rfc-editor.org/rfc/rfc2920. If the relay refuses one command and
         # takes the others, the connection is closed before any content, and so nothing is sent.
-        with _stage("mail", email):
+        with _Stage("mail", email):
             smtp.send(f"{mail}\r\n{_rcpt(email)}\r\n{DATA}\r\n")
         mail = ""
     _command(smtp, email, "mail", mail, 250)
@@ -212,7 +216,7 @@ def _rcpt(email: Email) -> str:
 
 def _command(smtp: smtplib.SMTP, email: Email, stage: str, command: str, *expected: int) -> None:
     """Send a command, unless it was sent before, and raise an error unless its reply is an expected one."""
-    with _stage(stage, email):
+    with _Stage(stage, email):
         code, reply = smtp.docmd(command) if command else smtp.getreply()
     if code not in expected:
         raise error_of_reply(stage, code, reply, email)
@@ -221,39 +225,55 @@ def _command(smtp: smtplib.SMTP, email: Email, stage: str, command: str, *expect
 def _send_content(smtp: smtplib.SMTP, email: Email, content: bytes) -> bytes:
     """Send the mail and return the reply. Until the final dot is written, the relay cannot have taken the mail."""
     end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
-    with _stage("data", email):
+    with _Stage("data", email):
         smtp.send(content.replace(b"\n.", b"\n..") + end)
-    with _stage("answer", email, without_reply=UnknownOutcome):
+    with _Stage("answer", email, without_reply=UnknownOutcome):
         code, reply = smtp.getreply()
     if not 200 <= code < 300:
         raise error_of_reply("answer", code, reply, email)
     return reply
 
 
-@contextmanager
-def _stage(stage: str, email: Email, without_reply: type[DeliveryError] = TemporaryFailure) -> Iterator[None]:
-    """Raise the error that a failure of smtplib means at a stage, without its cause, which contains the reply."""
-    try:
-        yield
-    except smtplib.SMTPResponseException as error:
-        # smtplib's own text about a reply, such as that it is too long, is a str.
-        reply = error.smtp_error
-        code, text = (error.smtp_code, reply) if isinstance(reply, bytes) else (-1, b"")
-        raise error_of_reply(stage, code, text, email) from None
-    except smtplib.SMTPServerDisconnected:
-        raise without_reply(PARTY, "no_answer", f"the connection was lost at {stage}") from None
-    except smtplib.SMTPException:
-        raise ConfigurationError(PARTY, "no_login", "it offers no login method that we support") from None
-    except ssl.SSLCertVerificationError as error:
-        hint = f"{error.verify_message}: set ca if the authority is your own"
-        raise ConfigurationError(PARTY, "bad_certificate", hint) from None
-    except ssl.SSLError as error:
-        if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-            hint = "this port does not start with TLS: set tls to starttls"
-            raise ConfigurationError(PARTY, "no_tls", hint) from None
-        raise TemporaryFailure(PARTY, "unreachable", f"TLS failed: {error.reason}") from None
-    except OSError as error:
-        raise TemporaryFailure(PARTY, "unreachable", type(error).__name__) from None
+class _Stage:
+    """Raises the error that a failure of smtplib means at a stage, without its cause, which contains the reply.
+
+    A class, because a generator takes longer than the stage of a mail that has no error.
+    """
+
+    __slots__ = ("_email", "_stage", "_without_reply")
+
+    def __init__(self, stage: str, email: Email, without_reply: type[DeliveryError] = TemporaryFailure) -> None:
+        self._stage = stage
+        self._email = email
+        self._without_reply = without_reply
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error and isinstance(error, OSError):  # as those of smtplib and of TLS are, too
+            raise self._meaning(error) from None
+
+    def _meaning(self, error: OSError) -> DeliveryError:
+        match error:
+            case smtplib.SMTPResponseException():
+                # smtplib's own text about a reply, such as that it is too long, is a str.
+                reply = error.smtp_error
+                code, text = (error.smtp_code, reply) if isinstance(reply, bytes) else (-1, b"")
+                return error_of_reply(self._stage, code, text, self._email)
+            case smtplib.SMTPServerDisconnected():
+                return self._without_reply(PARTY, "no_answer", f"the connection was lost at {self._stage}")
+            case smtplib.SMTPException():
+                return ConfigurationError(PARTY, "no_login", "it offers no login method that we support")
+            case ssl.SSLCertVerificationError():
+                hint = f"{error.verify_message}: set ca if the authority is your own"
+                return ConfigurationError(PARTY, "bad_certificate", hint)
+            case ssl.SSLError() if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+                hint = "this port does not start with TLS: set tls to starttls"
+                return ConfigurationError(PARTY, "no_tls", hint)
+            case ssl.SSLError():
+                return TemporaryFailure(PARTY, "unreachable", f"TLS failed: {error.reason}")
+        return TemporaryFailure(PARTY, "unreachable", type(error).__name__)
 
 
 def _close(smtp: smtplib.SMTP) -> None:
