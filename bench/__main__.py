@@ -1,6 +1,7 @@
 """Run all benches one after the other, and repeat their verdicts at the end: `python -m bench [quick] [NAME...]`.
 
-The exit code is 1 if a goal is missed that was reached at the last release.
+The exit code is 1 if a goal is missed that was reached at the last release. `python -m bench --against REF [quick]`
+compares this tree with another commit instead: bench/against.py.
 """
 
 import argparse
@@ -18,7 +19,11 @@ QUICK_BENCHES = ("rendering", "wait", "providers", "cold_start", "burst")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], QUICK, *BENCHES], metavar=f"{QUICK}|NAME", help="default: all")
-    names = parser.parse_args().names
+    parser.add_argument("--against", metavar="REF", help="another commit to compare this tree with, in one run")
+    options = parser.parse_args()
+    names = options.names
+    if options.against:
+        raise SystemExit(run("against", [options.against, *names])[1])
     quick = [QUICK] if QUICK in names else []
     chosen = [name for name in BENCHES if name in names] or (QUICK_BENCHES if quick else BENCHES)
     started, verdicts, failed = time.monotonic(), list[str](), list[str]()

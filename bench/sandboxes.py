@@ -19,7 +19,7 @@ from mailroom_ops.local.logs import Logs
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 
-__all__ = ["DOMAIN", "sandboxes"]
+__all__ = ["DOMAIN", "http_and_smtp", "sandboxes"]
 
 DOMAIN = "example.com"  # of the sender: verified at SES
 REGION = "eu-west-1"
@@ -30,7 +30,7 @@ def sandboxes() -> Iterator[Settings]:
     """Run all stubs; yield the settings that `deliver` would read."""
     os.environ |= {**CREDENTIALS, "AWS_REGION": REGION}
     children = Children()
-    with closing(children), _http_and_smtp() as values_by_provider:
+    with closing(children), http_and_smtp() as values_by_provider:
         server = moto.Aws(children, REGION, Logs(None))
         server.wait()
         server.client("sesv2").create_email_identity(EmailIdentity=DOMAIN)
@@ -43,7 +43,8 @@ def sandboxes() -> Iterator[Settings]:
 
 
 @contextmanager
-def _http_and_smtp() -> Iterator[Mapping[str, Mapping[str, str]]]:
+def http_and_smtp() -> Iterator[Mapping[str, Mapping[str, str]]]:
+    """Run the stubs of all providers but SES; yield their settings."""
     command = [sys.executable, "-m", "bench.sandboxes"]
     # Leaving the block closes its standard input, and so ends it.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -21,6 +21,16 @@ __all__ = ["Stub"]
 ROOT = Path(__file__).parent.parent
 
 
+# A message that was sent, as a report finds it.
+ROW = {
+    **{name: {"S": value} for name, value in (("tenant", "default"), ("kind", "sign-in-code"), ("source", "logto"))},
+    **{name: {"S": value} for name, value in (("to", "a@example.com"), ("recipient", "0" * 32), ("status", "sent"))},
+    "created": {"N": "1790000000"},
+    "timeline": {"L": []},
+    "provider": {"S": "ses"},
+}
+
+
 class Stub:
     """Serves on a free port until `close`. `seen` has the requests, `busy` the seconds of answering them."""
 
@@ -66,6 +76,8 @@ class Stub:
             case "SendMessage":
                 body = request["MessageBody"].encode()
                 return {"MessageId": str(uuid.uuid4()), "MD5OfMessageBody": hashlib.md5(body).hexdigest()}  # noqa: S324 - SQS's own
+            case "UpdateItem" if request.get("ReturnValues") == "ALL_NEW":
+                return {"Attributes": ROW | {"pk": request["Key"]["pk"]}}
             case "/emails":
                 return {"id": str(uuid.uuid4())}
             case "/v2/email/outbound-emails":
