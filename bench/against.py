@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench import artifact
 from bench.artifact import ROOT, Artifact, Missing
-from bench.cold_start import PARAMETERS, request, sign_in
+from bench.cold_start import NAIVE, PARAMETERS, compiled, request, sign_in
 from bench.goals import QUICK
 from bench.process import Process
 from bench.sandboxes import http_and_smtp
@@ -50,6 +50,7 @@ class Side:
     label: str
     artifact: Artifact
     variables: dict[str, str]
+    path: list[Path]  # of what Lambda's runtime has, and its functions import
     values: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -68,14 +69,14 @@ def fetch(ref: str) -> tuple[str, Path]:
     return name, folder
 
 
-def variables_of(built: Artifact, stub: Stub) -> dict[str, str]:
-    """Return the variables by which a commit's functions find and trust the stub."""
+def side_of(label: str, built: Artifact, stub: Stub, boto3: Path) -> Side:
+    """Return a side with the variables by which its functions find and trust the stub."""
     variables = dict(stub.variables)
-    if not (built.folder / "MailroomLayer" / "python" / "mailroom" / "network").is_dir():
-        # Before November 2026, httpx read all authorities from one file.
-        del variables["SSL_CERT_DIR"]
-        variables["SSL_CERT_FILE"] = str(stub.bundle)
-    return variables
+    if (built.folder / "MailroomLayer" / "python" / "mailroom" / "network").is_dir():
+        return Side(label, built, variables, [])
+    # Before November 2026, functions used httpx, which reads all authorities from one file, and boto3 for SES.
+    del variables["SSL_CERT_DIR"]
+    return Side(label, built, variables | {"SSL_CERT_FILE": str(stub.bundle)}, [boto3])
 
 
 @dataclass
@@ -122,7 +123,8 @@ class Comparison:
 
     def _process(self, side: Side, function: str, provider: str) -> Process:
         variables = side.artifact.variables(function) | side.variables | {"PROVIDERS": provider}
-        return Process(side.artifact.code(function), side.artifact.path(function), variables, self.log)
+        path = [*side.artifact.path(function), *side.path]
+        return Process(side.artifact.code(function), path, variables, self.log)
 
     def _invoke(self, process: Process, event: bytes, side: Side) -> None:
         outcome, _ = process.invoke(event)
@@ -194,7 +196,8 @@ def main(arguments: list[str] | None = None) -> None:
 def line_up(ref: str, stub: Stub) -> tuple[Side, Side]:
     name, folder = fetch(ref)
     ours, theirs = artifact.build(), artifact.build(template=folder / "template.yaml", name=f"at-{name}")
-    return Side("this tree", ours, variables_of(ours, stub)), Side(name, theirs, variables_of(theirs, stub))
+    boto3 = compiled(artifact.build(template=NAIVE, name="naive")).code("NaiveFunction")
+    return side_of("this tree", ours, stub, boto3), side_of(name, theirs, stub, boto3)
 
 
 if __name__ == "__main__":

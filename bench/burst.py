@@ -187,12 +187,12 @@ def cpu_of(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.burst", description=__doc__)
-    parser.add_argument("quick", nargs="?", choices=["quick"], help="1,000 mails, and 50 one by one")
+    parser.add_argument("quick", nargs="?", choices=["quick"], help="500 mails, and 25 one by one")
     parser.add_argument("--mails", type=int, help="number of simultaneous sign-ups (default: 5000)")
     parser.add_argument("--singly", type=int, help="the same for sending one by one (default: 100)")
     parser.add_argument("--processes", type=int, default=20, help="deliver's, as CodesConcurrency (default: 20)")
     args = parser.parse_args()
-    mails, few = args.mails or (1000 if args.quick else GOAL_MAILS), args.singly or (50 if args.quick else 100)
+    mails, few = args.mails or (500 if args.quick else GOAL_MAILS), args.singly or (25 if args.quick else 100)
     packed = burst(mails, batch=10, processes=args.processes)
     singly = burst(few, batch=1, processes=args.processes)
     print(
