@@ -163,6 +163,12 @@ def test_the_region_is_taken_from_either_variable(run: Run, monkeypatch: pytest.
     assert "in eu-north-1" in run("trace", "0" * 32, "--env", "staging").text
 
 
+def test_two_environments_are_in_the_region_of_the_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    for command in (("promote", "staging", "production"), ("secrets", "diff", "staging", "production")):
+        assert "No AWS region" not in run(*command).text
+
+
 def test_output_is_colored_in_a_terminal_only(run: Run, staging: Stored) -> None:
     staging.put(brands__acme='{"name": "Acme"}')
     assert "\x1b" not in run("secrets", "list", "--env", "staging").out

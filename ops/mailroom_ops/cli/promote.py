@@ -25,7 +25,7 @@ from mailroom_ops.environment import DEPLOYED, Environment
 @click.option("--dry-run", is_flag=True, help="Show the changes and stop.")
 @click.option("--profile", metavar="NAME", help="AWS profile of SOURCE; else AWS_PROFILE.")
 @click.option("--to-profile", metavar="NAME", help="AWS profile of TARGET, if it differs.")
-@click.option("--region", metavar="NAME", help="AWS region of SOURCE; else the profile's.")
+@click.option("--region", metavar="NAME", envvar="AWS_REGION", help="AWS region of SOURCE; else the profile's.")
 @click.option("--to-region", metavar="NAME", help="AWS region of TARGET, if it differs.")
 @yes
 @as_json

@@ -122,7 +122,7 @@ def remove(environment: Environment, name: str, yes: bool, as_json: bool) -> Non
 @click.argument("right", type=click.Choice(LABELS))
 @click.option("--profile", metavar="NAME", help="AWS profile of LEFT.")
 @click.option("--to-profile", metavar="NAME", help="AWS profile of RIGHT, if it differs.")
-@click.option("--region", metavar="NAME", help="AWS region of both; else the profile's.")
+@click.option("--region", metavar="NAME", envvar="AWS_REGION", help="AWS region of both; else the profile's.")
 @as_json
 @click.pass_context
 def diff(

@@ -29,7 +29,7 @@ from mailroom_ops.environment import LABELS, LOCAL, Environment
 )
 @click.option("--dry-run", is_flag=True, help="Show the changes and stop.")
 @click.option("--profile", metavar="NAME", help="AWS profile; else AWS_PROFILE.")
-@click.option("--region", metavar="NAME", help="AWS region; else the profile's.")
+@click.option("--region", metavar="NAME", envvar="AWS_REGION", help="AWS region; else the profile's.")
 @yes
 @as_json
 def command(
