@@ -1,7 +1,8 @@
 """Build the website of the documentation from the same files that a repository browser shows.
 
-The pages keep their places, so that a relative link works here and there. Three things are changed in the copies: a
-link to a folder leads to its README, a link to a folder without one is plain text, and README.md is index.md.
+The pages keep their places, so that a relative link works here and there. Four things are changed in the copies: a
+link to a folder leads to its README, a link to a folder without one is plain text, README.md is index.md, and a link
+that shows the name of a page's file shows the page's title.
 """
 
 import json
@@ -84,11 +85,12 @@ def _adapted(path: Path) -> tuple[str, list[Path]]:
             if not (file / "README.md").is_file():
                 return match["text"]
             return f"[{match['text']}]({target.rstrip('/')}/index.md{anchor})"
+        text = _title(file) if match["text"].endswith(".md") and file.is_file() else match["text"]
         if file.name == "README.md":
-            return f"[{match['text']}]({target.removesuffix('README.md')}index.md{anchor})"
+            return f"[{text}]({target.removesuffix('README.md')}index.md{anchor})"
         if file.is_file() and file.suffix != ".md":
             linked.append(file)
-        return match[0]
+        return f"[{text}]({match['target']})"
 
     text = path.read_text("utf-8")
     parts, end = [], 0
@@ -96,6 +98,10 @@ def _adapted(path: Path) -> tuple[str, list[Path]]:
         parts += [LINK.sub(replace, text[end : fence.start()]), fence[0]]
         end = fence.end()
     return "".join([*parts, LINK.sub(replace, text[end:])]), linked
+
+
+def _title(page: Path) -> str:
+    return next(line for line in page.read_text("utf-8").splitlines() if line.startswith("# ")).removeprefix("# ")
 
 
 def _with_navigation(text: str, pages: list[str]) -> str:

@@ -65,6 +65,12 @@ def test_every_page_of_the_docs_is_on_the_site(built: Path) -> None:
     assert [str(place) for place in places if not (built / place / "index.html").is_file()] == []
 
 
+def test_a_link_shows_the_title_of_its_page(page: Page, address: str) -> None:
+    page.goto(address + "docs/quickstart-operator/")
+    expect(page.get_by_role("link", name="Cost", exact=True).last).to_be_visible()
+    assert page.locator("article a", has_text=".md").count() == 0
+
+
 def test_a_broken_anchor_fails_the_build(built: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / ".cache/site", tmp_path / "site", ignore=shutil.ignore_patterns(".cache"))
     with (tmp_path / "site/pages/docs/limits.md").open("a") as page:
