@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -355,7 +356,9 @@ def test_dead_letters_are_listed_shown_and_replayed(run: Run, dead: list[str], l
     assert "r•••@example.com never sent, not in the ledger" in listed.text
     letters = json.loads(run("dlq", "list", "--lane", "notices", "--json").out)
     first = next(letter["id"] for letter in letters if letter["verdict"] == "ready")
-    shown = run("dlq", "show", first)
+    assert first[:8] in listed.out
+    assert first not in listed.out
+    shown = run("dlq", "show", first[:8])
     assert "acme organization-invitation r•••@example.com" in shown.text
     for done in (listed, shown, run("dlq", "show", first, "--json")):
         assert "eyes only" not in done.text
@@ -382,6 +385,20 @@ def test_dead_letters_are_processed_with_json_output(run: Run, dead: list[str]) 
     report = json.loads(run("dlq", "drop", "--lane", "notices", "--yes", "--json").out)
     assert [letter["verdict"] for letter in report["letters"]] == ["unreadable"]
     assert json.loads(run("dlq", "replay", "--yes", "--json").out) == {"letters": []}
+
+
+def test_an_id_that_fits_several_dead_letters_is_an_error(run: Run, dead: list[str], local_stack: Running) -> None:
+    sqs = local_stack.aws("sqs")
+    queue = sqs.get_queue_url(QueueName="mailroom-development-notices-dead-letters")["QueueUrl"]
+    for _ in range(16 - 3):  # with those of the fixture, more than there are first digits
+        sqs.send_message(QueueUrl=queue, MessageBody="{")
+    letters = json.loads(run("dlq", "list", "--lane", "notices", "--json").out)
+    digit, _ = Counter(letter["id"][0] for letter in letters).most_common(1)[0]
+    refused = run("dlq", "drop", digit, "--yes")
+    assert refused.code == 2
+    assert f"dead letters have an id that begins with '{digit}'." in refused.text
+    assert run("dlq", "drop", "", "--yes").code == 2
+    assert len(json.loads(run("dlq", "list", "--lane", "notices", "--json").out)) == 17
 
 
 def test_an_unknown_dead_letter_is_an_error(run: Run, dead: list[str]) -> None:

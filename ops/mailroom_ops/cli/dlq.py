@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mailroom_ops.ledger.dead_letters import DeadLetter, DeadLetters
 
 LANES = ("codes", "notices")
+SHORT_ID_LENGTH = 8
 HINTS = {"doubtful": " (--doubtful sends it anyway)"}
 lanes_of = click.option("--lane", "lanes", multiple=True, type=click.Choice(LANES), help="Only this lane; else both.")
 ids_of = click.argument("ids", nargs=-1)
@@ -34,14 +35,18 @@ def command() -> None:
 @lanes_of
 @as_json
 def list_(environment: Environment, lanes: tuple[str, ...], as_json: bool) -> None:
-    """List dead letters, and what a replay would do with each."""
+    """List dead letters, and what a replay would do with each.
+
+    Ids are shortened; every command accepts the beginning of an id.
+    """
     from mailroom_ops.cli import screen
 
     letters = [letter for queue in _queues(environment, lanes) for letter in queue.read()]
     if as_json:
         screen.emit_json([_to_json(letter) for letter in letters])
         return
-    rows = [(letter.id, letter.lane, letter.verdict, _summary(letter)) for letter in letters]
+    length = _short_length([letter.id for letter in letters])
+    rows = [(letter.id[:length], letter.lane, letter.verdict, _summary(letter)) for letter in letters]
     screen.table(("id", "lane", "state", "mail"), rows)
     _sum_up(letters)
 
@@ -165,17 +170,28 @@ def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters
 def _select(
     environment: Environment, lanes: Sequence[str], ids: Sequence[str]
 ) -> "list[tuple[DeadLetters, list[DeadLetter]]]":
-    """Return the dead letters of `ids`, or all; raise InvalidInput for an id that does not exist."""
+    """Return the dead letters of `ids`, or all; raise InvalidInput for an id that fits none or several."""
     from mailroom_ops.errors import InvalidInput
 
-    queues = [
-        (queue, [letter for letter in queue.read() if not ids or letter.id in ids])
-        for queue in _queues(environment, lanes)
-    ]
-    existing = {letter.id for _, some in queues for letter in some}
-    if missing := [id_ for id_ in ids if id_ not in existing]:
-        raise InvalidInput(f"There is no dead letter {missing[0]}.", "`mailroom dlq list` shows all.")
-    return [(queue, some) for queue, some in queues if some]
+    queues = [(queue, list(queue.read())) for queue in _queues(environment, lanes)]
+    existing = [letter.id for _, letters in queues for letter in letters]
+    selected: set[str] = set()
+    for id_ in ids:
+        matches = [candidate for candidate in existing if id_ and candidate.startswith(id_)]
+        if not matches:
+            raise InvalidInput(f"There is no dead letter {id_}.", "`mailroom dlq list` shows all.")
+        if len(matches) > 1:
+            sentence = f"{len(matches)} dead letters have an id that begins with {id_!r}."
+            raise InvalidInput(sentence, "Give more of the id.", matches)
+        selected |= set(matches)
+    chosen = [(queue, [letter for letter in letters if not ids or letter.id in selected]) for queue, letters in queues]
+    return [(queue, letters) for queue, letters in chosen if letters]
+
+
+def _short_length(ids: Sequence[str]) -> int:
+    """Return how many characters tell these ids apart."""
+    lengths = range(SHORT_ID_LENGTH, max(map(len, ids), default=SHORT_ID_LENGTH))
+    return next((n for n in lengths if len({id_[:n] for id_ in ids}) == len(ids)), max(map(len, ids), default=0))
 
 
 def _sum_up(letters: "Sequence[DeadLetter]", doubtful: bool = False) -> None:

@@ -314,6 +314,7 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
 VALUES: Mapping[str, str] = {
     "ses/region": "region, such as eu-west-1; else the stack's",
     "smtp/port": "port; 587 by default, 465 with implicit TLS",
+    "smtp/oauth": "OAuth client in place of the password (JSON)",
     "smtp/tls": "starttls, implicit, opportunistic or none",
     "smtp/ca": "certificate of your own authority, in PEM form",
     "smtp/ehlo_name": "name in EHLO; the sender's domain by default",
