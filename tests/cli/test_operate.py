@@ -1,6 +1,7 @@
 """Operating a running stack: log, trace, stats, dead letters, suppressions, templates."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -174,6 +175,7 @@ def test_the_log_follows_until_it_is_interrupted(terminal: Terminal, local_stack
 def test_stats_counts_mail_by_provider(run: Run, sent: tuple[str, str], local_stack: Running) -> None:
     local_stack.until(lambda: "resend" in run("stats", "--tenant", "acme").out)
     assert "provider" in run("stats").out
+    local_stack.until(lambda: bool(re.search(r"resend +other +\d+ +\d+", run("stats", "--tenant", "acme").out)))
     report = json.loads(run("stats", "--tenant", "acme", "--json").out)
     sent_mails = sum(hour["counts"].get("sent/resend", 0) for hour in report["hours"])
     assert report["total"]["sent"] == report["providers"]["resend"]["sent"] == sent_mails >= 1

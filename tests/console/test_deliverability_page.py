@@ -272,3 +272,11 @@ def test_it_is_accessible(count: Count, client: Client, open_page: OpenPage) -> 
     page.keyboard.press("Enter")
     expect(page.get_by_role("row", name="UTC resend ses")).to_be_visible()
     accessible(page)
+
+
+def test_the_time_to_inbox_is_shown_by_provider_and_receiving_domains(client: Client, count: Count) -> None:
+    count(
+        **{"sent__resend": 4, "sent@gmail__resend": 4, "delivered<5@gmail__resend": 3, "delivered<300@gmail__resend": 1}
+    )
+    count(hours=1, **{"bounced@gmail__resend": 1})
+    assert "resend gmail 4 4 (100.0%) 0 1 (25.0%) 5 s 5 min" in text(client)

@@ -297,7 +297,7 @@ def test_new_events_are_counted_by_hour_for_the_tenant_and_for_all(intake: Intak
             scope = item["pk"]["S"].split("#")[1]
             tallies[scope].update({name: int(value["N"]) for name, value in item.items() if "/" in name})
     assert tallies == {
-        "default": {"bounced/resend": 2, "opened/resend": 1},
-        "acme": {"bounced/resend": 1},
-        "*": {"bounced/resend": 3, "opened/resend": 1},
+        "default": {"bounced/resend": 2, "bounced@other/resend": 2, "opened/resend": 1},
+        "acme": {"bounced/resend": 1, "bounced@other/resend": 1},
+        "*": {"bounced/resend": 3, "bounced@other/resend": 3, "opened/resend": 1},
     }

@@ -97,6 +97,8 @@ class Account:
         for offer in offers:
             offer.at = self.scheduler.now
         self.offers += offers
+        if fault and fault.kind == "reject" and offers[0].key in self._keys:
+            fault = None  # it has this mail, and answers a request with its key as it did before
         if fault and not PROVIDER_FAULTS[fault.kind]:
             if fault.kind not in ("hang",):
                 for offer in offers:

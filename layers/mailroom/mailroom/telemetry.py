@@ -149,6 +149,8 @@ def log_events(logger: Logger, metrics: Metrics, results: "Iterable[tuple[Event,
     for event, effect, record in results:
         is_new = effect is EventEffect.NEW
         counts[_counted_as(event) if is_new else UNEVENTFUL[effect], kind_of(event.provider)] += 1
+        if is_new and record and event.type is EventType.DELIVERED:
+            metrics.add_duration("AcceptedToDelivered", record.seconds_to_inbox(event.provider, event.at) * 1000)
         if is_new and event.type in NOT_LOGGED:
             continue
         facts = {

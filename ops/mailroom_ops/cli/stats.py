@@ -48,6 +48,7 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
                 },
                 "reasons": {what: total.split(what) for what in stats.NOT_SENT},
                 "asked_again": total.split(stats.ASKED_AGAIN),
+                "domains": stats.health_json(total.health),
                 "hours": [
                     {
                         "hour": hour.hour.isoformat(),
@@ -65,6 +66,10 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
         screen.say("No mail in this period.")
         return
     screen.table(("provider", *_columns()), rows)
+    if health := total.health:
+        screen.say()
+        columns = ("provider", "to", "sent", "delivered", "deferred", "bounced", "p50", "p95")
+        screen.table(columns, [row.cells for row in stats.health_rows(health)])
     for provider, number in total.split(stats.ASKED_AGAIN).items():
         screen.note(f"{number} asked again: {provider} first")
     for what in stats.NOT_SENT:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from mailroom.ledger.domain_health import BUCKETS_SECONDS, Health, read_health
 from mailroom.ledger.tally import ATTEMPT, EVERYONE, hour_of
+from mailroom.model.domain_groups import GROUPS
 from mailroom_ops.ledger.queries import LedgerQueries
 
 __all__ = [
@@ -16,8 +18,11 @@ __all__ = [
     "NOT_SENT_AFTER_ALL",
     "REPORTED",
     "Counts",
+    "HealthRow",
     "HourCache",
     "Limit",
+    "health_json",
+    "health_rows",
     "stats",
     "total",
 ]
@@ -26,6 +31,8 @@ REPORTED = ("delivered", "deferred", "bounced", "complained")  # of sent mail, b
 ASKED_AGAIN = "asked_again"  # codes that went to another provider first, because their predecessor had not arrived
 NOT_SENT = ("skipped", "failed", "unknown")  # or not certainly
 NOT_SENT_AFTER_ALL = ("rejected", "suppressed")  # accepted by the provider, which then did not send it
+PERCENTILES = (0.5, 0.95)
+MINUTE_SECONDS = 60
 HOUR = timedelta(hours=1)
 # A process that counted at the end of an hour may write some time after it.
 WRITE_DELAY = timedelta(minutes=5)
@@ -94,6 +101,11 @@ class Counts:
         sent = sum(self.of("sent", provider) for provider in among)
         return sum(self.of(status, provider) for provider in among) / sent if sent else None
 
+    @property
+    def health(self) -> dict[tuple[str, str], Health]:
+        """The health by provider and domain group."""
+        return read_health({f"{status}/{by}": number for (status, by), number in self.counts.items()})
+
     def is_over(self, status: str) -> bool:
         """Return whether the share that, say, `bounced` exceeds the limit at a provider, with enough mail to tell."""
         return self._exceeds(status, LIMITS[status].share) if status in LIMITS else False
@@ -125,6 +137,67 @@ def stats(queries: LedgerQueries, since: float, until: float, tenant: str = "") 
     """Yield the counters of each hour of a period, of one tenant or of all."""
     hours = _hours(datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC))
     yield from _read(queries, [(tenant, hour) for hour in hours]).values()
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRow:
+    """The health of one provider at one domain group, as text."""
+
+    provider: str
+    group: str
+    sent: str
+    delivered: str
+    deferred: str
+    bounced: str
+    half_within: str
+    most_within: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+
+def health_rows(health: Mapping[tuple[str, str], Health]) -> list[HealthRow]:
+    """Return the rows of a table by provider and domain group, the groups in the order of GROUPS."""
+    order = sorted(health, key=lambda key: (key[0], GROUPS.index(key[1]) if key[1] in GROUPS else len(GROUPS)))
+    return [_health_row(provider, group, health[provider, group]) for provider, group in order]
+
+
+def health_json(health: Mapping[tuple[str, str], Health]) -> list[dict[str, str | float | None]]:
+    """Return the same as numbers; a time is an upper limit in seconds, null above the longest one that is counted."""
+    return [
+        {
+            "provider": provider,
+            "to": group,
+            "sent": entry.sent,
+            "delivered": entry.delivered,
+            "deferred": entry.deferred,
+            "bounced": entry.bounced,
+            **{f"p{part:.0%}".rstrip("%"): _finite(entry.percentile(part)) for part in PERCENTILES},
+        }
+        for (provider, group), entry in sorted(health.items())
+    ]
+
+
+def _finite(seconds: float | None) -> float | None:
+    return seconds if seconds != float("inf") else None
+
+
+def _health_row(provider: str, group: str, health: Health) -> HealthRow:
+    def share(number: int) -> str:
+        return f"{number} ({number / health.sent:.1%})" if number and health.sent else str(number)
+
+    times = [_duration(health.percentile(part)) for part in PERCENTILES]
+    counts = [share(number) for number in (health.delivered, health.deferred, health.bounced)]
+    return HealthRow(provider, group, str(health.sent), *counts, *times)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds == float("inf"):
+        return f"over {_duration(BUCKETS_SECONDS[-1])}"
+    return f"{seconds:.0f} s" if seconds < MINUTE_SECONDS else f"{seconds / MINUTE_SECONDS:.0f} min"
 
 
 def total(hours: Sequence[Counts]) -> Counts:

@@ -19,6 +19,7 @@ from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, Dispatch, dead
 from mailroom.delivery.retry import postponement, retry_delay, time_left
 from mailroom.delivery.seal import is_authentic, seal
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, TemporaryFailure, UnknownOutcome
+from mailroom.ledger.domain_health import count_sent
 from mailroom.ledger.recipients import Standing
 from mailroom.ledger.table import LEASE, Holder, Ledger
 from mailroom.model.email import Email
@@ -174,6 +175,8 @@ class Delivery:
         """Record a final outcome, and count it."""
         self.ledger.finish(message.id, token, outcome, self.clock(), doubts)
         self.ledger.tally.count_outcome(message.tenant, outcome)
+        if outcome.status is Status.SENT:
+            count_sent(self.ledger.tally, message, outcome.provider)
 
     def _attempt(self, parcel: Parcel, token: str, deadline: float, *, is_claimed: bool) -> Progress | None:
         """Make one attempt along the chain; None if the message is not ours to send."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from mailroom.aws.client import Aws
 from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
+from mailroom.ledger.domain_health import count_report
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import Ledger
 from mailroom.model.event import Event, EventEffect, Report
@@ -49,6 +50,7 @@ class Intake:
         for event, effect, record in self._record(report.events):
             if record and effect is EventEffect.NEW:
                 self.ledger.tally.count_event(record.tenant, event)
+                count_report(self.ledger.tally, event, record)
                 self._suppress(event, record, now)
             elif record and effect is EventEffect.REPEATED and event.dedup_key not in record.suppressed_by:
                 self._suppress(event, record, now)  # a process may have died between recording and suppressing

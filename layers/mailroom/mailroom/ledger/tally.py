@@ -5,6 +5,7 @@ tally#{scope}#{YYYYMMDDHH}#{shard}   scope: a tenant, or *. Counters by name:
   failed/resend/quota  mails with another outcome, by account and reason; without an account, failed/holding_back
   bounced/resend       reports by account; of mail that was not sent after all, also by reason: rejected/resend/quota
   attempt/resend/busy  attempts that brought no acceptance, by account and reason
+  sent@gmail/resend    and the like: see domain_health.py
 """
 
 import time

@@ -49,6 +49,20 @@ class Record:
     next_at: float = 0.0  # of the next attempt, after one that brought no outcome
     suppressed_by: frozenset[str] = frozenset()  # deduplication keys of the events that suppressed the recipient
 
+    def acceptance_by(self, account: str) -> TimelineEntry | None:
+        """Return the latest acceptance by an account that reports on the mail.
+
+        SES reports under a name of its own on mail that a relay gave to it: then the latest acceptance by any account.
+        """
+        accepted = [entry for entry in self.timeline if entry.answer == "accepted"]
+        own = [entry for entry in accepted if entry.provider == account]
+        return next(reversed(own or accepted), None)
+
+    def seconds_to_inbox(self, account: str, delivered_at: float) -> float:
+        """Return the time from the acceptance by an account to a delivery; from our own, where that is not recorded."""
+        acceptance = self.acceptance_by(account)
+        return max(0.0, delivered_at - (acceptance.at if acceptance else self.created_at))
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Record":
         """Read a decoded row."""

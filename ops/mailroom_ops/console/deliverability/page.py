@@ -9,7 +9,7 @@ from mailroom_ops.console.deliverability.period import SPANS, Period
 from mailroom_ops.console.deliverability.tables import provider_rows, reasons, tenant_table
 from mailroom_ops.console.deliverability.trends import trends
 from mailroom_ops.errors import InvalidInput
-from mailroom_ops.ledger.stats import LIMITS, total
+from mailroom_ops.ledger.stats import LIMITS, health_rows, total
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]
@@ -44,6 +44,7 @@ def _page(context: PageContext, tenant: str, since: str) -> Response:
         "figures": list(figures(whole, total(period.before))),
         "charts": list(trends(period, whole)) if whole.counts else [],
         "providers": provider_rows(whole),
+        "domains": health_rows(whole.health),
         "without_reports": [name for name in whole.providers if whole.of("sent", name) and name not in whole.reporting],
         "reasons": list(reasons(whole, tenant, since)),
         "limits": LIMITS,
