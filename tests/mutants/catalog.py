@@ -21,6 +21,7 @@ HANKO = f"{PACKAGE}/sources/hanko.py"
 
 TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/test_consumer.py"
 TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
+TEST_RESCUE = "tests/delivery/test_rescue.py"
 TEST_ASKED_AGAIN = "tests/delivery/test_asked_again.py"
 TEST_RECIPIENTS = "tests/ledger/test_recipients.py"
 TEST_PARALLEL = "tests/delivery/test_parallel.py"
@@ -109,7 +110,7 @@ MUTANTS = (
     Mutant(
         "a slow claim is followed by no second look",
         DELIVER,
-        'return self._outdated(message) if self.clock() - checked_at > RECHECK_SECONDS else ""',
+        'return self.outdated(message) if self.clock() - checked_at > RECHECK_SECONDS else ""',
         'return ""',
         (_scenario("a_code_whose_claim_is_slow_does_not_leave_after_its_successor"),),
     ),
@@ -140,6 +141,34 @@ MUTANTS = (
         ' or known["created"] > message.dead_before:\n        return ""',
         ':\n        return ""',
         (f"{TEST_ASKED_AGAIN}::test_another_code_is_not_one_that_is_requested_again",),
+    ),
+    Mutant(
+        "a code is rescued twice",
+        TABLE,
+        "(attribute_not_exists(#rescued) OR #rescued = :nobody OR #rescue_claim = :rescue)",
+        "(#rescued <> :nobody OR #rescued = :nobody OR attribute_not_exists(#rescued) OR #rescue_claim = :rescue)",
+        (_scenario("a_rescue_that_is_cut_short_leaves_at_most_two_copies"),),
+    ),
+    Mutant(
+        "a code that was in doubt is rescued",
+        DELIVER,
+        "            if progress.is_certain:\n",
+        "            if progress:\n",
+        (f"{TEST_RESCUE}::test_a_code_that_was_in_doubt_is_not_rescued",),
+    ),
+    Mutant(
+        "a provider that reports badly causes copies",
+        f"{PACKAGE}/ledger/habits.py",
+        "health.sent >= MIN_SENT and health.delivered_within(seconds) >= MIN_SHARE",
+        "health.sent >= MIN_SENT",
+        (f"{TEST_RESCUE}::test_a_provider_that_does_not_normally_report_causes_no_copy",),
+    ),
+    Mutant(
+        "a replaced code is rescued",
+        f"{PACKAGE}/delivery/rescue.py",
+        "        if reason := delivery.outdated(message):\n            return reason\n",
+        "",
+        (f"{TEST_RESCUE}::test_an_expired_or_replaced_code_is_not_rescued",),
     ),
     # ---- the order of writes: a crash repeats, it never loses ----
     Mutant(

@@ -6,7 +6,7 @@ from random import Random
 from tests.simulation.faults import AWS_FAULTS, PROVIDER_FAULTS, Fault
 from tests.simulation.scheduler import Interruption
 
-__all__ = ["CHAINS", "History", "Mail", "generate"]
+__all__ = ["CHAINS", "RESCUE_AFTER", "History", "Mail", "generate"]
 
 # The provider chain of each tenant. `broken` has texts of its own that cannot be filled in; `slow` has a relay that
 # hangs whenever a history lets it.
@@ -20,7 +20,9 @@ CHAINS = {
     "broken": ("resend",),
     "slow": ("smtp.slow",),
     "stark": ("resend", "ses"),
+    "wayne": ("ses", "resend"),
 }
+RESCUE_AFTER = {"wayne": 25.0}  # seconds, by tenant
 CODES = ("sign-in-code", "password-reset", "sign-up-code", "mfa-code")
 NOTICES = ("organization-invitation",)
 LOGTO_TYPES = {
@@ -179,6 +181,8 @@ def generate(seed: int) -> History:
     arrival = Random(f"arrival {seed}")  # noqa: S311 - as above
     if arrival.random() < 0.3:
         mails = [replace(mail, tenant="stark") if mail.tenant == "default" else mail for mail in mails]
+    if arrival.random() < 0.3:
+        mails = [replace(mail, tenant="wayne") if mail.tenant == "globex" else mail for mail in mails]
     for number, mail in enumerate(mails):
         if random.random() < 0.5:
             events = [("delivered", random.choice((0.01, 0.1, 2.0, 60.0)))]
@@ -189,6 +193,10 @@ def generate(seed: int) -> History:
             elif random.random() < 0.1:
                 events = [("bounced", random.choice((0.02, 30.0)))]
             mails[number] = replace(mail, events=tuple(events))
+    for number, mail in enumerate(mails):
+        if mail.tenant in RESCUE_AFTER and arrival.random() < 0.3:
+            trouble = (arrival.choice(("deferred", "deferred", "soft")), arrival.choice((0.05, 3.0, 15.0, 40.0)))
+            mails[number] = replace(mail, events=(trouble, *mail.events[:1]))
     faults: list[Fault] = []
     if with_slow:
         faults.append(Fault("smtp.slow", "hang", 0.0, LENGTH + random.choice((0.0, 120.0))))

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.simulation import wiring
 from tests.simulation.accounts import Copy, Offer
-from tests.simulation.history import CHAINS, Mail
+from tests.simulation.history import CHAINS, RESCUE_AFTER, Mail
 from tests.simulation.scheduler import START
 from tests.simulation.world import Request, World
 
@@ -31,6 +31,7 @@ LAST_MOMENT = 3.0  # with less to live there is no further attempt
 STORE_PATIENCE = 5.0  # seconds in any 15 that a process may wait for a parameter store whose values it has
 IDEMPOTENT = ("resend", "resend.acme")
 REPORTING = ("resend", "ses", "postmark")
+RESCUE_SLACK = 15.0  # after it is due, a code is rescued within so many seconds
 REPORT_PROCESSED = 2.0  # a provider's report is in the ledger after so many seconds
 
 
@@ -440,10 +441,9 @@ def a_code_that_is_requested_again_goes_to_the_next_provider(findings: Findings)
         is_again = _replaces(newer, older) and newer.created_at - older.created_at < lifetime
         if len(chain) < 2 or not is_again or not older.copies or not newer.offers:
             continue
-        account = older.copies[-1].offer.account
+        account = older.copies[0].offer.account
         first = min(newer.offers, key=lambda offer: offer.started_at)
-        delays = [delay for what, delay in older.mail.events if what == "delivered" and account in REPORTING]
-        reported_at = older.copies[-1].at + min(delays, default=float("inf"))
+        reported_at = min(_reported(older, "delivered"), default=float("inf"))
         if reported_at + REPORT_PROCESSED < newer.created_at:
             expected = chain[0]
         elif reported_at > first.started_at:
@@ -454,6 +454,37 @@ def a_code_that_is_requested_again_goes_to_the_next_provider(findings: Findings)
         if first.account != expected:
             text = f"went to {first.account} first, after {account} had its predecessor"
             yield _violation("same provider again", text, older, newer)
+
+
+def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[Violation]:
+    """Without faults, a code exists twice if its tenant has rescue and no report of its delivery comes in time."""
+    if not findings.world.history.is_healthy:
+        return
+    replaced = {older.mail.number: newer for older, newer in _neighbors(findings) if _replaces(newer, older)}
+    for case in findings.cases.values():
+        wait = RESCUE_AFTER.get(case.mail.tenant) if case.mail.is_code and len(case.accepted) == 1 else None
+        if not case.copies or case.mail.repeats or case.mail.with_key:
+            continue
+        (first, *others), delivered = case.copies, min(_reported(case, "delivered"), default=float("inf"))
+        if wait is None:
+            if others:
+                yield _violation("needless copy", f"{len(case.copies)} copies, though all is well", case)
+            continue
+        trouble = min(_reported(case, "deferred", "soft"), default=float("inf"))
+        end = min([delivered, *_reported(case, "bounced", "complained"), case.expires_at - RESCUE_SLACK])
+        if newer := replaced.get(case.mail.number):
+            end = min(end, newer.created_at)
+        due = min(first.at + wait, trouble)
+        if len(others) > 1 or any(copy.at < due for copy in others) or (others and end + REPORT_PROCESSED < due):
+            yield _violation("needless rescue", f"{len(others)} copies more; one was due at {due - START:.1f}", case)
+        elif not others and due + RESCUE_SLACK < end:
+            yield _violation("not rescued", f"no other copy, though one was due at {due - START:.1f}", case)
+
+
+def _reported(case: Case, *names: str) -> list[float]:
+    """Return when the first copy of a mail was reported as one of these events."""
+    copies = [copy for copy in case.copies[:1] if copy.offer.account in REPORTING]
+    return [copy.at + delay for copy in copies for name, delay in case.mail.events if name in names]
 
 
 def _is_limited(row: Mapping[str, Any] | None) -> bool:
@@ -495,6 +526,7 @@ RULES: tuple[Rule, ...] = (
     no_message_multiplies,
     limits_hold_and_catch_nobody_else,
     a_code_that_is_requested_again_goes_to_the_next_provider,
+    a_code_that_does_not_arrive_is_rescued_once,
     nothing_secret_is_written,
 )
 

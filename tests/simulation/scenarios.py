@@ -223,6 +223,40 @@ SCENARIOS: Mapping[str, History] = dict(
             {"at": 62.0, "tenant": "stark", "count": 40, "apart": 0.001},
             {"at": 62.01, "tenant": "stark", "to": "again@example.net"},
         ),
+        # ---- rescue of a code that does not arrive ----
+        _history(
+            "a_code_without_a_report_is_rescued_once_and_a_delivered_one_is_not",
+            {"at": 0.0, "tenant": "wayne", "count": 3, "apart": 1.0},
+            {"at": 5.0, "tenant": "wayne", "count": 3, "apart": 1.0, "events": (("delivered", 4.0),)},
+            {"at": 10.0, "tenant": "wayne", "kind": NOTICE},
+            {"at": 11.0, "tenant": "stark"},
+        ),
+        _history(
+            "a_deferred_code_is_rescued_at_once",
+            {"at": 0.0, "tenant": "wayne", "events": (("deferred", 1.0), ("delivered", 300.0))},
+            {"at": 1.0, "tenant": "wayne", "events": (("soft", 1.0),)},
+        ),
+        _history(
+            "a_code_that_expires_or_is_replaced_is_not_rescued",
+            {"at": 0.0, "tenant": "wayne", "route": "queued", "expires_in": 20.0},
+            {"at": 5.0, "tenant": "wayne", "to": "again@example.net", "route": "queued"},
+            {"at": 20.0, "tenant": "wayne", "to": "again@example.net", "route": "queued", "supersedes": True},
+        ),
+        _history(
+            "a_rescue_that_is_cut_short_leaves_at_most_two_copies",
+            {"at": 0.0, "tenant": "wayne", "count": 4, "apart": 1.0},
+            interruptions=(
+                _kill("deliver", "resend send", at=20.0),
+                _kill("deliver", "resend send", at=26.0, when="before"),
+                _kill("deliver", "dynamodb", at=27.0, count=3),
+            ),
+            duplicates=0.5,
+        ),
+        _history(
+            "a_rescue_whose_provider_refuses_is_tried_again",
+            {"at": 0.0, "tenant": "wayne", "count": 2, "apart": 1.0},
+            faults=(Fault("resend", "rate_limit", 20.0, 60.0, seconds=1.0),),
+        ),
         # ---- what the ledger says ----
         _history(
             "a_mail_that_a_provider_has_is_not_recorded_as_skipped",

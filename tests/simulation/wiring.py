@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,7 @@ from mailroom.aws import metrics
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import suppression_of
+from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.rendering.renderer import Renderer
@@ -43,6 +44,7 @@ __all__ = [
     "FINAL",
     "Logger",
     "feedback_event",
+    "habits",
     "handler",
     "messages_in",
     "outcomes_in",
@@ -65,6 +67,13 @@ ADDRESS_KEY = "a" * 64
 SVIX_KEY = b"simulated signing key"
 POSTMARK_SECRET = "simulated-postmark-secret"
 LOGTO_TOKEN = "Bearer simulated-logto-token"
+SES_EVENTS = {
+    "delivered": ("Delivery", "delivery"),
+    "deferred": ("DeliveryDelay", "deliveryDelay"),
+    "bounced": ("Bounce", "bounce"),
+    "soft": ("Bounce", "bounce"),
+    "complained": ("Complaint", "complaint"),
+}
 RENDERED_TOKEN = "Bearer simulated-rendered-token"
 
 
@@ -382,14 +391,19 @@ def feedback_event(kind: str, what: str, message_id: str, provider_id: str, to: 
             data: dict[str, Any] = {"email_id": provider_id, "to": [to], "tags": {"message_id": message_id}}
             if what == "bounced":
                 data["bounce"] = {"type": "Permanent", "subType": "NoEmail", "diagnosticCode": ["550 5.1.1 x"]}
-            body = json.dumps({"type": f"email.{what}", "created_at": moment, "data": data}).encode()
+            elif what == "soft":
+                data["bounce"] = {"type": "Transient", "subType": "General", "diagnosticCode": ["451 4.7.1 x"]}
+            name = {"deferred": "delivery_delayed", "soft": "bounced"}.get(what, what)
+            body = json.dumps({"type": f"email.{name}", "created_at": moment, "data": data}).encode()
             timestamp = str(int(now))
             digest = hmac.digest(SVIX_KEY, f"{mark}.{timestamp}.".encode() + body, hashlib.sha256)
             signature = base64.b64encode(digest).decode()
             headers = {"svix-id": mark, "svix-timestamp": timestamp, "svix-signature": f"v1,{signature}"}
             path = {"provider": "resend"}
         case "postmark":
-            record = {"delivered": "Delivery", "bounced": "Bounce", "complained": "SpamComplaint"}[what]
+            record = {"delivered": "Delivery", "bounced": "Bounce", "complained": "SpamComplaint"}.get(what)
+            if record is None:
+                return None
             names = {"delivered": ("Recipient", "DeliveredAt")}.get(what, ("Email", "BouncedAt"))
             fields = {"RecordType": record, "MessageID": provider_id, names[0]: to, names[1]: f"{moment} {mark}"}
             if what == "bounced":
@@ -397,12 +411,15 @@ def feedback_event(kind: str, what: str, message_id: str, provider_id: str, to: 
             body = json.dumps({**fields, "Metadata": {"message_id": message_id}}).encode()
             headers, path = {"x-mailroom-secret": POSTMARK_SECRET}, {"provider": "postmark"}
         case "ses":
-            name = {"delivered": "Delivery", "bounced": "Bounce", "complained": "Complaint"}[what]
+            name = SES_EVENTS[what][0]
             effect: dict[str, Any] = {"timestamp": moment, "feedbackId": mark}
             if what == "bounced":
                 effect |= {"bounceType": "Permanent", "bounceSubType": "NoEmail"}
+            elif what == "soft":
+                bounced = [{"emailAddress": to, "diagnosticCode": "smtp; 451 4.7.1 x"}]
+                effect |= {"bounceType": "Transient", "bounceSubType": "General", "bouncedRecipients": bounced}
             mail = {"messageId": provider_id, "destination": [to], "tags": {"message_id": [message_id]}}
-            part = {"delivered": "delivery", "bounced": "bounce", "complained": "complaint"}[what]
+            part = SES_EVENTS[what][1]
             return {"source": "aws.ses", "detail": {"eventType": name, "mail": mail, part: effect}}
         case _:
             return None
@@ -441,6 +458,13 @@ def messages_in(body: str) -> list[str]:
 
     walk(json.loads(body))
     return found
+
+
+def habits(accounts: Iterable[str], now: float) -> dict[str, dict[str, Any]]:
+    """Return the tally of an hour in which these accounts reported each delivery within seconds."""
+    counts = {f"{event}@other/{account}": 100 for account in accounts for event in ("sent", "delivered<10")}
+    pk = f"tally#{EVERYONE}#{hour_of(now - 3600.0)}#0"
+    return {pk: {name: encode(value) for name, value in {"pk": pk, **counts}.items()}}
 
 
 def suppress(tenant: str, address: str, now: float) -> tuple[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from tests.simulation.aws import Network
 from tests.simulation.dynamodb import Table
 from tests.simulation.faults import Faults
 from tests.simulation.functions import Answer, Function, Poller
-from tests.simulation.history import CHAINS, LOGTO_TYPES, History, Mail
+from tests.simulation.history import CHAINS, LOGTO_TYPES, RESCUE_AFTER, History, Mail
 from tests.simulation.scheduler import START, Scheduler
 from tests.simulation.sqs import Queue, Queues
 from tests.simulation.ssm import Parameters
@@ -67,7 +67,12 @@ class World:
         self.table = Table(wiring.TABLE, *_keys(resources["LedgerTable"]["Properties"]))
         self.queues = {lane: self._queue(lane, resources) for lane in ("codes", "notices")}
         queues = Queues(*self.queues.values(), *(q.dead_letters for q in self.queues.values() if q.dead_letters))
-        ssm = Parameters(wiring.settings({tenant: {"providers": list(chain)} for tenant, chain in CHAINS.items()}))
+        senders = {
+            tenant: {"providers": list(chain), "rescue_after": RESCUE_AFTER.get(tenant, 0)}
+            for tenant, chain in CHAINS.items()
+        }
+        ssm = Parameters(wiring.settings(senders))
+        self.table.items |= wiring.habits(("ses", "resend"), START)
         self.network = Network(self.scheduler, faults, self.table, queues, ssm, wiring.AWS_TIMEOUT)
         self.accounts = {
             name: Account(name, kind, self.scheduler, faults, latency) for name, (kind, latency) in ACCOUNTS.items()

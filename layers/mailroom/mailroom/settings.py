@@ -21,7 +21,7 @@ from mailroom.model.parameter_names import (
     sender_names,
     tenant_names,
 )
-from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, Sender, provider_chain, read_mailbox
+from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, RESCUE_AFTER_SECONDS, Sender, provider_chain, read_mailbox
 from mailroom.providers import kind_of, spec_of
 
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
@@ -65,10 +65,11 @@ class Settings(ParameterStore):
         try:
             chain = provider_chain(settings, self.chain)
             lifetime = 60 * settings.minutes("code_lifetime_minutes", MAX_CODE_LIFETIME_MINUTES)
+            rescue_after = settings.seconds("rescue_after", *RESCUE_AFTER_SECONDS)
             settings = settings.of_organization(organization)
             from_ = read_mailbox(settings, "from") or self._shared_sender(chain)
             reply_to = read_mailbox(settings, "reply_to")
-            return Sender(from_, reply_to, chain, settings.text("default_locale") or "en", lifetime)
+            return Sender(from_, reply_to, chain, settings.text("default_locale") or "en", lifetime, rescue_after)
         except InvalidSetting as error:
             raise self.malformed(error.name, str(error)) from error
 

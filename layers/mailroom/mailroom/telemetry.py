@@ -127,7 +127,7 @@ def log_outcome(logger: Logger, metrics: Metrics, message: Message, outcome: Out
     for attempt in outcome.tries:
         if attempt.error and issubclass(attempt.error, ConfigurationError):
             metrics.count("Misconfigured", {"provider": kind_of(attempt.provider)})
-    if outcome.status is Status.SENT:
+    if outcome.status is Status.SENT and not outcome.reason:  # a rescued mail was sent before
         metrics.add_duration("AcceptedToSent", (now - message.created_at) * 1000)
 
 

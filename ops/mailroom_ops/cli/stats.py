@@ -48,6 +48,7 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
                 },
                 "reasons": {what: total.split(what) for what in stats.NOT_SENT},
                 "asked_again": total.split(stats.ASKED_AGAIN),
+                "rescued": total.split(stats.RESCUED),
                 "domains": stats.health_json(total.health),
                 "hours": [
                     {
@@ -72,6 +73,8 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
         screen.table(columns, [row.cells for row in stats.health_rows(health)])
     for provider, number in total.split(stats.ASKED_AGAIN).items():
         screen.note(f"{number} asked again: {provider} first")
+    for provider, number in total.split(stats.RESCUED).items():
+        screen.note(f"{number} rescued: through {provider}, too")
     for what in stats.NOT_SENT:
         if number := total.of(what):
             screen.say(f"{number:,} {what}")

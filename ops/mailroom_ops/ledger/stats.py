@@ -17,6 +17,7 @@ __all__ = [
     "NOT_SENT",
     "NOT_SENT_AFTER_ALL",
     "REPORTED",
+    "RESCUED",
     "Counts",
     "HealthRow",
     "HourCache",
@@ -29,6 +30,7 @@ __all__ = [
 
 REPORTED = ("delivered", "deferred", "bounced", "complained")  # of sent mail, by its provider
 ASKED_AGAIN = "asked_again"  # codes that went to another provider first, because their predecessor had not arrived
+RESCUED = "rescued"  # second copies of codes that their first provider had not delivered
 NOT_SENT = ("skipped", "failed", "unknown")  # or not certainly
 NOT_SENT_AFTER_ALL = ("rejected", "suppressed")  # accepted by the provider, which then did not send it
 PERCENTILES = (0.5, 0.95)

@@ -11,7 +11,7 @@ from mailroom.errors import ConfigurationError
 from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.limits import Limits
 from mailroom.model.mailbox import is_address
-from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, provider_chain, read_mailbox
+from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, RESCUE_AFTER_SECONDS, provider_chain, read_mailbox
 from mailroom.providers import NAMES, load, spec_of
 from mailroom.rendering.link_page import LinkPage, host_rules
 from mailroom.sources import registry
@@ -38,7 +38,15 @@ MAX_BYTES = 4096  # of a parameter in the standard tier
 MIN_SECRET_LENGTH = 12
 TOKEN = re.compile(r"[\x21-\x7e]+")
 PLAIN = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
-SENDER_KEYS = ("from", "reply_to", "providers", "default_locale", "code_lifetime_minutes", "organizations")
+SENDER_KEYS = (
+    "from",
+    "reply_to",
+    "providers",
+    "default_locale",
+    "code_lifetime_minutes",
+    "rescue_after",
+    "organizations",
+)
 URL = re.compile(r"https://[^\s/?#]+\.[^\s/?#]+\S*")
 COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 # What documentation and templates contain where a key belongs.
@@ -151,6 +159,7 @@ def _sender(value: str) -> str:
     try:
         chain = provider_chain(settings, ())
         settings.minutes("code_lifetime_minutes", MAX_CODE_LIFETIME_MINUTES)
+        settings.seconds("rescue_after", *RESCUE_AFTER_SECONDS)
         for scope in (settings, *map(settings.of_organization, organizations)):
             for key in ("from", "reply_to"):
                 read_mailbox(scope, key)

@@ -278,6 +278,8 @@ class Batcher:
             tries = (Attempt(delivery.clock(), account, "accepted"),)
             outcome = Outcome(Status.SENT, "", account, receipt.id, tries, None, ready.warnings, ready.problems)
             delivery.finish(parcel.message, token, outcome)
+            if not in_doubt:
+                delivery.watch(parcel.next_attempt(ready.email), token, outcome)
             yield parcel.message, outcome
 
     def _refused(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from mailroom.delivery import rescue
 from mailroom.delivery.batches import COPY_DELAY_SECONDS, Batch, Batcher, split
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
@@ -145,6 +146,9 @@ class Consumer:
     def _send_parcel(self, parcel: Parcel) -> Iterator[Sent]:
         if self._delivery.clock() + MAX_REQUEST_SECONDS > self._deadline:
             self._delivery.enqueue(parcel)
+        elif parcel.handover:
+            if outcome := rescue.check(self._delivery, parcel, self._deadline):
+                yield parcel.message, outcome
         else:
             yield parcel.message, self._delivery.receive(parcel, self._deadline)
 
@@ -211,7 +215,7 @@ class Consumer:
     def _mark_newest(self, items: Sequence[Item]) -> None:
         """Record the newest of the codes of one recipient before the first is sent: it may replace an older one."""
         codes: dict[tuple[str, str, str], list[Message]] = {}
-        for message in (parcel.message for item in items for parcel in item.parcels):
+        for message in (parcel.message for item in items for parcel in item.parcels if not parcel.handover):
             if message.supersedes:
                 codes.setdefault((message.tenant, message.to.lower(), message.kind), []).append(message)
         for messages in codes.values() if not self.is_outage else ():

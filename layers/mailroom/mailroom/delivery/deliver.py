@@ -16,9 +16,10 @@ from mailroom.aws.queue import Queue
 from mailroom.delivery import asked_again
 from mailroom.delivery.chain import in_order
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, Dispatch, dead
+from mailroom.delivery.handover import check_of, next_check_in
 from mailroom.delivery.retry import postponement, retry_delay, time_left
 from mailroom.delivery.seal import is_authentic, seal
-from mailroom.errors import ClaimedElsewhere, ConfigurationError, TemporaryFailure, UnknownOutcome
+from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure, UnknownOutcome
 from mailroom.ledger.domain_health import count_sent
 from mailroom.ledger.recipients import Standing
 from mailroom.ledger.table import LEASE, Holder, Ledger
@@ -64,6 +65,7 @@ class Progress:
     outcome: Outcome
     following: Parcel
     is_claimed: bool
+    is_certain: bool = False  # no other request may have left a copy
 
 
 @dataclass(slots=True)
@@ -178,6 +180,19 @@ class Delivery:
         if outcome.status is Status.SENT:
             count_sent(self.ledger.tally, message, outcome.provider)
 
+    def watch(self, parcel: Parcel, token: str, outcome: Outcome) -> None:
+        """Enqueue the check of a code that was sent, where its tenant has rescue switched on (delivery/rescue.py).
+
+        `token` is that of the claim under which it was sent. Nothing fails because a check cannot be enqueued.
+        """
+        message = parcel.message
+        try:
+            sender = self.settings.sender(message.tenant, message.purpose)
+            if waiting := check_of(parcel, token, outcome, sender, self.clock()):
+                self.enqueue(waiting, next_check_in(sender.rescue_after))
+        except DeliveryError as error:
+            self.ledger.tally.count(message.tenant, "not_watched", error.code)
+
     def _attempt(self, parcel: Parcel, token: str, deadline: float, *, is_claimed: bool) -> Progress | None:
         """Make one attempt along the chain; None if the message is not ours to send."""
         message = parcel.message
@@ -215,14 +230,16 @@ class Delivery:
             nonlocal recorded
             if account == recorded:  # by the claim
                 recorded = ""
-                return self._outdated(message) if self.clock() - checked_at > RECHECK_SECONDS else ""
+                return self.outdated(message) if self.clock() - checked_at > RECHECK_SECONDS else ""
             return self._permit(message, token, offered)
 
         outcome, doubts = self.dispatch.send(parcel, ready.email, chain, deadline, permit)
         self.ledger.tally.count_attempts(message.tenant, outcome.tries)
         outcome = replace(outcome, warnings=ready.warnings, problems=ready.problems)
         following = parcel.next_attempt(ready.email, doubts, asked=bool(outcome.tries))
-        return Progress(asked_again.decision(outcome, checked_at, choice.account, behind), following, True)
+        is_certain = not parcel.doubts and not any(tried.error is UnknownOutcome for tried in outcome.tries)
+        outcome = asked_again.decision(outcome, checked_at, choice.account, behind)
+        return Progress(outcome, following, True, is_certain)
 
     def _count(self, message: Message) -> None:
         """Count a mail that is suppressed, so that nobody learns by a limit who is."""
@@ -231,13 +248,13 @@ class Delivery:
 
     def _permit(self, message: Message, token: str, offered: tuple[str, ...]) -> str:
         """Record that one more account is about to be asked; return why the mail must not leave, if so."""
-        if reason := self._outdated(message):
+        if reason := self.outdated(message):
             return reason
         if not self.ledger.renew(message.id, token, offered, self.clock()):
             raise ClaimedElsewhere(LEASE)
         return ""
 
-    def _outdated(self, message: Message) -> str:
+    def outdated(self, message: Message) -> str:
         """Return why a message must not leave that was checked a while ago: it expired, or was replaced since."""
         if message.expires_at <= self.clock():
             return "expired"
@@ -267,7 +284,10 @@ class Delivery:
         outcome, following = progress.outcome, progress.following
         message = following.message
         if outcome.retry_in is None:
-            return self._record(following, token, outcome, deadline)
+            recorded = self._record(following, token, outcome, deadline)
+            if progress.is_certain:
+                self.watch(following, token, outcome)
+            return recorded
         delay = (
             outcome.retry_in if outcome.tries else postponement(following.postponed, following.lane, outcome.retry_in)
         )

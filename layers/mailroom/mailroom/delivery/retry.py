@@ -5,7 +5,15 @@ from collections.abc import Collection, Mapping, Sequence
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Parcel
 
-__all__ = ["COPIES", "NOTICE_ATTEMPTS_BEFORE_FAILOVER", "copies", "postponement", "retry_delay", "time_left"]
+__all__ = [
+    "COPIES",
+    "LAST_MOMENT_SECONDS",
+    "NOTICE_ATTEMPTS_BEFORE_FAILOVER",
+    "copies",
+    "postponement",
+    "retry_delay",
+    "time_left",
+]
 
 # Seconds. Someone waits for a code: it is tried soon at first, and at least every 20 s.
 SCHEDULE: Mapping[Lane, Sequence[float]] = {

@@ -38,5 +38,6 @@ def _code(parcel: Parcel, key: str) -> str:
     parts: list[object] = [message]
     parts += [parcel.email] if parcel.email else []
     parts += [parcel.settled.to_dict()] if parcel.settled else []
+    parts += [parcel.handover] if parcel.handover else []
     text = json.dumps(parts, sort_keys=True, default=fields_of)
     return hmac.digest(key.encode(), b"parcel " + text.encode(), hashlib.sha256).hex()

@@ -12,8 +12,9 @@ from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
 from mailroom.ledger.domain_health import count_report
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import Ledger
-from mailroom.model.event import Event, EventEffect, Report
+from mailroom.model.event import Event, EventEffect, EventType, Report
 from mailroom.model.mailbox import canonical, is_address
+from mailroom.model.outcome import Status
 from mailroom.model.record import Record
 from mailroom.settings import Settings
 from mailroom.webhooks.authentication import TOLERANCE_SECONDS, Unauthenticated
@@ -79,8 +80,8 @@ class Intake:
     def _suppress(self, event: Event, record: Record, now: float) -> None:
         """Suppress the recipient of a message where an event demands it, and mark its row when that is done."""
         cause = cause_of(event)
-        if cause is None:
-            return
+        if cause is None or (event.type is EventType.BOUNCED and record.status is Status.DELIVERED):
+            return  # one copy of a rescued mail bounces, the other has arrived
         # A server may report the address to which it forwarded a mail: the one that we wrote to is suppressed.
         is_recipient = is_address(event.recipient) and record.recipient == keyed_hash(
             self.settings.address_key(), canonical(event.recipient)

@@ -6,6 +6,7 @@ invocation's counters; then one for each event that its provider reports.
 
 message#{id}   one per message: status, reason, provider, timeline; `lease` and `claim` while a process works on it;
                `offered`: the accounts that may hold the mail, because they were asked and have not refused it;
+               `rescued`: the account that got a second copy, because the first one did not deliver it;
                `batch`: the request that it shares with other messages, while that request owns it;
                `next_at`: the time of the next attempt, for operators
 asked#{hash}   one per request to `send`, by its idempotency key or content: the message it became
@@ -28,10 +29,11 @@ from typing import Any
 from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import TemporaryFailure
+from mailroom.ledger.habits import Habits
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.recipients import Recipients
 from mailroom.ledger.tally import Tally
-from mailroom.model.event import Event, EventEffect
+from mailroom.model.event import Event, EventEffect, EventType
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical, mask
 from mailroom.model.message import Message, Parcel
@@ -102,6 +104,7 @@ class Ledger:
         self._shards = shards
         self.tally = Tally(aws, table, shards)
         self.recipients = Recipients(aws, table)
+        self.habits = Habits(aws, table, shards)
 
     @classmethod
     def from_env(cls, aws: Aws) -> "Ledger":
@@ -313,6 +316,56 @@ class Ledger:
         values = {":token": token, ":accepted": Status.ACCEPTED}
         self._write_unless_changed(f"message#{message_id}", state, list(map(_entry, outcome.tries)), condition, values)
 
+    def waiting_for_delivery(self, message_id: str, token: str) -> Record | None:
+        """Return the record of a mail that was sent under a claim; None if another process may have sent it, too."""
+        key = {"pk": {"S": f"message#{message_id}"}}
+        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
+        row = decode_item(answer.get("Item", {}))
+        is_only_copy = row and row.get("claim") == token and not row.get("rescued") and not _others(row)
+        return Record.from_row(row) if is_only_copy else None
+
+    def claim_rescue(self, message_id: str, token: str, rescue: str, account: str, status: Status) -> bool:
+        """Record that one more account is about to get a mail that was sent under `token`; False if it must not.
+
+        `rescue` names the process: it may ask several accounts, one after the other.
+        """
+        try:
+            self._update(
+                f"message#{message_id}",
+                {"rescued": account, "rescue_claim": rescue, "offered": [account]},
+                condition="#claim = :token AND #status = :status AND "
+                "(attribute_not_exists(#rescued) OR #rescued = :nobody OR #rescue_claim = :rescue)",
+                values={":token": token, ":status": status, ":nobody": NOBODY, ":rescue": rescue},
+            )
+        except AwsError as error:
+            _old_item(error)
+            return False
+        return True
+
+    def end_rescue(
+        self,
+        message_id: str,
+        rescue: str,
+        tries: Sequence[Attempt],
+        offered: Sequence[str],
+        *,
+        is_open: bool = False,
+        was_bounced: bool = False,
+    ) -> None:
+        """Record the attempts of a rescue, and who may have the mail; `is_open`: nobody, so it may be tried again."""
+        state: dict[str, Any] = {"offered": list(offered)} | ({"rescued": NOBODY} if is_open else {})
+        pk, entries, values = f"message#{message_id}", list(map(_entry, tries)), {":rescue": rescue}
+        holds = "#rescue_claim = :rescue"
+        if was_bounced:  # the second copy may arrive
+            try:
+                sent, seen = state | {"status": Status.SENT}, values | {":bounced": Status.BOUNCED}
+                self._update(pk, sent, append=entries, condition=f"{holds} AND #status = :bounced", values=seen)
+            except AwsError as error:
+                _old_item(error)
+            else:
+                return
+        self._write_unless_changed(pk, state, entries, holds, values)
+
     def _write_unless_changed(
         self,
         pk: str,
@@ -356,6 +409,8 @@ class Ledger:
         condition = "(#provider = :account OR contains(#offered, :account)) AND "
         condition += f"#status IN ({', '.join(statuses)})" if statuses else "size(#timeline) < :most"
         values = {":account": event.provider, **(statuses or {":most": MAX_TIMELINE_ENTRIES})}
+        if event.type is EventType.BOUNCED:
+            condition += " AND attribute_not_exists(#rescued)"
         for _ in range(MAX_WRITES):
             try:
                 return EventEffect.NEW, Record.from_row(write(change, condition, values))
@@ -367,7 +422,7 @@ class Ledger:
                 return EventEffect.REPEATED, Record.from_row(row)
             if not _may_report(event, row):
                 return EventEffect.OTHER_ACCOUNT, Record.from_row(row)
-            if row["status"] not in earlier:
+            if row["status"] not in earlier or _arrived_otherwise(event, row):
                 change = {}
             if not change and len(row["timeline"]) >= MAX_TIMELINE_ENTRIES:
                 return EventEffect.REPEATED, Record.from_row(row)
@@ -477,6 +532,11 @@ def _unchanged(row: Mapping[str, Any], *names: str) -> tuple[str, dict[str, Any]
     return " AND ".join(conditions), {f":seen_{name}": row[name] for name in names if name in row}
 
 
+def _arrived_otherwise(event: Event, row: Mapping[str, Any]) -> bool:
+    """Return whether one copy of a mail bounces while the other has been delivered."""
+    return bool(row.get("rescued")) and event.type is EventType.BOUNCED and row["status"] == Status.DELIVERED
+
+
 def _may_report(event: Event, row: Mapping[str, Any]) -> bool:
     """Return whether the reporting account sent the mail, may hold it, or could have been given it."""
     tried = {entry["provider"] for entry in row["timeline"] if "answer" in entry}
@@ -484,6 +544,11 @@ def _may_report(event: Event, row: Mapping[str, Any]) -> bool:
     if any(event.can_be_about_mail_of(carrier) for carrier in carriers):
         return True
     return "provider" not in row and event.account_owner in ("", row["tenant"])
+
+
+def _others(row: Mapping[str, Any]) -> bool:
+    """Return whether an account other than the one that sent a mail may hold it."""
+    return row["status"] != Status.ACCEPTED and bool(row.get("offered"))
 
 
 def _entry(done: Attempt) -> dict[str, Any]:

@@ -41,6 +41,14 @@ class MergedSettings:
             raise InvalidSetting(self.origins[key], f"{key} must be a number of minutes, at most {maximum}")
         return value
 
+    def seconds(self, key: str, minimum: int, maximum: int) -> float:
+        """Return a number of seconds, 0 where it is 0 or not set; raise InvalidSetting for anything else."""
+        value = self.values.get(key) or 0
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or (value and not minimum <= value <= maximum):
+            raise InvalidSetting(self.origins[key], f"{key} must be 0, or {minimum} to {maximum} seconds")
+        return float(value)
+
     def of_organization(self, organization: str) -> "MergedSettings":
         """Return the settings of one of the tenant's organizations: its keys override those of the tenant."""
         organizations = self.values.get("organizations")

@@ -17,6 +17,7 @@ from mailroom.model.outcome import Outcome
 __all__ = [
     "REPLACES_AFTER_SECONDS",
     "SAME_WITHIN_SECONDS",
+    "Handover",
     "Message",
     "Parcel",
     "content_identity",
@@ -116,6 +117,15 @@ def organization_id(data: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """The acceptance of a mail by an account: when, and under which claim."""
+
+    account: str
+    at: float
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
     """A Message as it travels through a queue, with the state of its delivery."""
 
@@ -131,6 +141,8 @@ class Parcel:
     seal: str = ""  # see delivery/seal.py
     # The account that comes last: it has not delivered an earlier code of this kind.
     behind: str = field(default="", metadata=ADDED_LATER)
+    # The mail was sent; this is a check of its delivery: see delivery/rescue.py.
+    handover: Handover | None = field(default=None, metadata=ADDED_LATER)
 
     @classmethod
     def of(cls, message: Message) -> "Parcel":
@@ -181,4 +193,5 @@ class Parcel:
             Outcome.from_dict(values["settled"]) if values.get("settled") else None,
             values.get("seal", ""),
             values.get("behind", ""),
+            Handover(**values["handover"]) if values.get("handover") else None,
         )

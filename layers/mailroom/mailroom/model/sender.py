@@ -7,10 +7,11 @@ from functools import lru_cache
 from mailroom.model.json_settings import InvalidSetting, MergedSettings
 from mailroom.model.mailbox import Mailbox
 
-__all__ = ["MAX_CODE_LIFETIME_MINUTES", "Sender", "provider_chain", "read_mailbox"]
+__all__ = ["MAX_CODE_LIFETIME_MINUTES", "RESCUE_AFTER_SECONDS", "Sender", "provider_chain", "read_mailbox"]
 
 
 MAX_CODE_LIFETIME_MINUTES = 24 * 60
+RESCUE_AFTER_SECONDS = (10, 600)  # the least and the most
 
 _mailbox = lru_cache(maxsize=256)(Mailbox.parse)  # each mail needs the same few
 
@@ -24,6 +25,7 @@ class Sender:
     providers: tuple[str, ...] = ()
     default_locale: str = "en"
     code_lifetime: float = 0  # seconds of a code whose source knows no lifetime; 0: the default of the stack
+    rescue_after: float = 0  # seconds until an undelivered code goes to the next provider, too; 0: never
 
 
 def provider_chain(settings: MergedSettings, default: Sequence[str]) -> tuple[str, ...]:
