@@ -446,7 +446,7 @@ def test_no_parameter_takes_a_secret() -> None:
         *("RequestsPerSecond", "AlarmTopicArn", "SesTopicArn", "Architecture", "SesFromAddresses", "SystemLogLevel"),
         *("FeedbackRequestsPerSecond", "WebhookReservedConcurrency", "Deployment", "Tracing"),
         *("DomainName", "CertificateArn", "HostedZoneId", "ExecuteApiEndpoint"),
-        *("EgressZones", "ExistingEgressAllocationId", "ExistingLedger"),
+        *("EgressZones", "ExistingEgressAllocationId", "ExistingLedger", "MailsPerDay"),
         *("CognitoUserPoolArn", "CognitoKeyArn", "CognitoTenant"),
     }
 

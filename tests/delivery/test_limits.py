@@ -8,8 +8,9 @@ from mailroom.aws.client import Aws
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import suppression_of
 from mailroom.model.message import Message, Parcel
+from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
-from tests.cloud import put
+from tests.cloud import put, waiting
 from tests.delivery.process import Process
 from tests.factories import code
 
@@ -70,3 +71,36 @@ def test_a_suppressed_recipient_uses_up_the_limit_like_any_other(
     aws.call("dynamodb", "DeleteItem", {"TableName": "ledger", "Key": pk})
     assert deliver.row(ask(deliver, 9))["reason"] == "rate_limited"
     assert len(sandbox.inbox.all()) == (0 if suppressed else 5)
+
+
+def test_a_tenant_sends_so_many_mails_a_day_and_its_operator_is_warned(
+    deliver: Process, aws: Aws, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(aws, "limits/acme", '{"per_day": 5}')
+    notice: dict[str, Any] = {"kind": "organization-invitation", "data": {"link": "https://example.com"}}
+    acme = [ask(deliver, n, tenant="acme", to=f"r{n}@reader.example", **(notice if n % 2 else {})) for n in range(7)]
+    ask(deliver, 9, to="other@reader.example")
+    assert len(sandbox.inbox.all()) == 5 + 1
+    limited = [deliver.row(message) for message in acme[5:]]
+    assert {(row["status"], row["reason"]) for row in limited} == {("skipped", "rate_limited")}
+    written = capsys.readouterr().out
+    assert (written.count('"DayLimitNear":1'), written.count('"DayLimitReached":1')) == (1, 2)
+
+
+def test_the_stack_sends_so_many_mails_a_day_in_bursts_too(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    deliver.delivery.mails_per_day = 12
+    flood = [code(f"{n:06}", identity=f"{n}", to=f"r{n}@reader.example") for n in range(20)]
+    deliver.receive(*map(Parcel.of, flood[:10]))
+    deliver.receive(*map(Parcel.of, flood[10:]))
+    assert len(sandbox.inbox.all()) == 12
+
+
+def test_a_retry_does_not_count_again_for_the_day(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    deliver.delivery.mails_per_day = 1
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
+    ask(deliver, 1)
+    (retry,) = waiting(aws, "codes")
+    process = Process(aws)
+    process.delivery.mails_per_day = 1
+    process.receive(retry)
+    assert len(sandbox.inbox.all()) == 1

@@ -62,7 +62,7 @@ def test_an_alarm_uses_each_of_its_metrics_and_needs_none(name: str) -> None:
 def test_the_template_has_these_alarms() -> None:
     assert set(ALARMS) == {
         *("CodesDeadLetterAlarm", "NoticesDeadLetterAlarm", "FeedbackDeadLetterAlarm", "CodesAgeAlarm"),
-        *("FailureRateAlarm", "BounceRateAlarm", "TimeToInboxAlarm"),
+        *("FailureRateAlarm", "BounceRateAlarm", "TimeToInboxAlarm", "DayLimitNearAlarm", "DayLimitAlarm"),
         *("ComplaintRateAlarm", "MisconfiguredAlarm", "NotConfiguredAlarm", "FloodAlarm", "UnavailableAlarm"),
         *("WebhookRefusalAlarm", "FeedbackRefusalAlarm", "ErrorAlarm"),
         *("ApiErrorAlarm", "RateLimitedAlarm", "ThrottledAlarm", "LedgerThrottledAlarm"),

@@ -75,8 +75,8 @@ MUTANTS = (
     Mutant(
         "a retry is sent although a newer code replaced it",
         DELIVER,
-        "            if check.reason:\n                return self._conclude(",
-        "            if not parcel.email and check.reason:\n                return self._conclude(",
+        "            if check.reason:\n                outcome = replace(dead(",
+        "            if not parcel.email and check.reason:\n                outcome = replace(dead(",
         (f"{TEST_CONSUMER}::test_a_retry_of_a_replaced_code_is_not_sent",),
     ),
     Mutant(

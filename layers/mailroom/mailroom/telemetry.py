@@ -68,6 +68,8 @@ UNEVENTFUL = {
     EventEffect.OTHER_ACCOUNT: "UnknownEvents",
 }
 WARNINGS = {
+    "day_limit_near": "80 % of the mails that the tenant, or the stack, may send today",
+    "day_limit_reached": "Not sent: the tenant, or the stack, has sent as many mails as it may today",
     "shared_test_sender": "Sent from onboarding@resend.dev, which reaches only your own address and looks like spam: "
     "set senders/default/auth to an address on a domain of yours",
 }
@@ -117,6 +119,10 @@ def log_outcome(logger: Logger, metrics: Metrics, message: Message, outcome: Out
     log(HEADLINES[outcome.status], extra={name: value for name, value in facts.items() if value not in ("", None, [])})
     for warning in outcome.warnings:
         logger.warning(WARNINGS[warning], extra={"message_id": message.id, "tenant": message.tenant})
+        if warning == "day_limit_near":
+            metrics.count("DayLimitNear")
+        elif warning == "day_limit_reached":
+            metrics.count("DayLimitReached")
     for problem in outcome.problems:
         logger.error(
             "Tenant template not usable, built-in template used instead",

@@ -10,6 +10,7 @@ from mailroom_ops.environment import Environment
 
 tenant_of = click.option("--tenant", default="default", show_default=True, metavar="NAME", help="Whose limits.")
 COUNT = click.IntRange(0, 100)
+DAY_COUNT = click.IntRange(0, 10_000_000)
 
 
 @click.group(
@@ -46,16 +47,20 @@ def show(environment: Environment, address: str | None, tenant: str, as_json: bo
 
     settings = merge(limit_names(tenant), Parameters(environment).values("limits"))
     values = asdict(Limits.of(settings))
-    codes = limits.recent(LedgerQueries.of(environment), tenant, address) if address else []
+    queries = LedgerQueries.of(environment)
+    codes = limits.recent(queries, tenant, address) if address else []
+    today = limits.sent_today(queries, tenant) if values["per_day"] else 0
     if as_json:
         recent = [{"kind": kind, "at": datetime.fromtimestamp(at).astimezone().isoformat()} for kind, at in codes]
-        screen.emit(json.dumps(values | ({"recent": recent} if address else {})))
+        screen.emit(json.dumps(values | {"today": today} | ({"recent": recent} if address else {})))
         return
     rows = [
         (name, str(value) if value else "none", settings.origins.get(name, "default of Mailroom"))
         for name, value in values.items()
     ]
-    screen.table(("codes in ten minutes", "limit", "set by"), rows)
+    screen.table(("codes in ten minutes, mails a day", "limit", "set by"), rows)
+    if values["per_day"]:
+        screen.say(f"\n{today:,} of {values['per_day']:,} mails today (UTC).")
     if address:
         screen.say(f"\n{address} had {len(codes)} in the last ten minutes.")
         if codes:
@@ -68,6 +73,7 @@ def show(environment: Environment, address: str | None, tenant: str, as_json: bo
 @click.option("--per-recipient", type=COUNT, help="Codes for one mailbox; 0 for any number.")
 @click.option("--per-kind", type=COUNT, help="Codes of one kind for one mailbox; 0 for any number.")
 @click.option("--per-client", type=COUNT, help="Codes from one client IP; 0 for any number.")
+@click.option("--per-day", type=DAY_COUNT, help="Mails of the tenant in a day (UTC); 0 for any number.")
 @yes
 def set_(
     environment: Environment,
@@ -75,6 +81,7 @@ def set_(
     per_recipient: int | None,
     per_kind: int | None,
     per_client: int | None,
+    per_day: int | None,
     yes: bool,
 ) -> None:
     """Set limits: those that are given, the others stay. The limits of `default` are those of every tenant."""
@@ -84,9 +91,10 @@ def set_(
     from mailroom_ops.settings.parameters import Parameters
 
     options = {"per_recipient": per_recipient, "per_kind": per_kind, "per_client": per_client}
+    options["per_day"] = per_day
     given = {name: value for name, value in options.items() if value is not None}
     if not given:
-        raise InvalidInput("There is no limit to set.", "Give --per-recipient, --per-kind or --per-client.")
+        raise InvalidInput("There is no limit to set.", "Give --per-recipient, --per-kind, --per-client or --per-day.")
     name, store = f"limits/{tenant}", Parameters(environment)
     current = json_object(store.values("limits").get(name, "{}")) or {}
     if current | given == current:

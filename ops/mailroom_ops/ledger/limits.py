@@ -3,13 +3,14 @@
 import time
 
 from mailroom.aws.dynamodb import decode_item
+from mailroom.ledger.daily import day_row
 from mailroom.ledger.recipients import recipient_row
 from mailroom.model.limits import WINDOW_SECONDS, limited_address
 from mailroom.model.mailbox import is_address
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import LedgerQueries
 
-__all__ = ["recent", "reset"]
+__all__ = ["recent", "reset", "sent_today"]
 
 
 def recent(queries: LedgerQueries, tenant: str, address: str) -> list[tuple[str, float]]:
@@ -18,6 +19,13 @@ def recent(queries: LedgerQueries, tenant: str, address: str) -> list[tuple[str,
     counted = decode_item(item.get("Item", {})).get("recent", {})
     codes = [(entry.partition(" ")[0], at) for entry, at in counted.items() if at > time.time() - WINDOW_SECONDS]
     return sorted(codes, key=lambda code: code[1])
+
+
+def sent_today(queries: LedgerQueries, tenant: str) -> int:
+    """Return the number of mails that count for a tenant's limit of today."""
+    key = {"pk": {"S": day_row(tenant, time.time())}}
+    item = queries.dynamodb.get_item(TableName=queries.table, Key=key, ConsistentRead=True).get("Item", {})
+    return int(decode_item(item).get("number", 0))
 
 
 def reset(queries: LedgerQueries, tenant: str, address: str) -> int:

@@ -207,13 +207,13 @@ class Batcher:
         for parcel, ready in reversed(ours):  # the newest first: it may replace an older one beside it
             check = delivery.last_check(delivery.with_lifetime(parcel).message)
             if check.reason:
-                outcome = Outcome(Status.SKIPPED, check.reason)
+                outcome = Outcome(Status.SKIPPED, check.reason, warnings=check.warnings)
                 delivery.finish(parcel.message, token, outcome)
                 yield parcel.message, outcome
             elif behind := asked_again.account_of(delivery.ledger, check.replaced, ready.chain):
                 yield self._set_apart(batch, parcel, token, ready.chain, behind)
             else:
-                leaving.insert(0, (parcel, ready))
+                leaving.insert(0, (parcel, replace(ready, notes=check.warnings)))
         if late:
             self._postpone(batch, late, 0)
         if not leaving:

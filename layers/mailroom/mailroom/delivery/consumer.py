@@ -222,7 +222,7 @@ class Consumer:
             newest = max(messages, key=lambda message: message.dead_before or 0.0)
             if min(message.created_at for message in messages) <= (newest.dead_before or 0.0):
                 try:
-                    self._delivery.last_check(newest)
+                    self._delivery.last_check(newest, counts=False)
                 except DeliveryError as error:
                     return self._notice(error)
 

@@ -20,10 +20,13 @@ from mailroom.delivery.handover import check_of, next_check_in
 from mailroom.delivery.retry import postponement, retry_delay, time_left
 from mailroom.delivery.seal import is_authentic, seal
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure, UnknownOutcome
+from mailroom.ledger.daily import Use
 from mailroom.ledger.domain_health import count_sent
 from mailroom.ledger.recipients import Standing
 from mailroom.ledger.table import LEASE, Holder, Ledger
+from mailroom.ledger.tally import EVERYONE
 from mailroom.model.email import Email
+from mailroom.model.limits import Limits
 from mailroom.model.message import Message, Parcel, organization_id
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import is_configured, warm_up
@@ -34,6 +37,7 @@ __all__ = ["Delivery", "Ready"]
 
 RECHECK_SECONDS = 1.0  # a claim that took longer, because DynamoDB is slow, may come after a newer code
 RECORD_PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to record an outcome
+DAY_LIMIT_NEAR, DAY_LIMIT_REACHED = "day_limit_near", "day_limit_reached"  # warnings
 RECORD_SECONDS = 5.0  # one attempt, where DynamoDB does not answer
 
 
@@ -45,17 +49,24 @@ class Ready:
     chain: tuple[str, ...]
     problems: tuple[str, ...] = ()  # parts of the tenant's own templates that could not be used
 
+    notes: tuple[str, ...] = ()  # for an operator
+
     @property
     def warnings(self) -> tuple[str, ...]:
-        return ("shared_test_sender",) if self.email.from_.address == SHARED_TEST_SENDER.address else ()
+        is_shared = self.email.from_.address == SHARED_TEST_SENDER.address
+        return (*self.notes, *(("shared_test_sender",) if is_shared else ()))
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of the last check: why a message must not leave, if so, and the valid code that it replaces."""
+    """The result of the last check: why a message must not leave, if so, and the valid code that it replaces.
+
+    `warnings` are for an operator.
+    """
 
     reason: str = ""
     replaced: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,7 @@ class Delivery:
     renderer: Renderer
     dispatch: Dispatch
     clock: Callable[[], float] = time.time
+    mails_per_day: int = 0  # of the whole stack; 0: any number
     is_ledger_away: bool = False  # the latest outcome went onto the queue instead
 
     @classmethod
@@ -86,7 +98,9 @@ class Delivery:
         settings, ledger = Settings.from_env(aws), Ledger.from_env(aws)
         warm_up(settings.chain)
         renderer = Renderer(Path(os.environ["TEMPLATES_DIR"]))
-        return cls(aws, settings, ledger, Queue.from_env(aws), renderer, Dispatch(settings))
+        mails_per_day = int(os.environ.get("MAILS_PER_DAY", "0"))
+        queue, dispatch = Queue.from_env(aws), Dispatch(settings)
+        return cls(aws, settings, ledger, queue, renderer, dispatch, mails_per_day=mails_per_day)
 
     def deliver(self, parcel: Parcel, deadline: float, *, inline: bool = False) -> Outcome | None:
         """Deliver a parcel; None if its outcome is recorded already, or a batch owns it.
@@ -159,10 +173,11 @@ class Delivery:
         expires_at = message.created_at + lifetime
         return replace(parcel, message=replace(message, expires_at=expires_at, has_default_lifetime=False))
 
-    def last_check(self, message: Message, *, is_first: bool = True) -> Check:
+    def last_check(self, message: Message, *, is_first: bool = True, counts: bool = True) -> Check:
         """Return why a message must not leave, if so: it expired, was replaced, or exceeds a limit.
 
         The message becomes the newest one of its recipient by this, and counts. `is_first` before its first attempt.
+        `counts` unless it is checked once more before that.
         """
         now, key, limits = self.clock(), self.settings.address_key(), self.settings.limits(message.tenant)
         if message.expires_at <= now:
@@ -170,8 +185,21 @@ class Delivery:
         recipients = self.ledger.recipients
         if is_first and recipients.count_client(message, key, now, limits) is Standing.LIMITED:
             return Check(Standing.LIMITED)
+        warnings = self._count_for_day(message, limits, now) if is_first and counts else ()
+        if DAY_LIMIT_REACHED in warnings:
+            return Check(Standing.LIMITED, warnings=warnings)
         mark = recipients.mark_latest(message, key, now, limits)
-        return Check("", mark.replaced) if mark.standing is Standing.CURRENT else Check(mark.standing)
+        if mark.standing is not Standing.CURRENT:
+            return Check(mark.standing, warnings=warnings)
+        return Check("", mark.replaced, warnings)
+
+    def _count_for_day(self, message: Message, limits: Limits, now: float) -> tuple[str, ...]:
+        """Count a mail for its tenant's limit and the stack's; return what an operator should know."""
+        scopes = ((message.tenant, limits.per_day), (EVERYONE, self.mails_per_day))
+        uses = {self.ledger.daily.count(scope, limit, now) for scope, limit in scopes}
+        if Use.REACHED in uses:
+            return (DAY_LIMIT_REACHED,)
+        return (DAY_LIMIT_NEAR,) if Use.NEAR in uses else ()
 
     def finish(self, message: Message, token: str, outcome: Outcome, doubts: tuple[str, ...] = ()) -> None:
         """Record a final outcome, and count it."""
@@ -208,7 +236,9 @@ class Delivery:
             checked_at = self.clock()
             check = self.last_check(message, is_first=parcel.attempt == 0)
             if check.reason:
-                return self._conclude(parcel, token, dead(check.reason, parcel.doubts), is_claimed=is_claimed)
+                outcome = replace(dead(check.reason, parcel.doubts), warnings=check.warnings)
+                return self._conclude(parcel, token, outcome, is_claimed=is_claimed)
+            ready = replace(ready, notes=check.warnings)
             if behind := asked_again.account_of(self.ledger, check.replaced, ready.chain):
                 parcel, chain = replace(parcel, behind=behind), in_order(ready.chain, behind)
                 choice = self.dispatch.choose(parcel, chain)
@@ -269,7 +299,7 @@ class Delivery:
                 return None
             parcel = claimed
         if outcome.status is Status.SKIPPED:
-            outcome = dead(outcome.reason, parcel.doubts, outcome.tries)
+            outcome = replace(dead(outcome.reason, parcel.doubts, outcome.tries), warnings=outcome.warnings)
         return Progress(outcome, parcel.next_attempt(parcel.email, parcel.doubts), True)
 
     def _claim(self, parcel: Parcel, token: str, offer: str = "") -> Parcel | None:

@@ -15,6 +15,7 @@ token#{hash}   one per token that a provider signs with: the body it was for
 recipient#…    see recipients.py
 suppressed#…   see feedback/suppression.py
 tally#…        see tally.py
+day#…          see daily.py
 """
 
 import hashlib
@@ -29,6 +30,7 @@ from typing import Any
 from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import TemporaryFailure
+from mailroom.ledger.daily import DailyCounts
 from mailroom.ledger.habits import Habits
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.recipients import Recipients
@@ -104,6 +106,7 @@ class Ledger:
         self._shards = shards
         self.tally = Tally(aws, table, shards)
         self.recipients = Recipients(aws, table)
+        self.daily = DailyCounts(aws, table)
         self.habits = Habits(aws, table, shards)
 
     @classmethod

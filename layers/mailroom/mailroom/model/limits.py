@@ -12,21 +12,23 @@ __all__ = ["WINDOW_SECONDS", "Limits", "client_network", "limited_address"]
 
 WINDOW_SECONDS = 600.0
 MAX_LIMIT = 100  # the ledger's row has an entry for each code of the last ten minutes
+MAX_MAILS_PER_DAY = 10_000_000
 DOTLESS_HOSTS = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}  # that ignore dots, and their main name
 IPV6_NETWORK_BITS = 64  # of one customer; an IPv4 address is one
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Codes in WINDOW_SECONDS; 0 means any number."""
+    """Codes in WINDOW_SECONDS, and mails a day; 0 means any number."""
 
     per_recipient: int = 10
     per_kind: int = 5  # of one kind, for one recipient
     per_client: int = 30  # from one client IP, where the source gives one
+    per_day: int = 0  # mails of any kind, of the whole tenant, in a day (UTC)
 
     @classmethod
     def of(cls, settings: MergedSettings) -> "Limits":
-        """Return the limits of a tenant; raise InvalidSetting for one that is no number from 0 to MAX_LIMIT."""
+        """Return the limits of a tenant; raise InvalidSetting for one that is no number, or too high."""
         return cls(**{field.name: _number(settings, field.name, field.default) for field in fields(cls)})
 
     def exceeds(self, kinds: Iterable[str], kind: str) -> bool:
@@ -65,6 +67,7 @@ def client_network(ip: str) -> str:
 def _number(settings: MergedSettings, name: str, default: Any) -> int:
     values: Mapping[str, Any] = settings.values
     value = values.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_LIMIT:
-        raise InvalidSetting(settings.origins[name], f"{name} must be a number from 0 (no limit) to {MAX_LIMIT}")
+    maximum = MAX_MAILS_PER_DAY if name == "per_day" else MAX_LIMIT
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= maximum:
+        raise InvalidSetting(settings.origins[name], f"{name} must be a number from 0 (no limit) to {maximum}")
     return value
