@@ -182,9 +182,10 @@ MUTANTS = (
     Mutant(
         "a claim ends before the retry is queued",
         DELIVER,
-        "            self.enqueue(following, left)\n            if progress.is_claimed:\n"
-        "                self.ledger.release(message.id, token, following.attempt, outcome, following.doubts)\n",
+        "            self.enqueue(following, left)\n            outcome = replace(outcome, retry_in=left)\n"
         "            if progress.is_claimed:\n"
+        "                self.ledger.release(message.id, token, following.attempt, outcome, following.doubts)\n",
+        "            outcome = replace(outcome, retry_in=left)\n            if progress.is_claimed:\n"
         "                self.ledger.release(message.id, token, following.attempt, outcome, following.doubts)\n"
         "            self.enqueue(following, left)\n",
         (f"{TEST_CONSUMER}::test_a_crash_before_a_retry_is_queued_loses_nothing",),
