@@ -11,11 +11,13 @@ BIN  := .venv/bin
 SAM  := .cache/sam/bin/sam
 DOCS := .cache/docs/bin/zensical
 UV   := .cache/uv/bin/uv
-PIP  := -m pip install --quiet --disable-pip-version-check --no-deps
+PIP  := install --quiet --disable-pip-version-check --no-deps
 # $(call INSTALL,python,requirements): by uv in a tenth of pip's time, by pip where only pip knows an index.
 INSTALL = $(UV) pip install --quiet --no-config --no-deps --require-hashes --python $(1) --requirement $(2) \
-	|| $(1) $(PIP) --require-hashes --requirement $(2)
+	|| .cache/uv/bin/python -m pip --python $(1) $(PIP) --require-hashes --requirement $(2)
 VENV := .venv/.made
+# What `make run` needs is a fifth of what development needs, and a part of it.
+RUN  := $(if $(wildcard $(VENV)),$(VENV),.venv/.run)
 NPM  := $(patsubst %/package-lock.json,%/node_modules/.made,$(wildcard tests/*/package-lock.json))
 
 export ARCHITECTURE
@@ -36,8 +38,8 @@ endif
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV) ## start everything on this machine, with an inbox: http://127.0.0.1:3000
-	$(BIN)/python -m mailroom_ops.local $(ARGS)
+run: $(RUN) ## start everything on this machine, with an inbox: http://127.0.0.1:3000
+	@$(BIN)/python -m mailroom_ops.local $(ARGS)
 
 test: setup ## run the tests (ARGS="-k webhook" for some)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -73,12 +75,12 @@ package: build ## build, and pack the result for those who deploy it without thi
 docs: $(DOCS) ## build the website of the documentation, with its links checked: dist/docs/index.html
 	.cache/docs/bin/python docs/site/build.py
 
-deploy: $(VENV) $(SAM) ## build and deploy to your AWS account (ENVIRONMENT=staging PARAMS="Providers=ses,resend")
+deploy: $(RUN) $(SAM) ## build and deploy to your AWS account (ENVIRONMENT=staging PARAMS="Providers=ses,resend")
 	@$(BIN)/python -m mailroom_ops.deployment --sam $(SAM) --environment $(ENVIRONMENT) $(GIVEN_ARCHITECTURE)
 # The processor that somebody asked for; without one the stack keeps its own.
 GIVEN_ARCHITECTURE = $(if $(filter-out file undefined,$(origin ARCHITECTURE)),--architecture $(ARCHITECTURE))
 
-smoke: $(VENV) ## check a deployed environment, and follow a test mail to its delivery (ENVIRONMENT=staging TO=you@…)
+smoke: $(RUN) ## check a deployed environment, and follow a test mail to its delivery (ENVIRONMENT=staging TO=you@…)
 	$(BIN)/mailroom doctor --env $(ENVIRONMENT) --send-test-to $(TO) --wait 120 --require-delivery --yes $(ARGS)
 
 bench: setup ## measure cold starts, rendering, providers, a burst, feedback, the console (ARGS=quick: 3 minutes)
@@ -88,6 +90,8 @@ setup: $(VENV) $(SAM) $(NPM) ## install what development needs, all inside this 
 
 lock: $(UV) ## pin the dependencies of pyproject.toml anew
 	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group dev pyproject.toml -o requirements-dev.txt
+	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --constraint requirements-dev.txt \
+		--group run pyproject.toml -o requirements-run.txt
 	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group sam -o requirements-sam.txt
 	$(UV) pip compile $(LOCK) --universal --python-version 3.11 --group docs -o requirements-docs.txt
 	$(UV) pip compile $(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
@@ -104,27 +108,40 @@ LOCK := --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --
 clean: ## remove all that was installed or built
 	rm -rf .venv .cache .aws-sam dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules
 
-$(VENV): requirements-dev.txt | $(UV)
-	$(PYTHON) -m venv .venv
-	$(call INSTALL,$(BIN)/python,requirements-dev.txt)
-	$(BIN)/python $(PIP) --no-build-isolation --editable .
+# $(call MAKE_VENV,requirements,options): .venv with these packages, and with the `mailroom` command.
+define MAKE_VENV
+	@$(PYTHON) -m venv $(2) .venv
+	@$(call INSTALL,$(BIN)/python,$(1))
+	@.cache/uv/bin/python -m pip --python $(BIN)/python $(PIP) --no-build-isolation --editable .
 	@touch $@
+endef
+
+.venv/.run: requirements-run.txt | $(UV)
+	@echo "installing what running needs into .venv, 120 MB"
+	$(call MAKE_VENV,requirements-run.txt,--without-pip)
+
+$(VENV): requirements-dev.txt | $(UV)
+	@echo "installing what development needs into .venv, 600 MB"
+	$(call MAKE_VENV,requirements-dev.txt)
 
 $(SAM): requirements-sam.txt | $(UV)
-	$(PYTHON) -m venv .cache/sam
-	$(call INSTALL,.cache/sam/bin/python,requirements-sam.txt)
+	@echo "installing AWS SAM into .cache/sam"
+	@$(PYTHON) -m venv .cache/sam
+	@$(call INSTALL,.cache/sam/bin/python,requirements-sam.txt)
 	@touch $@
 
 $(DOCS): requirements-docs.txt | $(UV)
-	$(PYTHON) -m venv .cache/docs
-	$(call INSTALL,.cache/docs/bin/python,requirements-docs.txt)
+	@echo "installing the generator of the documentation into .cache/docs"
+	@$(PYTHON) -m venv .cache/docs
+	@$(call INSTALL,.cache/docs/bin/python,requirements-docs.txt)
 	@touch $@
 
 $(UV): requirements-uv.txt
 	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "needs Python 3.11 or newer with venv: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
-	$(PYTHON) -m venv .cache/uv
-	.cache/uv/bin/python $(PIP) --require-hashes --requirement requirements-uv.txt
+	@echo "first time: installing uv into .cache, which installs the rest; about half a minute in all"
+	@$(PYTHON) -m venv .cache/uv
+	@.cache/uv/bin/python -m pip $(PIP) --require-hashes --requirement requirements-uv.txt
 	@touch $@
 
 %/node_modules/.made: %/package-lock.json

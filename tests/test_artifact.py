@@ -184,12 +184,13 @@ def test_layers_contain_the_files_of_the_repository(here: Artifact) -> None:
 LAYER_LOCKS = tuple(f"layers/{layer}/requirements.txt" for layer in ("dependencies", "encryption", "signatures"))
 LOCKS = (
     *LAYER_LOCKS,
-    *("requirements-dev.txt", "requirements-sam.txt", "requirements-uv.txt", "bench/naive/handler/requirements.txt"),
+    *(f"requirements-{group}.txt" for group in ("dev", "run", "sam", "uv")),
+    "bench/naive/handler/requirements.txt",
 )
 
 
-@pytest.mark.parametrize("path", LAYER_LOCKS)
-def test_a_layer_has_the_versions_of_the_tests(path: str) -> None:
+@pytest.mark.parametrize("path", [*LAYER_LOCKS, "requirements-run.txt"])
+def test_what_runs_has_the_versions_of_the_tests(path: str) -> None:
     layer = pins(ROOT / path)
     assert layer
     assert layer.items() <= pins(ROOT / "requirements-dev.txt").items()

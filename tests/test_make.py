@@ -1,5 +1,6 @@
 """The Makefile and the pages that name its verbs."""
 
+import json
 import os
 import re
 import shutil
@@ -56,3 +57,28 @@ def test_a_layer_refuses_another_python_in_one_sentence(layer: str, tmp_path: Pa
     assert done.returncode
     assert "needs Python 3.13 with pip, the version Lambda runs, as python3.13 on the PATH" in done.stderr
     assert not (tmp_path / "python").exists()
+
+
+def test_an_old_python_is_refused_in_one_sentence_before_anything_is_installed(tmp_path: Path) -> None:
+    for name in ("requirements-run.txt", "requirements-uv.txt"):
+        (tmp_path / name).touch()
+    old = tmp_path / "python3"
+    old.write_text(f'#!/bin/sh\nexec {shutil.which("python3")} -c "import sys; sys.exit(1)"\n')
+    old.chmod(0o755)
+    command = ["make", "-f", f"{ROOT}/Makefile", f"PYTHON={old}", "run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert done.stdout == ""
+    assert done.stderr.startswith("needs Python 3.11 or newer with venv: install it, or name it with PYTHON=")
+    assert not any((tmp_path / name).exists() for name in (".venv", ".cache/uv"))
+
+
+def test_a_first_run_installs_only_what_running_needs() -> None:
+    names = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements-run.txt").read_text("utf-8"), re.MULTILINE))
+    assert {"moto", "awslambdaric", "click"} <= names
+    assert not names & {"babel", "cfn-lint", "django", "docker", "mypy", "playwright", "pytest", "sympy"}
+
+
+def test_the_dev_container_forwards_the_port_of_the_local_stack() -> None:
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
+    assert container["forwardPorts"] == [3000]

@@ -19,6 +19,7 @@ from tests.running import Running, running
 ROOT = Path(__file__).parents[2]
 PAGES = (
     "cli",
+    "local",
     "secrets",
     "tenants",
     "troubleshooting",

@@ -34,9 +34,13 @@ def run(root: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess
 class Command:
     """The running command; `lines` is its output up to the line `ready`."""
 
-    def __init__(self, root: Path, **more: str) -> None:
+    def __init__(self, root: Path, *arguments: str, **more: str) -> None:
         self.process = subprocess.Popen(
-            COMMAND, env=environment(root, **more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*COMMAND, *arguments],
+            env=environment(root, **more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self.lines: list[str] = []
         assert self.process.stdout
@@ -91,8 +95,8 @@ def _state(pid: int) -> str:
 
 
 @contextmanager
-def started(root: Path, **more: str) -> Iterator[Command]:
-    command = Command(root, **more)
+def started(root: Path, *arguments: str, **more: str) -> Iterator[Command]:
+    command = Command(root, *arguments, **more)
     try:
         yield command
     finally:

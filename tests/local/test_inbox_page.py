@@ -1,6 +1,10 @@
 """The inbox page, in a real browser: live updates, emails as their recipients see them, samples."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +12,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from mailroom.model.kinds import KINDS
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.web.server import Request, Response
+from tests.browser import accessible
 from tests.running import Running
 from tests.serving import serving
 
@@ -28,6 +34,7 @@ def page(browser: Browser, stack: Running) -> Iterator[Page]:
     )
     opened.goto(stack.url)
     expect(opened.locator("#state")).to_have_text("live")
+    expect(opened.locator("#kinds button")).not_to_have_count(0)
     yield opened
     assert errors == []
     assert [url for url in external if not url.startswith(("about:", "data:"))] == []
@@ -84,16 +91,37 @@ def test_text_source_headers_and_size_are_shown(page: Page, stack: Running) -> N
     expect(page.get_by_role("row", name="X-Entity-Ref-ID m-42")).to_be_visible()
 
 
-def test_samples_go_through_the_webhook_in_the_chosen_language_and_tenant(page: Page, stack: Running) -> None:
-    expect(page.locator("#types button")).to_have_count(9)
+def chips(page: Page) -> Any:
+    return page.locator("#kinds button")
+
+
+def test_every_kind_is_sent_through_the_api_to_a_reader_of_ones_choice(page: Page, stack: Running) -> None:
     page.get_by_label("Language").select_option("de")
     page.get_by_label("Tenant").select_option("acme")
-    types = [str(button.get_attribute("data-type")) for button in page.locator("#types button").all()]
+    to = stack.address()
+    page.get_by_label("To", exact=True).fill(to)
+    kinds = chips(page).all_text_contents()
+    assert kinds == list(KINDS)
 
-    for count, type_ in enumerate(types, start=1):
-        page.locator(f'#types button[data-type="{type_}"]').click()
+    for count, kind in enumerate(kinds, start=1):
+        page.get_by_role("button", name=kind, exact=True).click()
         expect(rows(page)).to_have_count(count)
         expect(rows(page).first.locator("a")).to_have_attribute("aria-current", "true")
+
+    mails = stack.inbox()
+    assert {mail["kind"] for mail in mails} == {*kinds}
+    assert {(mail["tenant"], mail["locale"], mail["to"]) for mail in mails} == {("acme", "de", to)}
+
+
+def test_samples_go_through_logtos_webhook_in_the_chosen_language(page: Page, stack: Running) -> None:
+    page.get_by_label("Through").select_option("logto")
+    expect(chips(page)).to_have_count(9)
+    page.get_by_label("Language").select_option("de")
+    page.get_by_label("Tenant").select_option("acme")
+
+    for count in range(9):
+        chips(page).nth(count).click()
+        expect(rows(page)).to_have_count(count + 1)
 
     mails = stack.inbox()
     assert len({mail["kind"] for mail in mails}) == 9
@@ -101,14 +129,111 @@ def test_samples_go_through_the_webhook_in_the_chosen_language_and_tenant(page: 
     assert any(line.startswith("POST /webhooks/logto/{tenant} → 200") for line in stack.logs("http"))
 
 
-def test_a_button_for_each_other_auth_server_sends_its_mail(page: Page, stack: Running) -> None:
-    expect(page.locator("#sources button")).not_to_have_count(0)
-    names = [str(button.get_attribute("data-source")) for button in page.locator("#sources button").all()]
-    assert {"supabase", "kratos", "entra", "hanko", "neon"} <= set(names)
-    for count, name in enumerate(names, start=1):
-        page.locator(f'#sources button[data-source="{name}"]').click()
+def test_each_other_auth_server_sends_its_mail_to_the_chosen_reader(page: Page, stack: Running) -> None:
+    sources = page.get_by_label("Through").locator("option").evaluate_all("options => options.map(o => o.value)")
+    others = [name for name in sources if name not in ("send", "logto")]
+    assert {"supabase", "kratos", "entra", "hanko", "neon", "rendered", "clerk"} <= {*others}
+    to = stack.address()
+    page.get_by_label("To", exact=True).fill(to)
+    for count, name in enumerate(others, start=1):
+        page.get_by_label("Through").select_option(name)
+        expect(page.get_by_label("Language")).to_be_disabled()
+        chips(page).click()
         expect(rows(page)).to_have_count(count)
-    assert all(mail["to"].endswith("@example.com") for mail in stack.inbox())
+    assert {mail["to"] for mail in stack.inbox()} == {to}
+
+
+def test_the_addresses_that_report_something_else_than_delivery_are_offered(page: Page) -> None:
+    offered = page.locator("#addresses option").evaluate_all("options => options.map(o => o.value)")
+    assert offered[0] == "reader@example.com"
+    assert {f"{name}@example.com" for name in ("bounced", "complained", "suppressed", "delayed")} <= {*offered}
+
+
+def test_a_tenant_added_by_the_command_can_be_chosen_and_a_new_secret_is_used(browser: Browser, stack: Running) -> None:
+    stack.clear()
+    ssm, root = stack.aws("ssm"), "/mailroom/development/"
+    new = {"senders/globex/auth": '{"from": "Globex <login@globex.example>"}'}
+    secret = "webhooks/logto/authorization"
+    before = ssm.get_parameter(Name=root + secret, WithDecryption=True)["Parameter"]["Value"]
+    try:
+        for name, value in {**new, secret: "Bearer changed-logto-token"}.items():
+            ssm.put_parameter(Name=root + name, Value=value, Type="SecureString", Overwrite=True)
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(stack.url)
+            page.get_by_label("Tenant").select_option("globex")
+            page.get_by_role("button", name="generic-code", exact=True).click()
+            expect(rows(page)).to_have_count(1)
+            assert stack.inbox()[0]["from"] == "Globex <login@globex.example>"
+
+            page.get_by_label("Through").select_option("logto")
+            chips(page).first.click()
+            expect(page.locator("#answer")).to_contain_text("mailroom secrets set webhooks/logto/globex/authorization")
+            page.get_by_label("Tenant").select_option("default")
+            stack.until(lambda: sends(page), instead=lambda: page.locator("#answer").text_content())
+    finally:
+        ssm.put_parameter(Name=root + secret, Value=before, Overwrite=True)
+        for name in new:
+            ssm.delete_parameter(Name=root + name)
+        body = {"to": stack.address(), "type": "SignIn", "payload": {"code": "048291"}}
+        stack.until(lambda: stack.logto(body).status == 200)
+
+
+def sends(page: Page) -> bool:
+    """Press the first kind; return whether the mail was accepted."""
+    with page.expect_response("**/console/samples") as response:
+        chips(page).first.click()
+    return bool(response.value.json()["status"] == 200)
+
+
+RUNNERS = {
+    "curl": ["bash", "-c"],
+    "node": ["node", "--input-type=module", "-e"],
+    "python": [sys.executable, "-c"],
+}
+
+
+@pytest.mark.parametrize("source", ["send", "logto", "supabase", "casdoor"])
+@pytest.mark.parametrize("language", RUNNERS)
+def test_a_copied_program_sends_the_mail(stack: Running, source: str, language: str) -> None:
+    command = RUNNERS[language]
+    if not shutil.which(command[0]):
+        pytest.skip(f"needs {command[0]}: install it with apt-get")
+    to = stack.address()
+    kind = "SignIn" if source == "logto" else "notification"
+    sample = json.dumps({"source": source, "kind": kind, "to": to, "locale": "pt-BR", "tenant": "default"})
+    answer = stack.request("POST", "/console/snippets", sample, {"content-type": "application/json"})
+    assert answer.status == 200
+
+    subprocess.run([*command, answer.json()[language]], check=True, capture_output=True, timeout=30)
+
+    mail = stack.mail_to(to)
+    assert source not in ("send", "logto") or mail.locale == "pt-BR"
+
+
+def test_a_program_is_copied_and_shown(browser: Browser, stack: Running) -> None:
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        page.goto(stack.url)
+        page.get_by_label("To", exact=True).fill("nobody")
+        page.get_by_role("button", name="Node", exact=True).click()
+        expect(page.locator("#snippet")).to_be_hidden()
+        page.get_by_label("To", exact=True).fill("bounced@example.com")
+        page.get_by_role("button", name="Node", exact=True).click()
+        expect(page.locator("#copy-answer")).to_have_text("Copied.")
+        expect(page.locator("#snippet")).to_contain_text('"to": "bounced@example.com"')
+        assert page.evaluate("navigator.clipboard.readText()") == page.locator("#snippet").text_content()
+
+
+def test_the_page_is_accessible_on_a_desk_and_on_a_phone(browser: Browser, stack: Running) -> None:
+    stack.clear()
+    stack.sandbox.inbox.add(captured())
+    with browser.new_context(bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(stack.url)
+        expect(rows(page)).to_have_count(1)
+        page.get_by_text("Break something").click()
+        accessible(page)
 
 
 def test_dark_and_narrow_show_the_email_as_on_such_a_device(page: Page, stack: Running) -> None:
@@ -309,9 +434,17 @@ def test_the_page_of_an_email_is_sandboxed_even_outside_its_frame(stack: Running
     assert "script" not in policy
 
 
-@pytest.mark.parametrize("body", ["", "[]", '{"type": "Nothing"}', '{"type": "SignIn", "tenant": "nobody"}', "null"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "[]", "null", '{"type": "SignIn"}', '{"source": "nothing"}', '{"source": "logto", "kind": "Nothing"}'),
+        '{"source": "logto", "kind": "SignIn", "tenant": "nobody"}',
+    ],
+)
 def test_an_unknown_sample_is_refused(stack: Running, body: str) -> None:
-    assert stack.request("POST", "/console/samples", body, {"content-type": "application/json"}).status == 422
+    for path in ("/console/samples", "/console/snippets"):
+        assert stack.request("POST", path, body, {"content-type": "application/json"}).status == 422
+        assert stack.request("POST", path, body, {"content-type": "text/plain"}).status == 415
 
 
 def test_an_unknown_email_is_not_found(stack: Running, root: Path) -> None:

@@ -5,20 +5,21 @@ import json
 import click
 
 from mailroom_ops.cli.options import Command, as_json, confirm, yes
-from mailroom_ops.environment import DEPLOYED, Environment
+from mailroom_ops.environment import DEPLOYED, LABELS, Environment
 
 
 @click.command(
     cls=Command,
     examples=(
         ("show the changes, write nothing", "mailroom promote staging production --dry-run"),
+        ("what was tried with `make run`", "mailroom promote local development --tenant acme"),
         (
             "promote one tenant, with the keys of its dedicated accounts",
             "mailroom promote staging production --tenant acme --with-keys",
         ),
     ),
 )
-@click.argument("source", type=click.Choice(DEPLOYED))
+@click.argument("source", type=click.Choice(LABELS))
 @click.argument("target", type=click.Choice(DEPLOYED))
 @click.option("--tenant", default="", metavar="NAME", help="Only this tenant's settings.")
 @click.option("--with-keys", is_flag=True, help="Copy the keys of providers as well.")
@@ -51,14 +52,17 @@ def command(
     from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import changes
     from mailroom_ops.settings.parameters import Parameters
-    from mailroom_ops.settings.promote import promotion
+    from mailroom_ops.settings.promote import promotion, without_sandboxes
 
     if source == target:
         raise InvalidInput(
             "SOURCE and TARGET are the same environment.", "Such as `mailroom promote staging production`."
         )
     store = Parameters(Environment(target, to_profile or profile, to_region or region))
-    values = Parameters(Environment(source, profile, region)).values()
+    origin = Environment(source, profile, region)
+    values = Parameters(origin).values()
+    if origin.is_local:
+        values = without_sandboxes(values)
     promoted = promotion(values, store.values(), tenant=tenant, with_keys=with_keys)
     if tenant and not promoted.changes and not promoted.lacking:
         raise InvalidInput(

@@ -4,6 +4,7 @@ moto keeps its state in module globals, so a test that resets moto would empty t
 """
 
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -20,11 +21,16 @@ from mailroom_ops.local.logs import Logs
 
 __all__ = ["Aws"]
 
+STOP_SECONDS = 5
+
 
 class Aws:
     """A moto server, started at once; `endpoint` is set by `wait`."""
 
-    def __init__(self, children: Children, region: str, logs: Logs) -> None:
+    def __init__(
+        self, children: Children, region: str, logs: Logs, port: int = 0, state_file: Path | None = None
+    ) -> None:
+        self._state_file = state_file
         self.region = region
         self._logs = logs
         self._clients: dict[str, Any] = {}
@@ -38,7 +44,9 @@ class Aws:
             **bytecode.VARIABLE,
         }
         self._process = children.start(
-            [sys.executable, "-m", "mailroom_ops.local.aws_server"], env | CREDENTIALS, Path(ops)
+            [sys.executable, "-m", "mailroom_ops.local.aws_server", str(port), str(state_file or "")],
+            env | CREDENTIALS,
+            Path(ops),
         )
         self.endpoint = ""
 
@@ -66,7 +74,18 @@ class Aws:
                 )
             return self._clients[service]
 
+    def start_saving(self) -> None:
+        """Save the state from now on: before, it is incomplete."""
+        if self._state_file:
+            self._process.send_signal(signal.SIGUSR1)
+
     def stop(self) -> None:
+        if self._state_file:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                pass
         self._process.kill()
         self._process.wait()
         with self._lock:
@@ -79,12 +98,29 @@ class Aws:
                 self._logs.log(line.decode(errors="replace").rstrip(), "WARNING", "aws")
 
 
-def serve() -> None:
+def serve(port: int, state_file: str) -> None:
+    """Serve until the process ends; save the state into a file after SIGUSR1, and at SIGTERM."""
+    from mailroom_ops.local.aws_snapshot import Saver
     from mailroom_ops.sandbox import moto_server
 
-    print(moto_server.start(), flush=True)
-    signal.pause()
+    if state_file:
+        saver, is_saving = Saver(Path(state_file)), threading.Event()
+
+        def start(*_: object) -> None:
+            is_saving.set()
+            saver.start()
+
+        def stop(*_: object) -> None:
+            if is_saving.is_set():
+                saver.save()
+            sys.exit(0)
+
+        signal.signal(signal.SIGUSR1, start)
+        signal.signal(signal.SIGTERM, stop)
+    print(moto_server.start(port), flush=True)
+    while True:
+        signal.pause()
 
 
 if __name__ == "__main__":
-    serve()
+    serve(int(sys.argv[1]), sys.argv[2])

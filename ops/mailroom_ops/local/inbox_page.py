@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailroom_ops.local.samples import Samples
+from mailroom_ops.local.samples import Sample, Samples, SamplesError
+from mailroom_ops.local.snippets import snippets
 from mailroom_ops.sandbox.inbox import Captured, Inbox
 from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.pages import asset, headers, json_answer, last_values, mail_page
@@ -51,6 +52,8 @@ class InboxPage:
                 return Response(200, self._events(), headers("text/event-stream"))
             case "POST", ["console", "samples"]:
                 return self._send(request)
+            case "POST", ["console", "snippets"]:
+                return self._snippets(request)
             case "GET", ["console", name]:
                 return asset(name, FOLDER)
         return None
@@ -66,26 +69,28 @@ class InboxPage:
 
     def _options(self) -> dict[str, Any]:
         return {
-            "types": list(self.samples.kinds()),
-            "locales": self.samples.locales(),
-            "tenants": list(self.samples.tenants()),
-            "sources": self.samples.sources(),
+            **self.samples.options(),
             **self.about(),
         }
 
     def _send(self, request: Request) -> Response:
-        if request.header("content-type").partition(";")[0] != "application/json":
-            return refusal(415, "Send the request as application/json.")
+        sample = _sample(request)
+        if isinstance(sample, Response):
+            return sample
         try:
-            sample = json.loads(request.body)
-            if "source" in sample:
-                status, text = self.samples.send_source(str(sample["source"]))
-            else:
-                locale, tenant = str(sample.get("locale", "en")), str(sample.get("tenant", "default"))
-                status, text = self.samples.send(str(sample["type"]), locale, tenant)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return refusal(422, "No such sample: use a source, or type, locale and tenant, of /console/options.json.")
+            status, text = self.samples.send(sample)
+        except SamplesError as error:
+            return _refusal_of(error)
         return json_answer({"status": status, "answer": text})
+
+    def _snippets(self, request: Request) -> Response:
+        sample = _sample(request)
+        if isinstance(sample, Response):
+            return sample
+        try:
+            return json_answer(snippets(self.samples.request(sample), f"http://{self.samples.address}"))
+        except SamplesError as error:
+            return _refusal_of(error)
 
     def _empty(self) -> Response:
         self.inbox.clear()
@@ -111,6 +116,22 @@ class InboxPage:
         finally:
             self._subscribers.discard(events)
             unsubscribe()
+
+
+def _sample(request: Request) -> Sample | Response:
+    """Return the sample that a request describes, or its refusal."""
+    if request.header("content-type").partition(";")[0] != "application/json":
+        return refusal(415, "Send the request as application/json.")
+    try:
+        values = json.loads(request.body)
+        return Sample(**{name: str(value) for name, value in values.items()})
+    except (AttributeError, TypeError, ValueError):
+        return refusal(422, "A sample has a source, kind, to, tenant and locale, see /console/options.json.")
+
+
+def _refusal_of(error: SamplesError) -> Response:
+    """Return the refusal of a sample that cannot be made."""
+    return Response(422, json.dumps({"message": str(error)}).encode(), headers("application/json"))
 
 
 def _summary(mail: Captured) -> dict[str, Any]:

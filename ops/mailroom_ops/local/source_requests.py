@@ -27,6 +27,7 @@ JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 EXAMPLES = {"logto": "webhook-sign-in", "rendered": "rendered-json"}  # files whose name is not that of their source
 EXAMPLE_CODE = "482913"  # in the text of an example
+EXAMPLE_RECIPIENTS = ("reader@example.com", "ada@example.com")
 
 Settings = Mapping[str, str]  # of a tenant of the source, by the last part of their names
 Signer = Callable[[dict[str, Any], Settings, float], "tuple[dict[str, str], bytes]"]
@@ -41,6 +42,11 @@ class SourceRequest:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether a signature covers the bytes of the body."""
+        return any("signature" in name for name in self.headers)
+
     def to_curl(self, origin: str) -> str:
         """Return a command for a shell that sends the request."""
         headers = [f"--header {shlex.quote(f'{name}: {value}')}" for name, value in self.headers.items()]
@@ -50,10 +56,10 @@ class SourceRequest:
 
 @dataclass(frozen=True, slots=True)
 class SourceRequests:
-    """Makes requests of every source that has an example and local secrets."""
+    """Makes requests of every source that has an example and secrets: in a file, or as the parameters in use."""
 
     root: Path
-    secrets_file: Path
+    secrets: Path | Mapping[str, str]
 
     def sources(self) -> list[str]:
         return [name for name in SIGNERS if self.tenants(name)]
@@ -61,7 +67,7 @@ class SourceRequests:
     def tenants(self, source: str) -> dict[str, dict[str, str]]:
         """Return the settings of each tenant of a source."""
         tenants: dict[str, dict[str, str]] = {}
-        for name, value in yaml.safe_load(self.secrets_file.read_text(encoding="utf-8")).items():
+        for name, value in self._values().items():
             match name.split("/"):
                 case ["webhooks", owner, key] if owner == source:
                     tenants.setdefault("default", {})[key] = str(value)
@@ -69,12 +75,24 @@ class SourceRequests:
                     tenants.setdefault(tenant, {})[key] = str(value)
         return tenants
 
-    def make(self, source: str, now: float, tenant: str = "default") -> SourceRequest:
-        """Return a request of a source; raise KeyError for an unknown source or tenant."""
+    def make(
+        self, source: str, now: float, tenant: str = "default", to: str = "", example: Mapping[str, Any] | None = None
+    ) -> SourceRequest:
+        """Return a request of a source; raise KeyError for an unknown source or tenant.
+
+        By default its recipient is that of the example in events/; `example` is another one.
+        """
         settings, sign = self.tenants(source)[tenant], SIGNERS[source]
-        headers, body = sign(self._example(source), settings, now)
+        body = dict(example) if example else self._example(source)
+        headers, content = sign(_addressed(body, to) if to else body, settings, now)
         path = f"/webhooks/{source}" if tenant == "default" else f"/webhooks/{source}/{tenant}"
-        return SourceRequest(source, path, headers, body)
+        return SourceRequest(source, path, headers, content)
+
+    def _values(self) -> Mapping[str, Any]:
+        if isinstance(self.secrets, Path):
+            values: Mapping[str, Any] = yaml.safe_load(self.secrets.read_text(encoding="utf-8"))
+            return values
+        return self.secrets
 
     def _example(self, source: str) -> dict[str, Any]:
         name = EXAMPLES.get(source) or f"{'rendered' if source in registry.SEALED else 'webhook'}-{source}"
@@ -82,11 +100,24 @@ class SourceRequests:
         if event["isBase64Encoded"]:  # a form
             return dict(parse_qsl(base64.b64decode(event["body"]).decode()))
         body: dict[str, Any] = json.loads(event["body"])
+        if isinstance(body.get("token"), str):  # Hanko's: the request as the claims of a token
+            body["token"] = _claims_of(body["token"])
         return body
 
 
+def _addressed(value: Any, to: str) -> Any:
+    """Return a request with another recipient."""
+    match value:
+        case dict():
+            return {name: _addressed(part, to) for name, part in value.items()}
+        case list():
+            return [_addressed(part, to) for part in value]
+    return to if value in EXAMPLE_RECIPIENTS else value
+
+
 def _logto(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
-    body["payload"]["code"] = _code(6)
+    if "code" in body["payload"]:
+        body["payload"]["code"] = _code(6)
     return JSON | {"authorization": settings["authorization"].splitlines()[0]}, _compact(body)
 
 
@@ -173,7 +204,7 @@ def _entra(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[s
 
 
 def _hanko(body: dict[str, Any], settings: Settings, now: float) -> tuple[dict[str, str], bytes]:
-    claims = _claims_of(body["token"]) | {"iat": int(now), "exp": int(now) + 300, "aud": [settings["audience"]]}
+    claims = body["token"] | {"iat": int(now), "exp": int(now) + 300, "aud": [settings["audience"]]}
     claims["data"]["data"] |= {"otp_code": _code(6), "valid_until": int(now) + 300}
     return JSON, _compact(body | {"token": _token(claims, "hanko")})
 

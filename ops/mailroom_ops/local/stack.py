@@ -3,11 +3,11 @@
 import re
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from mailroom_ops.cloudformation.intrinsics import TemplateError
 from mailroom_ops.console.console import Console
@@ -25,11 +25,13 @@ from mailroom_ops.local.inbox_page import InboxPage
 from mailroom_ops.local.invoke_api import InvokeApi
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.poller import Poller
-from mailroom_ops.local.provision import load_secrets, provision
+from mailroom_ops.local.provision import load_secrets, provision, read_settings
 from mailroom_ops.local.runtime_api import InvocationResult
 from mailroom_ops.local.samples import Samples
+from mailroom_ops.local.state import Keeper, KeptInbox, State, restore
 from mailroom_ops.sandbox import reports
 from mailroom_ops.sandbox.reporter import Reporter
+from mailroom_ops.sandbox.resend import Resend
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses
 from mailroom_ops.sandbox.smtp import SmtpSandbox
@@ -60,6 +62,7 @@ class Options:
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of queue properties, by logical id
     environment: Mapping[str, str] = field(default_factory=dict)  # of every function
     reports: bool = True  # whether the sandboxes send delivery reports, as their providers do
+    state: Path | None = None  # the folder that keeps what the stack knows for its next run
     proxy: Callable[[str], str] | None = None  # returns the endpoint of a proxy in front of moto's endpoint
 
 
@@ -71,6 +74,8 @@ class Stack:
         self.logs = logs
         self.functions: dict[str, Function] = {}
         self.pollers: list[Poller] = []
+        self._state: State | None = None
+        self._loaded: dict[str, str] = {}  # the content of the secrets file when it was read
         self._ending = ExitStack()
 
     def __enter__(self) -> Self:
@@ -86,6 +91,11 @@ class Stack:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    @property
+    def api_key(self) -> str:
+        """A key for the API; empty if none is set."""
+        return next(iter(self._samples.api_keys()), "")
+
     def invoke(self, name: str, event: bytes) -> InvocationResult:
         """Run an event through a function."""
         return self.functions[name].invoke(event)
@@ -98,15 +108,26 @@ class Stack:
         self._server = opened.enter_context(Server(options.port, lambda request: self._front_door.answer(request)))
         children = Children()
         opened.callback(children.close)
-        self.sandbox = opened.enter_context(Sandbox())
-        self._smtp = opened.enter_context(SmtpSandbox(self.sandbox.inbox, self.sandbox.faults))
-        self.aws = Aws(children, options.region, self.logs)
+        if options.state:
+            self._state = State(options.state, lambda text: self.logs.log(text, "WARNING"))
+            self._state.open()
+        state = self._state
+        port = state.port if state else lambda name: 0
+        inbox = KeptInbox(state.inbox_file) if state else None
+        self.sandbox = opened.enter_context(Sandbox(inbox, port=port("sandbox")))
+        self.smtp = opened.enter_context(SmtpSandbox(self.sandbox.inbox, self.sandbox.faults, port=port("smtp")))
+        snapshot = state.read("aws") if state else {}
+        self.aws = Aws(children, options.region, self.logs, port("aws"), state.aws_file if state else None)
         opened.callback(self.aws.stop)
         self.aws.wait(options.proxy)
         self.sandbox.stubs["ses"] = Ses(self.aws.endpoint)
-        with ThreadPoolExecutor() as pool:
-            for future in [pool.submit(provision, self.blueprint, self.aws), pool.submit(self.load_secrets)]:
-                future.result()
+        provision(self.blueprint, self.aws)
+        if state:
+            self._restore(state, snapshot, opened)
+        self.load_secrets()
+        if state:
+            state.write("ports", self._ports())
+        self.aws.start_saving()
         self._start_functions(children, opened)
         self._start_pollers(opened)
         self._open_front_door(opened)
@@ -114,10 +135,29 @@ class Stack:
             self._watch(opened)
 
     def load_secrets(self) -> None:
-        load_secrets(self.options.secrets, self._provider_settings(), self.aws)
+        """Write what is new in the secrets file, and in the settings of the sandboxes, into SSM."""
+        self._loaded = load_secrets(self.options.secrets, self._provider_settings(), self.aws, self._loaded)
+        if self._state:
+            self._state.write("settings", self._loaded)
+
+    def _restore(self, state: State, snapshot: Mapping[str, Any], opened: ExitStack) -> None:
+        """Restore the state of the last run, and keep that of this one."""
+        blueprint = self.blueprint
+        tables = {blueprint.table_name(name): properties for name, properties in blueprint.tables().items()}
+        queues = {blueprint.queue_name(name): blueprint.queue_url(name) for name in blueprint.queues()}
+        restore(snapshot, self.aws.client, tables, queues, state.report)
+        self._loaded = state.read("settings") if snapshot else {}
+        resend = self.sandbox.stubs["resend"]
+        if isinstance(resend, Resend):
+            resend.domains.load(state.read("domains"))
+            opened.callback(Keeper(state, "domains", resend.domains.export).stop)
+
+    def _ports(self) -> dict[str, int]:
+        aws = urlsplit(self.aws.endpoint).port or 0
+        return {"sandbox": urlsplit(self.sandbox.url).port or 0, "smtp": self.smtp.port, "aws": aws}
 
     def _provider_settings(self) -> dict[str, str]:
-        settings = {name: self.sandbox.settings(name) for name in self.sandbox.stubs} | {"smtp": self._smtp.settings()}
+        settings = {name: self.sandbox.settings(name) for name in self.sandbox.stubs} | {"smtp": self.smtp.settings()}
         parameters = {
             f"providers/{name}/{key}": value for name, values in settings.items() for key, value in values.items()
         }
@@ -143,7 +183,7 @@ class Stack:
         address = f"127.0.0.1:{self._server.server_port}"
         invoke_api = InvokeApi(self.functions)
         opened.callback(invoke_api.stop)
-        samples = Samples(self.options.root, address, self.options.secrets)
+        self._samples = samples = Samples(self.options.root, address, lambda: read_settings(self.aws))
         environment = Environment("local", stack_name=self.blueprint.stack_name, local_url=self.url)
         templates = self.options.root / "layers" / "templates"
         links = [Link("Inbox", "/"), Link("API", "/docs")]
@@ -171,6 +211,7 @@ class Stack:
             "aws": self.aws.endpoint,
             "region": self.options.region,
             "webhook": f"{self.url}/webhooks/logto",
+            "api_key": self.api_key,
         }
 
     def _report(self, context: Mapping[str, str]) -> None:

@@ -15,14 +15,14 @@ from mailroom_ops.sandbox import moto_ses, moto_suppressions
 __all__ = ["start"]
 
 
-def start() -> str:
-    """Start the server in this process, on any free port; return its URL."""
+def start(port: int = 0) -> str:
+    """Start the server in this process, by default on any free port; return its URL."""
     moto_ses.extend()
     moto_suppressions.extend()
     make_writes_atomic()
     make_faster()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     return f"http://{host}:{port}"

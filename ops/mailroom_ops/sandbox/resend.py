@@ -31,7 +31,7 @@ class Resend:
     def __init__(self, api_key: str = "re_sandbox") -> None:
         self.api_key = api_key
         self.suppressed = SuppressedAddresses()
-        self._domains = Domains()
+        self.domains = Domains()
         self._requests: dict[str, tuple[str, Reply | None]] = {}
         self._lock = threading.Lock()
 
@@ -40,7 +40,7 @@ class Resend:
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
         if request.path.partition("?")[0].startswith("/domains"):
-            return self._unauthorized(request) or self._sending_only(request) or self._domains.answer(request)
+            return self._unauthorized(request) or self._sending_only(request) or self.domains.answer(request)
         if request.path.partition("?")[0].startswith("/suppressions"):
             refusal = self._unauthorized(request) or self._sending_only(request)
             return refusal or answer_suppressions(self.suppressed, request)

@@ -1,8 +1,10 @@
 """A stub of Resend's domains: https://resend.com/docs/api-reference/domains"""
 
+import json
 import secrets
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +26,17 @@ class Domains:
         self._create({"name": OWN_DOMAIN})
         for domain in self._domains.values():
             self._verify(domain)
+
+    def export(self) -> dict[str, Any]:
+        """Return every domain, by its id."""
+        with self._lock:
+            return json.loads(json.dumps(self._domains))  # type: ignore[no-any-return]
+
+    def load(self, domains: Mapping[str, Any]) -> None:
+        """Add exported domains."""
+        with self._lock:
+            names = {domain["name"] for domain in self._domains.values()}
+            self._domains |= {id_: domain for id_, domain in domains.items() if domain["name"] not in names}
 
     def answer(self, request: Request) -> Reply:
         """Return the answer to a request to `/domains` or a path below."""

@@ -12,10 +12,11 @@ from mailroom.model.parameter_names import DEFAULT_TENANT
 from mailroom_ops.settings import catalog
 from mailroom_ops.settings.changes import Change, compare, same
 
-__all__ = ["Difference", "Promotion", "differences", "promotion"]
+__all__ = ["Difference", "Promotion", "differences", "promotion", "without_sandboxes"]
 
 SKIPPED = ("ledger/", "removed/")
 THIS_MACHINE = re.compile(r"https?://(127\.|localhost|\[::1\])")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,20 @@ def promotion(
     # A sender comes last, when everything that it sends through is there.
     in_order = sorted(copied, key=lambda name: (name.startswith("senders/"), name))
     return Promotion(tuple(compare(target, {name: copied[name] for name in in_order})), tuple(lacking), tuple(left_out))
+
+
+def without_sandboxes(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of a local stack without those of the provider accounts that are its sandboxes."""
+    accounts = {_account(name) for name, value in values.items() if value in LOOPBACK or THIS_MACHINE.match(value)}
+    return {name: value for name, value in values.items() if not (accounts - {""}) & {_account(name)}}
+
+
+def _account(name: str) -> str:
+    """Return the provider account that a setting belongs to, such as resend.acme; empty for another setting."""
+    match name.split("/"):
+        case ["providers" | "feedback", account, *_]:
+            return account
+    return ""
 
 
 def belongs(name: str, tenant: str) -> bool:
