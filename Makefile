@@ -112,7 +112,8 @@ clean: ## remove all that was installed or built
 define MAKE_VENV
 	@$(PYTHON) -m venv $(2) .venv
 	@$(call INSTALL,$(BIN)/python,$(1))
-	@.cache/uv/bin/python -m pip --python $(BIN)/python $(PIP) --no-build-isolation --editable .
+	@$(UV) pip install --quiet --no-config --no-deps --no-build-isolation --python $(BIN)/python --editable . \
+		|| .cache/uv/bin/python -m pip --python $(BIN)/python $(PIP) --no-build-isolation --editable .
 	@touch $@
 endef
 
