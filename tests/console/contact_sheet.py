@@ -136,11 +136,10 @@ def _count(ledger: Ledger, at: float, sent: int, bounced: int) -> None:
 
 
 def _break(ledger: Ledger, writer: LedgerWriter, where: Environment) -> None:
-    now = time.time()
     for number in range(6):
-        mail = writer.accepted(20 - number * 3)
+        mail = writer.accepted(24 - number * 3)
         tries = tuple(
-            Attempt(now - 20 + number + step, "resend", "http_503", "Service Unavailable", UnknownOutcome)
+            Attempt(mail.created_at + 0.4 + 3 * step, "resend", "http_503", "Service Unavailable", UnknownOutcome)
             for step in range(3)
         )
         outcome = Outcome(Status.ACCEPTED, "http_503", tries=tries, retry_in=40)

@@ -351,6 +351,12 @@ def test_every_page_is_accessible_and_fits_a_phone(messages: LedgerWriter, clien
     for path in paths:
         page.goto(f"{client.url}/console/{path}")
         accessible(page)
+    for term in (longest, "nobody@example.com"):
+        page.goto(f"{client.url}/console/deliveries")
+        page.get_by_role("searchbox").fill(term)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).not_to_have_text("Deliveries")
+        accessible(page)
 
 
 def test_an_aws_failure_is_a_page_and_recovery_needs_no_restart(
