@@ -313,6 +313,17 @@ def test_a_dead_letter_is_replayed_in_two_clicks_from_the_banner(
     assert len(queues.receive_all("Notices")) == 3
 
 
+def test_after_a_replay_the_figures_of_past_hours_are_read_again(queues: Queues, client: Client) -> None:
+    queues.bury(*queues.undeliverable(2))
+    hours = client.console._context.hours
+    hours.read(client.console._context.queries, datetime.now(UTC) - timedelta(days=1), datetime.now(UTC))
+    assert hours._cached
+    page = inspect(client)
+    client.post(NOTICES, do="replay", look=inspection_id(page), confirmed="staging")
+    wait_for_job(client)
+    assert not hours._cached
+
+
 def test_a_mail_leads_to_its_own_dead_letter(queues: Queues, client: Client) -> None:
     parcels = queues.undeliverable(3)
     queues.bury(*parcels)

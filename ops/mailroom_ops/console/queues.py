@@ -177,8 +177,17 @@ def _carry_out(context: PageContext, lane: Lane, selection: Selection, form: Map
         raise InvalidInput("These dead letters no longer exist.", "Reload the list and select again.")
     if not context.is_confirmed(form):
         return context.confirm(_confirmation(lane, selection, letters), form)
-    work = selection.run(DeadLetters.of(context.environment, lane), letters)
+    work = _and_forget(context, selection.run(DeadLetters.of(context.environment, lane), letters))
     return _start(context, lane, Job(selection.action, work, len(letters), selection))
+
+
+def _and_forget(context: PageContext, work: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
+    """Carry out a replay or a drop; at its end, forget figures that it has changed."""
+    try:
+        yield from work
+    finally:
+        context.hours.forget()
+        context.alerts.forget()
 
 
 def _confirmation(lane: Lane, selection: Selection, letters: Sequence[DeadLetter]) -> Confirmation:

@@ -217,6 +217,11 @@ class HourCache:
     _cached: dict[Scope, Counts] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def forget(self) -> None:
+        """Read every hour again: a replay changes the counters of past ones."""
+        with self._lock:
+            self._cached.clear()
+
     def read(self, queries: LedgerQueries, since: datetime, until: datetime, tenant: str = "") -> list[Counts]:
         """Return each hour of a period, of one tenant or of all."""
         return self.read_each(queries, since, until, [tenant])[tenant]
