@@ -268,6 +268,8 @@ def test_it_is_accessible(count: Count, client: Client, open_page: OpenPage) -> 
     page = open_page(client, bypass_csp=True)
     page.goto(f"{client.url}{PATH}")
     expect(page.get_by_role("img", name="Emails per hour")).to_be_visible()
+    page.locator("#chart-volume .slot").first.hover()
+    expect(page.locator(".tip")).to_contain_text("resend 60\nses 40")
     page.locator("#chart-volume summary").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("row", name="UTC resend ses")).to_be_visible()

@@ -359,6 +359,19 @@ def test_every_page_is_accessible_and_fits_a_phone(messages: LedgerWriter, clien
         accessible(page)
 
 
+def test_on_a_phone_the_navigation_is_one_row_with_the_current_page_in_sight(
+    client: Client, open_page: OpenPage
+) -> None:
+    page = open_page(client, 390)
+    page.goto(f"{client.url}/console/doctor")
+    navigation = page.get_by_role("navigation").bounding_box()
+    assert navigation
+    assert navigation["height"] < 50
+    link = page.get_by_role("link", name="Doctor").bounding_box()
+    assert link
+    assert 0 <= link["x"] <= 390 - link["width"]
+
+
 def test_an_aws_failure_is_a_page_and_recovery_needs_no_restart(
     messages: LedgerWriter, start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, cloud: str
 ) -> None:
