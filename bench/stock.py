@@ -79,7 +79,7 @@ class _Direct(Aws):
         self._cloud = cloud
 
     def call(self, service: str, operation: str, payload: Mapping[str, Any], *, attempts: int = 3) -> dict[str, Any]:
-        status, answer = self._cloud.answer(operation, dict(payload))
+        status, answer = self._cloud.answer(operation, json.loads(json.dumps(payload)))  # as it arrives over HTTP
         if status != 200:
             raise AwsError(service, str(status), answer)
         return answer
