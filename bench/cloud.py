@@ -120,6 +120,8 @@ class Cloud:
             return 200, self._below(request["Path"].rstrip("/") + "/", int(request.get("NextToken", 0)))
         if operation == "GetMetricData":
             return 200, {"MetricDataResults": []}
+        if operation == "DescribeAlarms":
+            return 200, {"MetricAlarms": []}
         return 200, self._queue(operation, request)
 
     def _queue(self, operation: str, request: Row) -> Row:

@@ -215,7 +215,7 @@ class Environment:
 
 def aws_error(error: Exception) -> ServiceError:
     """Return an error of boto3 as a sentence; without AWS's words on a malformed parameter, which quote its value."""
-    kind, answer = type(error).__name__, getattr(error, "response", {}).get("Error", {})
+    kind, answer = type(error).__name__, (getattr(error, "response", None) or {}).get("Error", {})
     code, operation = str(answer.get("Code", "")), str(getattr(error, "operation_name", ""))
     if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
         return AccessError("No AWS credentials were found.", "Log in to AWS, or name a profile with --profile.")

@@ -34,6 +34,12 @@ def rows(page: Page) -> Locator:
     return page.locator("#messages tr")
 
 
+def expect_filtered(page: Page, number: int) -> None:
+    """Wait for the page of a changed filter, and for its script, which applies the next change."""
+    expect(rows(page)).to_have_count(number)
+    expect(page.locator("html.local-time")).to_be_attached()
+
+
 def message_ids(html: str) -> list[str]:
     """Return the message ids in a page, in its order."""
     return re.findall(r'id="message-([0-9a-f]{32})"', html)
@@ -72,15 +78,15 @@ def test_filters_narrow_the_list_and_are_part_of_its_address(
     expect(rows(page)).to_have_count(5)
 
     page.get_by_label("Period").select_option("hour")
-    expect(rows(page)).to_have_count(4)
+    expect_filtered(page, 4)
     page.get_by_label("Tenant").select_option("acme")
-    expect(rows(page)).to_have_count(3)
+    expect_filtered(page, 3)
     expect(page.get_by_label("Tenant")).to_be_focused()
     page.get_by_label("failed").check()
-    expect(rows(page)).to_have_count(1)
+    expect_filtered(page, 1)
     page.get_by_label("skipped").check()
 
-    expect(rows(page)).to_have_count(2)
+    expect_filtered(page, 2)
     assert [row.locator(".status").inner_text() for row in rows(page).all()] == ["failed", "skipped"]
     expect(page.get_by_label("Tenant")).to_have_value("acme")
     expect(page.get_by_label("skipped")).to_be_checked()

@@ -4,11 +4,15 @@ import time
 from html import unescape
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 from playwright.sync_api import expect
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, UnknownOutcome
 from mailroom.ledger.tally import Tally
+from mailroom.model.kinds import Lane
 from mailroom.model.outcome import Attempt, Outcome, Status
+from mailroom_ops.console.context import SharedEnvironment
+from mailroom_ops.console.queues import QueueDepth
 from mailroom_ops.ledger.stats import HourCache
 from tests.browser import accessible
 from tests.console.client import Client, LedgerWriter, OpenPage, page_text
@@ -91,3 +95,17 @@ def test_the_alerts_are_cached_for_some_seconds(messages: LedgerWriter, client: 
     fail(messages, 3, UnknownOutcome)
     assert page_text(client.get(HEALTH).text) == ""
     assert "resend is down" in banner(client)
+
+
+def test_a_service_that_closes_its_connection_is_shown_as_unreachable(
+    messages: LedgerWriter, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(environment: SharedEnvironment, lane: Lane, *, is_dead: bool) -> QueueDepth:
+        raise ConnectionClosedError(endpoint_url="https://sqs.eu-west-1.amazonaws.com")
+
+    outputs = client.console._context.environment.outputs
+    urls = {f"{lane.title()}DeadLetterQueueUrl": "https://sqs.eu-west-1.amazonaws.com" for lane in Lane}
+    monkeypatch.setitem(vars(client.console._context.environment), "outputs", {**outputs, **urls})
+    monkeypatch.setattr("mailroom_ops.console.health.queue_depth", closed)
+    assert banner(client) == ""
+    assert "The state of dead letters is not known: AWS cannot be reached" in client.text("/console/doctor")

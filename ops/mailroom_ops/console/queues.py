@@ -19,7 +19,7 @@ from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.ledger.dead_letters import DeadLetter, DeadLetters, Verdict, count_letters, replay_effect
 from mailroom_ops.web.server import Request, Response
 
-__all__ = ["answer", "queue_depth"]
+__all__ = ["QueueDepth", "answer", "queue_depth"]
 
 PATH = "/console/queues"
 MAX_LETTERS = 2000  # of one inspection: more than anybody reads through

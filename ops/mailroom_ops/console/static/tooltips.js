@@ -5,7 +5,7 @@ export function setUpTooltips() {
   const tip = document.createElement("div");
   tip.className = "tip";
   tip.hidden = true;
-  document.body.append(tip);
+  document.querySelector("main").append(tip);
   for (const slot of slots) {
     const title = slot.querySelector("title");
     slot.dataset.text = title.textContent;
