@@ -184,7 +184,7 @@ def test_layers_contain_the_files_of_the_repository(here: Artifact) -> None:
 LAYER_LOCKS = tuple(f"layers/{layer}/requirements.txt" for layer in ("dependencies", "encryption", "signatures"))
 LOCKS = (
     *LAYER_LOCKS,
-    *(f"requirements-{group}.txt" for group in ("dev", "run", "sam", "uv")),
+    *(f"requirements-{group}.txt" for group in ("dev", "docs", "run", "sam", "uv")),
     "bench/naive/handler/requirements.txt",
 )
 
