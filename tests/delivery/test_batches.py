@@ -11,6 +11,10 @@ import pytest
 from mailroom.aws.client import Aws
 from mailroom.delivery import consumer
 from mailroom.delivery.batches import Batch, split
+from mailroom.feedback.suppression import Cause, Suppressions
+from mailroom.ledger.hashes import keyed_hash
+from mailroom.model.kinds import Lane
+from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
@@ -377,3 +381,26 @@ def test_a_batch_in_doubt_whose_mails_expire_ends_as_unknown_not_as_skipped(
     }
     assert len(waiting(aws, "codes_dead_letter")) == 10
     assert arrived(sandbox) == ids(sent)
+
+
+def test_a_burst_looks_up_all_its_recipients_in_one_request(
+    deliver: Process, aws: Aws, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    sent, delivery = messages(10), deliver.delivery
+    key = delivery.settings.address_key()
+    recipient = keyed_hash(key, canonical(sent[3].to))
+    suppressions = Suppressions(aws, "ledger")
+    suppressions.add("default", recipient, sent[3].to, Cause.BOUNCE, dict.fromkeys(Lane, 30), "ses", time.time())
+    reads: list[str] = []
+    call = deliver.aws.call
+
+    def counted(service: str, operation: str, payload: Any, **options: Any) -> Any:
+        reads.extend([operation] if operation in ("GetItem", "BatchGetItem") else [])
+        return call(service, operation, payload, **options)
+
+    monkeypatch.setattr(delivery.ledger, "_aws", type("Calls", (), {"call": staticmethod(counted)}))
+    burst(deliver, sent)
+
+    assert {mail.message_id for mail in sandbox.inbox.all()} == {mail.id for mail in sent} - {sent[3].id}
+    assert (deliver.row(sent[3])["status"], deliver.row(sent[3])["reason"]) == ("skipped", "suppressed")
+    assert reads == ["BatchGetItem", "GetItem"]  # the second by the delivery of the one that is not sent

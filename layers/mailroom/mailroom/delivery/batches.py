@@ -152,11 +152,13 @@ class Batcher:
         groups: dict[str, list[tuple[Parcel, Ready]]] = {}
         others: list[Parcel] = []
         key = self.delivery.settings.address_key()
+        suppressed = self.delivery.ledger.suppressed(parcels, key, self.delivery.clock())
         for parcel in parcels:
             self.delivery.settings.prefetch(parcel.message.tenant, parcel.message.purpose)
             try:
                 due = self.delivery.with_lifetime(parcel)
-                ready = self.delivery.prepare(due) if is_authentic(parcel, key) else None
+                is_suppressed = parcel.message.id in suppressed
+                ready = self.delivery.prepare(due, is_suppressed=is_suppressed) if is_authentic(parcel, key) else None
             except DeliveryError:
                 raise
             except Exception:  # noqa: BLE001 - one message that fails to render takes no other along

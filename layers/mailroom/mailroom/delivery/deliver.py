@@ -133,12 +133,18 @@ class Delivery:
         """Put a parcel on its queue, sealed where it carries text of its own."""
         self.queue.put(seal(parcel, self.settings.address_key()), delay)
 
-    def prepare(self, parcel: Parcel) -> Ready | Outcome:
-        """Render a parcel that is due; else return its outcome. Nothing is written."""
+    def prepare(self, parcel: Parcel, *, is_suppressed: bool | None = None) -> Ready | Outcome:
+        """Render a parcel that is due; else return its outcome. Nothing is written.
+
+        `is_suppressed` where its recipient has been looked up, together with others.
+        """
         message = parcel.message
         if message.expires_at <= self.clock():
             return dead("expired", parcel.doubts)
-        if self.ledger.is_suppressed(message, parcel.lane, self.settings.address_key(), self.clock()):
+        if is_suppressed is None:
+            key = self.settings.address_key()
+            is_suppressed = self.ledger.is_suppressed(message, parcel.lane, key, self.clock())
+        if is_suppressed:
             return dead("suppressed", parcel.doubts)
         try:
             ready = self.render(parcel)

@@ -131,10 +131,9 @@ class Dispatch:
         try:
             if not is_configured(account, self.settings.provider(account)):
                 return False
-            provider = self._provider(account)
+            return spec_of(account).batch and self._provider(account).idempotent
         except ConfigurationError:
             return False  # as each mail that is offered to it will record
-        return isinstance(provider, BatchProvider) and provider.idempotent
 
     def max_parallel(self, account: str) -> int:
         """Return how many requests to an account are made at a time."""

@@ -246,13 +246,18 @@ class Ledger:
 
     def read_many(self, message_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the rows of up to a hundred messages by id; one that does not exist is left out."""
-        keys = [{"pk": {"S": f"message#{message_id}"}} for message_id in message_ids[:KEYS_PER_READ]]
+        rows = self._read_rows([f"message#{message_id}" for message_id in message_ids], is_consistent=True)
+        return {pk.removeprefix("message#"): row for pk, row in rows.items()}
+
+    def _read_rows(self, names: Collection[str], *, is_consistent: bool) -> dict[str, dict[str, Any]]:
+        """Return up to a hundred rows by their keys, in as few requests as DynamoDB answers them."""
+        keys = [{"pk": {"S": name}} for name in [*dict.fromkeys(names)][:KEYS_PER_READ]]
         rows: dict[str, dict[str, Any]] = {}
         while keys:
-            query = {"RequestItems": {self._table: {"Keys": keys, "ConsistentRead": True}}}
+            query = {"RequestItems": {self._table: {"Keys": keys, "ConsistentRead": is_consistent}}}
             answer = self._aws.call("dynamodb", "BatchGetItem", query)
             for item in answer["Responses"].get(self._table, ()):
-                rows[item["pk"]["S"].removeprefix("message#")] = decode_item(item)
+                rows[item["pk"]["S"]] = decode_item(item)
             left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
             if len(left) == len(keys):
                 raise TemporaryFailure("dynamodb", "throttled")
@@ -261,9 +266,19 @@ class Ledger:
 
     def is_suppressed(self, message: Message, lane: Lane, address_key: str, now: float) -> bool:
         """Test whether the tenant sends nothing to this recipient on this lane: see feedback/suppression.py."""
-        pk = suppression_of(message.tenant, keyed_hash(address_key, canonical(message.to)))
-        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": {"pk": {"S": pk}}})
-        return float(decode_item(answer.get("Item", {})).get(f"{lane}_until", 0)) > now
+        key = {"pk": {"S": _suppression_row(message, address_key)}}
+        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": key})
+        return _is_in_force(decode_item(answer.get("Item", {})), lane, now)
+
+    def suppressed(self, parcels: Sequence[Parcel], address_key: str, now: float) -> set[str]:
+        """Return the ids of those of up to a hundred messages whose recipients are suppressed, in one request."""
+        names = [_suppression_row(parcel.message, address_key) for parcel in parcels]
+        rows = self._read_rows(names, is_consistent=False)
+        return {
+            parcel.message.id
+            for parcel, name in zip(parcels, names, strict=True)
+            if _is_in_force(rows.get(name, {}), parcel.lane, now)
+        }
 
     def finish(self, message_id: str, token: str, outcome: Outcome, now: float, offered: Sequence[str] = ()) -> None:
         """Record the final outcome of a message; an event that its provider reported in the meantime stays.
@@ -523,6 +538,14 @@ class Ledger:
 def shards_of(environment: str) -> int:
     """Return over how many partitions what is looked up by time is spread: each takes 1,000 writes a second."""
     return 1 if environment == "development" else 16
+
+
+def _suppression_row(message: Message, address_key: str) -> str:
+    return suppression_of(message.tenant, keyed_hash(address_key, canonical(message.to)))
+
+
+def _is_in_force(row: Mapping[str, Any], lane: Lane, now: float) -> bool:
+    return float(row.get(f"{lane}_until", 0)) > now
 
 
 def suppression_of(tenant: str, recipient: str) -> str:

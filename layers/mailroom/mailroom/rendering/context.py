@@ -5,6 +5,7 @@ Values of the wrong type are treated as missing: a code is sent whatever else is
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mailroom import untrusted
@@ -41,6 +42,11 @@ def builtin_kind(message: Message) -> str:
     if message.kind in KINDS:
         return message.kind
     return "generic-code" if untrusted.code(message.data.get("code")) else "notification"
+
+
+@lru_cache(64)  # a process has few of them, and each mail one
+def _brand_of(brand: Brand) -> Mapping[str, Any]:
+    return asdict(brand)
 
 
 def build_context(
@@ -122,7 +128,7 @@ def build_context(
         "dir": texts.direction,
         "start": "right" if rtl else "left",
         "end": "left" if rtl else "right",
-        "brand": asdict(brand),
+        "brand": _brand_of(brand),
         "names": names,
         "payload": payload,
         "subject": subject,
