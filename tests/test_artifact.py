@@ -90,8 +90,8 @@ def test_a_missing_package_is_detected(here: Artifact, stub: Stub, tmp_path: Pat
         assert carry(incomplete, stub, tmp_path) == []
 
 
-@pytest.mark.parametrize("function", ["SendFunction", "FeedbackFunction"])
-def test_send_and_feedback_start(here: Artifact, stub: Stub, tmp_path: Path, function: str) -> None:
+@pytest.mark.parametrize("function", ["SendFunction", "FeedbackFunction", "NotifyFunction"])
+def test_the_other_functions_start(here: Artifact, stub: Stub, tmp_path: Path, function: str) -> None:
     with start(here, function, stub, tmp_path / "log") as process:
         assert process.init > 0
 

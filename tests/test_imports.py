@@ -18,7 +18,7 @@ from mailroom_ops import bytecode
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "layers/mailroom/mailroom"
 # The only files with sockets, logs and metrics; providers/ has the client for SMTP.
-EDGES = {"aws/encryption.py", "network/http.py", "network/tls.py", "telemetry.py"}
+EDGES = {"aws/encryption.py", "network/http.py", "network/public.py", "network/tls.py", "telemetry.py"}
 OUTSIDE = {
     *("aws_lambda_powertools", "boto3", "botocore", "awslambdaric", "moto"),
     *("httpx", "http", "urllib.request", "urllib3", "requests", "smtplib", "socket", "ssl"),
@@ -32,6 +32,7 @@ LAYER: tuple[tuple[str, ...], ...] = (
     ("network", "rendering", "request"),
     ("aws", "providers", "webhooks"),
     ("ledger", "settings"),
+    ("callbacks",),
     ("delivery", "feedback", "sources"),
     ("api",),
     ("telemetry",),
@@ -70,6 +71,7 @@ FORBIDDEN = {
     "deliver": HEAVY | {"pydantic", "pydantic_core"},
     "feedback": HEAVY | {"idna", "minijinja", "smtplib"},
     "link": HEAVY | {"idna", "pydantic", "smtplib"},
+    "notify": HEAVY | {"cryptography", "idna", "minijinja", "pydantic", "smtplib"},
 }
 VARIABLES = {
     "AWS_LAMBDA_FUNCTION_NAME": "mailroom-test",
@@ -79,6 +81,8 @@ VARIABLES = {
     "NOTICES_QUEUE_URL": "http://127.0.0.1:9/notices",
     "CODES_DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:9/codes-dead-letters",
     "NOTICES_DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:9/notices-dead-letters",
+    "OUTCOMES_QUEUE_URL": "http://127.0.0.1:9/outcomes",
+    "OUTCOMES_DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:9/outcomes-dead-letters",
     "TABLE_NAME": "ledger",
     "PROVIDERS": "resend,smtp",
     "TEMPLATES_DIR": str(ROOT / "layers/templates"),

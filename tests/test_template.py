@@ -20,7 +20,7 @@ from mailroom_ops.cloudformation.intrinsics import Template, TemplateError
 ROOT = Path(__file__).parent.parent
 BODY = template_file.load(ROOT / "template.yaml")
 ENVIRONMENTS = ("development", "staging", "production")
-FUNCTIONS = ("Webhook", "Rendered", "Send", "Deliver", "Feedback", "Link")
+FUNCTIONS = ("Webhook", "Rendered", "Send", "Deliver", "Feedback", "Link", "Notify")
 LANES = ("Codes", "Notices")
 PSEUDO = {
     "AWS::Partition": "aws",
@@ -32,6 +32,7 @@ PSEUDO = {
 
 SSM = "arn:aws:ssm:eu-west-1:123456789012:parameter/mailroom/production/"
 TABLES = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
+BUS = "arn:aws:events:eu-west-1:123456789012:event-bus/outcomes"
 QUEUES = {"CodesQueue.Arn", "NoticesQueue.Arn"}
 DEAD_LETTERS = {"CodesDeadLetterQueue.Arn", "NoticesDeadLetterQueue.Arn"}
 
@@ -86,9 +87,9 @@ def may_list(*paths: str) -> dict[str, set[str]]:
 TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
 SEALED = [f"webhooks/{name}" for name in registry.SEALED]
 DELIVERY = {
-    **may_read("providers/*", "senders/*", "brands/*", "limits/*", "ledger/address_key"),
+    **may_read("providers/*", "senders/*", "brands/*", "limits/*", "callbacks/*", "ledger/address_key"),
     "ssm:PutParameter": {f"{SSM}ledger/address_key"},
-    "sqs:SendMessage": QUEUES,
+    "sqs:SendMessage": QUEUES | {"OutcomesQueue.Arn"},
     "dynamodb:GetItem": {"LedgerTable.Arn"},
     "dynamodb:UpdateItem": {"LedgerTable.Arn"},
 }
@@ -105,14 +106,18 @@ PERMISSIONS = {
     "Deliver": own_log("Deliver")
     | DELIVERY
     | dict.fromkeys(TAKE, QUEUES)
-    | {"sqs:SendMessage": QUEUES | DEAD_LETTERS}
+    | {"sqs:SendMessage": QUEUES | DEAD_LETTERS | {"OutcomesQueue.Arn"}}
     | {"dynamodb:BatchGetItem": {"LedgerTable.Arn"}},
     "Feedback": own_log("Feedback")
     | may_list("feedback")
-    | may_read("feedback/*", "suppression/*", "ledger/address_key")
+    | may_read("feedback/*", "suppression/*", "callbacks/*", "ledger/address_key")
     | {f"dynamodb:{action}": {"LedgerTable.Arn"} for action in ("GetItem", "PutItem", "UpdateItem")}
     | {"dynamodb:Query": {f"{TABLES}LedgerTable/index/by_provider_id"}}
-    | {"sqs:SendMessage": {"FeedbackDeadLetterQueue.Arn"}},
+    | {"sqs:SendMessage": {"FeedbackDeadLetterQueue.Arn", "OutcomesQueue.Arn"}},
+    "Notify": own_log("Notify")
+    | may_read("callbacks/*")
+    | {"sqs:SendMessage": {"OutcomesQueue.Arn", "OutcomesDeadLetterQueue.Arn"}}
+    | {action: {"OutcomesQueue.Arn"} for action in TAKE if action != "sqs:ChangeMessageVisibility"},
     "Link": own_log("Link") | may_list("brands") | may_read("brands/*"),
 }
 
@@ -168,9 +173,19 @@ def test_each_call_to_aws_that_the_package_makes_is_granted() -> None:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "_call"
         if isinstance(call.args[0], ast.Constant)
     }
-    granted = {action for function in FUNCTIONS for action in Stack().permissions(function)}
+    granted = {action for function in FUNCTIONS for action in Stack(OutcomeBus=BUS).permissions(function)}
     assert {"sqs:SendMessage", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:PutParameter"} <= made
     assert {action.replace("MessageBatch", "Message") for action in made} <= granted  # one right is for both
+
+
+@pytest.mark.parametrize("bus", ["", BUS])
+def test_only_notify_may_put_events_on_the_bus_and_only_if_there_is_one(bus: str) -> None:
+    stack = Stack(OutcomeBus=bus)
+    granted = {function: stack.permissions(function).get("events:PutEvents") for function in FUNCTIONS}
+    assert granted == {**dict.fromkeys(FUNCTIONS), "Notify": {bus} if bus else None}
+    reporting = ("Send", "Deliver", "Feedback", "Notify")
+    variables = {f: stack[f"{f}Function"]["Environment"]["Variables"].get("OUTCOME_BUS") for f in FUNCTIONS}
+    assert variables == {**dict.fromkeys(FUNCTIONS), **dict.fromkeys(reporting, bus)}
 
 
 def test_only_lambda_may_take_the_roles() -> None:
@@ -204,6 +219,18 @@ def test_a_rendered_message_of_any_size_fits_into_its_queue(lane: str) -> None:
     for queue in (f"{lane}Queue", f"{lane}DeadLetterQueue"):
         # In ASCII-only JSON, content takes up to three bytes for each of its own.
         assert stack[queue]["MaximumMessageSize"] == 1024 * 1024 > 3 * MAX_CONTENT_BYTES + 200_000
+
+
+def test_an_outcome_event_is_retried_by_notify_and_kept_for_two_weeks() -> None:
+    stack = Stack()
+    queue, function = stack["OutcomesQueue"], stack["NotifyFunction"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "OutcomesDeadLetterQueue.Arn", "maxReceiveCount": 10}
+    assert stack["OutcomesDeadLetterQueue"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    event = function["Events"]["Outcomes"]["Properties"]
+    assert (event["Queue"], event["FunctionResponseTypes"]) == ("OutcomesQueue.Arn", ["ReportBatchItemFailures"])
+    alarm = stack["OutcomesDeadLetterAlarm"]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "OutcomesDeadLetterQueue.QueueName"}]
 
 
 @pytest.mark.parametrize("lane", LANES)
@@ -447,7 +474,7 @@ def test_no_parameter_takes_a_secret() -> None:
         *("FeedbackRequestsPerSecond", "WebhookReservedConcurrency", "Deployment", "Tracing"),
         *("DomainName", "CertificateArn", "HostedZoneId", "ExecuteApiEndpoint"),
         *("EgressZones", "ExistingEgressAllocationId", "ExistingLedger", "MailsPerDay"),
-        *("CognitoUserPoolArn", "CognitoKeyArn", "CognitoTenant"),
+        *("CognitoUserPoolArn", "CognitoKeyArn", "CognitoTenant", "OutcomeBus"),
     }
 
 
@@ -461,6 +488,7 @@ def test_no_parameter_takes_a_secret() -> None:
         ("AllowedSourceCidrs", "203.0.113.7", "such as 203.0.113.0/24"),
         ("AllowedSourceCidrs", "example.com", "such as 203.0.113.0/24"),
         ("AlarmTopicArn", "alarms", "the ARN of an SNS topic"),
+        ("OutcomeBus", "default", "the ARN of an event bus"),
         (
             "CognitoKeyArn",
             "arn:aws:kms:eu-west-1:123456789012:alias/codes",

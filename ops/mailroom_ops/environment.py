@@ -26,7 +26,7 @@ CREDENTIALS = {
 LOCAL = "local"
 DEPLOYED = ("development", "staging", "production")
 LABELS = (LOCAL, *DEPLOYED)
-FUNCTIONS = ("webhook", "rendered", "send", "deliver", "feedback")
+FUNCTIONS = ("webhook", "rendered", "send", "deliver", "feedback", "notify")
 UNREACHABLE = (
     "EndpointConnectionError",
     "ConnectTimeoutError",
@@ -210,6 +210,8 @@ class Environment:
             "CodesDeadLetterQueueUrl": f"{queues}-codes-dead-letters",
             "NoticesQueueUrl": f"{queues}-notices",
             "NoticesDeadLetterQueueUrl": f"{queues}-notices-dead-letters",
+            "OutcomesQueueUrl": f"{queues}-outcomes",
+            "OutcomesDeadLetterQueueUrl": f"{queues}-outcomes-dead-letters",
         }
 
 

@@ -21,6 +21,7 @@ USED_BY_OTHERS = {
     ("cognito", "sqs:SendMessage", "CognitoDeadLetterQueue.Arn"): "Lambda keeps events that failed",
     ("deliver", "sqs:*", "CodesQueue.Arn"): "Lambda's poller receives and deletes with the function's role",
     ("deliver", "sqs:*", "NoticesQueue.Arn"): "the same",
+    ("notify", "sqs:*", "OutcomesQueue.Arn"): "the same",
     ("feedback", "sqs:SendMessage", "FeedbackDeadLetterQueue.Arn"): "Lambda keeps events that failed",
     ("*", "ses:SendEmail", "*:configuration-set/*"): "SES asks for it where providers/ses/configuration_set is set",
     ("*", "ses:SendEmail", "*:tenant/*"): "and where providers/ses/tenant_name is set",

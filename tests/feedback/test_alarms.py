@@ -63,6 +63,7 @@ def test_the_template_has_these_alarms() -> None:
     assert set(ALARMS) == {
         *("CodesDeadLetterAlarm", "NoticesDeadLetterAlarm", "FeedbackDeadLetterAlarm", "CodesAgeAlarm"),
         *("FailureRateAlarm", "BounceRateAlarm", "TimeToInboxAlarm", "DayLimitNearAlarm", "DayLimitAlarm"),
+        "OutcomesDeadLetterAlarm",
         *("ComplaintRateAlarm", "MisconfiguredAlarm", "NotConfiguredAlarm", "FloodAlarm", "UnavailableAlarm"),
         *("WebhookRefusalAlarm", "FeedbackRefusalAlarm", "ErrorAlarm"),
         *("ApiErrorAlarm", "RateLimitedAlarm", "ThrottledAlarm", "LedgerThrottledAlarm"),

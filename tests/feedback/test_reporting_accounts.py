@@ -7,6 +7,7 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.aws.dynamodb import encode
+from mailroom.callbacks.outbox import Outbox
 from mailroom.errors import UnknownOutcome
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import Suppressions
@@ -23,7 +24,8 @@ from tests.factories import KEY, NOW, message, row, sent
 @pytest.fixture
 def intake(aws: Aws, ledger: Ledger) -> Intake:
     put(aws, "ledger/address_key", KEY)
-    return Intake(Settings(aws, "development"), ledger, Suppressions(aws, "ledger"))
+    settings = Settings(aws, "development")
+    return Intake(settings, ledger, Suppressions(aws, "ledger"), Outbox(settings, None))
 
 
 def bounce(mail: Message, account: str) -> Event:

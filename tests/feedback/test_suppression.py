@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from mailroom.aws.client import Aws
+from mailroom.callbacks.outbox import Outbox
 from mailroom.errors import ConfigurationError
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import DEFAULTS, Cause, Suppressions
@@ -31,7 +32,8 @@ BOTH = (Lane.CODES, Lane.NOTICES)
 @pytest.fixture
 def intake(aws: Aws, ledger: Ledger) -> Intake:
     put(aws, "ledger/address_key", KEY)
-    return Intake(Settings(aws, "development"), ledger, Suppressions(aws, "ledger"))
+    settings = Settings(aws, "development")
+    return Intake(settings, ledger, Suppressions(aws, "ledger"), Outbox(settings, None))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from mailroom.aws.client import Aws
+from mailroom.callbacks.outbox import Outbox
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import Suppressions
 from mailroom.ledger.domain_health import Health, count_sent, read_health
@@ -45,7 +46,8 @@ def test_an_address_belongs_to_the_group_of_its_receiving_domain(address: str, g
 
 @pytest.fixture
 def intake(ledger: Ledger, aws: Aws) -> Intake:
-    return Intake(Settings(aws, "development"), ledger, Suppressions(aws, "ledger"))
+    settings = Settings(aws, "development")
+    return Intake(settings, ledger, Suppressions(aws, "ledger"), Outbox(settings, None))
 
 
 def send(ledger: Ledger, to: str = "ada@gmail.com", provider: str = "resend", age: float = 60) -> Message:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.simulation import wiring
 from tests.simulation.accounts import Copy, Offer
+from tests.simulation.endpoints import CALLBACK_TENANTS
 from tests.simulation.history import CHAINS, RESCUE_AFTER, Mail
 from tests.simulation.scheduler import START
 from tests.simulation.world import Request, World
@@ -323,6 +324,25 @@ def the_ledger_is_true(findings: Findings) -> Iterator[Violation]:
                 yield _violation("sent and never left", "its caller was told sent, and no copy left", case)
 
 
+def every_outcome_is_reported(findings: Findings) -> Iterator[Violation]:
+    """Each outcome of a tenant with a callback reaches its endpoint, or ends as a dead letter; none is invented.
+
+    Where SQS fails, events wait in a process, and may end with it.
+    """
+    reported = findings.world.reported()
+    is_sqs_sound = not any(fault.target == "sqs" for fault in findings.world.history.faults)
+    for case in findings.cases.values():
+        if case.mail.tenant not in CALLBACK_TENANTS:
+            continue
+        for message_id, row in case.rows.items():
+            for status in wiring.outcomes_in(row) if row and is_sqs_sound else ():
+                is_suppressed = row and (status, row.get("reason")) == ("skipped", "suppressed")
+                if f"{message_id}-{'suppressed' if is_suppressed else status}" not in reported:
+                    yield _violation("outcome not reported", f"{message_id} is {status}, and has no event", case)
+            if f"{message_id}-sent" in reported and not _copies_of(case, message_id):
+                yield _violation("untrue event", f"{message_id} is reported as sent, and no copy left", case)
+
+
 def a_suppressed_recipient_gets_nothing(findings: Findings) -> Iterator[Violation]:
     """Nothing leaves for a recipient on the list of suppressed addresses, and nobody else is on it."""
     bad = {
@@ -382,7 +402,7 @@ def no_function_crashes(findings: Findings) -> Iterator[Violation]:
 
     `feedback` is left out: where AWS itself invokes it, it raises so that AWS repeats the event.
     """
-    for name in ("webhook", "rendered", "send", "deliver"):
+    for name in ("webhook", "rendered", "send", "deliver", "notify"):
         function = findings.world.functions[name]
         crashes = [(end, process) for _, end, process, how in function.log if how == "crashed"]
         if crashes:
@@ -519,6 +539,7 @@ RULES: tuple[Rule, ...] = (
     every_live_code_leaves_soon_after_recovery,
     no_gate_outlives_its_cause,
     the_ledger_is_true,
+    every_outcome_is_reported,
     a_suppressed_recipient_gets_nothing,
     values_in_hand_are_used,
     no_function_crashes,

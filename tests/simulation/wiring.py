@@ -37,6 +37,7 @@ from mailroom.model.mailbox import canonical
 from mailroom.rendering.renderer import Renderer
 from tests.simulation.accounts import Account, SmtpConnection, Transport
 from tests.simulation.aws import Network
+from tests.simulation.endpoints import CALLBACK_TENANTS, Endpoints
 from tests.simulation.scheduler import Lock, Pool, Scheduler, SimpleQueue, Substitute, Thread, current_process
 
 __all__ = [
@@ -64,6 +65,7 @@ ENVIRONMENT = "development"
 STACK = "mailroom-development"
 TABLE = f"{STACK}-ledger"
 ADDRESS_KEY = "a" * 64
+CALLBACK_KEY = base64.b64encode(b"simulated key of a callback").decode()
 SVIX_KEY = b"simulated signing key"
 POSTMARK_SECRET = "simulated-postmark-secret"
 LOGTO_TOKEN = "Bearer simulated-logto-token"
@@ -124,6 +126,9 @@ def settings(senders: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         if tenant != "default":
             values[f"webhooks/logto/{tenant}/authorization"] = LOGTO_TOKEN
             values[f"webhooks/rendered/{tenant}/secret"] = RENDERED_TOKEN
+    for tenant in CALLBACK_TENANTS:
+        callback = {"url": f"https://{tenant}.example.com/outcomes", "secrets": [f"whsec_{CALLBACK_KEY}"]}
+        values[f"callbacks/{tenant}"] = json.dumps(callback)
     return {f"/mailroom/{ENVIRONMENT}/{name}": value for name, value in values.items()}
 
 
@@ -140,8 +145,8 @@ def _templates() -> Path:
 
 def _environment() -> dict[str, str]:
     queues = {
-        f"{lane.upper()}{dead}_QUEUE_URL": f"https://sqs.eu-west-1.amazonaws.com/123456789012/{STACK}-{lane}{suffix}"
-        for lane in Lane
+        f"{name.upper()}{dead}_QUEUE_URL": f"https://sqs.eu-west-1.amazonaws.com/123456789012/{STACK}-{name}{suffix}"
+        for name in (*Lane, "outcomes")
         for dead, suffix in (("", ""), ("_DEAD_LETTER", "-dead-letters"))
     }
     return {
@@ -242,7 +247,9 @@ def _defaults(function: types.FunctionType, originals: frozenset[int]) -> list[t
 
 
 @contextlib.contextmanager
-def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers: str) -> Iterator[None]:
+def substituted(
+    scheduler: Scheduler, accounts: Mapping[str, Account], endpoints: Endpoints, providers: str
+) -> Iterator[None]:
     """Give the package virtual time, seeded chance, and the models of its surroundings."""
     clock, chance = _clock(scheduler), scheduler.random
     process = current_process
@@ -262,6 +269,7 @@ def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers
 
     powertools = importlib.import_module("aws_lambda_powertools")
     client = importlib.import_module("mailroom.providers._client")
+    endpoint = importlib.import_module("mailroom.callbacks.endpoint")
     fakes: dict[int, Any] = {
         id(time): clock,
         id(time.time): clock.time,
@@ -282,6 +290,7 @@ def substituted(scheduler: Scheduler, accounts: Mapping[str, Account], providers
         id(smtplib): smtp,
         id(Renderer): lambda folder: _renderer(folder),
         id(client.shared): lambda endpoint: transport,
+        id(endpoint.transport): lambda: endpoints,
         id(powertools.Logger): Logger,
     }
     undo: list[tuple[Any, str, Any]] = []

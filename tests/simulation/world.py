@@ -10,6 +10,7 @@ from tests.simulation import wiring
 from tests.simulation.accounts import Account, Copy
 from tests.simulation.aws import Network
 from tests.simulation.dynamodb import Table
+from tests.simulation.endpoints import Endpoints
 from tests.simulation.faults import Faults
 from tests.simulation.functions import Answer, Function, Poller
 from tests.simulation.history import CHAINS, LOGTO_TYPES, RESCUE_AFTER, History, Mail
@@ -66,7 +67,10 @@ class World:
         parameters = wiring.template()["Parameters"]
         self.table = Table(wiring.TABLE, *_keys(resources["LedgerTable"]["Properties"]))
         self.queues = {lane: self._queue(lane, resources) for lane in ("codes", "notices")}
-        queues = Queues(*self.queues.values(), *(q.dead_letters for q in self.queues.values() if q.dead_letters))
+        self.outcomes = self._queue("outcomes", resources)
+        self.endpoints = Endpoints(self.scheduler)
+        every = (*self.queues.values(), self.outcomes)
+        queues = Queues(*every, *(queue.dead_letters for queue in every if queue.dead_letters))
         senders = {
             tenant: {"providers": list(chain), "rescue_after": RESCUE_AFTER.get(tenant, 0)}
             for tenant, chain in CHAINS.items()
@@ -84,12 +88,15 @@ class World:
         self.functions = {
             name: Function(name, float(resources[f"{name.title()}Function"]["Properties"]["Timeout"]), self.scheduler,
                            partial(wiring.handler, name, self.network))
-            for name in ("webhook", "rendered", "send", "deliver", "feedback")
+            for name in ("webhook", "rendered", "send", "deliver", "feedback", "notify")
         }  # fmt: skip
         for lane, queue in self.queues.items():
             source = resources["DeliverFunction"]["Properties"]["Events"][lane.title()]["Properties"]
             concurrency = int(parameters[f"{lane.title()}Concurrency"]["Default"])
             Poller(queue, self.functions["deliver"], int(source["BatchSize"]), concurrency, self.scheduler)
+        source = resources["NotifyFunction"]["Properties"]["Events"]["Outcomes"]["Properties"]
+        concurrency = int(source["ScalingConfig"]["MaximumConcurrency"])
+        Poller(self.outcomes, self.functions["notify"], int(source["BatchSize"]), concurrency, self.scheduler)
         self.requests: list[Request] = []
         self.mails = {mail.number: mail for mail in history.mails}
         self._of_recipient: dict[str, list[Mail]] = {}
@@ -225,6 +232,12 @@ class World:
                     found[message_id] = entry.visible_at, entry.receives < 0
         return found
 
+    def reported(self) -> set[str]:
+        """Return the ids of the outcome events that an endpoint has accepted, or that are dead letters."""
+        accepted = {id_ for ids in self.endpoints.accepted.values() for id_ in ids}
+        dead = self.outcomes.dead_letters.entries.values() if self.outcomes.dead_letters else ()
+        return accepted | {json.loads(entry.body)["event"]["id"] for entry in dead}
+
     def waiting(self) -> list[str]:
         """Return the ids of the messages that are still on a queue."""
         return [
@@ -235,7 +248,7 @@ class World:
         ]
 
     def simulate(self) -> None:
-        with wiring.substituted(self.scheduler, self.accounts, self.history.providers):
+        with wiring.substituted(self.scheduler, self.accounts, self.endpoints, self.history.providers):
             self.scheduler.run(LONGEST)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mailroom.aws.client import Aws
 from mailroom.aws.parameter_store import CACHE_TTL_SECONDS, ParameterStore
 from mailroom.errors import ConfigurationError
+from mailroom.model.callback import Callback, callback_name
 from mailroom.model.json_settings import InvalidSetting, MergedSettings, merge
 from mailroom.model.limits import Limits
 from mailroom.model.mailbox import Mailbox
@@ -106,6 +107,15 @@ class Settings(ParameterStore):
             self.report(error)
         return Limits()
 
+    def callback(self, tenant: str) -> Callback | None:
+        """Return the endpoint that gets the tenant's outcome events; None where it has none."""
+        name = callback_name(tenant)
+        values = self.json(name)
+        try:
+            return Callback.of(name, values) if values else None
+        except InvalidSetting as error:
+            raise self.malformed(name, str(error)) from error
+
     def has_tenant(self, tenant: str) -> bool:
         """Return whether a tenant has a sender or a brand; `prefetch` reads what most tenants have."""
         auth_sender, brand, other_sender = tenant_names(tenant)
@@ -120,6 +130,7 @@ class Settings(ParameterStore):
     def prefetch(self, tenant: str, purpose: str) -> None:
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
         names = [*sender_names(tenant, purpose), *brand_names(tenant), *limit_names(tenant), ADDRESS_KEY]
+        names.append(callback_name(tenant))
         self.values(*names, *(name for provider in self.chain for name in _provider_names(provider)))
 
     def address_key(self) -> str:

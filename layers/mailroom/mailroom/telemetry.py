@@ -18,6 +18,7 @@ from mailroom.providers import kind_of
 
 if TYPE_CHECKING:
     from mailroom.api.reply import Reply
+    from mailroom.callbacks.notifier import Notification
     from mailroom.delivery.consumer import Result
     from mailroom.ledger.tally import Tally
     from mailroom.model.record import Record
@@ -31,6 +32,7 @@ __all__ = [
     "log_accepted",
     "log_events",
     "log_failure",
+    "log_notification",
     "log_received",
     "log_refusal",
     "log_reply",
@@ -67,6 +69,16 @@ UNEVENTFUL = {
     EventEffect.UNKNOWN: "UnknownEvents",
     EventEffect.OTHER_ACCOUNT: "UnknownEvents",
 }
+NOTIFICATION_HEADLINES = {
+    "posted": "Outcome event posted",
+    "retried": "Outcome event not accepted, will retry",
+    "waiting": "Outcome event waits",
+    "dead": "Outcome event given up: it is a dead letter",
+    "dropped": "Outcome event dropped: its tenant takes none",
+    "kept": "Outcome event stays on its queue",
+}
+UNQUEUED_EVENT = "Outcome event not queued yet"
+STALE_SETTINGS = "Cached settings stay in use: they could not be read again"
 WARNINGS = {
     "day_limit_near": "80 % of the mails that the tenant, or the stack, may send today",
     "day_limit_reached": "Not sent: the tenant, or the stack, has sent as many mails as it may today",
@@ -226,6 +238,28 @@ def log_accepted(logger: Logger, metrics: Metrics, messages: Sequence[Message], 
         metrics.count("Ignored")
 
 
+def log_notification(logger: Logger, metrics: Metrics, notification: "Notification") -> None:
+    """Log and count one event after a request to its endpoint, or instead of one."""
+    event, status = notification.event, str(notification.status)
+    facts = {
+        "event_id": event.id if event else "",
+        "event": event.type if event else "",
+        "message_id": event.message_id if event else "",
+        "tenant": event.tenant if event else "",
+        "attempts": notification.attempts,
+        "reason": notification.reason,
+        "retry_in": round(notification.retry_in, 1) if notification.retry_in is not None else None,
+    }
+    headline = NOTIFICATION_HEADLINES[status]
+    if isinstance(notification.error, DeliveryError):
+        log_failure(logger, metrics, notification.error, headline)
+    elif notification.error:
+        log_crash(logger, metrics, notification.error, headline)
+    log = logger.info if status in ("posted", "waiting", "dropped") else logger.warning
+    log(headline, extra={name: value for name, value in facts.items() if value not in ("", None)})
+    metrics.count(f"Callback{status.title()}")
+
+
 def log_refusal(logger: Logger, metrics: Metrics, refusal: RequestError) -> None:
     """Log and count a request that was refused; the reason is for the log alone."""
     facts = {"status": refusal.status, "sentence": refusal.sentence, "reason": refusal.reason}
@@ -248,9 +282,9 @@ def flush_tally(logger: Logger, metrics: Metrics, tally: "Tally") -> None:
 
 
 def log_stale_settings(logger: Logger, metrics: Metrics, settings: "Settings") -> None:
-    """Log each failed read of settings that are used on; count one that an operator has to mend."""
+    """Log each failure that mail goes on after: of a read of settings, or of an outcome event's queue."""
     for error in settings.take_failures():
-        headline = "Cached settings stay in use: they could not be read again"
+        headline = UNQUEUED_EVENT if error.party == "sqs" else STALE_SETTINGS
         if isinstance(error, TemporaryFailure):
             logger.warning(headline, extra={"party": error.party, "code": error.code})
         else:

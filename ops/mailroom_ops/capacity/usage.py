@@ -30,7 +30,7 @@ LOG_BYTES = 2_050
 REPORT_LOG_BYTES = 650
 ROW_BYTES = 1_700  # a message and a recipient with their index entries, kept for 30 days
 # Lambda polls each queue with at least five connections that wait up to 20 seconds.
-POLLING_REQUESTS_PER_MONTH = 1_300_000
+POLLING_REQUESTS_PER_MONTH = 1_950_000
 CUSTOM_METRICS = 13  # in a month with one provider
 
 # Estimated for 512 MB, from CPU measured in tests and a provider that answers in 150 ms; not measured on AWS.

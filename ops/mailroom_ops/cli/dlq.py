@@ -11,11 +11,15 @@ from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
     from mailroom_ops.ledger.dead_letters import DeadLetter, DeadLetters
+    from mailroom_ops.ledger.outcome_letters import OutcomeLetters
 
 LANES = ("codes", "notices")
 SHORT_ID_LENGTH = 8
+OUTCOMES = "outcomes"
 HINTS = {"doubtful": " (--doubtful sends it anyway)"}
-lanes_of = click.option("--lane", "lanes", multiple=True, type=click.Choice(LANES), help="Only this lane; else both.")
+lanes_of = click.option(
+    "--lane", "lanes", multiple=True, type=click.Choice((*LANES, OUTCOMES)), help="Only this queue; else all."
+)
 ids_of = click.argument("ids", nargs=-1)
 
 
@@ -27,7 +31,7 @@ ids_of = click.argument("ids", nargs=-1)
     ),
 )
 def command() -> None:
-    """Manage dead letters: mail that could not be sent and needs a decision."""
+    """Manage dead letters: mail that could not be sent, and outcome events that no endpoint accepted."""
 
 
 @command.command("list")
@@ -108,7 +112,7 @@ def replay(
 ) -> None:
     """Queue dead letters again: IDS, or all. Those with expired or finished mail are deleted."""
 
-    def work(queue: "DeadLetters", letters: "Sequence[DeadLetter]") -> "Iterator[DeadLetter]":
+    def work(queue: "DeadLetters | OutcomeLetters", letters: "Sequence[DeadLetter]") -> "Iterator[DeadLetter]":
         return queue.replay(letters, doubtful=doubtful, extend=extend)
 
     _process(environment, lanes, ids, "Replay", work, yes, as_json, doubtful=doubtful, extend=extend)
@@ -130,7 +134,7 @@ def _process(
     lanes: Sequence[str],
     ids: Sequence[str],
     verb: str,
-    work: "Callable[[DeadLetters, Sequence[DeadLetter]], Iterator[DeadLetter]]",
+    work: "Callable[[DeadLetters | OutcomeLetters, Sequence[DeadLetter]], Iterator[DeadLetter]]",
     yes: bool,
     as_json: bool,
     *,
@@ -160,16 +164,21 @@ def _process(
     screen.say(f"Done: {count_letters(len(done))}{f' ({result})' if result else ''}.")
 
 
-def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters]":
+def _queues(environment: Environment, lanes: Sequence[str]) -> "list[DeadLetters | OutcomeLetters]":
     from mailroom.model.kinds import Lane
     from mailroom_ops.ledger.dead_letters import DeadLetters
+    from mailroom_ops.ledger.outcome_letters import OutcomeLetters
 
-    return [DeadLetters.of(environment, Lane(lane)) for lane in lanes or LANES]
+    queues: list[DeadLetters | OutcomeLetters] = []
+    queues += [DeadLetters.of(environment, Lane(lane)) for lane in LANES if not lanes or lane in lanes]
+    if OUTCOMES in (lanes or (OUTCOMES,)) and "OutcomesQueueUrl" in environment.outputs:  # not in an older stack
+        queues.append(OutcomeLetters.of(environment))
+    return queues
 
 
 def _select(
     environment: Environment, lanes: Sequence[str], ids: Sequence[str]
-) -> "list[tuple[DeadLetters, list[DeadLetter]]]":
+) -> "list[tuple[DeadLetters | OutcomeLetters, list[DeadLetter]]]":
     """Return the dead letters of `ids`, or all; raise InvalidInput for an id that fits none or several."""
     from mailroom_ops.errors import InvalidInput
 

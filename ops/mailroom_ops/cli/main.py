@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "stats": "Count mail by provider, outcome and reason.",
         "dlq": "List, show, replay and drop dead letters: mail that could not be sent.",
         "limits": "Show, set and reset limits: how many codes a recipient gets.",
+        "callbacks": "Report outcomes to the tenants' own servers, as signed webhooks.",
         "suppressions": "List, add, remove, import and export suppressed addresses.",
         "cost": "Estimate the monthly bill of AWS.",
         "scale": "Simulate a rate of mails: queue, concurrency, and what to raise first.",

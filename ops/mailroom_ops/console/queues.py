@@ -30,6 +30,8 @@ COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
 EXTENSION_SECONDS = {"": 0, "an hour": 3600, "6 hours": 6 * 3600, "a day": 24 * 3600, "3 days": 72 * 3600}
 LANE_DESCRIPTIONS = {Lane.CODES: "codes and links", Lane.NOTICES: "invitations and notifications"}
 
+OUTCOMES = "outcomes"  # the queue of outcome events, whose dead letters the command replays
+
 Action = Literal["look", "replay", "drop"]
 VERBS: Mapping[str, tuple[str, str, str]] = {
     "look": ("Inspect", "Inspecting", "Inspected"),
@@ -100,7 +102,8 @@ class Selection:
 
 def _overview(context: PageContext) -> Response:
     environment = context.environment
-    urls = {(lane, is_dead): _url(environment, lane, is_dead) for lane in Lane for is_dead in (False, True)}
+    names = [*Lane, *([OUTCOMES] if "OutcomesQueueUrl" in environment.outputs else [])]
+    urls = {(name, is_dead): _url(environment, name, is_dead) for name in names for is_dead in (False, True)}
     sqs = environment.client("sqs")
     with ThreadPoolExecutor(len(urls) + 1) as pool:
         oldest = pool.submit(_oldest, environment, list(urls.values()))
@@ -113,7 +116,8 @@ def _overview(context: PageContext) -> Response:
         (lane, LANE_DESCRIPTIONS[lane], queues[lane, False], queues[lane, True], context.jobs.get(lane), lane.title())
         for lane in Lane
     ]
-    return context.page("queues", {"lanes": lanes, "refresh_seconds": REFRESH_SECONDS})
+    outcomes = [queues[OUTCOMES, is_dead] for is_dead in (False, True) if OUTCOMES in names]
+    return context.page("queues", {"lanes": lanes, "outcomes": outcomes, "refresh_seconds": REFRESH_SECONDS})
 
 
 def _letters(context: PageContext, lane: Lane, refusal: str = "") -> Response:
@@ -234,8 +238,8 @@ def _limited(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
         yield from islice(letters, MAX_LETTERS)
 
 
-def _url(environment: SharedEnvironment, lane: Lane, is_dead: bool) -> str:
-    return environment.outputs[f"{lane.title()}{'DeadLetter' if is_dead else ''}QueueUrl"]
+def _url(environment: SharedEnvironment, name: str, is_dead: bool) -> str:
+    return environment.outputs[f"{name.title()}{'DeadLetter' if is_dead else ''}QueueUrl"]
 
 
 def queue_depth(environment: SharedEnvironment, lane: Lane, *, is_dead: bool) -> QueueDepth:

@@ -32,6 +32,9 @@ def check(context: Context) -> Iterator[Finding]:
             dead_letters = sum(_counts(sqs, outputs[f"{lane}DeadLetterQueueUrl"]).values())
             todo = f"List them: mailroom dlq list --env {environment.label}"
             yield _check_dead_letters(lane.lower(), dead_letters, todo)
+        if outcomes_url := outputs.get("OutcomesDeadLetterQueueUrl"):
+            todo = f"List them: mailroom dlq list --lane outcomes --env {environment.label}"
+            yield _check_dead_letters("outcomes", sum(_counts(sqs, outcomes_url).values()), todo)
         if feedback_url := outputs.get("FeedbackDeadLetterQueueUrl"):
             todo = "Replay them with the script in docs/operations.md, under feedback-dead-letters."
             yield _check_dead_letters("feedback", sum(_counts(sqs, feedback_url).values()), todo)

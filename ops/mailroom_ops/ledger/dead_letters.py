@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
     from mailroom_ops.environment import Environment
 
-__all__ = ["DeadLetter", "DeadLetters", "MailSummary", "Verdict", "count_letters", "replay_effect"]
+__all__ = [
+    "VISIBILITY_TIMEOUT_SECONDS",
+    "DeadLetter",
+    "DeadLetters",
+    "MailSummary",
+    "Verdict",
+    "count_letters",
+    "replay_effect",
+]
 
 VISIBILITY_TIMEOUT_SECONDS = 120  # for which a message that was received stays invisible
 FINAL = (Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.SKIPPED)
@@ -99,7 +107,7 @@ class DeadLetter:
     """One message of a dead-letter queue: a parcel, a batch of them, or content that cannot be read."""
 
     id: str
-    lane: Lane
+    lane: str
     verdict: Verdict
     mails: tuple[MailSummary, ...]
     waits_since: float

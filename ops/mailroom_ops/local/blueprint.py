@@ -63,6 +63,7 @@ class Blueprint:
                 **variables,
                 "AWS_ENDPOINT_URL": aws_endpoint,
                 "SETTINGS_CACHE_SECONDS": str(SETTINGS_CACHE_SECONDS),
+                "CALLBACKS_TO_LOOPBACK": "true",
                 **extra,
             }
             limit = min(MAX_PROCESSES, int(properties.get("ReservedConcurrentExecutions", MAX_PROCESSES)))

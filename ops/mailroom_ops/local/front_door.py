@@ -10,8 +10,8 @@ from mailroom_ops.web.server import Request, Response, refusal
 __all__ = ["FrontDoor"]
 
 
-LOCAL_PATHS = ("/", "/docs", "/faults", "/gallery", "/inbox.json")
-LOCAL_FOLDERS = ("/2015-03-31", "/console", "/docs", "/faults", "/gallery")
+LOCAL_PATHS = ("/", "/callbacks", "/docs", "/faults", "/gallery", "/inbox.json")
+LOCAL_FOLDERS = ("/2015-03-31", "/callbacks", "/console", "/docs", "/faults", "/gallery")
 
 
 class FrontDoor:

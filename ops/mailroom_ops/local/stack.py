@@ -1,5 +1,6 @@
 """The local stack: moto, the provider sandboxes, the functions, the queue pollers and the front door."""
 
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -12,10 +13,11 @@ from urllib.parse import urlsplit
 from mailroom_ops.cloudformation.intrinsics import TemplateError
 from mailroom_ops.console.console import Console
 from mailroom_ops.environment import Environment
-from mailroom_ops.local import api_page, inbox_page
+from mailroom_ops.local import api_page, callbacks_page, inbox_page
 from mailroom_ops.local.api_page import ApiPage
 from mailroom_ops.local.aws_server import Aws
-from mailroom_ops.local.blueprint import Blueprint
+from mailroom_ops.local.blueprint import ENVIRONMENT, Blueprint
+from mailroom_ops.local.callbacks_page import CallbacksPage
 from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.faults_page import FaultsPage
 from mailroom_ops.local.front_door import FrontDoor
@@ -44,6 +46,8 @@ __all__ = ["ROOT", "SECRETS", "Options", "Stack"]
 ROOT = Path(__file__).parents[3]
 SECRETS = Path(__file__).with_name("secrets.yaml")
 START_SECONDS = 60.0
+CALLBACK_TENANT = "acme"  # whose events are posted to the page of callbacks, unless the secrets contain another URL
+CALLBACK_SECRET = "whsec_bG9jYWwtY2FsbGJhY2stc2VjcmV0LTAwMDE="
 CONTEXT_VARIABLE = re.compile(r"\$context\.([\w.]*\w)")
 
 
@@ -161,7 +165,18 @@ class Stack:
         parameters = {
             f"providers/{name}/{key}": value for name, values in settings.items() for key, value in values.items()
         }
-        return parameters | reports.settings()
+        callback = {"url": f"{self.url}/callbacks/{CALLBACK_TENANT}", "secrets": [CALLBACK_SECRET]}
+        return parameters | reports.settings() | {f"callbacks/{CALLBACK_TENANT}": json.dumps(callback)}
+
+    def _callback_secrets(self, tenant: str) -> list[str]:
+        """Return the secrets by which the page of callbacks verifies the events of a tenant."""
+        ssm, name = self.aws.client("ssm"), f"/mailroom/{ENVIRONMENT}/callbacks/{tenant}"
+        try:
+            value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+        except ssm.exceptions.ParameterNotFound:
+            return []
+        secrets = json.loads(value).get("secrets", [])
+        return [secret for secret in secrets if isinstance(secret, str)]
 
     def _start_functions(self, children: Children, opened: ExitStack) -> None:
         for name, spec in self.blueprint.specs(self.aws.endpoint, self.options.environment).items():
@@ -186,15 +201,18 @@ class Stack:
         self._samples = samples = Samples(self.options.root, address, lambda: read_settings(self.aws))
         environment = Environment("local", stack_name=self.blueprint.stack_name, local_url=self.url)
         templates = self.options.root / "layers" / "templates"
-        links = [Link("Inbox", "/"), Link("API", "/docs")]
-        folders = [inbox_page.FOLDER, api_page.FOLDER]
+        links = [Link("Inbox", "/"), Link("API", "/docs"), Link("Callbacks", "/callbacks")]
+        folders = [inbox_page.FOLDER, api_page.FOLDER, callbacks_page.FOLDER]
         console = Console(
             environment, templates, first_links=links, page_folders=folders, log_error=self._log_console_error
         )
         inbox = InboxPage(console.frame, self.sandbox.inbox, samples, self._about)
         api = ApiPage(console.frame, self.options.root, self.url, self.options.secrets)
+        callbacks = CallbacksPage(console.frame, self._callback_secrets)
         gateway = Gateway(self.blueprint.routes(), self.blueprint.throttle(), self.invoke, self._report)
-        local_handlers = [invoke_api.answer, FaultsPage(self.sandbox).answer, inbox.answer, api.answer, console.answer]
+        faults = FaultsPage(self.sandbox)
+        pages = [faults.answer, inbox.answer, api.answer, callbacks.answer, console.answer]
+        local_handlers = [invoke_api.answer, *pages]
         self._front_door = FrontDoor(local_handlers, gateway.answer, self.logs)
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="front door", daemon=True)
         thread.start()

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from mailroom.errors import ConfigurationError
+from mailroom.model.callback import Callback
 from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.limits import Limits
 from mailroom.model.mailbox import is_address
@@ -258,6 +259,17 @@ def _limits(value: str) -> str:
     return ""
 
 
+def _callback(value: str) -> str:
+    content = json_object(value)
+    if content is None:
+        return 'it must be a JSON object, such as {"url": "https://…", "secrets": ["whsec_…"]}'
+    try:
+        Callback.of("callbacks", content)
+    except InvalidSetting as error:
+        return str(error)
+    return ""
+
+
 def _setting(shape: str, about: str, check: Callable[[str], str], **flags: bool) -> Setting:
     pattern = shape.replace(".", r"\.").replace("[", "(?:").replace("]", ")?")
     for field, stands_for in {
@@ -334,6 +346,7 @@ GENERAL_SETTINGS: tuple[Setting, ...] = (
     _setting("senders/<tenant>/notification", "sender of notifications, where it differs (JSON)", _sender),
     _setting("brands/<tenant>", "name, logo, color and company of a tenant (JSON)", _brand),
     _setting("limits/<tenant>", "codes in ten minutes, per recipient, kind and client (JSON)", _limits),
+    _setting("callbacks/<tenant>", "endpoint of a tenant's outcome events (JSON)", _callback, is_secret=True),
     _setting(
         "feedback/<provider>[.<tenant>]/secret",
         "authenticates the provider's events",

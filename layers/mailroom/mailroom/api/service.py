@@ -109,7 +109,7 @@ class SendService:
     def _admit(self, request: SendRequest) -> Message:
         """Return the message of a request: a new one, or the one that the same request became before."""
         now = self.clock()
-        message = request.to_message(new_id(), now, self.code_lifetime)
+        message = self._message_of(request, new_id(), now)
         key = self.delivery.settings.address_key()
         name = keyed_hash(key, request.deduplication_key)
         admission = Admission(message.id, keyed_hash(key, request.canonical_json), now)
@@ -123,7 +123,14 @@ class SendService:
             )
         if self._may_be_replaced(admitted.message_id, has_key=bool(request.idempotency_key)):
             admitted = self.delivery.ledger.admit(name, admission, until, now, instead_of=admitted.message_id)
-        return request.to_message(admitted.message_id, admitted.created_at, self.code_lifetime)
+        return self._message_of(request, admitted.message_id, admitted.created_at)
+
+    def _message_of(self, request: SendRequest, message_id: str, created_at: float) -> Message:
+        """Return the message of a request, with the caller's key where it comes back in outcome events."""
+        message = request.to_message(message_id, created_at, self.code_lifetime)
+        if request.idempotency_key and self.delivery.outbox.reports(message.tenant):
+            return replace(message, idempotency_key=request.reportable_key)
+        return message
 
     def _may_be_replaced(self, message_id: str, *, has_key: bool) -> bool:
         """Return whether a repeated request becomes a new message, because nobody got the first one."""

@@ -19,7 +19,12 @@ from mailroom.network.tls import tls_context
 
 __all__ = ["MAX_ATTEMPTS", "TIMEOUT_SECONDS", "Aws", "AwsError"]
 
-TARGETS = {"sqs": ("AmazonSQS", "1.0"), "ssm": ("AmazonSSM", "1.1"), "dynamodb": ("DynamoDB_20120810", "1.0")}
+TARGETS = {
+    "sqs": ("AmazonSQS", "1.0"),
+    "ssm": ("AmazonSSM", "1.1"),
+    "dynamodb": ("DynamoDB_20120810", "1.0"),
+    "events": ("AWSEvents", "1.1"),
+}
 MAX_ATTEMPTS = 3
 TIMEOUT_SECONDS = 1.5  # of one attempt: three of them fit into the time a sign-in page waits
 PAUSES_SECONDS = (0.05, 0.2)

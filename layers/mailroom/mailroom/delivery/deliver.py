@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mailroom.aws.client import Aws
 from mailroom.aws.queue import Queue
+from mailroom.callbacks.outbox import Outbox
 from mailroom.delivery import asked_again
 from mailroom.delivery.chain import in_order
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, Dispatch, dead
@@ -89,6 +90,7 @@ class Delivery:
     queue: Queue
     renderer: Renderer
     dispatch: Dispatch
+    outbox: Outbox
     clock: Callable[[], float] = time.time
     mails_per_day: int = 0  # of the whole stack; 0: any number
     is_ledger_away: bool = False  # the latest outcome went onto the queue instead
@@ -99,8 +101,8 @@ class Delivery:
         warm_up(settings.chain)
         renderer = Renderer(Path(os.environ["TEMPLATES_DIR"]))
         mails_per_day = int(os.environ.get("MAILS_PER_DAY", "0"))
-        queue, dispatch = Queue.from_env(aws), Dispatch(settings)
-        return cls(aws, settings, ledger, queue, renderer, dispatch, mails_per_day=mails_per_day)
+        queue, outbox, dispatch = Queue.from_env(aws), Outbox.from_env(aws, settings), Dispatch(settings)
+        return cls(aws, settings, ledger, queue, renderer, dispatch, outbox, mails_per_day=mails_per_day)
 
     def deliver(self, parcel: Parcel, deadline: float, *, inline: bool = False) -> Outcome | None:
         """Deliver a parcel; None if its outcome is recorded already, or a batch owns it.
@@ -208,7 +210,8 @@ class Delivery:
         return (DAY_LIMIT_NEAR,) if Use.NEAR in uses else ()
 
     def finish(self, message: Message, token: str, outcome: Outcome, doubts: tuple[str, ...] = ()) -> None:
-        """Record a final outcome, and count it."""
+        """Record a final outcome, and count it; before that, queue the event for a tenant with a callback."""
+        self.outbox.add_outcome(message, outcome)
         self.ledger.finish(message.id, token, outcome, self.clock(), doubts)
         self.ledger.tally.count_outcome(message.tenant, outcome)
         if outcome.status is Status.SENT:

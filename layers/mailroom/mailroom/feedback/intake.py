@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from mailroom.aws.client import Aws
+from mailroom.callbacks.outbox import Outbox
 from mailroom.feedback.suppression import Suppressions, cause_of, policy_of
 from mailroom.ledger.domain_health import count_report
 from mailroom.ledger.hashes import keyed_hash
@@ -34,13 +35,15 @@ class Intake:
     settings: Settings
     ledger: Ledger
     suppressions: Suppressions
+    outbox: Outbox
     clock: Callable[[], float] = time.time
     # Its threads start when they are needed.
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(MAX_PARALLEL_WRITES))
 
     @classmethod
     def from_env(cls, aws: Aws) -> "Intake":
-        return cls(Settings.from_env(aws), Ledger.from_env(aws), Suppressions(aws, os.environ["TABLE_NAME"]))
+        settings, suppressions = Settings.from_env(aws), Suppressions(aws, os.environ["TABLE_NAME"])
+        return cls(settings, Ledger.from_env(aws), suppressions, Outbox.from_env(aws, settings))
 
     def process(self, report: Report) -> Iterator[Processed]:
         """Process each event; yield it with its effect and the record of its message."""
@@ -75,7 +78,14 @@ class Intake:
         events = [replace(event, message_id=message_id) for event in events]
         if not message_id:
             return [(event, EventEffect.UNKNOWN, None) for event in events]
-        return [(event, *self.ledger.record(message_id, event)) for event in events]
+        return [(event, *self._record_event(message_id, event)) for event in events]
+
+    def _record_event(self, message_id: str, event: Event) -> tuple[EventEffect, Record | None]:
+        """Record an event, and queue it for a tenant with a callback; also a repeated one: a process may have died."""
+        effect, record = self.ledger.record(message_id, event)
+        if record and effect in (EventEffect.NEW, EventEffect.REPEATED):
+            self.outbox.add_report(event, record)
+        return effect, record
 
     def _suppress(self, event: Event, record: Record, now: float) -> None:
         """Suppress the recipient of a message where an event demands it, and mark its row when that is done."""

@@ -532,7 +532,7 @@ class Ledger:
             "ttl": int(now + KEPT),
             "shard": shard,
             "tenant_shard": f"{message.tenant}#{shard}",
-        }
+        } | ({"idempotency_key": message.idempotency_key} if message.idempotency_key else {})
 
 
 def shards_of(environment: str) -> int:

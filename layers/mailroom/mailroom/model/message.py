@@ -57,6 +57,8 @@ class Message:
     identity_seconds: float = field(default=SAME_WITHIN_SECONDS, metadata=ADDED_LATER)
     # Its source knows no lifetime: the one of the tenant's codes applies, where the tenant has set one.
     has_default_lifetime: bool = field(default=False, metadata=ADDED_LATER)
+    # Of its caller, for outcome events; empty where it contains the address, the code or the link.
+    idempotency_key: str = field(default="", metadata=ADDED_LATER)
 
     @property
     def lane(self) -> Lane:

@@ -45,6 +45,7 @@ class Record:
     reason: str = ""
     provider: str = ""
     provider_id: str = ""
+    idempotency_key: str = ""  # of a tenant with a callback
     timeline: tuple[TimelineEntry, ...] = ()
     next_at: float = 0.0  # of the next attempt, after one that brought no outcome
     suppressed_by: frozenset[str] = frozenset()  # deduplication keys of the events that suppressed the recipient
@@ -78,6 +79,7 @@ class Record:
             reason=row.get("reason", ""),
             provider=row.get("provider", ""),
             provider_id=row.get("provider_id", ""),
+            idempotency_key=row.get("idempotency_key", ""),
             timeline=tuple(map(TimelineEntry.from_row, row["timeline"])),
             next_at=row.get("next_at", 0.0),
             suppressed_by=row.get("suppressed_by", frozenset()),

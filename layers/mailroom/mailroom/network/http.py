@@ -133,11 +133,16 @@ class Connections:
     """The open connections of a process. Several threads may send at the same time, each over its own."""
 
     def __init__(
-        self, limits: Callable[[], Limits], tls: Callable[[], ssl.SSLContext], proxy: Proxy | None = None
+        self,
+        limits: Callable[[], Limits],
+        tls: Callable[[], ssl.SSLContext],
+        proxy: Proxy | None = None,
+        connect: Callable[[tuple[str, int], float], socket.socket] = socket.create_connection,
     ) -> None:
         self._limits = limits
         self._tls = tls
         self._proxy = proxy
+        self._connect_to = connect
         self._idle: dict[tuple[str, str, int], deque[_Connection]] = {}
 
     def request(self, method: str, url: Url, headers: Mapping[str, str], content: bytes = b"") -> Answer:
@@ -187,7 +192,7 @@ class Connections:
         proxy = self._proxy if url.scheme == "https" else None
         try:
             address = (proxy.host, proxy.port) if proxy else (url.host, url.port)
-            sock = socket.create_connection(address, limits.connect)
+            sock = self._connect_to(address, limits.connect)
         except (OSError, UnicodeError) as error:
             raise Unreachable(type(error).__name__) from error
         try:

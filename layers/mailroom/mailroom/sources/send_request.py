@@ -64,6 +64,13 @@ class SendRequest:
         return content_identity(self.tenant_name, self.to, self.kind, self.template_data)
 
     @property
+    def reportable_key(self) -> str:
+        """The idempotency key, where it may be stored; empty if the address, the code or the link is a part of it."""
+        data, key = self.template_data, self.idempotency_key or ""
+        private = (self.to, data.get("code"), data.get("link"))
+        return "" if any(text and text.lower() in key.lower() for text in private) else key
+
+    @property
     def template_data(self) -> dict[str, Any]:
         return dict(self.data or {})
 
