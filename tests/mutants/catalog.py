@@ -452,8 +452,8 @@ MUTANTS = (
     Mutant(
         "a seal is not checked in a batch",
         BATCHES,
-        "self.delivery.prepare(due) if is_authentic(parcel, key) else None",
-        "self.delivery.prepare(due)",
+        "is_suppressed=is_suppressed) if is_authentic(parcel, key) else None",
+        "is_suppressed=is_suppressed)",
         (f"{TEST_CONSUMER}::test_messages_with_text_of_their_own_need_a_seal_in_a_burst_too",),
     ),
     Mutant(
