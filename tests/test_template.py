@@ -87,7 +87,7 @@ def may_list(*paths: str) -> dict[str, set[str]]:
 TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
 SEALED = [f"webhooks/{name}" for name in registry.SEALED]
 DELIVERY = {
-    **may_read("providers/*", "senders/*", "brands/*", "limits/*", "callbacks/*", "ledger/address_key"),
+    **may_read("providers/*", "senders/*", "brands/*", "templates/*", "limits/*", "callbacks/*", "ledger/address_key"),
     "ssm:PutParameter": {f"{SSM}ledger/address_key"},
     "sqs:SendMessage": QUEUES | {"OutcomesQueue.Arn"},
     "dynamodb:GetItem": {"LedgerTable.Arn"},

@@ -17,7 +17,7 @@ from tests.api.client import Client, code, notice
 
 def parse(body: Any) -> SendRequest:
     """Parse a request of a tenant with one kind of its own."""
-    return direct.parse(body, lambda tenant: {"parking-permit"})
+    return direct.parse(body, lambda *_: {"parking-permit"})
 
 
 def problems(body: Any) -> dict[str, str]:

@@ -3,11 +3,13 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.model.message import Parcel
+from mailroom.model.stored_files import pack
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
@@ -188,3 +190,68 @@ def test_a_broken_template_of_a_tenant_is_reported_and_the_mail_goes_out_in_ours
     (line,) = deliver.logged("Tenant template not usable, built-in template used instead")
     assert (line["tenant"], "sign-in-code.html" in line["why"]) == ("acme", True)
     assert '"reason":"template"' in capsys.readouterr().out
+
+
+@pytest.fixture
+def stored_texts(aws: Aws) -> None:
+    """Acme's texts in the parameter store, with the switch of its brand."""
+    put(aws, "brands/acme", '{"name": "Acme", "stored_templates": true}')
+    put(aws, "templates/acme", pack({"texts.toml": '[sign-in-code]\nsubject = "Come in, {app}"'}))
+
+
+def test_a_tenants_stored_texts_are_used_and_nobody_elses(
+    deliver: Process, sandbox: Sandbox, stored_texts: None
+) -> None:
+    deliver.receive(Parcel.of(code("111111", tenant="acme")), Parcel.of(code("222222")))
+    subjects = {mail.tenant: mail.subject for mail in sandbox.inbox.all()}
+    assert (subjects["acme"], "Come in" in subjects["default"]) == ("Come in, Acme", False)
+
+
+@pytest.mark.parametrize(
+    ("stored", "headline", "detail"),
+    [
+        ("no files", "Cached settings stay in use", "templates/acme is malformed, it was not written by"),
+        ("1:bm90IHppcHBlZA==", "Cached settings stay in use", "templates/acme is malformed, it is damaged"),
+        (None, "Cached settings stay in use", "templates/acme is not set: mailroom templates push --tenant acme"),
+        (pack({"emails/sign-in-code.html": "<p>{{ code }"}), "Tenant template not usable", "sign-in-code.html"),
+        (pack({"emails/sign-in-code.html": "<p>No code</p>"}), "Tenant template not usable", "does not show the code"),
+        (pack({"texts.toml": "[sign-in-code"}), "Tenant template not usable", "texts.toml"),
+    ],
+)
+def test_broken_stored_texts_are_reported_and_every_mail_goes_out(
+    deliver: Process,
+    aws: Aws,
+    sandbox: Sandbox,
+    stored_texts: None,
+    capsys: pytest.CaptureFixture[str],
+    stored: str | None,
+    headline: str,
+    detail: str,
+) -> None:
+    if stored is None:
+        aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/templates/acme"})
+    else:
+        put(aws, "templates/acme", stored)
+    assert deliver.receive(Parcel.of(code("111111", tenant="acme")), Parcel.of(code("222222"))) == []
+    assert {mail.tenant: "111111" in mail.html for mail in sandbox.inbox.all()} == {"acme": True, "default": False}
+    lines = [json.loads(line) for line in deliver.log.getvalue().splitlines()]
+    (line,) = [line for line in lines if line["message"].startswith(headline)]
+    assert detail in line.get("why", line.get("detail", ""))
+    assert "Misconfigured" in capsys.readouterr().out
+
+
+def test_texts_that_are_stored_cost_no_call_where_there_are_none(
+    deliver: Process, aws: Aws, stored_texts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    call = Aws.call
+
+    def record(self: Aws, service: str, operation: str, payload: dict[str, Any], **options: Any) -> Any:
+        names.extend(payload.get("Names", ()))
+        return call(self, service, operation, payload, **options)
+
+    monkeypatch.setattr(Aws, "call", record)
+    deliver.receive(Parcel.of(code("222222")), Parcel.of(code("333333", tenant="globex")))
+    assert not [name for name in names if "templates/" in name]
+    deliver.receive(*(Parcel.of(code(number, tenant="acme")) for number in ("111111", "444444")))
+    assert [name for name in names if "templates/" in name] == ["/mailroom/development/templates/acme"]

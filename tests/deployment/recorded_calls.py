@@ -15,6 +15,7 @@ from mailroom.model.email import Email
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Parcel
+from mailroom.model.stored_files import pack
 from mailroom.sources import registry
 from tests import factories
 from tests.simulation import accounts, aws, wiring
@@ -110,6 +111,8 @@ def _rare_events(mails: tuple[Mail, ...]) -> World:
     prefix = f"/mailroom/{wiring.ENVIRONMENT}/"
     del values[f"{prefix}ledger/address_key"]
     values[f"{prefix}api/keys/billing"] = "key-of-a-caller"
+    values[f"{prefix}brands/default"] = '{"stored_templates": true}'
+    values[f"{prefix}templates/default"] = pack({})
     for number in range(TENANTS):
         values[f"{prefix}feedback/resend.t{number}/secret"] = "whsec_c2VjcmV0"
         for source in (*registry.NAMES, *registry.SEALED):

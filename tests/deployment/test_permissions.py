@@ -132,7 +132,7 @@ def test_a_missing_right_is_found(statements: Statements, calls: frozenset[Call]
     ("action", "resource"),
     [
         ("ssm:GetParametersByPath", f"{SSM}providers"),
-        ("ssm:GetParameters", f"{SSM}templates/*"),
+        ("ssm:GetParameters", f"{SSM}backups/*"),
         ("dynamodb:Scan", "LedgerTable.Arn"),
         ("sqs:SendMessage", "CodesDeadLetterQueue.Arn"),
     ],

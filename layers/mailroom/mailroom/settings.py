@@ -20,9 +20,11 @@ from mailroom.model.parameter_names import (
     brand_names,
     limit_names,
     sender_names,
+    template_name,
     tenant_names,
 )
 from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, RESCUE_AFTER_SECONDS, Sender, provider_chain, read_mailbox
+from mailroom.model.stored_files import unpack
 from mailroom.providers import kind_of, spec_of
 
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
@@ -79,11 +81,27 @@ class Settings(ParameterStore):
 
         What an organization of the tenant has set has priority.
         """
-        settings = self._merged(brand_names(tenant)).of_organization(organization)
-        texts = {
-            key: str(value).lower() if isinstance(value, bool) else value for key, value in settings.values.items()
-        }
-        return {key: text for key, text in texts.items() if isinstance(text, str)}
+        return self._merged(brand_names(tenant)).of_organization(organization).all_texts()
+
+    def templates(self, tenant: str) -> Mapping[str, str]:
+        """Return a tenant's stored templates and texts by file name; without usable ones, nothing stops its mails.
+
+        They are read only where the tenant's own brand has `stored_templates`, so that no other tenant pays for a call.
+        """
+        try:
+            own_brand = merge([brand_names(tenant)[-1]], self.values(*brand_names(tenant))).all_texts()
+            if own_brand.get("stored_templates") != "true":
+                return {}
+            name = template_name(tenant)
+            value = self.values(name).get(name)
+            if not value:
+                raise self.missing(name)
+            return unpack(value)
+        except ValueError as error:
+            self.report(self.malformed(template_name(tenant), str(error)))
+        except ConfigurationError as error:
+            self.report(error)
+        return {}
 
     def public_brand(self, tenant: str) -> Mapping[str, str]:
         """Return the brand under a name that a stranger chose: the default one where the name has none of its own.
@@ -145,6 +163,8 @@ class Settings(ParameterStore):
         return ConfigurationError("settings", "malformed", f"{name} is malformed, {reason}: {self._command(name)}")
 
     def _command(self, name: str) -> str:
+        if name.startswith("templates/"):
+            return f"mailroom templates push --tenant {name.partition('/')[2]} --env {self._environment}"
         return f"mailroom secrets set {name} --env {self._environment}"
 
     def _shared_sender(self, chain: tuple[str, ...]) -> Mailbox:

@@ -16,7 +16,7 @@ from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
 from mailroom.errors import ConfigurationError, InvalidRequest, RequestError
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import Admission
-from mailroom.model.kinds import purpose_of
+from mailroom.model.kinds import NAME, purpose_of
 from mailroom.model.message import SAME_WITHIN_SECONDS, Message, Parcel, new_id
 from mailroom.model.outcome import Outcome, Status
 from mailroom.model.timeline import causal_timeline
@@ -55,7 +55,7 @@ class SendService:
         """
         started, message = self.clock(), None
         try:
-            request = direct.parse(body, lambda tenant: self._own_kinds(tenant, caller))
+            request = direct.parse(body, lambda tenant, kind: self._own_kinds(tenant, kind, caller))
             caller.require(request.tenant_name, request.kind)
             self._require_time(deadline)
             self._require_tenant(request)
@@ -91,9 +91,13 @@ class SendService:
         if self.clock() + RECORD_SECONDS > deadline:
             raise RequestError(503, "Nothing was accepted: no time was left for this message. Send it again.")
 
-    def _own_kinds(self, tenant: str, caller: Caller) -> Collection[str]:
+    def _own_kinds(self, tenant: str, kind: str, caller: Caller) -> Collection[str]:
         """Return the kinds of a tenant's own templates; none of a tenant that the caller may not send for."""
-        return self.delivery.renderer.own_kinds(tenant) if caller.may_use(tenant) else ()
+        if not (NAME.fullmatch(tenant) and caller.may_use(tenant)):
+            return ()
+        settings = self.delivery.settings
+        settings.prefetch(tenant, purpose_of(kind))
+        return self.delivery.renderer.own_kinds(tenant, settings.templates(tenant))
 
     def _require_tenant(self, request: SendRequest) -> None:
         """Raise an InvalidRequest if nothing is set for the tenant: its mail would have the default tenant's brand."""

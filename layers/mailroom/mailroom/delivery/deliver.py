@@ -164,7 +164,9 @@ class Delivery:
         chain = tuple(name for name in sender.providers if is_configured(name, self.settings.provider(name)))
         if parcel.email:
             return Ready(parcel.email, chain)
-        rendered = self.renderer.compose(message, sender, self.settings.brand(message.tenant, organization))
+        brand = self.settings.brand(message.tenant, organization)
+        files = {} if message.content else self.settings.templates(message.tenant)
+        rendered = self.renderer.compose(message, sender, brand, files)
         return Ready(rendered.email, chain, rendered.problems)
 
     def with_lifetime(self, parcel: Parcel) -> Parcel:

@@ -32,6 +32,11 @@ class MergedSettings:
             raise InvalidSetting(self.origins[key], f"{key} must be a text")
         return value
 
+    def all_texts(self) -> dict[str, str]:
+        """Return the settings that are texts; a switch is "true" or "false"."""
+        texts = {key: str(value).lower() if isinstance(value, bool) else value for key, value in self.values.items()}
+        return {key: text for key, text in texts.items() if isinstance(text, str)}
+
     def minutes(self, key: str, maximum: int) -> float:
         """Return a number of minutes, 0 where it is not set; raise InvalidSetting for anything else."""
         value = self.values.get(key)

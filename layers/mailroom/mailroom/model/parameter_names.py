@@ -6,6 +6,7 @@ __all__ = [
     "brand_names",
     "limit_names",
     "sender_names",
+    "template_name",
     "tenant_names",
     "webhook_secret",
     "webhook_setting",
@@ -29,6 +30,11 @@ def brand_names(tenant: str) -> list[str]:
 def limit_names(tenant: str) -> list[str]:
     """Name the settings that limits are merged from, the tenant's own last."""
     return list(dict.fromkeys(f"limits/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+
+
+def template_name(tenant: str) -> str:
+    """Name the parameter that contains a tenant's stored templates and texts."""
+    return f"templates/{tenant}"
 
 
 def tenant_names(tenant: str) -> list[str]:

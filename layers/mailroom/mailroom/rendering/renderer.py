@@ -25,7 +25,7 @@ from mailroom.rendering.brand import Brand
 from mailroom.rendering.context import build_context, builtin_kind, caller_links
 from mailroom.rendering.locales import negotiate
 from mailroom.rendering.template_policy import RenderingError
-from mailroom.rendering.tenant_templates import TenantTemplates
+from mailroom.rendering.tenant_templates import TenantTemplates, read_files
 from mailroom.rendering.texts import Texts, parse_file
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class Renderer:
     ) -> Rendered:
         """Return the Email for a message, and the problems of the tenant's templates, where built-in ones were used.
 
-        `overrides` are the tenant's files by name (see tenant_templates.py); None reads the folder tenants/<tenant>.
+        `overrides` are files of the tenant by name (see tenant_templates.py), in place of those of the same name in
+        the folder tenants/<tenant>.
         """
         if message.content:
             return Rendered(self._envelope(message, message.content, sender, brand))
@@ -112,9 +113,9 @@ class Renderer:
         """Return whether a tenant has templates or texts of its own."""
         return TENANT_NAME.fullmatch(tenant) is not None and self._tenant_folder(tenant).is_dir()
 
-    def own_kinds(self, tenant: str) -> frozenset[str]:
+    def own_kinds(self, tenant: str, overrides: Mapping[str, str] | None = None) -> frozenset[str]:
         """Return the kinds for which a tenant has a template or texts of its own."""
-        return self._tenant(tenant, None)[0].kinds
+        return self._tenant(tenant, overrides)[0].kinds
 
     @cached_property
     def locales(self) -> tuple[str, ...]:
@@ -201,11 +202,13 @@ class Renderer:
             raise ConfigurationError("templates", "malformed", place) from error
 
     def _tenant(self, tenant: str, overrides: Mapping[str, str] | None) -> tuple[TenantTemplates, Environment]:
-        if not (overrides or (overrides is None and self.has_templates(tenant))):
+        has_folder = self.has_templates(tenant)
+        if not (overrides or has_folder):
             return BUILT_IN_ONLY, self._engine
-        key = frozenset(overrides.items()) if overrides else tenant
+        key = (tenant, frozenset(overrides.items()) if overrides else None)
         if key not in self._tenants:
-            own = TenantTemplates.of(overrides) if overrides else TenantTemplates.read(self._tenant_folder(tenant))
+            files = read_files(self._tenant_folder(tenant)) if has_folder else {}
+            own = TenantTemplates.of({**files, **(overrides or {})})
             engine = template_policy.environment(lambda name: own.templates.get(name) or self._load(name))
             if len(self._tenants) >= MAX_CACHED_TENANTS:
                 del self._tenants[next(iter(self._tenants))]

@@ -1,4 +1,4 @@
-"""A tenant's own templates and texts: a folder like the built-in one that holds only what differs.
+"""A tenant's own templates and texts: files like the built-in ones, of which there are only those that differ.
 
     layout.html, layout.txt           the frame
     parts/<part>.html, .txt           a piece that several mails share
@@ -20,7 +20,7 @@ from typing import Any
 from mailroom.rendering import template_policy
 from mailroom.rendering.texts import PLACEHOLDER, Texts, read_tables
 
-__all__ = ["TenantTemplates"]
+__all__ = ["TenantTemplates", "read_files"]
 
 TEMPLATE = re.compile(r"(layout|parts/[a-z-]+|emails/(?P<kind>[a-z0-9-]+)(\.(?P<tag>[A-Za-z0-9-]+))?)\.(html|txt)")
 TEXTS = re.compile(r"texts\.toml|locales/(?P<tag>[A-Za-z0-9-]+)\.toml")
@@ -69,11 +69,6 @@ class TenantTemplates:
                 problems.append(f"{name}: {error}")
         return cls(templates, texts, frozenset(paths), tuple(problems), kinds)
 
-    @classmethod
-    def read(cls, folder: Path) -> "TenantTemplates":
-        paths = [path for path in folder.rglob("*") if path.suffix in (".html", ".txt", ".toml") and path.is_file()]
-        return cls.of({path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in paths})
-
     def locales(self, kind: str) -> set[str]:
         """Return the languages in which the tenant has a body or texts for a kind."""
         bodies = (TEMPLATE.fullmatch(name) for name in self.templates)
@@ -91,6 +86,12 @@ class TenantTemplates:
         for tables in (self.texts.get("", {}), self.texts.get(texts.locale, {})):
             merged |= {kind: {**merged.get(kind, {}), **table} for kind, table in tables.items()}
         return Texts(texts.locale, merged)
+
+
+def read_files(folder: Path) -> dict[str, str]:
+    """Return the files of a folder of templates and texts by name; none if there is no such folder."""
+    paths = [path for path in folder.rglob("*") if path.suffix in (".html", ".txt", ".toml") and path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in paths}
 
 
 def _kinds(files: Mapping[str, str]) -> Iterator[str]:

@@ -23,7 +23,7 @@ DESCRIPTIONS = {
     "security-notice": "an event, a title or paragraphs: a security notice must have one",
 }
 
-OwnKinds = Callable[[str], Collection[str]]
+OwnKinds = Callable[[str, str], Collection[str]]
 
 
 def read_event(event: Any) -> Any:
@@ -38,13 +38,15 @@ def read_event(event: Any) -> Any:
 def parse(body: Any, own_kinds: OwnKinds) -> SendRequest:
     """Return one request; raise InvalidRequest with all its problems.
 
-    `own_kinds` returns the kinds that a tenant's own templates add; an alias becomes the kind that it stands for.
+    `own_kinds` returns the kinds that a tenant's own templates add, and is called only if the requested kind may be
+    one of them; an alias becomes the kind that it stands for.
     """
     if len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")) > MAX_BODY_BYTES:
         raise InvalidRequest(413, ("body", "One message may have 64 kB."))
     problems: dict[str, str] = {}
     if isinstance(body, Mapping) and isinstance(kind := body.get("kind"), str) and NAME.fullmatch(kind):
-        own = own_kinds(_tenant(body))
+        is_built_in = kind in KINDS and kind not in DESCRIPTIONS
+        own = () if is_built_in else own_kinds(_tenant(body), kind)
         if name := find_kind(kind, own):
             body = {**body, "kind": name}
             problems |= _missing_content(name, own, body.get("data"))

@@ -59,7 +59,7 @@ def parse(verified: VerifiedRequest) -> list[Message]:
 def _validated(body: Mapping[str, Any], own_kinds: Sequence[str]) -> SendRequest:
     """Return a request to send; raise a RequestError whose sentence, which is logged, quotes nothing of it."""
     try:
-        return direct.parse(body, lambda _: own_kinds)
+        return direct.parse(body, lambda *_: own_kinds)
     except InvalidRequest as error:
         field, sentence = error.problems[0]
         known = field if field in SAFE_FIELDS else "data"
