@@ -434,6 +434,15 @@ def test_preview_writes_the_gallery(run: Run, tmp_path: Path) -> None:
     assert run("preview").code == 2
 
 
+def test_preview_renders_a_tenant_of_the_environment(run: Run, staging: Stored, tmp_path: Path) -> None:
+    staging.put(brands__acme='{"name": "Globex", "color": "#ff00aa"}')
+    done = run("preview", "--out", str(tmp_path), "--tenant", "acme", "--env", "staging")
+    assert done.code == 0
+    assert "Globex" in (tmp_path / "sign-in-code.en.light.html").read_text()
+    unknown = run("preview", "--out", str(tmp_path), "--tenant", "nobody", "--env", "staging")
+    assert (unknown.code, "There is no tenant nobody in staging." in unknown.text) == (2, True)
+
+
 def test_screenshots_without_chromium_are_an_error(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
     done = run("preview", "--screenshots", str(tmp_path))

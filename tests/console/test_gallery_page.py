@@ -3,9 +3,10 @@
 import http.client
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mailroom.model.kinds import KINDS
+from mailroom_ops.console.console import PARAMETERS_TTL_SECONDS
 from mailroom_ops.templates.checks import missing_html_tools, missing_spam_tools
 from mailroom_ops.templates.preview import BRANDS, FORMS
 from tests.browser import violations
@@ -26,6 +28,18 @@ Parameters:
 Resources:
   HttpApi: {Type: AWS::Serverless::HttpApi}
 """
+
+
+# Each thumbnail that was loaded shows its mail to the end.
+WHOLE_MAILS = """async () => {
+  const frames = [...document.querySelectorAll(".thumbnail iframe")].slice(0, 4);
+  while (frames.some((frame) => !frame.style.transform)) await new Promise((done) => setTimeout(done, 20));
+  return frames.every((frame) => {
+    const { bottom } = frame.getBoundingClientRect();
+    return frame.clientHeight >= frame.contentDocument.documentElement.scrollHeight
+      && bottom <= frame.parentElement.getBoundingClientRect().bottom;
+  });
+}"""
 
 
 class Gallery:
@@ -113,6 +127,63 @@ def test_each_kind_is_rendered_in_each_brand_and_form_with_size_and_text(gallery
             assert mail["locale"] == "ar"
             assert mail["size"] == {"html": len(email_html(html)), "text": len(mail["text"].encode())}
             assert ("048291" in mail["text"]) == (form in ("code", "both")) or not form
+
+
+@pytest.fixture
+def globex(gallery: Gallery) -> Iterator[None]:
+    """A tenant of the environment with a brand, a sender for each purpose, and a template of its own."""
+    parameters = {
+        "brands/globex": {"name": "Globex", "color": "#ff00aa", "support_email": "help@globex.example"},
+        "senders/globex/auth": {"from": "Globex <login@globex.example>"},
+        "senders/globex/notification": {"from": "Globex News <news@globex.example>"},
+    }
+    ssm = gallery.stack.aws("ssm")
+    for name, value in parameters.items():
+        full_name = f"/mailroom/development/{name}"
+        ssm.put_parameter(Name=full_name, Value=json.dumps(value), Type="String", Overwrite=True)
+    body = '{% extends "layout.html" %}{% block body %}<p>Welcome aboard, {{ brand.name }}</p>{% endblock %}'
+    folder = gallery.templates / "tenants" / "globex"
+    (folder / "emails").mkdir(parents=True, exist_ok=True)
+    gallery.write("tenants/globex/emails/welcome.html", body)
+    (folder / "locales").mkdir(exist_ok=True)
+    gallery.write("tenants/globex/locales/mt.toml", '[welcome]\nsubject = "Merħba"\nheading = "Merħba"\n')
+    time.sleep(PARAMETERS_TTL_SECONDS)  # of the parameters that another test has read
+    yield
+    rmtree(folder)
+
+
+def test_a_tenant_of_the_environment_is_shown_with_its_own_brand_sender_and_kinds(
+    gallery: Gallery, globex: None
+) -> None:
+    options = gallery.stack.request("GET", "/gallery/options.json").json()["tenants"]
+    code = gallery.mail(tenant="globex").json()
+    news = gallery.mail(tenant="globex", kind="notification").json()
+    welcome = gallery.stack.request("GET", "/gallery/mail.html?kind=welcome&tenant=globex")
+
+    assert list(options) == ["default", "globex"]
+    assert (options["globex"]["kinds"], "mt" in options["globex"]["locales"]) == ([*KINDS, "welcome"], True)
+    assert options["default"]["kinds"] == list(KINDS)
+    assert (code["subject"], code["from"]) == ("Your Globex sign-in code", "Globex <login@globex.example>")
+    assert "help@globex.example" in code["text"]
+    assert news["from"] == "Globex News <news@globex.example>"
+    assert "Welcome aboard, Globex" in welcome.text
+    assert gallery.mail(tenant="globex", kind="welcome", locale="mt").json()["subject"] == "Merħba"
+
+
+@pytest.mark.parametrize("wrong", ["tenant=nobody", "tenant=../x", "kind=welcome", "kind=welcome&tenant=default"])
+def test_a_tenant_or_kind_that_does_not_exist_is_not_found(gallery: Gallery, wrong: str) -> None:
+    assert gallery.stack.request("GET", f"/gallery/mail.json?kind=sign-in-code&{wrong}").status == 404
+
+
+def test_a_tenant_is_chosen_beside_the_sample_brands(page: Page, gallery: Gallery, globex: None) -> None:
+    page.reload()
+    page.get_by_label("Brand").select_option("tenant:globex")
+    page.get_by_label("Kind").select_option("welcome")
+
+    expect(page.frame_locator("#frame").locator("body")).to_contain_text("Welcome aboard, Globex")
+    page.reload()
+    expect(page.get_by_label("Brand")).to_have_value("tenant:globex")
+    expect(page.get_by_label("Kind")).to_have_value("welcome")
 
 
 def email_html(answer: Answer) -> bytes:
@@ -304,9 +375,21 @@ def test_the_overview_shows_all_kinds_and_links_to_each(page: Page, gallery: Gal
     gallery.write("emails/mfa-code.txt", "{{ nobody.knows }}")
     expect(page.locator("#all .bad")).to_have_text("emails/mfa-code.txt, line 1: undefined value")
 
+    assert page.evaluate(WHOLE_MAILS), "a thumbnail cuts its mail off"
+    tops = page.locator("#all article").evaluate_all("cards => cards.map(card => card.getBoundingClientRect().top)")
+    assert tops.count(tops[0]) >= 4
+
     page.get_by_role("button", name="security-notice").press("Enter")
     expect(page.locator("#one")).to_be_visible()
     expect(page.get_by_label("Kind")).to_have_value("security-notice")
+
+
+def test_a_click_on_a_thumbnail_opens_its_mail(page: Page) -> None:
+    page.get_by_role("button", name="All kinds").click()
+    page.locator("#all article", has_text="mfa-code").first.locator(".thumbnail").click(force=True)
+
+    expect(page.locator("#one")).to_be_visible()
+    expect(page.get_by_label("Kind")).to_have_value("mfa-code")
 
 
 def test_it_can_be_used_without_a_mouse(page: Page) -> None:

@@ -16,7 +16,7 @@ from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.settings.parameters import Parameters
 from mailroom_ops.settings.tenants import account_values
 from tests.browser import accessible
-from tests.console.client import Client, OpenPage
+from tests.console.client import Client, OpenPage, page_text
 from tests.nameserver import Zones, nameserver
 
 __all__ = ["nameserver"]
@@ -190,6 +190,68 @@ def test_a_check_ends_when_dns_does_not_answer(
     assert "did not answer within" in text(client, "/acme?check=1")
 
 
+NEW = {"name": "hooli", "from": f"Hooli <login@{DOMAIN}>", "providers": "resend", "color": "#0f766e", "register": "1"}
+
+
+def test_a_tenant_is_added_by_the_plan_of_the_command_and_its_records_are_shown(
+    cloud: str, client: Client, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": "", **AMAZON}))
+    with Sandbox() as sandbox:
+        settings = dict(sandbox.settings("resend"))
+        put(**{f"providers__resend__{name}": value for name, value in settings.items()})
+        page = client.post(PATH, **NEW)
+        shown = page_text(page.text)
+        assert (
+            f"+ create brands/hooli color #0f766e name Hooli + create senders/hooli/auth from Hooli <login@{DOMAIN}>"
+            in shown
+        )
+        assert f"{DOMAIN} is registered with resend, and the DNS records follow." in shown
+        command = "mailroom tenant add hooli --from 'Hooli <login@auth.acme.example>' --providers resend"
+        assert f"{command} --brand 'color=#0f766e' --env staging" in shown
+        assert "senders/hooli/auth" not in Parameters(Environment("staging")).values()
+        registrar = load("resend", Environment("staging"), settings)
+        assert registrar and registrar.find(DOMAIN) is None
+
+        plan = re.findall(r'name="plan" value="(\w+)"', page.text)[0]
+        answer = client.post(PATH, **NEW, confirmed="staging", plan=plan)
+        assert (answer.status, answer.headers["location"]) == (303, f"{PATH}/hooli?check=1")
+        assert registrar.find(DOMAIN)
+        shown = text(client, "/hooli?check=1")
+    assert "4 of 4 records are not live" in shown
+    assert "Hooli <login@auth.acme.example>" in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"name": "Hooli!"}, "is not a valid name of a tenant."),
+        ({"from": ""}, "A new tenant needs --from."),
+        ({"from": "nobody"}, "--from is not a mailbox"),
+        ({"providers": "pigeon"}, "There is no provider"),
+        ({"color": "red"}, "color must be a color such as #0f766e"),
+        ({"name": "acme"}, "There is a tenant acme already."),
+    ],
+)
+def test_a_tenant_that_cannot_be_added_is_explained_beside_what_was_entered(
+    cloud: str, client: Client, changes: dict[str, str], sentence: str
+) -> None:
+    put(brands__acme={"name": "Acme"})
+    answer = client.post(PATH, **{**NEW, **changes})
+    assert answer.status == 400
+    assert sentence in unescape(answer.text)
+    assert 'name="logo_url"' in answer.text
+
+
+def test_verify_has_the_provider_check_again_once_all_records_are_live(
+    resend: Domain, client: Client, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = records.zone([*resend.records, records.dmarc_record(DOMAIN)])
+    monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": f"{zone}\n", **AMAZON}))
+    assert "All records are live, but the domain is not ready" in text(client, "/acme?check=1")
+    assert "Ready: all records are live" in client.post(f"{PATH}/acme").text
+
+
 def test_a_tenant_without_a_domain_links_to_the_default(cloud: str, client: Client) -> None:
     put(brands__acme={"name": "Acme"})
     assert "It uses that of default ." in text(client, "/acme")
@@ -206,10 +268,11 @@ def test_it_is_accessible(
     put(brands__acme={"name": "Acme", "color": "#0f766e"}, brands__globex="[]")
     monkeypatch.setenv("MAILROOM_RESOLVER", nameserver({"acme.example": "", **AMAZON}))
     page = open_page(client, bypass_csp=True, permissions=["clipboard-read", "clipboard-write"])
-    for path in ("", "/acme?check=1"):
+    for path in ("", "?add=1", "/acme?check=1"):
         page.goto(f"{client.url}{PATH}{path}")
         accessible(page)
     expect(page.get_by_text("4 of 4 records are not live")).to_be_visible()
+    expect(page.get_by_role("button", name="Verify")).to_be_visible()
     page.get_by_role("button", name="Copy the value of SPF TXT").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Copied")).to_be_visible()

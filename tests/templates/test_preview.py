@@ -5,6 +5,7 @@ import shutil
 from mailroom.model.kinds import KINDS
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.templates.preview import BRANDS, FORMS, TEMPLATES, Gallery, force_color_scheme
+from mailroom_ops.templates.tenant_samples import tenant_samples
 
 
 def test_every_kind_renders_in_every_brand_and_form():
@@ -33,6 +34,24 @@ def test_the_color_scheme_of_a_mail_can_be_forced():
     html = Gallery().mail("sign-in-code").email.html
     assert "prefers-color-scheme" not in force_color_scheme(html, "dark") + force_color_scheme(html, "light")
     assert force_color_scheme(html, "dark") != force_color_scheme(html, "light")
+
+
+def test_a_tenant_is_previewed_as_its_settings_merge():
+    values = {
+        "brands/default": '{"color": "#123456", "company": "Holding\\nStreet 1"}',
+        "brands/acme": '{"name": "Acme", "text_only": false, "code_in_subject": true}',
+        "senders/default/auth": '{"from": "Main <hi@main.example>"}',
+        "senders/acme/auth": '{"from": "nobody", "reply_to": "help@acme.example"}',
+        "removed/hooli/brands/hooli": '{"name": "Hooli"}',
+    }
+    samples = tenant_samples(values)
+    assert list(samples) == ["default", "acme"]
+    email = Gallery().tenant_mail(samples["acme"], "sign-in-code").email
+    assert email.subject == "048291 – Your Acme sign-in code"
+    assert "Holding" in email.text
+    assert "#123456" in Gallery().tenant_mail(samples["acme"], "email-confirmation").email.html
+    assert email.reply_to
+    assert (email.from_.address, email.reply_to.address) == ("no-reply@mail.example.com", "help@acme.example")
 
 
 def test_all_mails_are_written_as_files(tmp_path):

@@ -1,18 +1,188 @@
 """`mailroom templates …`"""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mailroom_ops.cli.options import Group
+from mailroom_ops.cli.options import Group, as_json, confirm_production, in_environment, yes
+from mailroom_ops.environment import Environment
+
+if TYPE_CHECKING:
+    from mailroom_ops.settings.parameters import Parameters
 
 SYSTEMS = ("logto", "supabase", "auth0", "zitadel")
+SIGNS = {"create": "+", "change": "~", "remove": "-", "keep": "="}
 TENANTS = Path(__file__).parents[3] / "layers" / "templates" / "tenants"
 
 
-@click.group(cls=Group)
+@click.group(
+    cls=Group,
+    examples=(
+        ("store the files of a folder for a tenant", "mailroom templates push texts/ --tenant acme --env staging"),
+    ),
+)
 def command() -> None:
-    """Manage a tenant's own templates."""
+    """Manage a tenant's own templates and texts: in the parameter store, without a deployment."""
+
+
+of_tenant = click.option("--tenant", required=True, metavar="NAME", help="Tenant that the templates are for.")
+
+
+@command.command(
+    "push",
+    examples=(
+        ("check the files only", "mailroom templates push texts/ --tenant acme --env staging --check"),
+        ("store them without a question", "mailroom templates push texts/ --tenant acme --env production --yes"),
+    ),
+)
+@in_environment
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@of_tenant
+@click.option("--check", "only_check", is_flag=True, help="Check the files, and change nothing.")
+@yes
+def push(environment: Environment, folder: Path | None, tenant: str, only_check: bool, yes: bool) -> None:
+    """Store the files of a FOLDER as a tenant's templates and texts.
+
+    They replace the stored ones. FOLDER is structured like layers/templates/tenants/NAME, and is by default this
+    one. First every kind is rendered in every language; what cannot be used is not stored.
+    """
+    from mailroom.rendering.tenant_templates import read_files
+    from mailroom_ops.errors import InvalidInput
+    from mailroom_ops.settings.parameters import Parameters
+
+    folder = folder or TENANTS / tenant
+    files = read_files(folder)
+    if not files:
+        raise InvalidInput(f"There are no templates in {folder}.", "They end in .html, .txt or .toml.")
+    _store(Parameters(environment), environment, tenant, files, yes=yes, only_check=only_check)
+
+
+@command.command("list")
+@in_environment
+@click.option("--tenant", default="", metavar="NAME", help="Show the versions of this tenant's files.")
+@as_json
+def list_(environment: Environment, tenant: str, as_json: bool) -> None:
+    """List tenants with stored templates, or a tenant's versions.
+
+    The newest version is in use. SSM keeps a hundred.
+    """
+    from mailroom_ops.cli import screen
+    from mailroom_ops.settings.parameters import Parameters
+    from mailroom_ops.templates import stored
+
+    store = Parameters(environment)
+    if tenant:
+        versions = stored.versions(store, tenant)
+        header: tuple[str, ...] = ("version", "stored", "by", "files")
+        rows: list[tuple[str, ...]] = [
+            (str(v.number), f"{v.changed:%Y-%m-%d %H:%M}", v.author, v.fault or ", ".join(v.files) or "no files")
+            for v in versions
+        ]
+        values: list[dict[str, object]] = [
+            {"version": v.number, "stored": v.changed.isoformat(), "by": v.author, "files": list(v.files)}
+            for v in versions
+        ]
+    else:
+        header, rows, values = ("tenant", "version", "files"), [], []
+        for name, parameter in store.all("templates").items():
+            owner = name.partition("/")[2]
+            files = list(stored.current_files(owner, {name: parameter.value}))
+            rows.append((owner, str(parameter.version), ", ".join(files) or "no files"))
+            values.append({"tenant": owner, "version": parameter.version, "files": files})
+    if as_json:
+        screen.emit_json(values)
+        return
+    screen.table(header, rows)
+    if not rows:
+        screen.say(f"{tenant or environment.label} has no stored templates. Store some with `mailroom templates push`.")
+
+
+@command.command(
+    "rollback",
+    examples=(("store an older version again", "mailroom templates rollback --tenant acme --to 3 --env staging"),),
+)
+@in_environment
+@of_tenant
+@click.option("--to", "number", type=click.IntRange(min=0), metavar="VERSION", help="Else the one before; 0: no files.")
+@yes
+def rollback(environment: Environment, tenant: str, number: int | None, yes: bool) -> None:
+    """Store an older version of a tenant's files again.
+
+    It is checked like files that are pushed, and becomes the newest version.
+    """
+    from mailroom_ops.errors import InvalidInput
+    from mailroom_ops.settings.parameters import Parameters
+    from mailroom_ops.templates import stored
+
+    store = Parameters(environment)
+    files: Mapping[str, str] = {}
+    if number != 0:
+        version = stored.find_version(store, tenant, number)
+        if version.fault:
+            raise InvalidInput(f"Version {version.number} cannot be read: {version.fault}.")
+        files = version.files
+    _store(store, environment, tenant, files, yes=yes)
+
+
+@command.command("pull")
+@in_environment
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@of_tenant
+@click.option("--version", "number", type=click.IntRange(min=1), metavar="VERSION", help="Else the newest.")
+@click.option("--replace", is_flag=True, help="Overwrite existing files.")
+def pull(environment: Environment, folder: Path, tenant: str, number: int | None, replace: bool) -> None:
+    """Write a tenant's stored files to a FOLDER."""
+    from mailroom_ops.cli import screen
+    from mailroom_ops.errors import InvalidInput
+    from mailroom_ops.settings.parameters import Parameters
+    from mailroom_ops.templates import stored
+    from mailroom_ops.templates.imported import Imported, write
+
+    store = Parameters(environment)
+    if number is None:
+        files = stored.current_files(tenant, store.values("templates"))
+    else:
+        files = stored.find_version(store, tenant, number).files
+    if not files:
+        raise InvalidInput(f"{tenant} has no stored files in {environment.label}.")
+    for file in write(Imported(files, ()), folder, replace=replace):
+        screen.emit(f"  {file}")
+
+
+def _store(
+    store: "Parameters",
+    environment: Environment,
+    tenant: str,
+    files: Mapping[str, str],
+    *,
+    yes: bool,
+    only_check: bool = False,
+) -> None:
+    """Check files, show the plan and carry it out."""
+    from mailroom_ops.cli import screen
+    from mailroom_ops.errors import InvalidInput
+    from mailroom_ops.settings import changes, tenants
+    from mailroom_ops.templates import preview, stored
+
+    values = store.values()
+    planned = stored.file_plan(tenant, files, values)
+    result = stored.check(tenant, files, values, preview.TEMPLATES)
+    for note in result.warnings:
+        screen.warn(note)
+    if result.errors:
+        raise InvalidInput("These files cannot be used, and nothing is stored.", "", list(result.errors))
+    screen.say(f"{tenant} in {environment.label}")
+    for change in stored.compare_files(stored.current_files(tenant, values), files):
+        size = "removed" if change.new is None else f"{len(change.new.encode())} bytes"
+        screen.say(f"  {SIGNS[change.act]} {change.name}  {'unchanged' if change.act == 'keep' else size}")
+    if only_check or not changes.pending(planned):
+        screen.say("The files pass all checks." if only_check else "Nothing changes.")
+        return
+    confirm_production(environment, f"Store the templates of {tenant} in {environment.label}?", yes)
+    tenants.apply(store, planned)
+    screen.say(f"Stored. Functions read changes {environment.settings_delay}.")
 
 
 @command.command(

@@ -57,7 +57,13 @@ if TYPE_CHECKING:
     "brand",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Brand setting: name, color, logo_url, company, support_url …",
+    help="Brand setting: name, color, logo_url, company, support_url …; without a VALUE it is inherited again.",
+)
+@click.option(
+    "--unset",
+    multiple=True,
+    type=click.Choice(["from", "reply_to", "providers"]),
+    help="Remove a key of the sender, which is inherited again.",
 )
 @click.option("--purpose", type=click.Choice(["auth", "notification"]), default="auth", help="Which sender to change.")
 @click.option("--webhook", metavar="FILE", help="Generate the secret for its Logto, and write it to this new file.")
@@ -74,6 +80,7 @@ def add(
     own: tuple[str, ...],
     settings: tuple[str, ...],
     brand: tuple[str, ...],
+    unset: tuple[str, ...],
     purpose: str,
     webhook: str | None,
     no_domain: bool,
@@ -90,6 +97,7 @@ def add(
 
     from mailroom.model.parameter_names import webhook_secret
     from mailroom_ops.cli import screen
+    from mailroom_ops.domains import sending
     from mailroom_ops.settings import changes, rotation, tenants
     from mailroom_ops.settings.parameters import Parameters
 
@@ -97,7 +105,7 @@ def add(
     values = store.values()
     chain = tuple(part.strip() for part in providers.split(",") if part.strip())
     spec = tenants.TenantSpec(
-        name, from_.strip(), purpose, reply_to.strip(), chain, own, _pairs(settings), _pairs(brand)
+        name, from_.strip(), purpose, reply_to.strip(), chain, own, _pairs(settings), _pairs(brand), unset
     )
     tenants.check_spec(spec, values)
     secret = webhook_secret(name)
@@ -109,18 +117,17 @@ def add(
     if not as_json:
         screen.say(f"{name} in {environment.label}")
         screen.plan(planned)
-    to_write = {change.name: change.new for change in changes.pending(planned) if change.new is not None}
     domain = "" if no_domain else tenants.domain_of(from_)
-    if to_write or domain:
+    if changes.pending(planned) or domain:
         confirm_production(environment, f"Set up {name} in {environment.label}?", yes)
-    values |= to_write
+    values |= {change.name: change.new for change in planned if change.new is not None}
     key = read_key(key_file)
     chain = tenants.chain_of(values, name, purpose, environment.chain)
-    accounts = _register(environment, values, domain, chain, key) if domain else {}
+    accounts = sending.register(environment, values, domain, chain, key) if domain else {}
     with hand_over(generated.get(secret, ""), webhook if generated else None, bool(generated)):
-        store.write(to_write)
-    if to_write and not as_json:
-        screen.say(f"Written: {len(to_write)}. Functions read changes {environment.settings_delay}.")
+        tenants.apply(store, planned)
+    if (written := changes.pending(planned)) and not as_json:
+        screen.say(f"Written: {len(written)}. Functions read changes {environment.settings_delay}.")
     if as_json:
         screen.emit(json.dumps(_report(name, domain, planned, accounts)))
     elif domain:
@@ -136,18 +143,6 @@ def _prompt(names: Sequence[str]) -> dict[str, str]:
             f"{names[0]} is not set.", "Set it first with `mailroom secrets set`, from a pipe or --file."
         )
     return {name: str(click.prompt(name, hide_input=True, err=True)).strip() for name in names}
-
-
-def _register(
-    environment: Environment, values: Mapping[str, str], domain: str, chain: Sequence[str], key: str
-) -> "dict[str, Domain | str]":
-    """Register a domain with each account of a chain; return its state there, or a hint where that cannot be done."""
-    from mailroom_ops.domains import sending
-
-    return {
-        place.account: place.registrar.register(domain) if place.registrar else place.hint
-        for place in sending.chain_accounts(environment, values, chain, key)
-    }
 
 
 def _show_records(environment: Environment, name: str, domain: str, accounts: "Mapping[str, Domain | str]") -> None:

@@ -3,7 +3,7 @@
 import hmac
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,19 +11,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mailroom_ops.console import deliveries, doctor, health, palette, queues, senders, suppressions
 from mailroom_ops.console.access import Access
+from mailroom_ops.console.cached import Cached
 from mailroom_ops.console.context import PageContext, SharedEnvironment, form_values
 from mailroom_ops.console.deliverability import page as deliverability
 from mailroom_ops.console.gallery import GalleryPage
 from mailroom_ops.environment import Environment, aws_error
 from mailroom_ops.errors import InvalidInput, OperatorError
+from mailroom_ops.settings.parameters import Parameters
 from mailroom_ops.web.frame import Frame, Link
 from mailroom_ops.web.guard import reject_cross_origin
 from mailroom_ops.web.pages import asset, last_values
 from mailroom_ops.web.server import Request, Response
 
-__all__ = ["PAGES", "TEMPLATES", "Console", "LockedConsole", "Page"]
+__all__ = ["PAGES", "PARAMETERS_TTL_SECONDS", "TEMPLATES", "Console", "LockedConsole", "Page"]
 
 TEMPLATES = Path(__file__).with_name("templates")
+PARAMETERS_TTL_SECONDS = 2.0  # of the previews: one page of them needs the parameters many times
 STATIC = Path(__file__).with_name("static")
 HOME = "/console/deliveries"
 STALE_FORM = "This form is from an earlier run of the console."
@@ -72,9 +75,13 @@ class Console:
         own_links = (Link(page.name, f"/console/{page.path}") for page in PAGES)
         links = (*first_links, *own_links, Link("Gallery", "/gallery"))
         self.frame = Frame(environment.label, links, (TEMPLATES, *page_folders))
-        self._context = PageContext(self.frame, SharedEnvironment.of(environment))
-        self._gallery = GalleryPage(mail_templates, self.frame)
+        self._context = PageContext(self.frame, SharedEnvironment.of(environment), mail_templates)
+        parameters: Cached[Mapping[str, str]] = Cached(PARAMETERS_TTL_SECONDS)
+        self._gallery = GalleryPage(mail_templates, self.frame, lambda: parameters.get(self._read_parameters))
         self._log_error = log_error
+
+    def _read_parameters(self) -> Mapping[str, str]:
+        return Parameters(self._context.environment).values()
 
     def answer(self, request: Request) -> Response | None:
         """Return the response to a request; None for a path outside the console."""

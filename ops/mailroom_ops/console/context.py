@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from mailroom_ops.console.cached import Cached
+from mailroom_ops.console.drafts import Drafts
 from mailroom_ops.console.jobs import Jobs
 from mailroom_ops.environment import Environment
 from mailroom_ops.errors import OperatorError
@@ -21,6 +23,7 @@ __all__ = ["Confirmation", "PageContext", "SharedEnvironment", "form_values", "r
 
 TENANTS_TTL_SECONDS = 10.0
 ALERTS_TTL_SECONDS = 15.0
+MAIL_TEMPLATES = Path(__file__).parents[3] / "layers" / "templates"  # of this checkout
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,9 @@ class PageContext:
 
     frame: Frame
     environment: SharedEnvironment
+    mail_templates: Path = MAIL_TEMPLATES
     jobs: Jobs = field(default_factory=Jobs)
+    drafts: Drafts = field(default_factory=Drafts)
     hours: HourCache = field(default_factory=HourCache)
     alerts: Cached[list[Any]] = field(default_factory=lambda: Cached(ALERTS_TTL_SECONDS))  # of health.py
     tenants: Cached[list[str]] = field(default_factory=lambda: Cached(TENANTS_TTL_SECONDS))

@@ -4,17 +4,19 @@ import json
 import queue
 import re
 import tomllib
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from minijinja import TemplateError
 
 from mailroom.errors import ConfigurationError
 from mailroom.model.email import Email
-from mailroom_ops.errors import ServiceError
+from mailroom_ops.environment import aws_error
+from mailroom_ops.errors import OperatorError, ServiceError
 from mailroom_ops.templates.checks import (
     FALLBACKS,
     MAX_HTML_BYTES,
@@ -23,7 +25,8 @@ from mailroom_ops.templates.checks import (
     missing_html_tools,
     missing_spam_tools,
 )
-from mailroom_ops.templates.preview import Gallery
+from mailroom_ops.templates.preview import Gallery, block_images
+from mailroom_ops.templates.tenant_samples import TenantSample, readable_mailbox, tenant_samples
 from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.pages import headers, json_answer, last_values, mail_page
 from mailroom_ops.web.server import Request, Response, refusal
@@ -40,10 +43,11 @@ TEMPLATE_ERRORS = (ConfigurationError, TemplateError, ValueError, LookupError, T
 
 @dataclass(frozen=True, slots=True)
 class GalleryPage:
-    """Serves /gallery and its data."""
+    """Serves /gallery and its data; `read_parameters` returns those of the environment, whose tenants it shows."""
 
     templates: Path
     frame: Frame
+    read_parameters: Callable[[], Mapping[str, str]]
 
     def answer(self, request: Request) -> Response | None:
         """Return the response to a request; None for a path outside the gallery."""
@@ -52,8 +56,7 @@ class GalleryPage:
             case "GET", ["gallery"]:
                 return self.frame.page("gallery")
             case "GET", ["gallery", "options.json"]:
-                tools = {"crafts": missing_html_tools(), "spam": missing_spam_tools()}
-                return json_answer({**Gallery(self.templates).options(), "needs": tools, "limit": MAX_HTML_BYTES})
+                return json_answer(self._options())
             case "GET", ["gallery", "events"]:
                 return Response(200, self._events(), headers("text/event-stream"))
             case "GET", ["gallery", "mail.json" | "mail.html" as form]:
@@ -65,11 +68,35 @@ class GalleryPage:
                 return refusal(404, "Not Found") if below else refusal(405, "Method Not Allowed")
         return None
 
+    def _options(self) -> dict[str, Any]:
+        gallery = Gallery(self.templates)
+        try:
+            tenants, unavailable = self._tenants(), ""
+        except OperatorError as error:  # the samples need no environment
+            tenants, unavailable = {}, f"{error.sentence} {error.todo}".strip()
+        return {
+            **gallery.options(),
+            "tenants": {name: gallery.tenant_options(tenant) for name, tenant in tenants.items()},
+            "unavailable": unavailable,
+            "needs": {"crafts": missing_html_tools(), "spam": missing_spam_tools()},
+            "limit": MAX_HTML_BYTES,
+        }
+
+    def _tenants(self) -> dict[str, TenantSample]:
+        try:
+            return tenant_samples(self.read_parameters())
+        except (BotoCoreError, ClientError) as error:
+            raise aws_error(error) from error
+
     def _mail(self, form: str, options: dict[str, str]) -> Response:
         try:
             email, problems = self._compose(options)
+        except OperatorError as error:
+            return refusal(502, error.sentence)
         except UnknownMailError:
-            return refusal(404, "No such mail: use a kind, locale, brand and form from /gallery/options.json.")
+            return refusal(
+                404, "No such mail: use a kind, locale, form and brand or tenant from /gallery/options.json."
+            )
         except TEMPLATE_ERRORS as error:
             location = self._describe(error, options)
             if form == "mail.json":
@@ -78,8 +105,9 @@ class GalleryPage:
             text = "{file}, line {line}: {message}".format_map(location)
             return mail_page(f"<pre>{escape(text, quote=False)}</pre>", {})
         if form == "mail.html":
-            return mail_page(email.html, options)
-        sender = f"{email.from_.name} <{email.from_.address}>" if email.from_.name else email.from_.address
+            html = email.html if options.get("images") else block_images(email.html)
+            return mail_page(html, options, is_measured="measured" in options)
+        sender = readable_mailbox(email.from_)
         size = {"html": len(email.html.encode()), "text": len(email.text.encode())}
         values = {"subject": email.subject, "from": sender, "locale": email.locale, "text": email.text}
         return json_answer({**values, "size": size, "problems": problems})
@@ -87,6 +115,8 @@ class GalleryPage:
     def _check(self, check: str, options: dict[str, str]) -> Response:
         try:
             email, _ = self._compose(options)
+        except OperatorError as error:
+            return json_answer({"error": {"message": error.sentence}})
         except UnknownMailError:
             return refusal(404, "No such mail.")
         except TEMPLATE_ERRORS as error:
@@ -102,11 +132,17 @@ class GalleryPage:
         gallery = Gallery(self.templates)
         choices = gallery.options()
         kind, locale = options.get("kind", ""), options.get("locale", "en")
-        brand, form = options.get("brand", "acme"), options.get("form", "")
-        exists = kind in choices["kinds"] and locale in choices["locales"]
-        if not (exists and brand in choices["brands"] and form in ["", *choices["forms"]]):
+        brand, form, name = options.get("brand", "acme"), options.get("form", ""), options.get("tenant", "")
+        tenant = self._tenants().get(name) if name else None
+        if tenant:
+            choices |= gallery.tenant_options(tenant)
+        exists = kind in choices["kinds"] and locale in choices["locales"] and form in ["", *choices["forms"]]
+        if not exists or (not tenant and (name or brand not in choices["brands"])):
             raise UnknownMailError
-        rendered = gallery.mail(kind, locale, brand, form)
+        if tenant:
+            rendered = gallery.tenant_mail(tenant, kind, locale, form)
+        else:
+            rendered = gallery.mail(kind, locale, brand, form)
         return rendered.email, rendered.problems
 
     def _describe(self, error: Exception, options: dict[str, str]) -> dict[str, Any]:
@@ -167,7 +203,7 @@ class GalleryPage:
 
 
 class UnknownMailError(Exception):
-    """There is no such kind, language, brand or form."""
+    """There is no such kind, language, brand, tenant or form."""
 
 
 def _run_check(check: str, email: Email) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from mailroom.model.json_settings import MergedSettings, merge
 from mailroom.model.parameter_names import brand_names, sender_names
 from mailroom.settings import SHARED_TEST_SENDER
+from mailroom_ops.console import brand, tenant_form, texts
 from mailroom_ops.console.context import PageContext, form_values
 from mailroom_ops.domains import records, sending
 from mailroom_ops.domains.dns import Dns
@@ -32,14 +33,24 @@ RESOLVER_VARIABLE = "MAILROOM_RESOLVER"  # the same as for the command
 
 
 def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
-    if request.method == "POST" or len(below) > 1:
-        return None
+    form, is_post = form_values(request), request.method == "POST"
     values = Parameters(context.environment).values()
     all_tenants = tenants.list_tenants(values)
     if not below:
-        return _list(context, values, all_tenants)
+        if is_post:
+            return tenant_form.add(context, form, values)
+        return tenant_form.show(context, form) if "add" in form else _list(context, values, all_tenants)
     tenant = next((tenant for tenant in all_tenants if tenant.name == below[0]), None)
-    return _tenant(context, values, tenant, with_check="check" in form_values(request)) if tenant else None
+    if tenant is None:
+        return None
+    match below[1:]:
+        case []:
+            return _tenant(context, values, tenant, with_check=is_post or "check" in form, verify=is_post)
+        case ["brand", *rest] if not tenant.removed:
+            return brand.answer(context, request, values, tenant.name, rest)
+        case ["texts", *rest] if not tenant.removed:
+            return texts.answer(context, request, values, tenant.name, rest)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +109,14 @@ class TenantView:
 
 
 def _view(values: Mapping[str, str], tenant: Tenant, default_chain: Sequence[str], label: str) -> TenantView:
-    brand = merge(brand_names(tenant.name), values).values
-    color = str(brand.get("color", ""))
+    settings = merge(brand_names(tenant.name), values).values
+    color = str(settings.get("color", ""))
     senders = [_effective_sender(values, tenant.name, purpose, default_chain) for purpose in PURPOSES]
     faults = [_fault(name, reason, label) for name, reason in tenants.faults_of(values, tenant).items()]
     faults += sorted({sender.fault for sender in senders if sender.fault})
     swatch = f"#{color.removeprefix('#')}" if catalog.COLOR.fullmatch(color) else ""
     origin = "" if f"brands/{tenant.name}" in values else "from default"
-    return TenantView(tenant, Value(str(brand.get("name", "")), origin), swatch, senders, faults)
+    return TenantView(tenant, Value(str(settings.get("name", "")), origin), swatch, senders, faults)
 
 
 def _fault(name: str, reason: str, label: str) -> str:
@@ -160,7 +171,9 @@ class DomainView:
 DomainSetup = tuple[str, Sequence[str], Sequence[ChainAccount]]  # domain, purposes, accounts
 
 
-def _tenant(context: PageContext, values: Mapping[str, str], tenant: Tenant, *, with_check: bool) -> Response:
+def _tenant(
+    context: PageContext, values: Mapping[str, str], tenant: Tenant, *, with_check: bool, verify: bool
+) -> Response:
     default_chain = context.environment.chain
     own_domains = {} if tenant.removed else tenants.own_domains(values, tenant.name)
     setups = []
@@ -169,7 +182,9 @@ def _tenant(context: PageContext, values: Mapping[str, str], tenant: Tenant, *, 
         setups.append((domain, purposes, sending.chain_accounts(context.environment, values, chain)))
     page_values = {
         "view": _view(values, tenant, default_chain, context.frame.label),
-        "domains": list(_check(values, setups)) if with_check else [_unchecked(*setup) for setup in setups],
+        "domains": list(_check(values, setups, verify=verify))
+        if with_check
+        else [_unchecked(*setup) for setup in setups],
         "checked_at": datetime.now(UTC) if with_check else None,
         "has_from": any(sender.get("from") for sender in tenant.senders.values()),
         "timeout_seconds": round(CHECK_TIMEOUT_SECONDS),
@@ -185,12 +200,15 @@ def _unchecked(domain: str, purposes: Sequence[str], chain: Sequence[ChainAccoun
     return DomainView(domain, purposes, findings, [RecordRow(records.dmarc_record(domain))])
 
 
-def _check(values: Mapping[str, str], setups: Sequence[DomainSetup]) -> Iterator[DomainView]:
-    """Check each domain in DNS and at its providers, all at the same time, within CHECK_TIMEOUT_SECONDS."""
+def _check(values: Mapping[str, str], setups: Sequence[DomainSetup], *, verify: bool) -> Iterator[DomainView]:
+    """Check each domain in DNS and at its providers, all at the same time, within CHECK_TIMEOUT_SECONDS.
+
+    With `verify`, the providers check a domain again whose records are live.
+    """
     dns = Dns(os.environ.get(RESOLVER_VARIABLE, "").split())
     pool = ThreadPoolExecutor(MAX_CONCURRENT_CHECKS)
     reports = {
-        (domain, account.account): pool.submit(sending.check_account, dns, domain, account)
+        (domain, account.account): pool.submit(sending.check_account, dns, domain, account, verify=verify)
         for domain, _, chain in setups
         for account in chain
     }

@@ -16,7 +16,15 @@ from mailroom_ops.finding import Finding, Level, failed, ok, warning
 from mailroom_ops.settings import catalog
 from mailroom_ops.settings.tenants import account_values
 
-__all__ = ["AccountReport", "ChainAccount", "chain_accounts", "check_account", "check_domain", "required_records"]
+__all__ = [
+    "AccountReport",
+    "ChainAccount",
+    "chain_accounts",
+    "check_account",
+    "check_domain",
+    "register",
+    "required_records",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,16 @@ def chain_accounts(
             server = f"is the server of {owner}" if owner else "is your own server"
             accounts.append(ChainAccount(account, None, f"{server}: ask its operator for the SPF and DKIM records"))
     return accounts
+
+
+def register(
+    environment: Environment, values: Mapping[str, str], domain: str, chain: Sequence[str], key: str = ""
+) -> dict[str, Domain | str]:
+    """Register a domain with each account of a chain; return its state there, or a hint where that cannot be done."""
+    return {
+        place.account: place.registrar.register(domain) if place.registrar else place.hint
+        for place in chain_accounts(environment, values, chain, key)
+    }
 
 
 def required_records(domain: str, registrations: Sequence[Domain]) -> list[Record]:

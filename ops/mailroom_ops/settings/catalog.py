@@ -13,6 +13,7 @@ from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.limits import Limits
 from mailroom.model.mailbox import is_address
 from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, RESCUE_AFTER_SECONDS, provider_chain, read_mailbox
+from mailroom.model.stored_files import unpack
 from mailroom.providers import NAMES, load, spec_of
 from mailroom.rendering.link_page import LinkPage, host_rules
 from mailroom.sources import registry
@@ -20,9 +21,13 @@ from mailroom.webhooks.json_web_signatures import MalformedKeys, compact_keys
 
 __all__ = [
     "ACCOUNT",
+    "BRAND_KEYS",
+    "MAX_ADVANCED_BYTES",
+    "STORED_TEMPLATES",
     "TENANT",
     "Setting",
     "account_fault",
+    "brand_fault",
     "fault",
     "find",
     "settings",
@@ -36,6 +41,7 @@ TENANT = r"[a-z0-9][a-z0-9-]{0,62}"
 ACCOUNT = rf"(?:{'|'.join(NAMES)})(?:\.{TENANT})?"
 REMOVED = re.compile(rf"removed/{TENANT}/")
 MAX_BYTES = 4096  # of a parameter in the standard tier
+MAX_ADVANCED_BYTES = 8192  # which costs 5 cents a month: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
 MIN_SECRET_LENGTH = 12
 TOKEN = re.compile(r"[\x21-\x7e]+")
 PLAIN = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
@@ -65,6 +71,7 @@ class Setting:
     is_secret: bool = False
     is_rotatable: bool = False
     is_generated: bool = False  # by a function, once
+    max_bytes: int = MAX_BYTES
 
 
 def _secret(value: str) -> str:
@@ -226,24 +233,41 @@ BRAND: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "link_hosts": (_are_hosts, "hosts with commas between them, such as app.example.com, *.auth.example.com"),
 }
 OF_TENANTS_ONLY = ("link_page", "link_hosts")  # the page of a tenant knows no organization
+BRAND_KEYS = tuple(BRAND)
+STORED_TEMPLATES = "stored_templates"  # written by `mailroom templates push`
 
 
 def _brand(value: str) -> str:
     content = json_object(value)
     if content is None:
         return 'it must be a JSON object, such as {"name": "Acme", "color": "#0f766e"}'
-    if unknown := sorted(set(content) - {*BRAND, "organizations"}):
+    if unknown := sorted(set(content) - {*BRAND, STORED_TEMPLATES, "organizations"}):
         return f"it contains the unknown key {unknown[0]}: use {', '.join(BRAND)}, organizations"
     organizations, problem = _organizations(content, tuple(key for key in BRAND if key not in OF_TENANTS_ONLY))
     if problem:
         return problem
     own = (pair for values in organizations.values() for pair in values.items())
     for key, text in (*((key, text) for key, text in content.items() if key != "organizations"), *own):
-        is_valid, form = BRAND[key]
-        text = str(text).lower() if isinstance(text, bool) else text
-        if not isinstance(text, str) or (text and not is_valid(text)):
-            return f"{key} must be {form}"
+        if fault := brand_fault(key, text):
+            return fault
     return ""
+
+
+def brand_fault(key: str, value: Any) -> str:
+    """Return what is wrong with one key of a brand; empty if it is valid, or not set."""
+    is_valid, form = (_is_switch, SWITCH) if key == STORED_TEMPLATES else BRAND[key]
+    text = str(value).lower() if isinstance(value, bool) else value
+    return f"{key} must be {form}" if not isinstance(text, str) or (text and not is_valid(text)) else ""
+
+
+def _templates(value: str) -> str:
+    from mailroom.rendering.tenant_templates import TenantTemplates
+
+    try:
+        problems = TenantTemplates.of(unpack(value)).problems
+    except ValueError as error:
+        return str(error)
+    return problems[0] if problems else ""
 
 
 def _limits(value: str) -> str:
@@ -270,7 +294,9 @@ def _callback(value: str) -> str:
     return ""
 
 
-def _setting(shape: str, about: str, check: Callable[[str], str], **flags: bool) -> Setting:
+def _setting(
+    shape: str, about: str, check: Callable[[str], str], *, max_bytes: int = MAX_BYTES, **flags: bool
+) -> Setting:
     pattern = shape.replace(".", r"\.").replace("[", "(?:").replace("]", ")?")
     for field, stands_for in {
         "<tenant>": TENANT,
@@ -278,7 +304,7 @@ def _setting(shape: str, about: str, check: Callable[[str], str], **flags: bool)
         "<provider>": "|".join(NAMES),
     }.items():
         pattern = pattern.replace(field, f"(?:{stands_for})")
-    return Setting(shape, re.compile(pattern), about, check, **flags)
+    return Setting(shape, re.compile(pattern), about, check, max_bytes=max_bytes, **flags)
 
 
 @cache
@@ -345,6 +371,12 @@ GENERAL_SETTINGS: tuple[Setting, ...] = (
     _setting("senders/<tenant>/auth", "sender of auth mail: from, reply_to, providers (JSON)", _sender),
     _setting("senders/<tenant>/notification", "sender of notifications, where it differs (JSON)", _sender),
     _setting("brands/<tenant>", "name, logo, color and company of a tenant (JSON)", _brand),
+    _setting(
+        "templates/<tenant>",
+        "a tenant's own templates and texts, written by `mailroom templates push`",
+        _templates,
+        max_bytes=MAX_ADVANCED_BYTES,
+    ),
     _setting("limits/<tenant>", "codes in ten minutes, per recipient, kind and client (JSON)", _limits),
     _setting("callbacks/<tenant>", "endpoint of a tenant's outcome events (JSON)", _callback, is_secret=True),
     _setting(
@@ -396,8 +428,8 @@ def fault(name: str, value: str) -> str:
         return "Mailroom does not read a parameter of this name"
     if not value.strip():
         return "it is empty"
-    if len(value.encode()) > MAX_BYTES:
-        return f"it is longer than {MAX_BYTES} bytes"
+    if len(value.encode()) > setting.max_bytes:
+        return f"it is longer than {setting.max_bytes} bytes"
     return setting.check(value)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mailroom.model.json_settings import json_object
+from mailroom.model.stored_files import unpack
 from mailroom_ops.settings import catalog
 
 __all__ = ["Act", "Change", "compare", "described", "pending"]
@@ -69,8 +70,18 @@ def described(name: str, value: str | None) -> str:
         return f"{counted}, {' and '.join(lengths)} characters" + (f"; {_listed(scope)}" if scope else "")
     if content is not None:
         return _listed(content)
+    if name.startswith("templates/"):
+        return _files(value)
     line = " ".join(value.split())
     return line if len(line) <= MAX_SHOWN_LENGTH else f"{line[:MAX_SHOWN_LENGTH]}…"
+
+
+def _files(value: str) -> str:
+    try:
+        files = unpack(value)
+    except ValueError as error:
+        return str(error)
+    return f"{', '.join(sorted(files)) or 'no files'}; {len(value.encode())} bytes"
 
 
 def _listed(content: Mapping[str, object]) -> str:

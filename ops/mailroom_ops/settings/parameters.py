@@ -23,6 +23,7 @@ class Parameter:
     is_encrypted: bool
     version: int
     changed: datetime
+    author: str = ""  # of a version: the last part of the caller's ARN
 
 
 class Parameters:
@@ -53,17 +54,39 @@ class Parameters:
     def values(self, path: str = "") -> dict[str, str]:
         return {name: parameter.value for name, parameter in self.all(path).items()}
 
+    def history(self, name: str) -> list[Parameter]:
+        """Return the versions of a parameter that SSM keeps, at most a hundred, newest first."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        pages = self._ssm.get_paginator("get_parameter_history")
+        versions = []
+        try:
+            for page in pages.paginate(Name=self._root + name, WithDecryption=True):
+                for item in page["Parameters"]:
+                    is_encrypted = item["Type"] == "SecureString"
+                    author = item.get("LastModifiedUser", "").rpartition("/")[2]
+                    changed = item["LastModifiedDate"]
+                    versions.append(Parameter(name, item["Value"], is_encrypted, item["Version"], changed, author))
+        except self._ssm.exceptions.ParameterNotFound:
+            return []
+        except (BotoCoreError, ClientError) as error:
+            raise aws_error(error) from error
+        return sorted(versions, key=lambda version: version.version, reverse=True)
+
     def put(self, name: str, value: str) -> None:
         """Write one parameter. One that exists keeps its type: SSM has no way to change it."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         setting = catalog.find(name)
         kind = "String" if setting and not setting.is_secret else "SecureString"
+        # The advanced tier only where the value needs it: a parameter of that tier costs money, and keeps its tier.
+        may_be_large = setting is not None and setting.max_bytes > catalog.MAX_BYTES
+        tier = {"Tier": "Intelligent-Tiering"} if may_be_large else {}
         try:
             try:
-                self._ssm.put_parameter(Name=self._root + name, Value=value, Type=kind)
+                self._ssm.put_parameter(Name=self._root + name, Value=value, Type=kind, **tier)
             except self._ssm.exceptions.ParameterAlreadyExists:
-                self._ssm.put_parameter(Name=self._root + name, Value=value, Overwrite=True)
+                self._ssm.put_parameter(Name=self._root + name, Value=value, Overwrite=True, **tier)
         except (BotoCoreError, ClientError) as error:
             raise aws_error(error) from error
 

@@ -6,7 +6,8 @@ When it is removed, they move below `removed/{tenant}/`, where no function reads
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailroom.model.hostnames import to_ascii
@@ -17,7 +18,7 @@ from mailroom.model.sender import provider_chain
 from mailroom.providers import NAMES, spec_of
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.settings import catalog
-from mailroom_ops.settings.changes import Change, compare
+from mailroom_ops.settings.changes import Change, compare, pending
 from mailroom_ops.settings.parameters import Parameters
 from mailroom_ops.settings.promote import belongs
 
@@ -26,6 +27,7 @@ __all__ = [
     "Tenant",
     "TenantSpec",
     "account_values",
+    "apply",
     "chain_of",
     "check_spec",
     "domain_of",
@@ -37,6 +39,7 @@ __all__ = [
     "names_of",
     "own_domains",
     "plan",
+    "plan_all",
     "purge",
     "remove",
     "restore",
@@ -161,7 +164,11 @@ def domain_of(mailbox: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TenantSpec:
-    """The requested settings of a tenant; an empty one leaves the current setting as it is."""
+    """The requested settings of a tenant; an empty one leaves the current setting as it is.
+
+    An empty value in `brand` removes a key, and `unset` names the keys that are removed from the sender: the tenant
+    inherits them again.
+    """
 
     name: str
     from_: str = ""
@@ -171,36 +178,67 @@ class TenantSpec:
     own: tuple[str, ...] = ()  # providers at which it has a dedicated account
     settings: Mapping[str, str] = field(default_factory=dict)  # of its dedicated accounts, such as `smtp.host`
     brand: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # by the names of their parameters
 
     @property
     def chain(self) -> tuple[str, ...]:
         return tuple(f"{name}.{self.name}" if name in self.own else name for name in self.providers)
 
+    def command(self, label: str, *, with_domain: bool) -> str:
+        """Return the command line for a spec without a dedicated account; empty where it changes nothing."""
+        options = [("--from", self.from_), ("--reply-to", self.reply_to), ("--providers", ",".join(self.providers))]
+        options += [("--brand", f"{key}={value}") for key, value in self.brand.items()]
+        options += [("--unset", key) for key in self.unset]
+        words = [word for option, value in options if value for word in (option, value)]
+        purpose = [] if self.purpose == "auth" else ["--purpose", self.purpose]
+        domain = [] if with_domain else ["--no-domain"]
+        return shlex.join(["mailroom", "tenant", "add", self.name, *words, *purpose, *domain, "--env", label])
+
 
 def plan(spec: TenantSpec, values: Mapping[str, str]) -> list[Change]:
     """Return the changes that a spec requires, the sender last; raise InvalidInput for an unusable spec."""
     check_spec(spec, values)
-    target = dict(spec.secrets)
+    target: dict[str, str | None] = dict(spec.secrets)
     for key, value in spec.settings.items():
         provider, _, setting = key.partition(".")
         target[f"providers/{provider}.{spec.name}/{setting}"] = value
     sender_name, brand_name = f"senders/{spec.name}/{spec.purpose}", f"brands/{spec.name}"
+    removed = {key for key, value in spec.brand.items() if not value}
     brand = {**(json_object(values.get(brand_name, "{}")) or {}), **spec.brand}
+    brand = {key: value for key, value in brand.items() if key not in removed}
     if not brand.get("name") and spec.from_ and (display_name := Mailbox.parse(spec.from_).name):
         brand["name"] = display_name
-    if brand:
+    if brand or brand_name in values:
         target[brand_name] = json.dumps(brand, ensure_ascii=False)
     options: dict[str, object] = {"from": spec.from_, "reply_to": spec.reply_to, "providers": list(spec.chain)}
     sender = (json_object(values.get(sender_name, "{}")) or {}) | {
         key: value for key, value in options.items() if value
     }
-    target[sender_name] = json.dumps(sender, ensure_ascii=False)
-    for name, value in target.items():
-        if fault := catalog.fault(name, value):
+    sender = {key: value for key, value in sender.items() if key not in spec.unset}
+    if sender or sender_name in values:
+        target[sender_name] = json.dumps(sender, ensure_ascii=False) if sender else None
+    for name, new in target.items():
+        if new is not None and (fault := catalog.fault(name, new)):
             raise InvalidInput(f"{name} cannot be set: {fault}.")
-    _require_accounts(spec, {**values, **target})
+    _require_accounts(spec, {**values, **{name: new or "" for name, new in target.items()}})
     return compare(values, target)
+
+
+def plan_all(specs: Sequence[TenantSpec], values: Mapping[str, str]) -> list[Change]:
+    """Return the changes that several specs of one tenant require, such as those of its two senders."""
+    target: dict[str, str | None] = {}
+    for spec in specs:
+        current = {name: value for name, value in {**values, **target}.items() if value is not None}
+        target |= {change.name: change.new for change in plan(spec, current)}
+    return compare(values, dict(sorted(target.items(), key=lambda item: item[0].startswith("senders/"))))
+
+
+def apply(store: Parameters, planned: Iterable[Change]) -> None:
+    """Write what is planned, and then delete what is planned to go."""
+    changes = pending(planned)
+    store.write({change.name: change.new for change in changes if change.new is not None})
+    store.delete([change.name for change in changes if change.new is None])
 
 
 def check_spec(spec: TenantSpec, values: Mapping[str, str]) -> None:
@@ -215,8 +253,10 @@ def check_spec(spec: TenantSpec, values: Mapping[str, str]) -> None:
                 Mailbox.parse(text)
         except ValueError as error:
             raise InvalidInput(f"{option} is {error}.") from error
-    if not spec.from_ and f"senders/{spec.name}/{spec.purpose}" not in values:
+    if not spec.from_ and not _exists(spec, values):
         raise InvalidInput("A new tenant needs --from.", 'Such as --from "Acme <no-reply@auth.example.com>".')
+    if spec.name == DEFAULT and spec.purpose == "auth" and "from" in spec.unset:
+        raise InvalidInput("Every tenant inherits the from-address of `default`: it can be changed, but not removed.")
     for name in spec.providers:
         if not re.fullmatch(catalog.ACCOUNT, name):
             raise InvalidInput(f"There is no provider {name!r}.", f"Use {', '.join(NAMES)}.")
@@ -238,6 +278,11 @@ def check_spec(spec: TenantSpec, values: Mapping[str, str]) -> None:
             raise InvalidInput(
                 "A secret on the command line stays in your shell's history.", f"mailroom secrets set {parameter}"
             )
+
+
+def _exists(spec: TenantSpec, values: Mapping[str, str]) -> bool:
+    names = (f"senders/{spec.name}/{spec.purpose}", f"senders/{spec.name}/auth", f"brands/{spec.name}")
+    return any(name in values for name in names)
 
 
 def _require_accounts(spec: TenantSpec, values: Mapping[str, str]) -> None:

@@ -2,33 +2,39 @@
 
 import html
 import json
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from mailroom.model.kinds import KINDS
-from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message
-from mailroom.model.sender import Sender
+from mailroom.model.parameter_names import DEFAULT_TENANT
 from mailroom.rendering.renderer import Rendered, Renderer
+from mailroom.rendering.tenant_templates import TenantTemplates, read_files
 from mailroom_ops.templates import chromium
+from mailroom_ops.templates.tenant_samples import PLACEHOLDER_SENDER as SENDER
+from mailroom_ops.templates.tenant_samples import TenantSample
 
 __all__ = [
     "BRANDS",
     "FORMS",
     "SCREENSHOT_COUNT",
+    "SENDER",
     "Gallery",
+    "block_images",
     "force_color_scheme",
+    "sample",
+    "sample_brand",
     "take_screenshots",
     "write_contact_sheet",
 ]
 
 TEMPLATES = Path(__file__).parents[3] / "layers" / "templates"
 LINK = "https://app.example.com/callback?token=7f3c9a51d2&next=%2Fhome"
-SENDER = Sender(Mailbox("no-reply@mail.example.com"), Mailbox("help@example.com"))
 BRANDS: Mapping[str, Mapping[str, str]] = {
     "plain": {},
     "acme": {
@@ -68,6 +74,7 @@ ENGLISH: Mapping[str, Any] = {
 }
 SCREENSHOT_LOCALES = ("en", "de", "ar", "ja")
 WIDTHS = (360, 700)
+REMOTE_IMAGE = re.compile(r'(<img\b[^>]*?) src="https:[^"]*"')
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 SCREENSHOT_COUNT = len(KINDS) * len(SCREENSHOT_LOCALES) * len(WIDTHS) * len(SCHEMES)
@@ -82,8 +89,18 @@ class Gallery:
 
     def options(self) -> dict[str, list[str]]:
         """Return the available kinds, languages, brands and forms."""
-        locales = sorted(Renderer(self.templates).locales, key=lambda tag: (tag != "en", tag))
+        locales = _english_first(Renderer(self.templates).locales)
         return {"kinds": list(KINDS), "locales": locales, "brands": list(BRANDS), "forms": list(FORMS)}
+
+    def tenant_options(self, tenant: TenantSample) -> dict[str, list[str]]:
+        """Return the kinds and languages of a tenant: the built-in ones, and those of its own templates and texts."""
+        own = TenantTemplates.of({**read_files(self.templates / "tenants" / tenant.name), **tenant.files})
+        options = self.options()
+        locales = {tag for kind in own.kinds for tag in own.locales(kind)}
+        return {
+            "kinds": [*options["kinds"], *sorted(own.kinds - set(options["kinds"]))],
+            "locales": _english_first({*options["locales"], *locales}),
+        }
 
     def mail(
         self, kind: str, locale: str = "en", brand: str = "acme", form: str = "", event: str = "new-sign-in"
@@ -92,13 +109,21 @@ class Gallery:
         renderer = self.renderer or Renderer(self.templates)
         return renderer.compose(sample(kind, locale, form, event), SENDER, sample_brand(brand, locale))
 
-    def write(self, folder: Path, brand: str = "acme") -> int:
+    def tenant_mail(
+        self, tenant: TenantSample, kind: str, locale: str = "en", form: str = "", event: str = "new-sign-in"
+    ) -> Rendered:
+        """Return one sample mail of a tenant, with its sender, brand, templates and texts."""
+        renderer = self.renderer or Renderer(self.templates)
+        message = sample(kind, locale, form, event, tenant)
+        return renderer.compose(message, tenant.sender(message.purpose), tenant.brand, tenant.files)
+
+    def write(self, folder: Path, brand: str | TenantSample = "acme") -> int:
         """Write every kind in every language as files, with a page to browse them; return the number of mails."""
         folder.mkdir(parents=True, exist_ok=True)
-        options, rows = self.options(), []
+        options, rows = self.options() if isinstance(brand, str) else self.tenant_options(brand), []
         for kind in options["kinds"]:
             for locale in options["locales"]:
-                email = self.mail(kind, locale, brand).email
+                email = self.branded_mail(brand, kind, locale).email
                 stem = f"{kind}.{locale}"
                 for scheme in SCHEMES:
                     (folder / f"{stem}.{scheme}.html").write_text(force_color_scheme(email.html, scheme), "utf-8")
@@ -110,6 +135,14 @@ class Gallery:
         data = json.dumps(rows, ensure_ascii=False).replace("<", "\\u003c")
         (folder / "index.html").write_text(page.replace("[/* the mails */]", data), "utf-8")
         return len(rows)
+
+    def branded_mail(self, brand: str | TenantSample, kind: str, locale: str) -> Rendered:
+        """Return one sample mail of a sample brand, or of a tenant."""
+        return self.mail(kind, locale, brand) if isinstance(brand, str) else self.tenant_mail(brand, kind, locale)
+
+
+def _english_first(tags: Iterable[str]) -> list[str]:
+    return sorted(tags, key=lambda tag: (tag != "en", tag))
 
 
 def sample_texts(locale: str) -> Mapping[str, Any]:
@@ -124,27 +157,33 @@ def sample_brand(brand: str, locale: str = "en") -> Mapping[str, str]:
     return {**BRANDS[brand], **local}
 
 
-def sample(kind: str, locale: str = "en", form: str = "", event: str = "new-sign-in") -> Message:
-    """Return a message of a kind, as a source would create it."""
+def sample(
+    kind: str,
+    locale: str = "en",
+    form: str = "",
+    event: str = "new-sign-in",
+    tenant: TenantSample | None = None,
+) -> Message:
+    """Return a message of a kind, as a source would create it; of a tenant it is about an application of its name."""
     texts = sample_texts(locale)
-    content: Mapping[str, Any] = {
+    notice = {key: texts[key] for key in ("title", "paragraphs", "facts")}
+    button = {"text": texts["button"], "url": "https://app.example.com/bookings/8131"}
+    contents: Mapping[str, Mapping[str, Any]] = {
         "security-notice": {"event": event},
-        "notification": {
-            **{key: texts[key] for key in ("title", "paragraphs", "facts")},
-            "button": {"text": texts["button"], "url": "https://app.example.com/bookings/8131"},
-        },
-    }.get(kind, {})
+        "notification": {**notice, "button": button},
+    }
+    content = contents.get(kind, {})
     names = {
-        "application": {"displayName": texts["app"]},
+        "application": {"displayName": tenant.app if tenant else texts["app"]},
         "organization": {"name": texts["organization"]},
         "inviter": {"name": texts["inviter"]},
         "request": {"place": texts["place"], "device": "Firefox, Linux", "ip": "203.0.113.9"},
     }
-    data = {**names, **content, **FORMS[form or ("neither" if content else USUAL_FORM.get(kind, "code"))]}
+    usual = "neither" if content or kind not in KINDS else USUAL_FORM.get(kind, "code")
+    data = {**names, **content, **FORMS[form or usual]}
     now = 1_767_225_600.0
-    return Message(
-        "0123456789abcdef" * 2, "default", kind, "ada@example.com", data, now, now + 600, "preview", (locale,)
-    )
+    owner = tenant.name if tenant else DEFAULT_TENANT
+    return Message("0123456789abcdef" * 2, owner, kind, "ada@example.com", data, now, now + 600, "preview", (locale,))
 
 
 def force_color_scheme(mail: str, scheme: str) -> str:
@@ -156,7 +195,12 @@ def force_color_scheme(mail: str, scheme: str) -> str:
     )
 
 
-def take_screenshots(folder: Path, gallery: Gallery, brand: str) -> Iterator[Path]:
+def block_images(mail: str) -> str:
+    """Return the HTML of a mail as clients show it that load no images: their texts stand in for them."""
+    return REMOTE_IMAGE.sub(r"\1", mail)
+
+
+def take_screenshots(folder: Path, gallery: Gallery, brand: str | TenantSample) -> Iterator[Path]:
     """Take a screenshot of each kind in four languages, narrow and wide, light and dark, in a real browser."""
     folder.mkdir(parents=True, exist_ok=True)
     with chromium.launch() as browser:
@@ -164,7 +208,7 @@ def take_screenshots(folder: Path, gallery: Gallery, brand: str) -> Iterator[Pat
         for width, scheme in variants:
             page = browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme, offline=True)
             for kind, locale in product(KINDS, SCREENSHOT_LOCALES):
-                page.set_content(gallery.mail(kind, locale, brand).email.html, wait_until="load")
+                page.set_content(gallery.branded_mail(brand, kind, locale).email.html, wait_until="load")
                 path = folder / f"{kind}.{locale}.{width}.{scheme}.png"
                 page.screenshot(path=path, full_page=True)
                 yield path

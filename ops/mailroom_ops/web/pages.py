@@ -37,9 +37,15 @@ def json_answer(value: Any) -> Response:
     return Response(200, json.dumps(value, ensure_ascii=False).encode(), headers("application/json"))
 
 
-def mail_page(html: str, options: dict[str, str]) -> Response:
-    """Return a mail as a page; options are `scheme` (light or dark) and `images` (load remote images)."""
+def mail_page(html: str, options: dict[str, str], *, is_measured: bool = False) -> Response:
+    """Return a mail as a page; options are `scheme` (light or dark) and `images` (load remote images).
+
+    With `is_measured`, the page around it may read its height: for samples, which contain no text of strangers. Scripts
+    do not run either way.
+    """
     policy = MAIL_POLICY.format(images="https: http:" if options.get("images") else "")
+    if is_measured:
+        policy += " allow-same-origin"
     body = force_scheme(html, options.get("scheme", "light")).encode()
     return Response(200, body, headers("text/html; charset=utf-8", policy))
 

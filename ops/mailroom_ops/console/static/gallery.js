@@ -3,6 +3,8 @@ import { byId, element, json } from "/console/page.js";
 
 const CHOICES = ["kind", "locale", "brand", "form"];
 const CONTENT_NAMES = { "": "default", code: "code", link: "link", both: "code and link", neither: "neither" };
+const TENANT = "tenant:";
+const THUMBNAIL_WIDTHS = { wide: 620, narrow: 362 }; // of the mail in it, in pixels
 const CHECK_DELAY_MS = 300; // no checks while somebody skims through the kinds
 
 const frame = byId("frame");
@@ -14,9 +16,16 @@ const isOn = (name) => byId(name).getAttribute("aria-pressed") === "true";
 const toggle = (name, on) => byId(name).setAttribute("aria-pressed", String(on));
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
 
+// A tenant of the environment is a choice of the brand, as "tenant:NAME".
+const tenantName = () => (byId("brand").value.startsWith(TENANT) ? byId("brand").value.slice(TENANT.length) : "");
+
+function choices(changes = {}) {
+  return { ...Object.fromEntries(CHOICES.map((name) => [name, byId(name).value])), ...changes };
+}
+
 function queryOf(changes = {}) {
-  const chosen = Object.fromEntries(CHOICES.map((name) => [name, byId(name).value]));
-  return new URLSearchParams({ ...chosen, ...changes });
+  const { brand, ...others } = choices(changes);
+  return new URLSearchParams({ ...others, ...(tenantName() ? { tenant: tenantName() } : { brand }) });
 }
 
 function sourceOf(changes = {}) {
@@ -28,26 +37,43 @@ function named(tag) {
   return name === tag ? tag : `${name} (${tag})`;
 }
 
-function fill(id, values, nameOf = (value) => value) {
+const option = (value, name) => element("option", { value }, name);
+
+function fill(id, nodes) {
   const before = byId(id).value;
-  byId(id).replaceChildren(...values.map((value) => element("option", { value }, nameOf(value))));
-  if (values.includes(before)) byId(id).value = before;
+  byId(id).replaceChildren(...nodes);
+  if ([...byId(id).options].some(({ value }) => value === before)) byId(id).value = before;
+}
+
+function fillBrands() {
+  const tenants = Object.keys(options.tenants);
+  const samples = element("optgroup", { label: "Samples" }, options.brands.map((name) => option(name, name)));
+  const own = element("optgroup", { label: "Tenants" }, tenants.map((name) => option(TENANT + name, name)));
+  fill("brand", tenants.length ? [own, samples] : [samples]);
+  byId("brand").title = options.unavailable && `Samples only: ${options.unavailable}`;
+}
+
+// A tenant may have kinds and languages of its own.
+function fillForTenant() {
+  const { kinds, locales } = options.tenants[tenantName()] ?? options;
+  fill("kind", kinds.map((kind) => option(kind, kind)));
+  fill("locale", locales.map((tag) => option(tag, named(tag))));
 }
 
 async function loadOptions() {
   options = await json("/gallery/options.json");
-  fill("kind", options.kinds);
-  fill("locale", options.locales, named);
-  fill("brand", options.brands);
-  fill("form", ["", ...options.forms], (form) => CONTENT_NAMES[form] ?? form);
+  fillBrands();
+  fillForTenant();
+  fill("form", ["", ...options.forms].map((form) => option(form, CONTENT_NAMES[form] ?? form)));
   byId("spam").hidden = Boolean(options.needs.spam);
 }
 
 function restore() {
   const hash = new URLSearchParams(location.hash.slice(1));
-  for (const name of CHOICES) {
+  for (const name of ["brand", ...CHOICES]) {
     const value = hash.get(name);
-    if (value !== null && [...byId(name).options].some((option) => option.value === value)) byId(name).value = value;
+    if (value !== null && [...byId(name).options].some((choice) => choice.value === value)) byId(name).value = value;
+    if (name === "brand") fillForTenant();
   }
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   toggle("dark", hash.has("dark") ? hash.get("dark") === "1" : dark);
@@ -57,7 +83,7 @@ function restore() {
 
 function remember() {
   const toggles = Object.fromEntries(["dark", "narrow", "overview"].map((name) => [name, isOn(name) ? "1" : "0"]));
-  history.replaceState(null, "", `#${queryOf(toggles)}`);
+  history.replaceState(null, "", `#${new URLSearchParams(choices(toggles))}`);
 }
 
 function check(state, content) {
@@ -129,6 +155,31 @@ async function drawOne(drawing) {
   }, CHECK_DELAY_MS);
 }
 
+// Shows a whole mail, made smaller to the width of its card.
+function thumbnail(kind) {
+  const shown = element("iframe", { title: `${kind}, as its recipient sees it`, loading: "lazy", tabIndex: -1 });
+  shown.setAttribute("sandbox", "allow-same-origin"); // to measure the mail; no script runs in it
+  shown.classList.toggle("dark", isOn("dark"));
+  shown.src = `${sourceOf({ kind })}&measured=1`;
+  const box = element("div", { className: isOn("dark") ? "thumbnail dark" : "thumbnail", inert: true }, shown);
+  shown.addEventListener("load", () => fit(box));
+  return box;
+}
+
+function fit(box) {
+  const [shown] = box.children;
+  const width = isOn("narrow") ? THUMBNAIL_WIDTHS.narrow : THUMBNAIL_WIDTHS.wide;
+  const scale = box.clientWidth / width;
+  const mail = shown.contentDocument;
+  if (!scale || !mail?.scrollingElement || mail.URL === "about:blank") return;
+  shown.style.width = `${width}px`;
+  shown.style.height = "0";
+  const height = mail.scrollingElement.scrollHeight;
+  shown.style.height = `${height}px`;
+  shown.style.transform = `scale(${scale})`;
+  box.style.height = `${Math.ceil(height * scale) + 2}px`;
+}
+
 async function card(kind) {
   const mail = await json(`/gallery/mail.json?${queryOf({ kind })}`);
   const open = element("button", { type: "button" }, kind);
@@ -143,23 +194,26 @@ async function card(kind) {
     const where = mail.error.line ? `${mail.error.file}, line ${mail.error.line}` : mail.error.file;
     return element("article", {}, [heading, element("p", { className: "bad" }, `${where}: ${mail.error.message}`)]);
   }
-  const fits = mail.size.html <= options.limit && mail.size.text && !mail.problems.length;
-  const shown = element("iframe", { title: `${kind}, as its recipient sees it`, loading: "lazy", src: sourceOf({ kind }) });
-  shown.setAttribute("sandbox", "allow-popups allow-popups-to-escape-sandbox");
-  shown.classList.toggle("dark", isOn("dark"));
-  shown.classList.toggle("narrow", isOn("narrow"));
+  const faults = [
+    ...(mail.size.html > options.limit ? [`HTML ${kilobytes(mail.size.html)}, limit ${kilobytes(options.limit)}`] : []),
+    ...(mail.size.text ? [] : ["no text part"]),
+    ...mail.problems,
+  ];
   return element("article", {}, [
     heading,
     element("p", { dir: "auto" }, mail.subject),
-    element("p", { className: fits ? "" : "bad" }, `HTML ${kilobytes(mail.size.html)}, text ${kilobytes(mail.size.text)}`),
-    shown,
+    ...faults.map((fault) => element("p", { className: "bad" }, fault)),
+    thumbnail(kind),
   ]);
 }
 
 async function drawAll(drawing) {
-  const cards = await Promise.all(options.kinds.map(card));
+  const { kinds } = options.tenants[tenantName()] ?? options;
+  const cards = await Promise.all(kinds.map(card));
   if (drawing === version) byId("all").replaceChildren(...cards);
 }
+
+new ResizeObserver(() => document.querySelectorAll(".thumbnail").forEach(fit)).observe(byId("all"));
 
 async function draw() {
   const drawing = ++version;
@@ -168,7 +222,7 @@ async function draw() {
   const all = isOn("overview");
   byId("one").hidden = all;
   byId("all").hidden = !all;
-  byId("all").classList.toggle("wide", !isOn("narrow"));
+  byId("all").classList.toggle("slim", isOn("narrow"));
   byId("kind").disabled = all;
   try {
     if (!options.locales.length) throw new Error("No languages: the templates have no locales/<tag>.toml.");
@@ -181,7 +235,10 @@ async function draw() {
   }
 }
 
-byId("choosers").addEventListener("change", draw);
+byId("choosers").addEventListener("change", (event) => {
+  if (event.target.id === "brand") fillForTenant();
+  draw();
+});
 byId("choosers").addEventListener("submit", (event) => event.preventDefault());
 for (const name of ["dark", "narrow", "overview"]) {
   byId(name).addEventListener("click", () => {

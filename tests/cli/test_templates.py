@@ -1,0 +1,153 @@
+"""Templates in the parameter store: pushed after checks, listed by version, rolled back, pulled; in a real SSM."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mailroom.model.stored_files import pack, unpack
+from tests.cli.helpers import Stored
+from tests.command import Run
+
+TEXTS = '[sign-in-code]\nsubject = "Come in, {app}"\n'
+BODY = '{% extends "layout.html" %}{% block body %}{% include "parts/code.html" %}{% endblock %}'
+STAGING = ("--tenant", "acme", "--env", "staging")
+
+
+@pytest.fixture
+def acme(staging: Stored) -> Stored:
+    staging.put(brands__acme='{"name": "Acme"}', senders__acme__auth='{"from": "Acme <hi@acme.example>"}')
+    return staging
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "emails").mkdir()
+    (tmp_path / "texts.toml").write_text(TEXTS)
+    return tmp_path
+
+
+def files_of(store: Stored) -> dict[str, str]:
+    return dict(unpack(store.values()["templates/acme"]))
+
+
+def test_files_are_checked_planned_and_stored(run: Run, acme: Stored, folder: Path) -> None:
+    checked = run("templates", "push", str(folder), *STAGING, "--check")
+    assert (checked.code, "The files pass all checks." in checked.text) == (0, True)
+    assert "templates/acme" not in acme.values()
+
+    (folder / "emails" / "mfa-code.html").write_text(BODY)
+    pushed = run("templates", "push", str(folder), *STAGING)
+    assert pushed.code == 0
+    assert f"acme in staging + emails/mfa-code.html {len(BODY)} bytes + texts.toml {len(TEXTS)} bytes" in pushed.text
+    assert files_of(acme) == {"texts.toml": TEXTS, "emails/mfa-code.html": BODY}
+    assert json.loads(acme.values()["brands/acme"]) == {"name": "Acme", "stored_templates": True}
+    assert acme.types()["templates/acme"] is False
+
+    (folder / "texts.toml").unlink()
+    again = run("templates", "push", str(folder), *STAGING)
+    assert "= emails/mfa-code.html unchanged - texts.toml removed" in again.text
+    assert "Nothing changes." in run("templates", "push", str(folder), *STAGING).text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "detail"),
+    [
+        ("emails/mfa-code.html", "<p>{{ code }", "emails/mfa-code.html: line 1"),
+        ("emails/mfa-code.html", "{{ range(9) }}", "brackets may only follow a filter"),
+        ("emails/mfa-code.html", "<p>Hello</p>", "does not show the code"),
+        ("emails/mfa-code.html", "{{ nobody.knows }}", "emails/mfa-code.html, line 1"),
+        ("locales/de.toml", "[sign-in-code]\nsubject = 'Hallo {nobody}'", "has an unknown placeholder {nobody}"),
+        ("texts.toml", "subject = ", "texts.toml: "),
+        ("notes.txt", "Remember the milk", "not the name of a template or text file"),
+        ("layout.html", "<p>{% block body %}{% endblock %}</p>" + "0123456789" * 3100, "the HTML has"),
+        (
+            "layout.html",
+            '{% block body %}{% endblock %}<a href="http://acme.example">Acme</a>',
+            "a link is not https: http://acme.example",
+        ),
+        ("layout.html", '{% block body %}{% endblock %}<img src="logo.png">', "a picture is not https: logo.png"),
+        ("layout.html", "{% block body %}{% endblock %}<form></form>", "mail clients remove <form>"),
+    ],
+)
+def test_files_that_readers_would_suffer_from_are_not_stored(
+    run: Run, acme: Stored, folder: Path, name: str, content: str, detail: str
+) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(content)
+    refused = run("templates", "push", str(folder), *STAGING)
+    assert (refused.code, detail in refused.text) == (2, True), refused.text
+    assert "templates/acme" not in acme.values()
+
+
+def test_files_that_do_not_fit_into_a_parameter_are_not_stored(run: Run, acme: Stored, folder: Path) -> None:
+    lines = (f'text{number} = "{sha256(str(number).encode()).hexdigest()}"' for number in range(400))
+    (folder / "texts.toml").write_text("[welcome]\n" + "\n".join(lines))
+    refused = run("templates", "push", str(folder), *STAGING)
+    assert (refused.code, "a parameter has 8192" in refused.text) == (2, True)
+
+
+def test_a_text_that_is_hard_to_read_is_a_warning(run: Run, acme: Stored, folder: Path) -> None:
+    (folder / "layout.html").write_text('{% block body %}{% endblock %}<p style="color:#bbbbbb">Legal notice</p>')
+    pushed = run("templates", "push", str(folder), *STAGING)
+    assert pushed.code == 0
+    assert "#bbbbbb on #ffffff has a contrast of 1.9: “Legal notice”" in pushed.text
+
+
+def test_an_unknown_tenant_and_an_empty_folder_are_refused(run: Run, staging: Stored, tmp_path: Path) -> None:
+    empty = run("templates", "push", str(tmp_path), *STAGING)
+    assert (empty.code, "There are no templates in" in empty.text) == (2, True)
+    (tmp_path / "texts.toml").write_text(TEXTS)
+    unknown = run("templates", "push", str(tmp_path), *STAGING)
+    assert (unknown.code, "There is no tenant acme." in unknown.text) == (2, True)
+
+
+def test_versions_are_listed_and_rolled_back(run: Run, acme: Stored, folder: Path) -> None:
+    assert "acme has no stored templates." in run("templates", "list", *STAGING).text
+    for word in ("First", "Second", "Third"):
+        (folder / "texts.toml").write_text(TEXTS.replace("Come in", word))
+        assert run("templates", "push", str(folder), *STAGING).code == 0
+    listed = json.loads(run("templates", "list", *STAGING, "--json").out)
+    assert [(row["version"], row["files"]) for row in listed] == [(n, ["texts.toml"]) for n in (3, 2, 1)]
+    assert "acme 3 texts.toml" in run("templates", "list", "--env", "staging").text
+
+    assert run("templates", "rollback", *STAGING).code == 0
+    assert "Second" in files_of(acme)["texts.toml"]
+    assert run("templates", "rollback", *STAGING, "--to", "1").code == 0
+    assert "First" in files_of(acme)["texts.toml"]
+    assert run("templates", "rollback", *STAGING, "--to", "9").code == 2
+    assert run("templates", "rollback", *STAGING, "--to", "0").code == 0
+    assert (files_of(acme), json.loads(acme.values()["brands/acme"])) == ({}, {"name": "Acme"})
+
+
+def test_a_version_that_is_no_longer_usable_is_not_stored_again(run: Run, acme: Stored, folder: Path) -> None:
+    acme.put(templates__acme=pack({"texts.toml": "broken"}))
+    assert run("templates", "push", str(folder), *STAGING).code == 0
+    refused = run("templates", "rollback", *STAGING)
+    assert (refused.code, "texts.toml" in refused.text) == (2, True)
+    assert files_of(acme) == {"texts.toml": TEXTS}
+
+
+def test_stored_files_are_pulled_to_be_edited(run: Run, acme: Stored, folder: Path, tmp_path: Path) -> None:
+    run("templates", "push", str(folder), *STAGING)
+    target = tmp_path / "pulled"
+    assert run("templates", "pull", str(target), *STAGING).code == 0
+    assert (target / "texts.toml").read_text() == TEXTS
+    (target / "texts.toml").write_text("edited")
+    assert run("templates", "pull", str(target), *STAGING).code == 2
+    assert run("templates", "pull", str(target), *STAGING, "--replace", "--version", "1").code == 0
+
+
+def test_a_preview_shows_the_stored_texts(run: Run, acme: Stored, folder: Path, tmp_path: Path) -> None:
+    run("templates", "push", str(folder), *STAGING)
+    run("preview", "--out", str(tmp_path / "preview"), *STAGING)
+    assert "Subject: Come in, Acme" in (tmp_path / "preview" / "sign-in-code.de.txt").read_text()
+
+
+def test_stored_texts_are_promoted_with_their_tenant(run: Run, acme: Stored, production: Stored, folder: Path) -> None:
+    run("templates", "push", str(folder), *STAGING)
+    promoted = run("promote", "staging", "production", "--tenant", "acme", "--yes")
+    assert promoted.code == 0, promoted.text
+    assert files_of(production) == {"texts.toml": TEXTS}
+    assert json.loads(production.values()["brands/acme"])["stored_templates"] is True
