@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AREAS", "Context", "run_checks"]
 
-AREAS = ("stack", "settings", "providers", "domains", "endpoints", "queues", "quotas")
+AREAS = ("stack", "settings", "providers", "domains", "endpoints", "queues", "quotas", "logos")
 
 
 @dataclass
