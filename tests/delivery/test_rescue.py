@@ -13,6 +13,7 @@ from mailroom.ledger.table import Ledger
 from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.model.event import EventType, Reason
 from mailroom.model.message import Message, Parcel
+from mailroom.model.outcome import Status
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
@@ -252,3 +253,11 @@ def test_a_check_of_a_delivered_code_costs_a_read_and_no_write(
     monkeypatch.setattr(aws, "call", counted)
     process.receive(check)
     assert calls == ["GetItem"]
+
+
+def test_of_two_processes_that_rescue_a_code_one_may_send_it(process: Process, aws: Aws) -> None:
+    message, check = send(process, aws)
+    assert check.handover
+    ledger, token = process.delivery.ledger, check.handover.token
+    assert ledger.claim_rescue(message.id, token, "one", "postmark", Status.SENT)
+    assert not ledger.claim_rescue(message.id, token, "another", "postmark", Status.SENT)

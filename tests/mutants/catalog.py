@@ -147,7 +147,7 @@ MUTANTS = (
         TABLE,
         "(attribute_not_exists(#rescued) OR #rescued = :nobody OR #rescue_claim = :rescue)",
         "(#rescued <> :nobody OR #rescued = :nobody OR attribute_not_exists(#rescued) OR #rescue_claim = :rescue)",
-        (_scenario("a_rescue_that_is_cut_short_leaves_at_most_two_copies"),),
+        (f"{TEST_RESCUE}::test_of_two_processes_that_rescue_a_code_one_may_send_it",),
     ),
     Mutant(
         "a code that was in doubt is rescued",
