@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any
 
 from tests.simulation import wiring
@@ -225,7 +225,9 @@ def no_dead_code_leaves_after_its_successor(findings: Findings) -> Iterator[Viol
 
 def no_live_code_is_dropped(findings: Findings) -> Iterator[Violation]:
     """Codes for one recipient that do not replace each other are separate sessions: each is sent, the older first."""
-    replaced = {older.mail.number for older, newer in _successors(findings) if _replaces(newer, older, slack=0.5)}
+    groups = _groups(findings, with_unanswered=True)
+    pairs = [pair for cases in groups for pair in permutations(cases, 2)]  # within the slack, either may be the newer
+    replaced = {older.mail.number for older, newer in pairs if _replaces(newer, older, slack=0.5)}
     for case in findings.cases.values():
         for row in case.rows.values():
             is_superseded = row and row.get("reason") == "superseded"  # skipped, or in doubt and not tried again
@@ -571,11 +573,15 @@ def _last_error(row: Mapping[str, Any]) -> str:
     return str(errors[-1]) if errors else ""
 
 
-def _groups(findings: Findings) -> list[list[Case]]:
-    """Return the codes of one kind for one recipient, of each, the oldest first."""
+def _groups(findings: Findings, *, with_unanswered: bool = False) -> list[list[Case]]:
+    """Return the codes of one kind for one recipient, of each, the oldest first.
+
+    `with_unanswered` are those whose callers got no answer, and so no id: their rows are not known here.
+    """
     groups: defaultdict[tuple[str, str, str], list[Case]] = defaultdict(list)
     for case in findings.cases.values():
-        if case.mail.is_code and any(case.rows.values()):
+        is_unanswered = with_unanswered and any(not request.status for request in case.requests)
+        if case.mail.is_code and (any(case.rows.values()) or is_unanswered):
             groups[case.mail.tenant, case.mail.recipient, case.mail.kind].append(case)
     return [sorted(cases, key=lambda case: case.created_at) for cases in groups.values()]
 
