@@ -53,6 +53,10 @@ REASONS: Mapping[str, Explanation] = {
         "so another provider comes first.",
         "Nothing to do. If it happens often, compare the delivery of the first provider on the page Deliverability.",
     ),
+    "rescue": Explanation(
+        "The first provider had accepted this code and not delivered it, so another provider got it as well.",
+        "Nothing to do. If it happens often, compare the delivery of the first provider on the page Deliverability.",
+    ),
     "duplicate": Explanation("The same mail for the same recipient was sent a moment before.", NOTHING),
     "rate_limited": Explanation(
         "The provider accepts no more requests per second from this account.",

@@ -217,14 +217,19 @@ def test_an_interrupted_removal_can_be_undone(run: Run, staging: Stored) -> None
 
 def test_parameters_of_a_removed_tenant_keep_their_kind(run: Run, staging: Stored) -> None:
     staging.put(
-        senders__acme__auth='{"from": "hi@acme.example"}', webhooks__logto__acme__authorization="Bearer of-acme"
+        senders__acme__auth='{"from": "hi@acme.example"}',
+        webhooks__logto__acme__authorization="Bearer of-acme",
+        limits__acme='{"per_recipient": 20}',
+        suppression__acme='{"bounce": 30}',
     )
     run("tenant", "remove", "acme", "--env", "staging", "--yes")
     listed = run("secrets", "list", "--env", "staging")
     assert "from: hi@acme.example" in listed.text
     assert "secret, 14 characters" in listed.text
     assert staging.types() == {
+        "removed/acme/limits/acme": False,
         "removed/acme/senders/acme/auth": False,
+        "removed/acme/suppression/acme": False,
         "removed/acme/webhooks/logto/acme/authorization": True,
     }
 

@@ -105,7 +105,7 @@ def belongs(name: str, tenant: str) -> bool:
             return (parts[2] if len(parts) == 4 else DEFAULT_TENANT) == tenant
         case "providers":
             return catalog.split_account(parts[1])[1] == ("" if tenant == DEFAULT_TENANT else tenant)
-        case "senders" | "brands" | "templates" | "callbacks":
+        case "senders" | "brands" | "templates" | "limits" | "suppression" | "callbacks":
             return parts[1] == tenant
     return False
 
