@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from mailroom.model.kinds import KINDS
 from mailroom_ops.sandbox.inbox import Captured
@@ -353,6 +353,35 @@ def test_emptying_the_inbox_empties_every_open_page(page: Page, stack: Running) 
         expect(rows(each)).to_have_count(0)
         expect(each.locator("#nothing")).to_be_visible()
     assert stack.inbox() == []
+
+
+def test_several_emails_are_deleted_only_after_a_confirmation(page: Page, stack: Running) -> None:
+    for number in range(3):
+        stack.sandbox.inbox.add(captured(subject=f"Mail {number}"))
+    expect(rows(page)).to_have_count(3)
+    questions: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        questions.append(dialog.message)
+        dialog.accept() if len(questions) > 1 else dialog.dismiss()
+
+    page.on("dialog", answer)
+    page.get_by_role("button", name="Empty inbox").click()
+    expect(rows(page)).to_have_count(3)
+    page.get_by_role("button", name="Empty inbox").click()
+
+    expect(rows(page)).to_have_count(0)
+    assert questions == ["Delete all 3 emails?"] * 2
+
+
+def test_an_email_leads_to_its_timeline_in_the_console(page: Page, stack: Running) -> None:
+    message_id = "0123456789abcdef" * 2
+    stack.sandbox.inbox.add(captured(message_id=message_id))
+    rows(page).locator("a").click()
+
+    timeline = page.get_by_role("link", name="Timeline")
+
+    expect(timeline).to_have_attribute("href", f"/console/deliveries/{message_id}")
 
 
 def test_on_a_phone_either_the_list_or_the_email_fills_the_width(browser: Browser, stack: Running) -> None:

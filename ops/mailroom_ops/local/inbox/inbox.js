@@ -87,7 +87,9 @@ list.addEventListener("keydown", (event) => {
   }
 });
 
-byId("empty").addEventListener("click", () => fetch("/inbox.json", { method: "DELETE" }));
+byId("empty").addEventListener("click", () => {
+  if (mails.size === 1 || confirm(`Delete all ${mails.size} emails?`)) fetch("/inbox.json", { method: "DELETE" });
+});
 window.addEventListener("hashchange", show);
 setUpSamples(() => { opensNext = true; });
 

@@ -43,6 +43,7 @@ export async function openMail(id) {
   const facts = [
     ["From", mail.from, { dir: "auto" }], ["To", mail.to], ["Reply-To", mail.reply_to], ["Kind", mail.kind],
     ["Language", mail.locale], ["Tenant", mail.tenant], ["Provider", mail.provider], ["Size", sizeOf(mail)],
+    ["Delivery", mail.message_id && element("a", { href: `/console/deliveries/${mail.message_id}` }, "Timeline")],
   ];
   byId("facts").replaceChildren(...facts.filter(([, value]) => value).map((parts) => fact(...parts)));
   byId("panel-text").textContent = mail.text;
