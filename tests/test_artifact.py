@@ -73,6 +73,13 @@ def carry(unpacked: Artifact, stub: Stub, folder: Path) -> list[dict[str, Any]]:
     return [body for operation, body in stub.seen if operation == "/emails"]
 
 
+def refused_fields(unpacked: Artifact, stub: Stub, folder: Path) -> list[str]:
+    """Invoke the artifact's send without a recipient; return the fields that its refusal names."""
+    with start(unpacked, "SendFunction", stub, folder / "send.log") as send:
+        answer, _ = send.invoke(b'{"kind": "sign-in-code", "data": {"code": "482913"}}')
+    return [error["field"] for error in json.loads(answer.payload).get("errors", ())]
+
+
 def test_the_webhook_accepts_and_deliver_sends(here: Artifact, stub: Stub, tmp_path: Path) -> None:
     (mail,) = carry(here, stub, tmp_path)
     assert mail["to"] == ["reader@example.com"]
@@ -80,14 +87,25 @@ def test_the_webhook_accepts_and_deliver_sends(here: Artifact, stub: Stub, tmp_p
     assert "Email sent successfully" in (tmp_path / "deliver.log").read_text()
 
 
-@pytest.mark.parametrize("package", ["aws_lambda_powertools", "minijinja", "pydantic", "mailroom"])
-def test_a_missing_package_is_detected(here: Artifact, stub: Stub, tmp_path: Path, package: str) -> None:
-    incomplete = Artifact(tmp_path / "artifact")
-    shutil.copytree(here.folder, incomplete.folder, copy_function=os.link)
+def without(package: str, artifact: Artifact, folder: Path) -> Artifact:
+    """Return a copy of an artifact that lacks a package."""
+    incomplete = Artifact(folder / "artifact")
+    shutil.copytree(artifact.folder, incomplete.folder, copy_function=os.link)
     (missing,) = incomplete.folder.glob(f"*/python/{package}")
     shutil.rmtree(missing)
+    return incomplete
+
+
+@pytest.mark.parametrize("package", ["aws_lambda_powertools", "minijinja", "mailroom"])
+def test_a_missing_package_is_detected(here: Artifact, stub: Stub, tmp_path: Path, package: str) -> None:
+    incomplete = without(package, here, tmp_path)
     with suppress(InitFailed), start(incomplete, "SendFunction", stub, tmp_path / "send.log"):
         assert carry(incomplete, stub, tmp_path) == []
+
+
+def test_a_refusal_of_send_needs_pydantic(here: Artifact, stub: Stub, tmp_path: Path) -> None:
+    assert refused_fields(here, stub, tmp_path) == ["to"]
+    assert refused_fields(without("pydantic", here, tmp_path), stub, tmp_path) == ["body"]  # the answer after a crash
 
 
 @pytest.mark.parametrize("function", ["SendFunction", "FeedbackFunction", "NotifyFunction"])

@@ -53,7 +53,8 @@ def test_a_restart_keeps_mails_settings_records_and_queued_messages(tmp_path: Pa
         assert second.stack.aws.endpoint == endpoint
         assert second.inbox() == inbox
         password = {"providers/smtp/password": second.stack.smtp.login[1]}  # of the sandbox, a new one
-        assert read_settings(second.stack.aws) == before | password
+        callback = {"callbacks/acme": before["callbacks/acme"].replace(first.url, second.url)}  # a port of its own
+        assert read_settings(second.stack.aws) == before | password | callback
         assert second.request("GET", f"/v1/emails/{sent['message_id']}", headers=KEY).json()["status"] == "sent"
         (letter,) = second.aws("sqs").receive_message(
             QueueUrl=dead_letters(second), MessageSystemAttributeNames=["All"]

@@ -202,7 +202,7 @@ def test_a_street_address_is_not_meant(tag):
             assert kind[tag] in sentence.lower(), f"locales/{tag}.toml, {key}: {sentence}"
 
 
-@pytest.mark.parametrize("page", sorted(BACK_TRANSLATIONS.glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sorted(BACK_TRANSLATIONS.glob("[!R]*.md")), ids=lambda page: page.stem)
 def test_a_back_translation_is_of_the_present_sentences(page):
     rows = (line.strip("| \n").split(" | ") for line in page.read_text("utf-8").splitlines() if line.startswith("| `"))
     assert {row[0].strip("`"): row[1] for row in rows} == sentences(page.stem)

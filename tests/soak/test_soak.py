@@ -17,7 +17,7 @@ def test_each_accepted_message_ends_in_an_outcome_in_spite_of_faults(stack: Runn
     assert report.outcomes.total() == MAILS
     assert not report.lost
     assert not report.excess
-    assert set(report.memory) == {"webhook", "rendered", "deliver", "send", "feedback", "link"}
+    assert set(report.memory) == {"webhook", "rendered", "deliver", "send", "feedback", "link", "notify"}
 
 
 def test_the_memory_of_a_process_is_measured_while_it_runs() -> None:

@@ -66,9 +66,9 @@ class SendRequest:
     @property
     def reportable_key(self) -> str:
         """The idempotency key, where it may be stored; empty if the address, the code or the link is a part of it."""
-        data, key = self.template_data, self.idempotency_key or ""
+        data, stated = self.template_data, self.idempotency_key or ""
         private = (self.to, data.get("code"), data.get("link"))
-        return "" if any(text and text.lower() in key.lower() for text in private) else key
+        return "" if any(text and text.lower() in stated.lower() for text in private) else stated
 
     @property
     def template_data(self) -> dict[str, Any]:
