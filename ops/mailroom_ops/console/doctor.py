@@ -8,7 +8,7 @@ from dataclasses import replace
 from mailroom_ops.console.context import PageContext, form_values, redirect
 from mailroom_ops.console.health import alerts
 from mailroom_ops.console.jobs import Job
-from mailroom_ops.doctor import AREAS, Context, run_checks
+from mailroom_ops.doctor import AREAS, DESCRIPTIONS, Context, run_checks
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.finding import Finding, Level
@@ -20,15 +20,6 @@ PATH = "/console/doctor"
 JOB = "doctor"
 REFRESH_SECONDS = 1
 RESOLVER_VARIABLE = "MAILROOM_RESOLVER"  # the same as for the command
-DESCRIPTIONS = {
-    "stack": "the deployed stack",
-    "settings": "settings and secrets",
-    "providers": "keys of the providers",
-    "domains": "DNS of the sending domains",
-    "endpoints": "webhook, API and feedback",
-    "queues": "queues and dead letters",
-    "quotas": "quotas of the account",
-}
 
 COMMAND = re.compile(r"(^|: )((?:mailroom|make) \S.*)$")
 

@@ -14,9 +14,19 @@ if TYPE_CHECKING:
     from mailroom_ops.environment import Environment
     from mailroom_ops.settings.parameters import Parameter
 
-__all__ = ["AREAS", "Context", "run_checks"]
+__all__ = ["AREAS", "DESCRIPTIONS", "Context", "run_checks"]
 
-AREAS = ("stack", "settings", "providers", "domains", "endpoints", "queues", "quotas", "logos")
+DESCRIPTIONS = {
+    "stack": "the deployed stack",
+    "settings": "settings and secrets",
+    "providers": "keys of the providers",
+    "domains": "DNS of the sending domains",
+    "endpoints": "webhook, API and feedback",
+    "queues": "queues and dead letters",
+    "quotas": "quotas of the account",
+    "logos": "logos of the brands",
+}
+AREAS = tuple(DESCRIPTIONS)
 
 
 @dataclass
