@@ -64,6 +64,7 @@ def test_the_local_stack_passes_every_check(examine: Examine, local_stack: Runni
         "endpoints",
         "queues",
         "quotas",
+        "logos",
     }
     for subject in ("webhook default", "webhook acme", "send"):
         assert "rejects a wrong secret" in findings.of(subject)

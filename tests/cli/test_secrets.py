@@ -366,6 +366,7 @@ def test_no_command_ever_shows_a_secret(run: Run, staging: Stored, production: S
     names = [
         setting.shape.replace("[/<tenant>]", "")
         .replace("[.<tenant>]", ".acme")
+        .replace("<tenant>", "acme")
         .replace("<name>", "billing")
         .replace("<provider>", "resend")
         for setting in secrets
@@ -374,6 +375,7 @@ def test_no_command_ever_shows_a_secret(run: Run, staging: Stored, production: S
     for name in names:
         staging.put(**{name.replace("/", "__"): f"{CANARY}-{name}"})
     staging.put(senders__acme__auth='{"from": "hi@acme.example", "providers": ["resend.acme"]}')
+    staging.put(callbacks__default=f'{{"url": "https://api.example.com/mail", "secrets": ["{CANARY}-callback"]}}')
     production.put(**{names[0].replace("/", "__"): f"{CANARY}-of-production"})
     path = tmp_path / "passwords.yaml"
     path.write_text(f"staging:\n  resendApiKey: {CANARY}-file\n  smtpPasword: {CANARY}-file\n")
@@ -382,6 +384,7 @@ def test_no_command_ever_shows_a_secret(run: Run, staging: Stored, production: S
         ("secrets", "diff", "staging", "production"),
         ("promote", "staging", "production", "--with-keys", "--dry-run"),
         ("tenant", "list", "--env", "staging"),
+        ("callbacks", "show", "--env", "staging"),
         ("doctor", "--env", "staging", "--only", "settings", "--only", "stack"),
         ("secrets", "import", str(path), "--env", "staging", "--dry-run"),
     ]
