@@ -35,6 +35,17 @@ def test_a_secret_is_generated_and_printed_once(run: Run, staging: Stored) -> No
     assert secret not in again.text + run("callbacks", "show", "acme", "--json", *STAGING).text
 
 
+def test_a_script_reads_the_results_as_json(run: Run, staging: Stored, tmp_path: Path) -> None:
+    first = json.loads(run("callbacks", "set", "acme", "--url", URL, "--json", *STAGING).out)
+    assert first == {"tenant": "acme", "changed": True, "secrets": 1, "secret": stored(staging)["secrets"][0]}
+    again = json.loads(run("callbacks", "set", "acme", "--url", URL, "--json", *STAGING).out)
+    assert again == {"tenant": "acme", "changed": False, "secrets": 1}
+    to_file = run("callbacks", "rotate", "acme", "--out", str(tmp_path / "secret"), "--json", *STAGING)
+    assert json.loads(to_file.out) == {"tenant": "acme", "changed": True, "secrets": 2}
+    removed = run("callbacks", "remove", "acme", "--json", *STAGING)
+    assert json.loads(removed.out) == {"tenant": "acme", "removed": True}
+
+
 def test_a_secret_can_go_to_a_file(run: Run, staging: Stored, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     done = run("callbacks", "set", "acme", "--url", URL, "--out", str(file), *STAGING)
@@ -115,9 +126,11 @@ def test_a_test_event_is_posted_with_signature_and_its_answer_printed(
     with receiving(Receiver(SECRET)) as receiver:
         staging.put(callbacks__acme=json.dumps({"url": receiver.url, "secrets": [SECRET]}))
         done = run("callbacks", "test", "acme", "--event", "message.bounced", *STAGING)
+        answer = json.loads(run("callbacks", "test", "acme", "--json", *STAGING).out)
     assert done.code == 0
     assert "The endpoint of acme accepted message.bounced with 204" in done.text
-    assert [event["type"] for event in receiver.events] == ["message.bounced"]
+    assert [event["type"] for event in receiver.events] == ["message.bounced", "callback.test"]
+    assert (answer["tenant"], answer["type"], answer["status"]) == ("acme", "callback.test", 204)
 
 
 def test_an_endpoint_that_refuses_the_test_event_is_an_error(run: Run, staging: Stored, to_loopback: None) -> None:

@@ -51,6 +51,18 @@ def test_files_are_checked_planned_and_stored(run: Run, acme: Stored, folder: Pa
     assert "Nothing changes." in run("templates", "push", str(folder), *STAGING).text
 
 
+def test_a_script_reads_what_was_stored_as_json(run: Run, acme: Stored, folder: Path, tmp_path: Path) -> None:
+    pushed = json.loads(run("templates", "push", str(folder), "--json", *STAGING).out)
+    assert pushed == {"tenant": "acme", "files": [{"name": "texts.toml", "act": "create"}], "stored": True}
+    again = json.loads(run("templates", "push", str(folder), "--json", *STAGING).out)
+    assert again == {"tenant": "acme", "files": [{"name": "texts.toml", "act": "keep"}], "stored": False}
+    none = json.loads(run("templates", "rollback", "--to", "0", "--json", *STAGING).out)
+    assert none == {"tenant": "acme", "files": [{"name": "texts.toml", "act": "remove"}], "stored": True}
+    pulled = json.loads(run("templates", "pull", str(tmp_path / "t"), "--version", "1", "--json", *STAGING).out)
+    assert pulled["tenant"] == "acme"
+    assert [Path(file).name for file in pulled["files"]] == ["texts.toml"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "detail"),
     [

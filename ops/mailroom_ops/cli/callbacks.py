@@ -1,6 +1,7 @@
 """`mailroom callbacks …`"""
 
 import json
+from typing import Any
 
 import click
 
@@ -35,6 +36,7 @@ def command() -> None:
 @click.option("--address/--no-address", "include_address", default=None, help="Include the recipient's address.")
 @out_file
 @yes
+@as_json
 def set_(
     environment: Environment,
     tenant: str,
@@ -43,10 +45,12 @@ def set_(
     include_address: bool | None,
     out: str | None,
     yes: bool,
+    as_json: bool,
 ) -> None:
-    """Set the endpoint of TENANT; options that are not given stay as they are.
+    """Set the endpoint of TENANT.
 
-    The secret that signs the events is generated at the first time, and printed once.
+    Options that are not given stay as they are. The secret that signs the events is generated at the first time, and
+    printed once.
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
@@ -63,9 +67,19 @@ def set_(
     if callbacks.parse(tenant, values).url.startswith("http:") and not environment.is_local:
         raise InvalidInput("The endpoint must be an https address.", "Only the local stack posts to this machine.")
     if values == current:
-        screen.say(f"callbacks/{tenant} has these values already.")
+        if as_json:
+            screen.emit_json(_report(tenant, values, changed=False))
+        else:
+            screen.say(f"callbacks/{tenant} has these values already.")
         return
     _write(environment, tenant, values, secret, out, yes, "Set")
+    if secret and out == "-":
+        return  # stdout has the value
+    shown = "" if out else secret
+    if as_json:
+        screen.emit_json(_report(tenant, values, shown))
+        return
+    _show_secret(shown)
     screen.say(f"callbacks/{tenant} is set in {environment.label}. Functions read changes within five minutes.")
 
 
@@ -74,7 +88,10 @@ def set_(
 @click.argument("tenant", required=False)
 @as_json
 def show(environment: Environment, tenant: str | None, as_json: bool) -> None:
-    """Show the endpoint of TENANT, or of all tenants; of a secret, only its length."""
+    """Show the endpoints of all tenants, or of TENANT.
+
+    Of the secrets only their number is shown: two during a rotation.
+    """
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import callbacks
     from mailroom_ops.settings.parameters import Parameters
@@ -105,8 +122,12 @@ def show(environment: Environment, tenant: str | None, as_json: bool) -> None:
 @in_environment
 @tenant_of
 @click.option("--event", "type_", default="callback.test", show_default=True, help="Type of the event.")
-def test(environment: Environment, tenant: str, type_: str) -> None:
-    """Post a test event to the endpoint of TENANT from this machine, signed as any other, and print the answer."""
+@as_json
+def test(environment: Environment, tenant: str, type_: str, as_json: bool) -> None:
+    """Post a test event to the endpoint of TENANT.
+
+    It is posted from this machine, and signed as any other. Prints the status of the answer.
+    """
     import secrets
     import time
 
@@ -131,6 +152,10 @@ def test(environment: Environment, tenant: str, type_: str) -> None:
     if not result.is_accepted:
         hint = "It must answer 2xx within 8 seconds, at a public address: docs/callbacks.md."
         raise ServiceError(f"The endpoint of {tenant} did not accept the event: {result.reason}.", hint)
+    if as_json:
+        answer = {"tenant": tenant, "type": type_, "status": result.status, "milliseconds": milliseconds}
+        screen.emit_json(answer)
+        return
     screen.say(f"The endpoint of {tenant} accepted {type_} with {result.status} in {milliseconds} ms.")
 
 
@@ -148,8 +173,14 @@ def test(environment: Environment, tenant: str, type_: str) -> None:
 @click.option("--cancel", is_flag=True, help="Undo: sign with the old secret alone.")
 @out_file
 @yes
-def rotate(environment: Environment, tenant: str, finish: bool, cancel: bool, out: str | None, yes: bool) -> None:
-    """Rotate the secret of TENANT without a gap: until --finish, each event has a signature by both."""
+@as_json
+def rotate(
+    environment: Environment, tenant: str, finish: bool, cancel: bool, out: str | None, yes: bool, as_json: bool
+) -> None:
+    """Rotate the secret of TENANT without a gap.
+
+    Until --finish, each event has two signatures: by the old secret, and by the new one.
+    """
     from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import callbacks
@@ -165,6 +196,13 @@ def rotate(environment: Environment, tenant: str, finish: bool, cancel: bool, ou
     else:
         values, secret = callbacks.rotated(values)
     _write(environment, tenant, values, secret, out, yes, "Rotate the secret of")
+    if secret and out == "-":
+        return  # stdout has the value
+    shown = "" if out else secret
+    if as_json:
+        screen.emit_json(_report(tenant, values, shown))
+        return
+    _show_secret(shown)
     signed_by = "both secrets" if secret else f"the {'new' if finish else 'old'} secret alone"
     screen.say(f"Events of {tenant} are signed by {signed_by}, in every function within five minutes.")
 
@@ -173,8 +211,12 @@ def rotate(environment: Environment, tenant: str, finish: bool, cancel: bool, ou
 @in_environment
 @tenant_of
 @yes
-def remove(environment: Environment, tenant: str, yes: bool) -> None:
-    """Report no outcomes of TENANT any more; events that still wait are dropped."""
+@as_json
+def remove(environment: Environment, tenant: str, yes: bool, as_json: bool) -> None:
+    """Remove the endpoint of TENANT.
+
+    Its outcomes are not reported any more, and events that still wait are dropped.
+    """
     from mailroom.model.callback import callback_name
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import callbacks
@@ -184,15 +226,17 @@ def remove(environment: Environment, tenant: str, yes: bool) -> None:
     callbacks.read(store, tenant)
     confirm_production(environment, f"Remove the callback of {tenant} in {environment.label}?", yes)
     store.delete([callback_name(tenant)])
+    if as_json:
+        screen.emit_json({"tenant": tenant, "removed": True})
+        return
     screen.say(f"The callback of {tenant} is removed. Functions read changes within five minutes.")
 
 
 def _write(
     environment: Environment, tenant: str, values: dict[str, object], secret: str, out: str | None, yes: bool, verb: str
 ) -> None:
-    """Store a callback, and hand over a secret that was generated for it: it is not shown again."""
+    """Store a callback, and write a secret that was generated for it to the file `out`."""
     from mailroom.model.callback import callback_name
-    from mailroom_ops.cli import screen
     from mailroom_ops.cli.value import check, hand_over
     from mailroom_ops.settings import callbacks
     from mailroom_ops.settings.parameters import Parameters
@@ -202,6 +246,18 @@ def _write(
     confirm_production(environment, f"{verb} callbacks/{tenant} in {environment.label}?", yes)
     with hand_over(secret, out, bool(secret and out)):
         Parameters(environment).put(name, value)
-    if secret and not out:
+
+
+def _show_secret(secret: str) -> None:
+    """Print a secret that was generated, if there is one."""
+    from mailroom_ops.cli import screen
+
+    if secret:
         screen.say("The secret of the receiver, which is not shown again:")
         screen.emit(secret)
+
+
+def _report(tenant: str, values: dict[str, Any], secret: str = "", *, changed: bool = True) -> dict[str, object]:
+    """Return the result as JSON; a secret that was generated is in it, unless a file has it."""
+    report = {"tenant": tenant, "changed": changed, "secrets": len(values["secrets"])}
+    return report | ({"secret": secret} if secret else {})

@@ -42,7 +42,10 @@ of_tenant = click.option("--tenant", required=True, metavar="NAME", help="Tenant
 @of_tenant
 @click.option("--check", "only_check", is_flag=True, help="Check the files, and change nothing.")
 @yes
-def push(environment: Environment, folder: Path | None, tenant: str, only_check: bool, yes: bool) -> None:
+@as_json
+def push(
+    environment: Environment, folder: Path | None, tenant: str, only_check: bool, yes: bool, as_json: bool
+) -> None:
     """Store the files of a FOLDER as a tenant's templates and texts.
 
     They replace the stored ones. FOLDER is structured like layers/templates/tenants/NAME, and is by default this
@@ -56,7 +59,7 @@ def push(environment: Environment, folder: Path | None, tenant: str, only_check:
     files = read_files(folder)
     if not files:
         raise InvalidInput(f"There are no templates in {folder}.", "They end in .html, .txt or .toml.")
-    _store(Parameters(environment), environment, tenant, files, yes=yes, only_check=only_check)
+    _store(Parameters(environment), environment, tenant, files, yes=yes, as_json=as_json, only_check=only_check)
 
 
 @command.command("list")
@@ -107,7 +110,8 @@ def list_(environment: Environment, tenant: str, as_json: bool) -> None:
 @of_tenant
 @click.option("--to", "number", type=click.IntRange(min=0), metavar="VERSION", help="Else the one before; 0: no files.")
 @yes
-def rollback(environment: Environment, tenant: str, number: int | None, yes: bool) -> None:
+@as_json
+def rollback(environment: Environment, tenant: str, number: int | None, yes: bool, as_json: bool) -> None:
     """Store an older version of a tenant's files again.
 
     It is checked like files that are pushed, and becomes the newest version.
@@ -123,7 +127,7 @@ def rollback(environment: Environment, tenant: str, number: int | None, yes: boo
         if version.fault:
             raise InvalidInput(f"Version {version.number} cannot be read: {version.fault}.")
         files = version.files
-    _store(store, environment, tenant, files, yes=yes)
+    _store(store, environment, tenant, files, yes=yes, as_json=as_json)
 
 
 @command.command("pull")
@@ -132,7 +136,8 @@ def rollback(environment: Environment, tenant: str, number: int | None, yes: boo
 @of_tenant
 @click.option("--version", "number", type=click.IntRange(min=1), metavar="VERSION", help="Else the newest.")
 @click.option("--replace", is_flag=True, help="Overwrite existing files.")
-def pull(environment: Environment, folder: Path, tenant: str, number: int | None, replace: bool) -> None:
+@as_json
+def pull(environment: Environment, folder: Path, tenant: str, number: int | None, replace: bool, as_json: bool) -> None:
     """Write a tenant's stored files to a FOLDER."""
     from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
@@ -147,7 +152,11 @@ def pull(environment: Environment, folder: Path, tenant: str, number: int | None
         files = stored.find_version(store, tenant, number).files
     if not files:
         raise InvalidInput(f"{tenant} has no stored files in {environment.label}.")
-    for file in write(Imported(files, ()), folder, replace=replace):
+    written = write(Imported(files, ()), folder, replace=replace)
+    if as_json:
+        screen.emit_json({"tenant": tenant, "files": [str(file) for file in written]})
+        return
+    for file in written:
         screen.emit(f"  {file}")
 
 
@@ -158,6 +167,7 @@ def _store(
     files: Mapping[str, str],
     *,
     yes: bool,
+    as_json: bool,
     only_check: bool = False,
 ) -> None:
     """Check files, show the plan and carry it out."""
@@ -173,16 +183,23 @@ def _store(
         screen.warn(note)
     if result.errors:
         raise InvalidInput("These files cannot be used, and nothing is stored.", "", list(result.errors))
-    screen.say(f"{tenant} in {environment.label}")
-    for change in stored.compare_files(stored.current_files(tenant, values), files):
-        size = "removed" if change.new is None else f"{len(change.new.encode())} bytes"
-        screen.say(f"  {SIGNS[change.act]} {change.name}  {'unchanged' if change.act == 'keep' else size}")
-    if only_check or not changes.pending(planned):
+    compared = stored.compare_files(stored.current_files(tenant, values), files)
+    if not as_json:
+        screen.say(f"{tenant} in {environment.label}")
+        for change in compared:
+            size = "removed" if change.new is None else f"{len(change.new.encode())} bytes"
+            screen.say(f"  {SIGNS[change.act]} {change.name}  {'unchanged' if change.act == 'keep' else size}")
+    is_stored = not only_check and bool(changes.pending(planned))
+    if is_stored:
+        confirm_production(environment, f"Store the templates of {tenant} in {environment.label}?", yes)
+        tenants.apply(store, planned)
+    if as_json:
+        acts = [{"name": change.name, "act": change.act} for change in compared]
+        screen.emit_json({"tenant": tenant, "files": acts, "stored": is_stored})
+    elif is_stored:
+        screen.say(f"Stored. Functions read changes {environment.settings_delay}.")
+    else:
         screen.say("The files pass all checks." if only_check else "Nothing changes.")
-        return
-    confirm_production(environment, f"Store the templates of {tenant} in {environment.label}?", yes)
-    tenants.apply(store, planned)
-    screen.say(f"Stored. Functions read changes {environment.settings_delay}.")
 
 
 @command.command(
