@@ -493,13 +493,13 @@ def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[
                 yield _violation("needless copy", f"{len(case.copies)} copies, though all is well", case)
             continue
         trouble = min(_reported(case, "deferred", "soft"), default=float("inf"))
-        end = min([delivered, *_reported(case, "bounced", "complained"), case.expires_at - RESCUE_SLACK])
+        end = min([delivered, *_reported(case, "bounced", "complained"), case.expires_at])
         if newer := replaced.get(case.mail.number):
             end = min(end, newer.created_at)
         due = min(first.at + wait, trouble)
         if len(others) > 1 or any(copy.at < due for copy in others) or (others and end + REPORT_PROCESSED < due):
             yield _violation("needless rescue", f"{len(others)} copies more; one was due at {due - START:.1f}", case)
-        elif not others and due + RESCUE_SLACK < end:
+        elif not others and due + RESCUE_SLACK < min(end, case.expires_at - RESCUE_SLACK):
             yield _violation("not rescued", f"no other copy, though one was due at {due - START:.1f}", case)
 
 
