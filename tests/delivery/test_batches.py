@@ -342,6 +342,29 @@ def test_a_batch_for_which_no_time_is_left_goes_back_as_new(deliver: Process, aw
     assert arrived(sandbox) == []
 
 
+def test_a_batch_that_a_slow_ledger_claims_too_late_is_split(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, delivery, call, passed = messages(10), deliver.delivery, deliver.aws.call, [0.0]
+
+    def slow(service: str, operation: str, payload: Any, **options: Any) -> Any:
+        passed[0] += 2.0 if operation == "UpdateItem" else 0.0
+        return call(service, operation, payload, **options)
+
+    clock: Callable[[], float] = lambda: time.time() + passed[0]  # noqa: E731
+    delivery.clock = delivery.dispatch.clock = clock
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery.ledger, "_aws", type("Calls", (), {"call": staticmethod(slow)}))
+        burst(deliver, sent)
+
+    bodies = take(aws)
+    copy, *parts = sorted((len(json.loads(body)["parcels"]) for body in bodies), reverse=True)
+    assert copy == sum(parts) == 10
+    assert len(parts) == 2
+    deliver_all(aws, sent, bodies)
+    assert arrived(sandbox) == ids(sent)
+
+
 def test_an_unreadable_record_stays_on_the_queue_when_a_burst_pulls_it(
     deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:

@@ -528,7 +528,7 @@ MUTANTS = (
         BATCHES,
         "            if delivery.clock() > latest:\n                late.append(parcel)\n            elif ",
         "            if ",
-        (_scenario("a_burst_with_a_slow_ledger_runs_not_out_of_time"),),
+        (f"{TEST_BATCHES}::test_a_batch_that_a_slow_ledger_claims_too_late_is_split",),
     ),
     Mutant(
         "a defect in a batch ends the invocation",
