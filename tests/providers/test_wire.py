@@ -16,8 +16,9 @@ from jsonschema import Draft4Validator, Draft202012Validator
 
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
+from mailroom.network.signed_webhooks import sign
 from mailroom.providers import Provider
-from mailroom.providers.http import Http, sign
+from mailroom.providers.http import Http
 from mailroom.providers.mailgun import Mailgun
 from mailroom.providers.postmark import Postmark
 from mailroom.providers.resend import Resend

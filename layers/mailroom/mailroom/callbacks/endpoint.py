@@ -4,11 +4,7 @@ The URL is a tenant's choice. So the request goes to public addresses only (netw
 takes a bounded time and answer.
 """
 
-import hashlib
-import hmac
 import os
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +12,7 @@ from mailroom.model.callback import Callback
 from mailroom.model.outcome_event import OutcomeEvent
 from mailroom.network.http import Answer, Connections, Limits, NoAnswer, Transport, Unreachable, Url
 from mailroom.network.public import connect_anywhere, connect_to_public
+from mailroom.network.signed_webhooks import signed_headers
 from mailroom.network.tls import tls_context
 
 __all__ = ["MAX_REQUEST_SECONDS", "PostResult", "connections", "limits", "post", "transport"]
@@ -63,7 +60,8 @@ def post(transport: Transport, callback: Callback, event: OutcomeEvent, now: flo
     content = event.to_json().encode()
     try:
         url = Url.parse(callback.url)
-        answer = transport.request("POST", url, _signed_headers(callback.keys, event.id, content, now), content)
+        headers = {**COMMON_HEADERS, **signed_headers(callback.keys, event.id, now, content)}
+        answer = transport.request("POST", url, headers, content)
     except ValueError:
         return PostResult("malformed_url")
     except Unreachable as error:
@@ -74,19 +72,6 @@ def post(transport: Transport, callback: Callback, event: OutcomeEvent, now: flo
         return PostResult(status=answer.status)
     kind = "redirected" if 300 <= answer.status < 400 else "refused"
     return PostResult(f"{kind} ({answer.status})", answer.status, _retry_after(answer))
-
-
-def _signed_headers(keys: Sequence[bytes], id_: str, content: bytes, now: float) -> Mapping[str, str]:
-    """Return the headers of a request, with a signature by each key: a receiver knows one of them at any time."""
-    timestamp = str(int(now))
-    signed = b".".join((id_.encode(), timestamp.encode(), content))
-    signatures = (f"v1,{b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()}" for key in keys)
-    return {
-        **COMMON_HEADERS,
-        "webhook-id": id_,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": " ".join(signatures),
-    }
 
 
 def limits() -> Limits:

@@ -1,10 +1,8 @@
 """A mail service of your own, docs/providers/http.md: one POST per mail, signed as https://www.standardwebhooks.com"""
 
-import hashlib
-import hmac
 import json
 import time
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -12,10 +10,11 @@ from typing import Any, ClassVar
 from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.network.http import Transport, Url
+from mailroom.network.signed_webhooks import signed_headers
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._cases import Case, error_of
 
-__all__ = ["PROVIDER", "Http", "sign"]
+__all__ = ["PROVIDER", "Http"]
 
 MIN_SECRET_BYTES = 24  # by the standard
 
@@ -50,13 +49,8 @@ class Http:
 
     def send(self, email: Email, key: str) -> Receipt:
         content = json.dumps(_payload(email), separators=(",", ":")).encode()
-        timestamp = str(int(self._clock()))
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": key,
-            "webhook-timestamp": timestamp,
-            "webhook-signature": " ".join(sign(secret, key, timestamp, content) for secret in self._secrets),
-        }
+        signed = signed_headers(self._secrets, key, self._clock(), content)
+        headers = {"Content-Type": "application/json", **signed}
         answer = _client.post(self._transport, self.name, self._url, content, headers)
         body = answer.json()
         if answer.is_success:
@@ -67,12 +61,6 @@ class Http:
             return Receipt(id_, _client.retry_after(answer.headers) or 0.0)
         message = str(body.get("message") or "")
         raise error_of(self.name, ERRORS, answer.status, "", message, [email], _client.retry_after(answer.headers))
-
-
-def sign(secret: bytes, id_: str, timestamp: str, content: bytes) -> str:
-    """Return the signature of a request by Standard Webhooks, version 1."""
-    signed = b".".join((id_.encode(), timestamp.encode(), content))
-    return f"v1,{b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()}"
 
 
 def _payload(email: Email) -> dict[str, Any]:
