@@ -21,7 +21,8 @@ from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import mask
 from mailroom.model.message import Parcel
 from mailroom.model.outcome import Status
-from mailroom_ops.errors import InvalidInput, ServiceError
+from mailroom_ops.errors import InvalidInput
+from mailroom_ops.ledger.dead_letter_queue import DeadLetterQueue, ReceivedMessage, send
 from mailroom_ops.ledger.queries import LedgerQueries, Row
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mailroom_ops.environment import Environment
 
 __all__ = [
-    "VISIBILITY_TIMEOUT_SECONDS",
     "DeadLetter",
     "DeadLetters",
     "MailSummary",
@@ -39,7 +39,6 @@ __all__ = [
     "replay_effect",
 ]
 
-VISIBILITY_TIMEOUT_SECONDS = 120  # for which a message that was received stays invisible
 FINAL = (Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.SKIPPED)
 PLACEHOLDER = re.compile(r"#\w+")
 NOT_OFFERED = "(attribute_not_exists(#offered) OR size(#offered) = :zero)"
@@ -128,11 +127,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Received:
-    id: str
-    handle: str
-    body: str
-    sent_at: float
+class _Received(ReceivedMessage):
     parcels: tuple[Parcel, ...]
     doubted: bool
     is_batch: bool
@@ -200,29 +195,12 @@ class DeadLetters:
             self._delete(batch)
             yield from judged
 
+    @property
+    def _queue(self) -> DeadLetterQueue:
+        return DeadLetterQueue(self.sqs, self.url, self.wait_seconds)
+
     def _receive(self, ids: Collection[str] | None = None) -> Iterator[list[_Received]]:
-        """Yield the messages of the queue in groups, each once; at the end, make visible what was not deleted."""
-        handles: list[str] = []
-        seen: set[str] = set()
-        try:
-            while ids is None or not seen >= set(ids):
-                answer = self.sqs.receive_message(
-                    QueueUrl=self.url,
-                    MaxNumberOfMessages=10,
-                    VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
-                    WaitTimeSeconds=self.wait_seconds,
-                    MessageSystemAttributeNames=["SentTimestamp"],
-                )
-                received = [_read(message) for message in answer.get("Messages", [])]
-                if not received:
-                    return
-                handles += [message.handle for message in received]
-                new = [message for message in received if message.id not in seen and (ids is None or message.id in ids)]
-                seen |= {message.id for message in received}
-                if new:
-                    yield new
-        finally:
-            self._make_visible(handles)
+        return ([_read(message) for message in group] for group in self._queue.receive(ids))
 
     def _judge(self, batch: list[_Received], extend: float = 0) -> Iterator[DeadLetter]:
         keys = [f"message#{parcel.message.id}" for received in batch for parcel in received.parcels]
@@ -326,39 +304,23 @@ class DeadLetters:
 
     def _send(self, messages: list[_Received]) -> None:
         for batch in _split(messages):
-            entries = [
-                {"Id": str(number), "MessageBody": message.body, **message.group}
-                for number, message in enumerate(batch)
-            ]
-            answer = self.sqs.send_message_batch(QueueUrl=self.lane_url, Entries=entries)  # type: ignore[arg-type]
-            _raise_for_failures(answer)
+            send(self.sqs, self.lane_url, [{"MessageBody": message.body, **message.group} for message in batch])
 
     def _delete(self, messages: list[_Received]) -> None:
-        if messages:
-            entries = [{"Id": str(number), "ReceiptHandle": message.handle} for number, message in enumerate(messages)]
-            _raise_for_failures(self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries))  # type: ignore[arg-type]
-
-    def _make_visible(self, handles: list[str]) -> None:
-        for start in range(0, len(handles), 10):
-            entries = [
-                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-                for number, handle in enumerate(handles[start : start + 10])
-            ]
-            # SQS refuses the handle of a deleted message, which needs nothing more.
-            self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]
+        self._queue.delete([message.handle for message in messages])
 
 
-def _read(message: Any) -> _Received:
-    sent_at = int(message["Attributes"]["SentTimestamp"]) / 1000
-    body: str = message["Body"]
+def _read(message: ReceivedMessage) -> _Received:
     batch = None
     try:
-        batch = Batch.from_json(body)
-        parcels = batch.parcels if batch else (Parcel.from_json(body),)
-        doubted = bool(json.loads(body).get("doubted"))  # batches of the form before 2026-12
+        batch = Batch.from_json(message.body)
+        parcels = batch.parcels if batch else (Parcel.from_json(message.body),)
+        doubted = bool(json.loads(message.body).get("doubted"))  # batches of the form before 2026-12
     except (ValueError, KeyError, TypeError, AttributeError):
         parcels, doubted = (), False
-    return _Received(message["MessageId"], message["ReceiptHandle"], body, sent_at, parcels, doubted, batch is not None)
+    return _Received(
+        message.id, message.handle, message.body, message.sent_at, parcels, doubted, is_batch=batch is not None
+    )
 
 
 def _summarize(parcel: Parcel, row: Row) -> MailSummary:
@@ -434,11 +396,3 @@ def _split(messages: Iterable[_Received]) -> Iterator[list[_Received]]:
         batch.append(message)
     if batch:
         yield batch
-
-
-def _raise_for_failures(answer: Any) -> None:
-    if failed := answer.get("Failed"):
-        raise ServiceError(
-            f"SQS refused {len(failed)} messages of a request: {failed[0].get('Code')}.",
-            "Run this again: what is done stays done.",
-        )

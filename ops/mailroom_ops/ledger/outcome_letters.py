@@ -3,11 +3,12 @@
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mailroom.callbacks.queue import QueuedEvent
-from mailroom_ops.errors import InvalidInput, ServiceError
-from mailroom_ops.ledger.dead_letters import VISIBILITY_TIMEOUT_SECONDS, DeadLetter, MailSummary, Verdict
+from mailroom_ops.errors import InvalidInput
+from mailroom_ops.ledger.dead_letter_queue import DeadLetterQueue, ReceivedMessage, send
+from mailroom_ops.ledger.dead_letters import DeadLetter, MailSummary, Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -18,15 +19,10 @@ __all__ = ["LANE", "OutcomeLetters"]
 
 LANE = "outcomes"
 RETENTION_SECONDS = 14 * 24 * 3600.0
-MESSAGES_PER_CALL = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Received:
-    id: str
-    handle: str
-    body: str
-    sent_at: float
+class _Received(ReceivedMessage):
     queued: QueuedEvent | None
 
 
@@ -58,16 +54,9 @@ class OutcomeLetters:
             raise InvalidInput("An outcome event has no lifetime to extend.", "Leave --extend out: it gets a new day.")
         for batch in self._receive({letter.id for letter in letters}):
             readable = [(received, received.queued) for received in batch if received.queued]
-            entries: list[Any] = [
-                {
-                    "Id": str(number),
-                    "MessageBody": replace(queued, queued_at=time.time(), attempts=0).to_json(),
-                    "MessageGroupId": queued.event.tenant,
-                }
-                for number, (_, queued) in enumerate(readable)
-            ]
-            if entries:
-                _raise_for_failures(self.sqs.send_message_batch(QueueUrl=self.queue_url, Entries=entries))
+            again = [replace(queued, queued_at=time.time(), attempts=0) for _, queued in readable]
+            bodies = [{"MessageBody": event.to_json(), "MessageGroupId": event.event.tenant} for event in again]
+            send(self.sqs, self.queue_url, bodies)
             self._delete([received for received, _ in readable])
             yield from map(_letter, batch)
 
@@ -77,51 +66,23 @@ class OutcomeLetters:
             self._delete(batch)
             yield from map(_letter, batch)
 
-    def _receive(self, ids: Collection[str] | None = None) -> Iterator[list[_Received]]:
-        """Yield the messages of the queue in groups, each once; at the end, make visible what was not deleted."""
-        handles: list[str] = []
-        seen: set[str] = set()
-        try:
-            while ids is None or not seen >= set(ids):
-                answer = self.sqs.receive_message(
-                    QueueUrl=self.url,
-                    MaxNumberOfMessages=MESSAGES_PER_CALL,
-                    VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
-                    WaitTimeSeconds=self.wait_seconds,
-                    MessageSystemAttributeNames=["SentTimestamp"],
-                )
-                received = [_read(message) for message in answer.get("Messages", [])]
-                if not received:
-                    return
-                handles += [message.handle for message in received]
-                new = [message for message in received if message.id not in seen and (ids is None or message.id in ids)]
-                seen |= {message.id for message in received}
-                if new:
-                    yield new
-        finally:
-            for handle in handles:
-                self._make_visible(handle)
+    @property
+    def _queue(self) -> DeadLetterQueue:
+        return DeadLetterQueue(self.sqs, self.url, self.wait_seconds)
 
-    def _make_visible(self, handle: str) -> None:
-        entries: list[Any] = [{"Id": "0", "ReceiptHandle": handle, "VisibilityTimeout": 0}]
-        # SQS refuses the handle of a deleted message, which needs nothing more.
-        self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+    def _receive(self, ids: Collection[str] | None = None) -> Iterator[list[_Received]]:
+        return ([_read(message) for message in group] for group in self._queue.receive(ids))
 
     def _delete(self, messages: list[_Received]) -> None:
-        entries: list[Any] = [
-            {"Id": str(number), "ReceiptHandle": message.handle} for number, message in enumerate(messages)
-        ]
-        if entries:
-            _raise_for_failures(self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries))
+        self._queue.delete([message.handle for message in messages])
 
 
-def _read(message: Any) -> _Received:
-    body, sent_at = message["Body"], int(message["Attributes"]["SentTimestamp"]) / 1000
+def _read(message: ReceivedMessage) -> _Received:
     try:
-        queued = QueuedEvent.from_json(body)
+        queued = QueuedEvent.from_json(message.body)
     except (ValueError, KeyError, TypeError):
         queued = None
-    return _Received(message["MessageId"], message["ReceiptHandle"], body, sent_at, queued)
+    return _Received(message.id, message.handle, message.body, message.sent_at, queued)
 
 
 def _letter(received: _Received) -> DeadLetter:
@@ -148,11 +109,3 @@ def _summarize(queued: QueuedEvent, sent_at: float) -> MailSummary:
         unrecorded="",
         delivery="not accepted by its endpoint",
     )
-
-
-def _raise_for_failures(answer: Any) -> None:
-    if failed := answer.get("Failed"):
-        raise ServiceError(
-            f"SQS refused {len(failed)} messages of a request: {failed[0].get('Code')}.",
-            "Run this again: what is done stays done.",
-        )
