@@ -73,14 +73,8 @@ def set_(
             screen.say(f"callbacks/{tenant} has these values already.")
         return
     _write(environment, tenant, values, secret, out, yes, "Set")
-    if secret and out == "-":
-        return  # stdout has the value
-    shown = "" if out else secret
-    if as_json:
-        screen.emit_json(_report(tenant, values, shown))
-        return
-    _show_secret(shown)
-    screen.say(f"callbacks/{tenant} is set in {environment.label}. Functions read changes within five minutes.")
+    sentence = f"callbacks/{tenant} is set in {environment.label}. Functions read changes {environment.settings_delay}."
+    _print_change(tenant, values, secret, out, sentence, as_json=as_json)
 
 
 @command.command("show")
@@ -181,7 +175,6 @@ def rotate(
 
     Until --finish, each event has two signatures: by the old secret, and by the new one.
     """
-    from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import callbacks
     from mailroom_ops.settings.parameters import Parameters
@@ -196,15 +189,9 @@ def rotate(
     else:
         values, secret = callbacks.rotated(values)
     _write(environment, tenant, values, secret, out, yes, "Rotate the secret of")
-    if secret and out == "-":
-        return  # stdout has the value
-    shown = "" if out else secret
-    if as_json:
-        screen.emit_json(_report(tenant, values, shown))
-        return
-    _show_secret(shown)
     signed_by = "both secrets" if secret else f"the {'new' if finish else 'old'} secret alone"
-    screen.say(f"Events of {tenant} are signed by {signed_by}, in every function within five minutes.")
+    sentence = f"Events of {tenant} are signed by {signed_by}, in every function within five minutes."
+    _print_change(tenant, values, secret, out, sentence, as_json=as_json)
 
 
 @command.command("remove")
@@ -248,13 +235,22 @@ def _write(
         Parameters(environment).put(name, value)
 
 
-def _show_secret(secret: str) -> None:
-    """Print a secret that was generated, if there is one."""
+def _print_change(
+    tenant: str, values: dict[str, Any], secret: str, out: str | None, sentence: str, *, as_json: bool
+) -> None:
+    """Print the result of a change; a secret that was generated for it only where no file or pipe has it."""
     from mailroom_ops.cli import screen
 
-    if secret:
+    if secret and out == "-":
+        return  # stdout has the value
+    shown = "" if out else secret
+    if as_json:
+        screen.emit_json(_report(tenant, values, shown))
+        return
+    if shown:
         screen.say("The secret of the receiver, which is not shown again:")
-        screen.emit(secret)
+        screen.emit(shown)
+    screen.say(sentence)
 
 
 def _report(tenant: str, values: dict[str, Any], secret: str = "", *, changed: bool = True) -> dict[str, object]:
