@@ -15,7 +15,7 @@ __all__ = ["BY_STATUS", "REASONS", "Explanation", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A sentence, and what to do next. Commands stand between backticks; words in capitals are to be replaced."""
+    """A sentence, and what to do next. Commands stand between backticks; words in capitals are placeholders."""
 
     meaning: str
     next_step: str
@@ -77,7 +77,7 @@ REASONS: Mapping[str, Explanation] = {
     "dropped": Explanation("An operator dropped it from the dead letters.", NOTHING),
     "claimed_by_another": Explanation("Another process was working on it.", NOTHING),
     "no_batches": Explanation(
-        "The provider accepts one mail per request, and got several.", "Nothing to do: each is sent by itself."
+        "The provider accepts one mail per request, and got several.", "Nothing to do: each is sent separately."
     ),
     "not_recorded": Explanation(
         "The ledger did not answer, so the outcome could not be recorded.", "Nothing to do: it is recorded later."

@@ -117,7 +117,7 @@ class Counts:
         return self._exceeds(status, LIMITS[status].alarm)
 
     def _exceeds(self, status: str, share: float) -> bool:
-        """Compare each provider's share by itself: each reviews its own account."""
+        """Compare the share of each provider separately: each reviews its own account."""
         return any(
             self.of("sent", provider) >= LIMITS[status].min_sent and (self.rate(status, provider) or 0) >= share
             for provider in self.reporting

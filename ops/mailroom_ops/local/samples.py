@@ -35,7 +35,7 @@ class SamplesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The choices of a sample: through which source, which kind of mail, for whom."""
+    """The choices of a sample: source, kind and recipient."""
 
     source: str = SEND
     kind: str = "sign-in-code"  # of Logto: its type; other sources have one mail

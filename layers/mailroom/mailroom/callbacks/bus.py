@@ -1,6 +1,6 @@
 """The event bus of EventBridge that gets the outcome events of all tenants, where the stack names one.
 
-Rules of the account's own pass them on. Never an address: a bus has readers whom no tenant knows.
+Rules of the account's own pass them on. Never an address: the tenants do not know the readers of a bus.
 """
 
 import json

@@ -40,7 +40,7 @@ def decision(outcome: Outcome, at: float, first: str, behind: str) -> Outcome:
 
 
 def postponed(at: float, first: str, behind: str) -> Outcome:
-    """Return the outcome of a message that goes to another account than the others of its batch, and so by itself."""
+    """Return the outcome of a message that goes to another account than the others of its batch, and so alone."""
     return Outcome(Status.ACCEPTED, ASKED_AGAIN, tries=(_entry(at, first, behind),), retry_in=0.0)
 
 
