@@ -19,7 +19,7 @@ from mailroom_ops.settings.tenants import DEFAULT, list_tenants
 from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.server import Request, Response
 
-__all__ = ["Confirmation", "PageContext", "SharedEnvironment", "form_values", "redirect"]
+__all__ = ["Confirmation", "PageContext", "SharedEnvironment", "form_values", "last_value", "redirect"]
 
 TENANTS_TTL_SECONDS = 10.0
 ALERTS_TTL_SECONDS = 15.0
@@ -114,6 +114,11 @@ class PageContext:
 def form_values(request: Request) -> dict[str, list[str]]:
     """Parse a posted form, or the query of a GET."""
     return parse_qs(request.body.decode("utf-8", "replace") if request.method == "POST" else request.query)
+
+
+def last_value(form: Mapping[str, Sequence[str]], name: str) -> str:
+    """Return the last value of a field, without spaces around it; empty where it is missing."""
+    return form.get(name, [""])[-1].strip()
 
 
 def redirect(path: str) -> Response:

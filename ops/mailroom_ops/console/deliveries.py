@@ -12,7 +12,7 @@ from mailroom.model.kinds import KINDS, NAME, Lane
 from mailroom.model.mailbox import is_address
 from mailroom.model.outcome import Status
 from mailroom.sources import registry
-from mailroom_ops.console.context import PageContext, form_values, redirect
+from mailroom_ops.console.context import PageContext, form_values, last_value, redirect
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MAX_TIME, MESSAGE_ID, LedgerQueries
 from mailroom_ops.ledger.suppressions import Entry
@@ -38,7 +38,7 @@ REPLAYABLE = (Status.FAILED, Status.UNKNOWN)
 
 def answer(context: PageContext, request: Request, below: list[str]) -> Response | None:
     if request.method == "POST":
-        return None if below else _search(context, form_values(request).get("what", [""])[-1].strip())
+        return None if below else _search(context, last_value(form_values(request), "what"))
     match below:
         case []:
             return _list(context, Criteria.of(form_values(request)))
@@ -63,7 +63,7 @@ class Criteria:
     def of(cls, query: dict[str, list[str]]) -> "Criteria":
         """Parse the parameters of the page."""
         names = ("tenant", "kind", "provider", "reason", "since", "before")
-        tenant, kind, provider, reason, since, before = (query.get(name, [""])[-1].strip() for name in names)
+        tenant, kind, provider, reason, since, before = (last_value(query, name) for name in names)
         statuses = tuple(dict.fromkeys(query.get("status", [])))
         if tenant and not NAME.fullmatch(tenant):
             raise InvalidInput("This is not a tenant name.", "Use lower-case letters, digits and hyphens.")

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from mailroom.feedback.suppression import Cause
 from mailroom.ledger.table import suppression_of
 from mailroom.model.kinds import NAME, Lane
-from mailroom_ops.console.context import Confirmation, PageContext, form_values, redirect
+from mailroom_ops.console.context import Confirmation, PageContext, form_values, last_value, redirect
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import MESSAGE_ID
@@ -67,7 +67,7 @@ class Criteria:
     @classmethod
     def of(cls, form: Form) -> "Criteria":
         """Parse the parameters of the page."""
-        tenant, cause, after, start = (_last(form, name) for name in ("tenant", "cause", "after", "start"))
+        tenant, cause, after, start = (last_value(form, name) for name in ("tenant", "cause", "after", "start"))
         if tenant and not NAME.fullmatch(tenant):
             raise InvalidInput("This is not a tenant name.", "Use lower-case letters, digits and hyphens.")
         if cause and cause not in list(Cause):
@@ -100,7 +100,7 @@ def _list(context: PageContext, form: Form) -> Response:
     elif rows.after:
         following = replace(criteria, after=rows.after, start=0).path()
     shown, is_partial = entries[criteria.start : end], bool(criteria.after or rows.after)
-    result = RESULTS.get(_last(form, "done"), "")
+    result = RESULTS.get(last_value(form, "done"), "")
     return _page(context, criteria, shown, following=following, is_partial=is_partial, result=result)
 
 
@@ -118,8 +118,8 @@ def _page(
 ) -> Response:
     values = {
         "criteria": criteria,
-        "tenant": _last(form, "tenant") if form else criteria.tenant,
-        "cause": _last(form, "cause") if form else criteria.cause,
+        "tenant": last_value(form, "tenant") if form else criteria.tenant,
+        "cause": last_value(form, "cause") if form else criteria.cause,
         "term": term,
         "error": error,
         "entries": entries,
@@ -138,7 +138,7 @@ def _page(
 
 def _find(context: PageContext, form: Form) -> Response:
     """Find an address. The form is posted, so that the address gets into no URL and no history."""
-    term = _last(form, "what")
+    term = last_value(form, "what")
     if not term:
         return redirect(PATH)
     try:
@@ -159,17 +159,17 @@ def _of_message(context: PageContext, message_id: str) -> Response | None:
 
 
 def _add_page(context: PageContext, form: Form, error: InvalidInput | None = None) -> Response:
-    entered = {name: _last(form, name) for name in ("address", "cause", *Lane)}
-    entered["tenant"] = _last(form, "tenant") or "default"
+    entered = {name: last_value(form, name) for name in ("address", "cause", *Lane)}
+    entered["tenant"] = last_value(form, "tenant") or "default"
     values = {"entered": entered, "causes": list(Cause), "lanes": list(Lane), "error": error}
     return context.page("suppressions_add", values, 400 if error else 200)
 
 
 def _add(context: PageContext, form: Form) -> Response:
-    tenant, address = _last(form, "tenant"), _last(form, "address")
+    tenant, address = last_value(form, "tenant"), last_value(form, "address")
     try:
-        cause = suppressions.check_entry(tenant, address, _last(form, "cause") or Cause.MANUAL)
-        chosen = {lane: _days(text) for lane in Lane if (text := _last(form, lane))}
+        cause = suppressions.check_entry(tenant, address, last_value(form, "cause") or Cause.MANUAL)
+        chosen = {lane: _days(text) for lane in Lane if (text := last_value(form, lane))}
         is_complete = len(chosen) == len(Lane)
         days = chosen if is_complete else dict(suppressions.period_days(context.environment, tenant, cause)) | chosen
         if not any(days.values()):
@@ -199,9 +199,9 @@ def _add(context: PageContext, form: Form) -> Response:
 
 
 def _remove(context: PageContext, form: Form) -> Response:
-    tenant, address = _last(form, "tenant"), _last(form, "address")
+    tenant, address = last_value(form, "tenant"), last_value(form, "address")
     suppressions.check_entry(tenant, address)
-    if _last(form, "at_provider"):
+    if last_value(form, "at_provider"):
         return _remove_everywhere(context, form, tenant, address)
     if not context.is_confirmed(form):
         text = f"Tenant {tenant} sends email to it again. A suppression list of the provider’s own is not changed."
@@ -214,7 +214,7 @@ def _remove(context: PageContext, form: Form) -> Response:
 
 def _check(context: PageContext, form: Form) -> Response:
     """Show our entries for an address and those of the providers. It is posted, as a search is."""
-    tenant, address = _last(form, "tenant"), _last(form, "address")
+    tenant, address = last_value(form, "tenant"), last_value(form, "address")
     values: dict[str, object] = {"address": address, "tenant": tenant, "error": None, "entries": [], "answers": []}
     try:
         suppressions.check_entry(tenant or "default", address)
@@ -259,7 +259,7 @@ EMPTY_IMPORT = {
 
 
 def _import(context: PageContext, form: Form) -> Response:
-    tenant, text = _last(form, "tenant") or "default", _last(form, "csv")
+    tenant, text = last_value(form, "tenant") or "default", last_value(form, "csv")
     try:
         entries = suppressions.read_csv(io.StringIO(text), tenant)
         if not 0 < len(entries) <= MAX_IMPORT_LINES:
@@ -298,7 +298,3 @@ def _days(text: str) -> float:
     if not 0 <= days <= suppressions.MAX_DAYS:
         raise InvalidInput("This is not a number of days.", f"Enter one from 0 to {suppressions.MAX_DAYS:,}.")
     return days
-
-
-def _last(form: Form, name: str) -> str:
-    return form.get(name, [""])[-1].strip()

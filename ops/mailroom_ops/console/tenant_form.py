@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from mailroom_ops.console.context import PageContext, redirect
+from mailroom_ops.console.context import PageContext, last_value, redirect
 from mailroom_ops.console.plan import Plan
 from mailroom_ops.domains import sending
 from mailroom_ops.errors import InvalidInput
@@ -28,7 +28,7 @@ class TenantForm:
 
     @classmethod
     def of(cls, form: Mapping[str, Sequence[str]]) -> "TenantForm":
-        return cls({name: form.get(name, [""])[-1].strip() for name in FIELDS}, "register" in form)
+        return cls({name: last_value(form, name) for name in FIELDS}, "register" in form)
 
     @property
     def spec(self) -> TenantSpec:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mailroom.rendering.renderer import Rendered
 from mailroom.rendering.tenant_templates import TenantTemplates, read_files
-from mailroom_ops.console.context import PageContext, form_values, redirect
+from mailroom_ops.console.context import PageContext, form_values, last_value, redirect
 from mailroom_ops.console.plan import SIGNS, Plan
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.settings import catalog, tenants
@@ -131,11 +131,11 @@ class TextsPage:
 
     def mail(self, form: Form) -> Response:
         """Return the mail of a draft as a page."""
-        files = self.context.drafts.files(_last(form, "draft"))
+        files = self.context.drafts.files(last_value(form, "draft"))
         if files is None:
             return mail_page("<p>The console was restarted: reload the page.</p>", {})
         rendered = self._render(files, self._options(form, files))
-        scheme = "dark" if _last(form, "scheme") == "dark" else "light"
+        scheme = "dark" if last_value(form, "scheme") == "dark" else "light"
         html = rendered.email.html or f"<pre>{escape(rendered.email.text, quote=False)}</pre>"
         return mail_page(block_images(html), {"scheme": scheme}, is_measured=True)
 
@@ -152,7 +152,7 @@ class TextsPage:
             return self._add(form, files)
         if "preview" in form:
             return self.show(form, files)
-        version = _last(form, "version")
+        version = last_value(form, "version")
         if version:
             found = stored.find_version(Parameters(self.context.environment), self.tenant, int(version))
             if found.fault:
@@ -161,7 +161,7 @@ class TextsPage:
         return self._save(form, files, {"version": [version]} if version else _fields(files))
 
     def _add(self, form: Form, files: Mapping[str, str]) -> Response:
-        name = _last(form, "new_name")
+        name = last_value(form, "new_name")
         if not (TEMPLATE_NAME.fullmatch(name) or TEXTS_NAME.fullmatch(name)):
             examples = "texts.toml, locales/de.toml or emails/sign-in-code.html"
             return self.show(form, files, error=f"{name!r} is not the name of a template or text file: use {examples}.")
@@ -210,7 +210,7 @@ class TextsPage:
 
     def _options(self, form: Form, files: Mapping[str, str]) -> Options:
         choices = Gallery(self._templates).tenant_options(self._sample(files))
-        kind, locale, content = (_last(form, name) for name in ("kind", "locale", "form"))
+        kind, locale, content = (last_value(form, name) for name in ("kind", "locale", "form"))
         return Options(
             kind if kind in choices["kinds"] else "sign-in-code",
             locale if locale in choices["locales"] else "en",
@@ -263,7 +263,3 @@ def _suggestions(kinds: Sequence[str], options: Options, files: Mapping[str, str
     ]
     names += [f"emails/{other}.html" for other in kinds if other != kind]
     return [name for name in names if name not in files]
-
-
-def _last(form: Form, name: str) -> str:
-    return form.get(name, [""])[-1].strip()
