@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from mailroom_ops import bytecode
 from mailroom_ops.cloudformation import loader
 from mailroom_ops.sandbox.server import Sandbox
 
-__all__ = ["LEDGER", "REGION", "aws", "cloud", "environment", "moto_url", "put", "sandbox", "waiting"]
+__all__ = ["LEDGER", "REGION", "aws", "cloud", "environment", "moto_url", "operations", "put", "sandbox", "waiting"]
 
 ROOT = Path(__file__).parent.parent
 OPS = ROOT / "ops"
@@ -121,6 +122,19 @@ def environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch
         monkeypatch.setenv(variable, value)
     aws.call("dynamodb", "CreateTable", LEDGER)
     return monkeypatch
+
+
+def operations(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the name of each operation from now on."""
+    calls: list[str] = []
+    call = aws.call
+
+    def recorded(service: str, operation: str, payload: Any, **options: Any) -> Any:
+        calls.append(operation)
+        return call(service, operation, payload, **options)
+
+    monkeypatch.setattr(aws, "call", recorded)
+    return calls
 
 
 def put(aws: Aws, name: str, value: object, environment: str = "development") -> None:

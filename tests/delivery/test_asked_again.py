@@ -13,7 +13,7 @@ from mailroom.model.message import Message, Parcel
 from mailroom_ops.ledger.trace import Trace
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
-from tests.cloud import put, waiting
+from tests.cloud import operations, put, waiting
 from tests.delivery.process import Process, take
 from tests.factories import code, event
 
@@ -175,14 +175,7 @@ def test_a_request_for_another_code_costs_one_read_and_only_where_there_is_a_cho
     put(aws, "senders/default/auth", {"from": "Mailroom <no-reply@example.com>", "providers": chain})
     process = Process(aws)
     ask(process, 1, age=60)
-    calls: list[str] = []
-    call = aws.call
-
-    def counted(service: str, operation: str, payload: Any, **options: Any) -> Any:
-        calls.append(operation)
-        return call(service, operation, payload, **options)
-
-    monkeypatch.setattr(aws, "call", counted)
+    calls = operations(aws, monkeypatch)
     ask(process, 2)
     reads = calls.count("GetItem")
     assert reads == len(chain)  # one for the suppression list

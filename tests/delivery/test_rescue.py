@@ -16,7 +16,7 @@ from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Status
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
-from tests.cloud import put, waiting
+from tests.cloud import operations, put, waiting
 from tests.delivery.process import Process, take
 from tests.factories import code, event
 
@@ -242,15 +242,8 @@ def test_a_check_of_a_delivered_code_costs_a_read_and_no_write(
 ) -> None:
     message, check = send(process, aws)
     report(process.delivery.ledger, message, EventType.DELIVERED)
-    calls: list[str] = []
-    call = aws.call
-
-    def counted(service: str, operation: str, payload: Any, **options: Any) -> Any:
-        calls.append(operation)
-        return call(service, operation, payload, **options)
-
     process.delivery.ledger.tally.flush()
-    monkeypatch.setattr(aws, "call", counted)
+    calls = operations(aws, monkeypatch)
     process.receive(check)
     assert calls == ["GetItem"]
 

@@ -15,6 +15,7 @@ from mailroom.model.limits import WINDOW_SECONDS, Limits
 from mailroom.model.message import new_id
 from mailroom_ops.ledger.limits import recent, reset
 from mailroom_ops.ledger.queries import LedgerQueries
+from tests.cloud import operations
 from tests.factories import KEY, NOW
 from tests.ledger.helpers import ledger_code
 
@@ -207,14 +208,7 @@ def test_an_operator_lifts_a_limit(ledger: Ledger, queries: LedgerQueries) -> No
 def test_a_first_code_costs_one_write_and_a_second_two(
     ledger: Ledger, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[str] = []
-    call = aws.call
-
-    def counted(service: str, operation: str, payload: Any, **options: Any) -> Any:
-        calls.append(operation)
-        return call(service, operation, payload, **options)
-
-    monkeypatch.setattr(aws, "call", counted)
+    calls = operations(aws, monkeypatch)
     ask(ledger, 1)
     assert calls == ["UpdateItem"]
     ask(ledger, 2)
