@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from mailroom.model.kinds import KINDS
 from mailroom_ops.sandbox.inbox import Captured
@@ -209,6 +209,20 @@ def test_a_copied_program_sends_the_mail(stack: Running, source: str, language: 
 
     mail = stack.mail_to(to)
     assert source not in ("send", "logto") or mail.locale == "pt-BR"
+
+
+def test_no_click_is_lost_while_the_choices_are_loading(browser: Browser, stack: Running) -> None:
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        held: list[Route] = []
+        page.route("**/console/options.json", held.append)
+        with page.expect_request("**/console/options.json"):
+            page.goto(stack.url)
+        node = page.get_by_role("button", name="Node", exact=True)
+        expect(node).to_be_disabled()
+        held[0].continue_()
+        node.click()
+        expect(page.locator("#copy-answer")).to_have_text("Copied.")
 
 
 def test_a_program_is_copied_and_shown(browser: Browser, stack: Running) -> None:

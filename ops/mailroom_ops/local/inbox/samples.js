@@ -108,5 +108,8 @@ export async function setUpSamples(whenSent) {
     event.preventDefault();
     send();
   });
-  for (const button of byId("copies").querySelectorAll("button")) button.addEventListener("click", () => copy(button.dataset.language));
+  for (const button of byId("copies").querySelectorAll("button")) {
+    button.addEventListener("click", () => copy(button.dataset.language));
+    button.disabled = false; // from now on no click is lost
+  }
 }
