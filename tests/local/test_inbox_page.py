@@ -215,7 +215,7 @@ def test_no_click_is_lost_while_the_choices_are_loading(browser: Browser, stack:
     with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
         page = context.new_page()
         held: list[Route] = []
-        page.route("**/console/options.json", held.append)
+        page.route("**/console/options.json", lambda route: held.append(route))
         with page.expect_request("**/console/options.json"):
             page.goto(stack.url)
         node = page.get_by_role("button", name="Node", exact=True)
