@@ -214,13 +214,13 @@ def test_a_copied_program_sends_the_mail(stack: Running, source: str, language: 
 def test_no_click_is_lost_while_the_choices_are_loading(browser: Browser, stack: Running) -> None:
     with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
         page = context.new_page()
-        held: list[Route] = []
-        page.route("**/console/options.json", lambda route: held.append(route))
+        routes: list[Route] = []
+        page.route("**/console/options.json", lambda route: routes.append(route))
         with page.expect_request("**/console/options.json"):
             page.goto(stack.url)
         node = page.get_by_role("button", name="Node", exact=True)
         expect(node).to_be_disabled()
-        held[0].continue_()
+        routes[0].continue_()
         node.click()
         expect(page.locator("#copy-answer")).to_have_text("Copied.")
 
