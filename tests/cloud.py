@@ -19,8 +19,8 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.model.message import Parcel
-from mailroom_ops import bytecode
 from mailroom_ops.cloudformation import loader
+from mailroom_ops.local import bytecode
 from mailroom_ops.sandbox.server import Sandbox
 
 __all__ = ["LEDGER", "REGION", "aws", "cloud", "environment", "moto_url", "operations", "put", "sandbox", "waiting"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from mailroom_ops import bytecode
 from mailroom_ops.cli.main import main
+from mailroom_ops.local import bytecode
 
 __all__ = ["Run", "Terminal", "run", "shell_variables", "terminal"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.sources import registry
-from mailroom_ops import bytecode
+from mailroom_ops.local import bytecode
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "layers/mailroom/mailroom"
@@ -53,7 +53,7 @@ OPERATOR: tuple[tuple[str, ...], ...] = (
 PACKAGES = {"mailroom": (PACKAGE, LAYER), "mailroom_ops": (ROOT / "ops/mailroom_ops", OPERATOR)}
 LOOSE_FILES = {
     "mailroom": {"errors", "request", "settings", "telemetry", "untrusted"},
-    "mailroom_ops": {"bytecode", "environment", "errors", "finding", "provider_modules", "reasons", "samconfig", "tls"},
+    "mailroom_ops": {"environment", "errors", "finding", "provider_modules", "tls"},
 }
 PACKAGES_WITH_CODE = {"feedback", "providers"}  # each loads its modules by the provider's name
 

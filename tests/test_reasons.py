@@ -15,7 +15,7 @@ from mailroom.model.event import Reason
 from mailroom.model.outcome import Status
 from mailroom.providers._cases import error_of
 from mailroom_ops.cli.main import root
-from mailroom_ops.reasons import BY_STATUS, REASONS, Explanation, explain
+from mailroom_ops.ledger.reasons import BY_STATUS, REASONS, Explanation, explain
 from tests.factories import code
 
 ROOT = Path(__file__).parent.parent
@@ -94,7 +94,7 @@ def produced() -> set[str]:
 
 def test_each_reason_that_the_code_can_produce_has_a_row():
     missing = sorted(produced() - REASONS.keys() - {reason for _, reason in BY_STATUS})
-    assert not missing, f"add a row to ops/mailroom_ops/reasons.py for each of {missing}"
+    assert not missing, f"add a row to ops/mailroom_ops/ledger/reasons.py for each of {missing}"
 
 
 def test_no_row_is_about_a_reason_that_no_code_produces():

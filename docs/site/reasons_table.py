@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "ops"), str(ROOT / "layers" / "mailroom")]
 
-from mailroom_ops.reasons import BY_STATUS, REASONS, explain  # noqa: E402
+from mailroom_ops.ledger.reasons import BY_STATUS, REASONS, explain  # noqa: E402
 
 __all__ = ["PAGE", "table", "with_table"]
 

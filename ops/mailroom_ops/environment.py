@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailroom_ops import samconfig
+from mailroom_ops.cloudformation import samconfig
 from mailroom_ops.errors import AccessError, InvalidInput, ServiceError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from mailroom_ops import samconfig
+from mailroom_ops.cloudformation import samconfig
 from mailroom_ops.deployment.__main__ import main
 from tests.cloud import LEDGER
 from tests.command import Run, shell_variables

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom_ops import bytecode
+from mailroom_ops.local import bytecode
 from tests.running import TIMEOUT_SECONDS
 
 COMMAND = [sys.executable, "-m", "mailroom_ops.local"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom_ops import bytecode
+from mailroom_ops.local import bytecode
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).parent / "example"

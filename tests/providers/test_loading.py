@@ -10,7 +10,7 @@ import pytest
 
 from mailroom.errors import ConfigurationError
 from mailroom.providers import NAMES, BatchProvider, is_configured, load, spec_of
-from mailroom_ops import bytecode
+from mailroom_ops.local import bytecode
 
 SECRET = "whsec_" + b64encode(b"x" * 24).decode()
 SETTINGS = {

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mailroom_ops.reasons import BY_STATUS, REASONS
+from mailroom_ops.ledger.reasons import BY_STATUS, REASONS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mailroom.sources import registry
-from mailroom_ops import bytecode
+from mailroom_ops.local import bytecode
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).parent / "example/acme.py"

@@ -66,7 +66,7 @@ def show(environment: Environment, id_: str, as_json: bool) -> None:
     """
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger.dead_letters import replay_effect
-    from mailroom_ops.reasons import explain
+    from mailroom_ops.ledger.reasons import explain
 
     letter = _select(environment, (), (id_,))[0][1][0]
     if as_json:

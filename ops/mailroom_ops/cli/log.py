@@ -71,7 +71,7 @@ def command(
 def _explain_reasons(traces: "Sequence[Trace]") -> None:
     """Print the meaning of each reason in a listing."""
     from mailroom_ops.cli import screen
-    from mailroom_ops.reasons import explain
+    from mailroom_ops.ledger.reasons import explain
 
     meanings = {
         trace.reason: explanation.meaning for trace in traces if (explanation := explain(trace.reason, trace.status))

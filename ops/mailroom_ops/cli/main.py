@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from mailroom_ops import bytecode
 from mailroom_ops.cli.options import Group
 from mailroom_ops.errors import ConfirmationRequired, InvalidInput, OperatorError, ServiceError
+from mailroom_ops.local import bytecode
 
 __all__ = ["main"]
 

@@ -66,7 +66,7 @@ def _require_one(name: str, traces: "Sequence[Trace]") -> None:
 
 def _explanation(trace: "Trace") -> dict[str, str]:
     """Return the meaning and the next step of a mail's reason, or of the last attempt if it waits for another one."""
-    from mailroom_ops.reasons import explain
+    from mailroom_ops.ledger.reasons import explain
 
     last = trace.steps[-1].event if trace.steps and trace.status == "accepted" else ""
     explanation = explain(trace.reason or last, trace.status)

@@ -15,9 +15,9 @@ from mailroom.sources import registry
 from mailroom_ops.console.context import PageContext, form_values, last_value, redirect
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MAX_TIME, MESSAGE_ID, LedgerQueries
+from mailroom_ops.ledger.reasons import REASONS
 from mailroom_ops.ledger.suppressions import Entry
 from mailroom_ops.ledger.trace import Trace, find_traces
-from mailroom_ops.reasons import REASONS
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["answer"]

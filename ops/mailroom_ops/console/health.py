@@ -21,8 +21,8 @@ from mailroom_ops.environment import aws_error
 from mailroom_ops.errors import OperatorError
 from mailroom_ops.ledger.dead_letters import count_letters
 from mailroom_ops.ledger.queries import LedgerQueries
+from mailroom_ops.ledger.reasons import explain
 from mailroom_ops.ledger.stats import LIMITS, total
-from mailroom_ops.reasons import explain
 from mailroom_ops.web.server import Request, Response
 
 __all__ = ["Alert", "alerts", "answer"]

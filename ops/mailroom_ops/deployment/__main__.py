@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mailroom_ops import samconfig
 from mailroom_ops.cli import screen
+from mailroom_ops.cloudformation import samconfig
 from mailroom_ops.deployment import parameters, target
 from mailroom_ops.environment import DEPLOYED
 from mailroom_ops.errors import InvalidInput, OperatorError

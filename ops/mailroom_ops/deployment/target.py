@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from mailroom_ops import samconfig
+from mailroom_ops.cloudformation import samconfig
 from mailroom_ops.cloudformation.states import way_out
 from mailroom_ops.environment import Environment, aws_error
 from mailroom_ops.errors import InvalidInput, ServiceError

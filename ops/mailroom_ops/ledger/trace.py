@@ -12,7 +12,7 @@ from mailroom.model.record import Record, TimelineEntry
 from mailroom.model.timeline import causal_timeline
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.ledger.queries import MESSAGE_ID, LedgerQueries
-from mailroom_ops.reasons import Explanation, explain
+from mailroom_ops.ledger.reasons import Explanation, explain
 
 __all__ = ["MIN_PREFIX_LENGTH", "Step", "Trace", "find_traces", "is_prefix"]
 

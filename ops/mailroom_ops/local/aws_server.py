@@ -14,8 +14,8 @@ from typing import IO, Any
 import boto3
 from botocore.config import Config
 
-from mailroom_ops import bytecode
 from mailroom_ops.environment import CREDENTIALS
+from mailroom_ops.local import bytecode
 from mailroom_ops.local.children import Children, StartError
 from mailroom_ops.local.logs import Logs
 

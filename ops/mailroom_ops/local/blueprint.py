@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mailroom_ops import bytecode, samconfig
 from mailroom_ops.cloudformation import loader as template_file
+from mailroom_ops.cloudformation import samconfig
 from mailroom_ops.cloudformation.intrinsics import Template
 from mailroom_ops.environment import ACCOUNT
+from mailroom_ops.local import bytecode
 from mailroom_ops.local.gateway import Route
 from mailroom_ops.local.poller import Source
 from mailroom_ops.local.variables import lambda_variables

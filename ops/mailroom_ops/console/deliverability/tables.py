@@ -11,8 +11,8 @@ from mailroom_ops.console.context import PageContext
 from mailroom_ops.console.deliverability.figures import percent
 from mailroom_ops.console.deliverability.period import Period
 from mailroom_ops.errors import OperatorError
+from mailroom_ops.ledger.reasons import explain
 from mailroom_ops.ledger.stats import NOT_SENT, NOT_SENT_AFTER_ALL, Counts, total
-from mailroom_ops.reasons import explain
 from mailroom_ops.settings import tenants
 from mailroom_ops.settings.parameters import Parameters
 

@@ -14,7 +14,7 @@ from mailroom_ops.errors import InvalidInput
 
 __all__ = ["FILE", "SamConfig", "load", "write_region"]
 
-FILE = Path(__file__).parents[2] / "samconfig.toml"
+FILE = Path(__file__).parents[3] / "samconfig.toml"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,5 +7,5 @@ from pathlib import Path
 
 __all__ = ["FOLDER", "VARIABLE"]
 
-FOLDER = str(Path(__file__).parents[2] / ".cache" / "pycache")
+FOLDER = str(Path(__file__).parents[3] / ".cache" / "pycache")
 VARIABLE = {"PYTHONPYCACHEPREFIX": FOLDER}
