@@ -38,10 +38,10 @@ LAYER: tuple[tuple[str, ...], ...] = (
     ("telemetry",),
 )
 OPERATOR: tuple[tuple[str, ...], ...] = (
-    ("bytecode", "errors", "finding", "provider_modules", "reasons", "tls"),
-    ("samconfig",),
+    ("errors", "finding", "provider_modules", "tls"),
+    ("cloudformation",),
     ("environment",),
-    ("cloudformation", "sandbox", "settings", "web"),
+    ("sandbox", "settings", "web"),
     ("templates",),
     ("capacity", "domains", "ledger", "secrets_import"),
     ("doctor", "suppression_lists"),

@@ -1,1 +1,1 @@
-"""Estimates of what a stack costs and of what it carries, from counted calls and measured times."""
+"""Estimates of what a stack costs, what it carries, and what stays after its deletion."""

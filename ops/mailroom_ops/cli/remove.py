@@ -9,7 +9,7 @@ from mailroom_ops.cli.options import Command, as_json, confirm, in_environment, 
 from mailroom_ops.environment import Environment
 
 if TYPE_CHECKING:
-    from mailroom_ops.cloudformation.removal import Remainder
+    from mailroom_ops.capacity.removal import Remainder
 
 
 @click.command(
@@ -29,8 +29,8 @@ def command(
     environment: Environment, dry_run: bool, with_ledger: bool, with_settings: bool, yes: bool, as_json: bool
 ) -> None:
     """Delete the stack of an environment. The plan comes first: what stays, and its price."""
+    from mailroom_ops.capacity import removal
     from mailroom_ops.cli import screen
-    from mailroom_ops.cloudformation import removal
     from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings.parameters import Parameters
 
