@@ -175,8 +175,7 @@ def test_a_tenant_or_kind_that_does_not_exist_is_not_found(gallery: Gallery, wro
     assert gallery.stack.request("GET", f"/gallery/mail.json?kind=sign-in-code&{wrong}").status == 404
 
 
-def test_a_tenant_is_chosen_beside_the_sample_brands(page: Page, gallery: Gallery, globex: None) -> None:
-    page.reload()
+def test_a_tenant_is_chosen_beside_the_sample_brands(globex: None, page: Page) -> None:
     page.get_by_label("Brand").select_option("tenant:globex")
     page.get_by_label("Kind").select_option("welcome")
 

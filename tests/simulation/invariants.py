@@ -465,7 +465,7 @@ def a_code_that_is_requested_again_goes_to_the_next_provider(findings: Findings)
             continue
         account = older.copies[0].offer.account
         first = min(newer.offers, key=lambda offer: offer.started_at)
-        reported_at = min(_reported(older, "delivered"), default=float("inf"))
+        reported_at = min(_reported(older, "delivered", "complained"), default=float("inf"))
         if reported_at + REPORT_PROCESSED < newer.created_at:
             expected = chain[0]
         elif reported_at > first.started_at:
