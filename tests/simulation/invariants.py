@@ -483,6 +483,9 @@ def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[
     if not findings.world.history.is_healthy:
         return
     replaced = {older.mail.number: newer for older, newer in _neighbors(findings) if _replaces(newer, older)}
+    suppressed: defaultdict[str, list[float]] = defaultdict(list)
+    for case in findings.cases.values():
+        suppressed[case.mail.recipient] += _reported(case, "bounced", "complained")
     for case in findings.cases.values():
         wait = RESCUE_AFTER.get(case.mail.tenant) if case.mail.is_code and len(case.accepted) == 1 else None
         if not case.copies or case.mail.repeats or case.mail.with_key:
@@ -493,7 +496,7 @@ def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[
                 yield _violation("needless copy", f"{len(case.copies)} copies, though all is well", case)
             continue
         trouble = min(_reported(case, "deferred", "soft"), default=float("inf"))
-        end = min([delivered, *_reported(case, "bounced", "complained"), case.expires_at])
+        end = min([delivered, *suppressed[case.mail.recipient], case.expires_at])
         if newer := replaced.get(case.mail.number):
             end = min(end, newer.created_at)
         due = min(first.at + wait, trouble)
