@@ -11,6 +11,8 @@ import pytest
 from botocore.loaders import create_loader
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped] # it has no types
 
+from tests.thorough import IS_THOROUGH
+
 pytest_plugins = [
     "tests.browser",
     "tests.cloud",
@@ -63,11 +65,18 @@ def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the slow files, and refuse two tests of one name: run side by side, only one of them would be."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long proofs to CI, start with the slow files, and refuse two tests of one name.
+
+    Run side by side, only one of two tests with one name would be.
+    """
     twice = [name for name, number in Counter(item.nodeid for item in items).items() if number > 1]
     if twice:
         raise pytest.UsageError(f"two tests have the name {twice[0]}")
+    slow = [] if IS_THOROUGH else [item for item in items if item.get_closest_marker("thorough")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]
     items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
 
 

@@ -20,6 +20,8 @@ from bench.artifact import Artifact, Missing
 from bench.process import InitFailed, Process
 from bench.stub import Stub
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "events"
 CACHE = ROOT / ".cache" / "artifact" / "operator-cache"

@@ -5,6 +5,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,10 @@ FOLDERS = (".github", "bench", "clients", "docs", "functions", "layers", "ops", 
 # Beside what is generated: locales and languages, the sentences of mails in their readers' words.
 GENERATED = {"node_modules", "__pycache__", ".aws-sam", "locales", "languages"}
 
+# A search of the text is a tenth of the work of a parser, which then finds out whether a hit counts.
+ANY_NAME = re.compile("|".join(NAMES), re.IGNORECASE)
+ANY_OPENING = re.compile(rf'"""(?:{"|".join(OPENINGS)})\b')
+ANY_PHRASE = re.compile(rf"\b(?:{'|'.join(PHRASES)})", re.IGNORECASE)
 TEST_NAME = re.compile(r"^def (test_\w+)", re.MULTILINE)
 MAX_TEST_NAME_LENGTH = 80
 NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -74,15 +79,24 @@ def files() -> Iterator[Path]:
 
 
 def banned_names(source: str) -> Iterator[str]:
+    if not ANY_NAME.search(source):
+        return
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME and not token.string.startswith("test_"):
-            for part in NAME_PART.findall(re.sub("|".join(ALLOWED_NAMES), "", token.string)):
-                if hint := NAMES.get(part.lower()):
-                    yield f"line {token.start[0]}: the name `{token.string}`; better: {hint}"
+        if token.type == tokenize.NAME and (hint := hint_for(token.string)):
+            yield f"line {token.start[0]}: the name `{token.string}`; better: {hint}"
+
+
+@cache
+def hint_for(name: str) -> str:
+    """Return better words for a banned part of a name; empty if it has none."""
+    parts = [] if name.startswith("test_") else NAME_PART.findall(re.sub("|".join(ALLOWED_NAMES), "", name))
+    return next((hint for part in parts if (hint := NAMES.get(part.lower()))), "")
 
 
 def banned_phrases(text: str) -> Iterator[str]:
     line = re.sub(r"\s+(#\s+)?", " ", text)
+    if not ANY_PHRASE.search(line):
+        return
     for phrase, hint in PHRASES.items():
         for match in re.finditer(rf"\b{phrase}", line, re.IGNORECASE):
             context = line[max(0, match.start() - 30) : match.end() + 30]
@@ -90,6 +104,8 @@ def banned_phrases(text: str) -> Iterator[str]:
 
 
 def banned_openings(source: str) -> Iterator[str]:
+    if not ANY_OPENING.search(source):
+        return
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node) or ""

@@ -125,6 +125,7 @@ def deliver_queued(client: Client, queue: str) -> None:
         client.service.delivery.deliver(parcel, client.service.clock() + 20)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("request_", [code(idempotency_key="order-1"), notice(idempotency_key="order-1")])
 def test_during_an_outage_a_key_is_accepted_and_afterwards_sent(client: Client, request_: dict[str, Any]) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 50)
@@ -144,6 +145,7 @@ def test_during_an_outage_a_key_is_accepted_and_afterwards_sent(client: Client, 
     assert client.queued("codes") == client.queued("notices") == []
 
 
+@pytest.mark.thorough
 def test_after_an_outage_beyond_its_lifetime_a_mail_is_unknown(client: Client, clock: Clock) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 50)
     request = code(idempotency_key="order-1", expires_in=120)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import load_all_checks, negative_data_rejection, unsupported_method
@@ -9,6 +10,8 @@ from schemathesis.checks import load_all_checks, negative_data_rejection, unsupp
 from mailroom.api.openapi import document
 from mailroom.model.kinds import KINDS, NAME
 from tests.running import Running
+
+pytestmark = pytest.mark.thorough
 
 load_all_checks()
 # For a method that a route does not have, an HTTP API answers 404 by itself, before anything of ours.

@@ -293,6 +293,7 @@ def test_a_provider_outage_is_answered_before_the_function_times_out(client: Cli
     assert client.queued("codes_dead_letter") == []
 
 
+@pytest.mark.thorough
 def test_a_mail_that_its_provider_may_have_goes_on_by_queue(client: Client) -> None:
     client.sandbox.faults.add("resend", Fault(Kind.STATUS, 503), 20)
 

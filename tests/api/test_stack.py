@@ -112,6 +112,7 @@ def test_the_document_is_served(stack: Running) -> None:
     assert (answer.status, answer.json()["openapi"]) == (200, "3.1.0")
 
 
+@pytest.mark.thorough
 def test_two_hundred_callers_with_one_key_get_one_mail_and_equal_responses(stack: Running, functions: Any) -> None:
     """Half of them invoke, half use HTTP. Callers that are asked to retry while the mail is in flight do so."""
     to = stack.address()

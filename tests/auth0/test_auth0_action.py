@@ -88,6 +88,7 @@ def run(endpoint: Endpoint, event: dict[str, Any], secret: str = SECRET) -> list
     return calls
 
 
+@pytest.mark.thorough
 def test_every_type_of_mail_arrives_as_auth0_rendered_it(endpoint: Endpoint, events: dict[str, Any]) -> None:
     assert sorted(events) == sorted(KINDS)
     assert [call for event in events.values() for call in run(endpoint, event)] == []

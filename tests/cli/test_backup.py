@@ -127,6 +127,7 @@ def test_a_backup_needs_a_long_passphrase(
     assert not (tmp_path / "backup.json").exists()
 
 
+@pytest.mark.thorough
 def test_a_lost_ledger_is_restored_with_its_suppressions(
     run: Run, filled: Stored, aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ from tests.command import shell_variables
 from tests.nameserver import Zones
 from tests.running import Running, running
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 PAGES = (
     "cli",

@@ -427,6 +427,7 @@ def test_a_missing_table_is_an_error(run: Run, cloud: str, staging: Stored) -> N
     assert "AWS refused GetItem" in refused.text
 
 
+@pytest.mark.thorough
 def test_preview_writes_the_gallery(run: Run, tmp_path: Path) -> None:
     done = run("preview", "--out", str(tmp_path / "gallery"))
     assert done.code == 0

@@ -110,6 +110,7 @@ def test_a_queued_mail_is_accepted_and_arrives(run: Run, local_stack: Running) -
     assert "048291" in local_stack.mail_to(to).text
 
 
+@pytest.mark.thorough
 def test_a_burst_is_counted_by_status(run: Run, local_stack: Running) -> None:
     to = local_stack.address()
     done = run("send", "generic-code", "--to", to, "--count", "103", "--queued")

@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.clients.tools import needs_node, run_recipe, variables
 from tests.running import Running
+
+pytestmark = pytest.mark.thorough
 
 SECRET = "a-secret-for-tests-that-is-long-enough-0123456789"
 

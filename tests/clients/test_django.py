@@ -5,6 +5,8 @@ import pytest
 from tests.clients.tools import run_project
 from tests.running import Running
 
+pytestmark = pytest.mark.thorough
+
 ADDRESSES = 3
 # The lifetimes of allauth's settings, as the mails state them.
 LIFETIMES = {

@@ -1,7 +1,11 @@
 """FastAPI Users from PyPI with our user manager: each mail completes the flow that sent it."""
 
+import pytest
+
 from tests.clients.tools import run_project
 from tests.running import Running
+
+pytestmark = pytest.mark.thorough
 
 
 def test_each_flow_of_fastapi_users_completes_with_its_mail(stack: Running) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.clients.tools import HERE, compile_typescript, needs_node
 from tests.running import Running
 
+pytestmark = pytest.mark.thorough
+
 KEY = "local-api-key"
 PROGRAM = """
 import sys

@@ -13,6 +13,8 @@ import pytest
 from tests.clients.scripted import SCENARIOS, check, serve
 from tests.clients.tools import CLIENTS, HERE
 
+pytestmark = pytest.mark.thorough
+
 
 def run_scenarios(command: Sequence[str], variables: Mapping[str, str] = {}, folder: Path = HERE) -> None:
     """Run a driver with a server for each scenario; check its requests and reports."""

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.clients.tools import needs_node, run_recipe, variables
 from tests.running import Running
+
+pytestmark = pytest.mark.thorough
 
 
 @needs_node

@@ -220,6 +220,7 @@ def test_it_works_without_javascript(acme: Parameters, client: Client, open_page
     assert json.loads(acme.values()["brands/acme"])["name"] == "Globex"
 
 
+@pytest.mark.thorough
 def test_it_is_accessible_and_fits_the_width(acme: Parameters, client: Client, open_page: OpenPage) -> None:
     page = open_page(client, bypass_csp=True)
     page.goto(f"{client.url}{PATH}?preview=1&{urlencode(entered(acme, color='red'))}&kind=password-reset&locale=ar")

@@ -112,6 +112,7 @@ def started(**variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.wait()
 
 
+@pytest.mark.thorough
 def test_the_command_prints_its_address_and_ends_on_ctrl_c(
     cloud: str, messages: LedgerWriter, browser: Browser
 ) -> None:

@@ -262,6 +262,7 @@ def test_the_limits_are_those_of_the_alarms_and_the_manual(root: Path) -> None:
         assert f"SES reviews an account at {limit.share * 100:g} %" in manual
 
 
+@pytest.mark.thorough
 def test_it_is_accessible(count: Count, client: Client, open_page: OpenPage) -> None:
     for hour in range(1, 24, 3):
         count(hour, sent__resend=60, delivered__resend=59, bounced__resend=1, sent__ses=40, delivered__ses=36)

@@ -305,6 +305,7 @@ def test_pages_of_the_list_have_no_gap_and_no_repetition(messages: LedgerWriter,
     assert "data-live" not in second.text
 
 
+@pytest.mark.thorough
 def test_a_rare_status_is_searched_in_bounded_portions(
     messages: LedgerWriter, client: Client, open_page: OpenPage, cloud: str
 ) -> None:
@@ -347,6 +348,7 @@ def write_many(url: str, number: int, rare: int) -> None:
         aws("dynamodb", url).batch_write_item(RequestItems={"ledger": items[start : start + 25]})
 
 
+@pytest.mark.thorough
 def test_every_page_is_accessible_and_fits_a_phone(messages: LedgerWriter, client: Client, open_page: OpenPage) -> None:
     longest = f"{'a' * 60}@{'long-' * 10}domain.example.com"
     for status in Status:

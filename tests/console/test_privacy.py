@@ -13,6 +13,8 @@ from mailroom_ops.cli.main import main
 from mailroom_ops.local.stack import SECRETS
 from tests.running import Running, running
 
+pytestmark = pytest.mark.thorough
+
 CODE, LINK, BODY = "KX9044", "https://app.example.com/invite/canary-5512", "Canary of a paragraph"
 READER, COMPLAINER = "reader-canary@example.com", "complained+canary@example.com"  # the second one is suppressed
 ADDRESSED = ("/console/suppressions", "suppressions")  # the only place with complete addresses, to act on them

@@ -262,6 +262,7 @@ def test_an_unknown_tenant_is_not_found(cloud: str, client: Client, below: str) 
     assert client.get(PATH + below).status == 404
 
 
+@pytest.mark.thorough
 def test_it_is_accessible(
     resend: Domain, client: Client, open_page: OpenPage, nameserver: Zones, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def test_it_works_without_javascript(acme: Parameters, client: Client, open_page
     expect(page.frame_locator("[data-scheme=dark]").locator("h1")).to_have_text("Hello again")
 
 
+@pytest.mark.thorough
 def test_it_is_accessible_and_fits_the_width(acme: Parameters, client: Client, open_page: OpenPage) -> None:
     apply(client, **TEXTS, **{"file:emails/mfa-code.html": "<p>{{ code.text }}</p>"})
     page = open_page(client, bypass_csp=True)

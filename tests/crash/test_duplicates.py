@@ -194,6 +194,7 @@ def test_one_failure_of_the_queue_is_nothing_that_logto_hears_of(fragile: Fragil
     assert fragile.settled(message_id)["status"] == "sent"
 
 
+@pytest.mark.thorough
 def test_while_the_ledger_is_down_mail_waits_and_then_goes_once(fragile: Fragile) -> None:
     to = fragile.stack.address()
     refusals = 9

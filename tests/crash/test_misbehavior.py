@@ -35,6 +35,7 @@ def test_one_mail_comes_of_it_and_the_timeline_says_how(watched: Watched, fault:
     assert end["status"] == "sent"
 
 
+@pytest.mark.thorough
 def test_a_provider_that_never_answers_sends_one_mail_whether_it_took_it_or_not(watched: Watched) -> None:
     readers = [watched.stack.address(), watched.stack.address()]
     for kind in (Kind.HANG, Kind.HANG_AFTER_ACCEPT):
@@ -50,6 +51,7 @@ def test_a_provider_that_never_answers_sends_one_mail_whether_it_took_it_or_not(
     assert [[entry.get("answer") for entry in row["timeline"][:-1]] for row in rows] == [["no_answer", "accepted"]] * 2
 
 
+@pytest.mark.thorough
 def test_several_failures_in_a_row_are_retried_until_it_goes(watched: Watched) -> None:
     to = watched.stack.address()
     watched.stack.sandbox.faults.add("resend", Fault(Kind.STATUS, status=503), count=2)

@@ -16,6 +16,8 @@ from tests.delivery.process import ARN, Process
 from tests.delivery.test_batches import ids, messages
 from tests.thorough import times
 
+pytestmark = pytest.mark.thorough
+
 MAILS = int(os.environ.get("MAILROOM_LOAD") or times(120, 300))
 AT_ONCE = 200  # moto counts the whole queue for every message it hands out
 

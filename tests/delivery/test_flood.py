@@ -71,6 +71,7 @@ def record(body: str) -> dict[str, Any]:
     return {"Records": [{"messageId": "0", "receiptHandle": "0", "body": body, "eventSourceARN": arn}]}
 
 
+@pytest.mark.thorough
 def test_a_flood_sends_exactly_the_codes_that_the_limits_allow(aws: QueueingAws) -> None:
     chance = random.Random("flood")  # noqa: S311 - the same flood in each run
     flood = [tuple(map(chance.choice, (TENANTS, RECIPIENTS, CLIENTS))) for _ in range(REQUESTS)]

@@ -12,6 +12,8 @@ from tests.deployment.measured import steady_traffic
 from tests.running import Running, running
 from tests.test_template import BODY
 
+pytestmark = pytest.mark.thorough
+
 ADDED_BYTES = 26  # by CloudWatch, to each line
 
 

@@ -111,6 +111,7 @@ def unused(statements: Statements, calls: Iterable[Call]) -> set[str]:
     }
 
 
+@pytest.mark.thorough
 def test_every_recorded_call_is_allowed(statements: Statements, calls: frozenset[Call]) -> None:
     assert {call.function for call in calls} == set(statements)
     assert refused(statements, calls) == set()

@@ -268,6 +268,7 @@ def test_what_moto_cannot_do_is_listed(translated: dict[str, dict[str, Any]]) ->
     assert set(NOT_IN_MOTO) - used == set(), "it is not in the template any more"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("region", REGIONS)
 def test_the_deployed_template_has_no_findings(
     translated: dict[str, dict[str, Any]], region: str, tmp_path: Path

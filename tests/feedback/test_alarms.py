@@ -42,6 +42,7 @@ def watched_metrics() -> list[tuple[str, dict[str, Any]]]:
     return metrics
 
 
+@pytest.mark.thorough
 def test_an_alarm_watches_a_metric_that_is_counted() -> None:
     assert len(watched_metrics()) > 20
     for name, metric in watched_metrics():

@@ -69,6 +69,7 @@ def test_each_command_of_the_page_sends_or_looks_up(page: Page, stack: Running) 
             assert answer == {"status": "refused", "errors": [{"field": "id", "message": "There is no such email."}]}
 
 
+@pytest.mark.thorough
 def test_the_page_is_accessible_on_a_desk_and_on_a_phone(page: Page) -> None:
     for details in page.locator("details").all():
         details.evaluate("element => element.open = true")

@@ -107,6 +107,7 @@ def started(root: Path, *arguments: str, **more: str) -> Iterator[Command]:
 needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to see which processes are left")
 
 
+@pytest.mark.thorough
 @needs_proc
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_starts_prints_ready_and_stops_without_leaving_processes(root: Path, how: signal.Signals) -> None:
@@ -139,6 +140,7 @@ def test_it_can_be_stopped_while_it_starts(root: Path) -> None:
     assert alive(family) == set()
 
 
+@pytest.mark.thorough
 @needs_proc
 def test_a_killed_stack_leaves_no_process(root: Path) -> None:
     with started(root) as command:

@@ -129,6 +129,7 @@ def test_samples_go_through_logtos_webhook_in_the_chosen_language(page: Page, st
     assert any(line.startswith("POST /webhooks/logto/{tenant} → 200") for line in stack.logs("http"))
 
 
+@pytest.mark.thorough
 def test_each_other_auth_server_sends_its_mail_to_the_chosen_reader(page: Page, stack: Running) -> None:
     sources = page.get_by_label("Through").locator("option").evaluate_all("options => options.map(o => o.value)")
     others = [name for name in sources if name not in ("send", "logto")]
@@ -239,6 +240,7 @@ def test_a_program_is_copied_and_shown(browser: Browser, stack: Running) -> None
         assert page.evaluate("navigator.clipboard.readText()") == page.locator("#snippet").text_content()
 
 
+@pytest.mark.thorough
 def test_the_page_is_accessible_on_a_desk_and_on_a_phone(browser: Browser, stack: Running) -> None:
     stack.clear()
     stack.sandbox.inbox.add(captured())

@@ -126,6 +126,7 @@ def test_lanes_have_queues_of_their_own_with_dead_letter_queues(stack: Running) 
         assert int(queue["VisibilityTimeout"]) >= 6 * timeout
 
 
+@pytest.mark.thorough
 def test_an_unreadable_message_ends_in_the_dead_letter_queue_of_its_lane() -> None:
     target = "arn:aws:sqs:eu-west-1:123456789012:mailroom-development-notices-dead-letters"
     redrive = {"deadLetterTargetArn": target, "maxReceiveCount": 1}  # ten attempts take minutes
@@ -139,6 +140,7 @@ def test_an_unreadable_message_ends_in_the_dead_letter_queue_of_its_lane() -> No
         assert [message["Body"] for message in dead_letters] == ["not a parcel"]
 
 
+@pytest.mark.thorough
 def test_it_runs_without_awslambdaric_too() -> None:
     with running(client="python") as own:
         to = own.address()

@@ -18,6 +18,8 @@ from tests.command import Run
 from tests.local.test_command import run, started
 from tests.running import Running, running
 
+pytestmark = pytest.mark.thorough
+
 ROOT = "/mailroom/development/"
 FINAL_STATUS = re.compile(r'"status": \{"S": "(sent|delivered)"\}')
 KEY = {"authorization": "Bearer local-api-key", "content-type": "application/json"}

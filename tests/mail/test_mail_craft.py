@@ -33,6 +33,7 @@ def verdicts(every_shape: list[Sample], with_logo: list[Sample]) -> dict[str, Ht
     return check_html(dict(every_shape + with_logo))
 
 
+@pytest.mark.thorough
 def test_every_mail_is_valid_html(verdicts):
     assert {name: verdict.invalid for name, verdict in verdicts.items() if verdict.invalid} == {}
 

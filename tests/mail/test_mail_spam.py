@@ -21,6 +21,7 @@ GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 pytestmark = pytest.mark.skipif(missing_spam_tools() != "", reason=missing_spam_tools())
 
 
+@pytest.mark.thorough
 def test_spamassassin_gives_no_points_in_any_language(every_mail, record_property):
     verdicts = check_spam(dict(every_mail))
     assert len(verdicts) == len(every_mail)
@@ -37,15 +38,18 @@ def test_spamassassin_gives_no_points_to_any_shape_of_a_mail(every_shape, with_l
     assert {name: verdict for name, verdict in check_spam(left_to_right).items() if verdict.points > MOST} == {}
 
 
+@pytest.mark.thorough
 def test_spamassassin_gives_no_points_to_a_notice_about_an_event(every_notice):
     assert {name: verdict for name, verdict in check_spam(dict(every_notice)).items() if verdict.points > MOST} == {}
 
 
+@pytest.mark.thorough
 def test_spamassassin_gives_no_points_to_a_realistic_link(gallery):
     mails = with_link(gallery, f"https://app.example.com/verify?token={TOKEN[:90]}")
     assert {name: verdict for name, verdict in check_spam(mails).items() if verdict.points > MOST} == {}
 
 
+@pytest.mark.thorough
 def test_a_very_long_link_costs_a_point_in_cyrillic_mails_only(gallery):
     verdicts = check_spam(with_link(gallery, f"https://app.example.com/verify?type=signup&token={TOKEN[:340]}"))
     hits = {name.partition(".")[2] for name, verdict in verdicts.items() if verdict.points > MOST}

@@ -17,6 +17,8 @@ import trustme
 from mailroom.network.http import Connections, Limits, Unreachable, Url
 from mailroom.network.tls import tls_context
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = Path(__file__).parents[2] / "layers" / "dependencies" / "certificates.py"
 LIMITS = Limits(connect=5.0, read=5.0, total=5.0, idle=20.0, size=1000)
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"

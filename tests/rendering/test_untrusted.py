@@ -157,6 +157,7 @@ KEYS = [
 ]
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(
     kind=st.sampled_from([*KINDS, "own"]),

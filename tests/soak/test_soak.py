@@ -2,12 +2,15 @@
 
 import os
 
+import pytest
+
 from tests.running import Running
 from tests.soak.run import memory_mb, soak
 
 MAILS = 24
 
 
+@pytest.mark.thorough
 def test_each_accepted_message_ends_in_an_outcome_in_spite_of_faults(stack: Running) -> None:
     stack.clear()
 

@@ -107,13 +107,13 @@ def assert_read_alike(body: Any) -> None:
 
 
 @given(REQUESTS)
-@settings(max_examples=times(1500, 20_000), deadline=None)
+@settings(max_examples=times(400, 20_000), deadline=None)
 def test_a_request_is_read_as_by_the_schema(body: dict[str, Any]) -> None:
     assert_read_alike(body)
 
 
 @given(DATA)
-@settings(max_examples=times(1500, 20_000), deadline=None)
+@settings(max_examples=times(400, 20_000), deadline=None)
 def test_the_content_of_a_request_is_read_as_by_the_schema(data: dict[str, Any]) -> None:
     assert_read_alike({"kind": "notification", "to": "ada@example.com", "data": data})
 

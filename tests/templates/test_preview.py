@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from mailroom.model.kinds import KINDS
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.templates.preview import BRANDS, FORMS, TEMPLATES, Gallery, force_color_scheme
@@ -54,6 +56,7 @@ def test_a_tenant_is_previewed_as_its_settings_merge():
     assert (email.from_.address, email.reply_to.address) == ("no-reply@mail.example.com", "help@acme.example")
 
 
+@pytest.mark.thorough
 def test_all_mails_are_written_as_files(tmp_path):
     count = Gallery(renderer=Renderer(TEMPLATES)).write(tmp_path)
     assert count == len(KINDS) * len(Gallery().options()["locales"])
