@@ -51,8 +51,9 @@ SCENARIOS = (
     Scenario("no answer, throttled, away, then sent", (Reply(0), Reply(429, {}), Reply(503, {}), OK), requests=4),
     Scenario("crashed", (Reply(500, SENT | {"status": "unknown"}, {"retry-after": "5"}), OK), requests=2),
     Scenario(
-        "a gateway without an answer", (Reply(502, {"message": "Bad Gateway"}), Reply(504, "oops"), OK), requests=3
+        "a gateway without an answer", (Reply(502, {"message": "Bad Gateway"}), Reply(504, b"oops"), OK), requests=3
     ),
+    Scenario("an answer that is no UTF-8", (Reply(502, b"\xfcberlastet"), OK), requests=2),
     Scenario("in flight", (Reply(409, REFUSED, {"retry-after": "1"}), OK), requests=2),
     Scenario("key used before", (Reply(409, REFUSED),), 409, text="to: Give exactly one"),
     Scenario("invalid", (Reply(422, REFUSED),), 422, text="to: Give exactly one email address."),
@@ -98,7 +99,7 @@ def serve(*replies: Reply) -> Iterator[Server]:
             self.close_connection = True
             if not reply.status:
                 return
-            body = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
+            body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             for name, value in {**reply.headers, "content-length": str(len(body))}.items():
                 self.send_header(name, value)

@@ -67,7 +67,7 @@ def test_each_recipient_gets_a_mail_with_html_text_and_reply_to(root: Path) -> N
     ],
 )
 def test_a_refused_mail_is_an_error_unless_it_may_fail_silently(root: Path, statement: str, printed: str) -> None:
-    with serve(Reply(422, "The field to is not an address.", {"content-type": "text/plain; charset=utf-8"})) as server:
+    with serve(Reply(422, b"The field to is not an address.", {"content-type": "text/plain; charset=utf-8"})) as server:
         name, text = run(root, server.url, statement)
         assert (name, printed in text) == ("MailroomError", True), text
         silent = "print(send_mail('Hi', 'x', None, ['a@example.com'], fail_silently=True))"
