@@ -70,7 +70,7 @@ def run_project(name: str, stack: Running, *arguments: str) -> Any:
 
 def run_recipe(name: str, folder: Path, variables: Mapping[str, str], *arguments: str) -> Completed:
     """Run the flows of an auth server in Node, with the client, and set up by the code of its page in the docs."""
-    for path in ((CLIENTS / "typescript").glob("*.ts"), HERE.glob("database.ts"), HERE.glob(f"{name}-flows.ts")):
+    for path in ((CLIENTS / "typescript").glob("*.ts"), HERE.glob("database.ts"), HERE.glob(f"{name}-*.ts")):
         for source in path:
             shutil.copy(source, folder)
     for file, code in blocks(f"integrations/{name}"):
