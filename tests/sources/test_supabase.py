@@ -137,6 +137,10 @@ def test_a_secure_change_of_address_is_confirmed_by_both_addresses(webhook: Webh
         ("ada.new@example.com", "email-confirmation"),
     ]
     assert answer.json == {"message_ids": [current.id, new.id], "status": "accepted"}
+    addresses = {"email": "ada@example.com", "new_email": "ada.new@example.com"}
+    for message in (current, new):
+        assert addresses.items() <= message.data["user"].items()
+        assert message.data["redirect_to"] == "https://app.example.com/welcome?next=%2Fhome&lang=de"
 
 
 def test_the_second_mail_failing_to_be_queued_makes_no_copy_of_the_first(

@@ -97,6 +97,13 @@ def test_markup_in_a_name_stays_text(zitadel: Rendered, samples: dict[str, Any])
     assert "Hello Ada O'Brien <script>&," in content.text
 
 
+def test_markup_of_zitadels_own_texts_becomes_line_breaks(zitadel: Rendered, samples: dict[str, Any]) -> None:
+    text = "Bitte bestätige sie <br>(Code <strong>0M53RF</strong>).<BR/> Sonst ignoriere diese E-Mail."
+    content = content_of(send(zitadel, samples["verify_email"], text=text))
+    assert "Bitte bestätige sie\n(Code 0M53RF).\nSonst ignoriere diese E-Mail." in content.text
+    assert "Bitte bestätige sie\n(Code 0M53RF).\nSonst" in content.html
+
+
 def test_a_name_becomes_no_link(zitadel: Rendered, samples: dict[str, Any]) -> None:
     sample = json.loads(json.dumps(samples["verify_email"]))
     body = json.loads(sample["request"]["body"])

@@ -64,6 +64,25 @@ def test_supabases_variables_have_the_values_of_its_hook() -> None:
     assert "a { b: c }" in html
 
 
+def test_supabases_default_change_of_address_names_both_addresses() -> None:
+    page = """<h2>Confirm Change of Email</h2>
+    <p>Confirm the update of your email from {{ .Email }} to {{ .NewEmail }} at {{ .SiteURL }}:</p>
+    <p><a href="{{ .ConfirmationURL }}">Change Email</a></p>"""
+    body = {
+        "mailer_subjects_email_change": "{{ .SiteURL }}: confirm",
+        "mailer_templates_email_change_content": page,
+        "site_url": "https://app.example.com/?a=1&b",
+    }
+    imported = supabase_import.read(json.dumps(body), Path("config.json"))
+    data = {"link": LINK, "user": {"email": "ada@example.com", "new_email": "ada.new@example.com"}}
+
+    rendered = render(imported, "email-confirmation", data=data)
+
+    assert imported.notes == ()
+    assert rendered.email.subject == "https://app.example.com/?a=1&b: confirm"
+    assert "from ada@example.com to ada.new@example.com at https://app.example.com/?a=1&amp;b:" in rendered.email.html
+
+
 def test_a_supabase_template_with_a_link_alone_is_used() -> None:
     imported = supabase("magic_link", '<p><a href="{{ .ConfirmationURL }}">Log In</a></p>')
     rendered = render(imported, "sign-in-code")
@@ -81,7 +100,8 @@ def test_a_supabase_link_by_token_hash_becomes_its_own_link() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "note"),
     [
-        ("invite", "{{ .Email }} {{ .ConfirmationURL }}", "invite: {{ .Email }} is not sent to Mailroom: always empty"),
+        ("invite", "{{ .OldEmail }} {{ .Token }}", "invite: {{ .OldEmail }} is not sent to Mailroom: always empty"),
+        ("invite", "{{ .SiteURL }} {{ .Token }}", "invite: {{ .SiteURL }} is not sent to Mailroom: always empty"),
         ("invite", "Hello", "invite: shows neither code nor link: the built-in template is used instead"),
         ("password_changed_notification", "Hello", "skipped: password_changed_notification; security notices have"),
     ],
@@ -110,12 +130,19 @@ def test_supabases_config_file_names_its_templates(tmp_path: Path) -> None:
     config = tmp_path / "supabase" / "config.toml"
     (tmp_path / "supabase" / "templates").mkdir(parents=True)
     (tmp_path / "supabase" / "templates" / "invite.html").write_text("<a href='{{ .ConfirmationURL }}'>Join</a>")
-    text = '[auth.email.template.invite]\nsubject = "Join us"\ncontent_path = "./supabase/templates/invite.html"\n'
+    text = """
+[auth]
+site_url = "https://a.example"
+[auth.email.template.invite]
+subject = "Join {{ .SiteURL }}"
+content_path = "./supabase/templates/invite.html"
+"""
 
     imported = supabase_import.read(text, config)
 
     assert set(imported.files) == {"emails/organization-invitation.html", "texts.toml"}
-    assert "Join</a>" in render(imported, "organization-invitation").email.html
+    rendered = render(imported, "organization-invitation")
+    assert (rendered.email.subject, "Join</a>" in rendered.email.html) == ("Join https://a.example", True)
     with pytest.raises(InvalidInput, match="does not exist"):
         supabase_import.read(text.replace("invite.html", "missing.html"), config)
 
@@ -145,6 +172,29 @@ def test_auth0s_variables_have_the_values_of_a_request() -> None:
         "verify_email: {{ user.app.lang }} is empty unless `data` of your requests has user.app.lang",
         "verify_email: {{ nothing }} is not known to Mailroom: always empty",
         "verify_email: from is not imported; set it with the tenant's sender",
+    )
+
+
+def test_an_auth0_default_is_shown_where_the_data_has_no_value() -> None:
+    page = """<p>Hi {{ user.nickname | default: 'there' }} {{ user.alias | default: user.name }},
+    {{ user.name | default: "you" }}: {{ url }}</p>{% if code %}{% elseif url %}!{% endif %}"""
+    rendered = render(auth0("verify_email", page), "email-confirmation")
+    assert rendered.problems == ()
+    assert "Hi there Ada,\n    Ada: " in rendered.email.html
+
+
+def test_a_subject_with_a_condition_does_not_stop_the_template() -> None:
+    subject = "{% if request_language == 'de' %}Passwort{% else %}Password{% endif %}"
+    imported = auth0("reset_email", "<a href='{{ url }}'>Go</a>", subject=subject)
+    assert list(imported.files) == ["emails/password-reset.html"]
+    assert imported.notes == (
+        "reset_email: the subject contains `{% if request_language == 'de' %}` and is not imported:"
+        " the built-in one is used",
+    )
+    own = supabase("recovery", "{{ .Token }}", subject="{{ if .Data.lang }}Hola{{ end }}")
+    assert list(own.files) == ["emails/password-reset.html"]
+    assert own.notes == (
+        "recovery: the subject contains {{if .Data.lang}} and is not imported: the built-in one is used",
     )
 
 
@@ -205,6 +255,23 @@ def test_zitadels_texts_become_the_sentences_of_a_language() -> None:
         "skipped: VerifyPhone, a text message",
         "skipped: PasswordChange, a security notice, which has a text for each event",
     )
+
+
+def test_markup_in_zitadels_own_texts_is_left_out_and_reported() -> None:
+    text = '{"VerifyEmail": {"Text": "Bestätige sie <br>(Code <strong>{{.Code}}</strong>).<br> Danke."}}'
+    imported = zitadel_import.read(text, Path("de.json"))
+    rendered = render(imported, "email-confirmation", "de")
+    assert "Bestätige sie (Code 048291). Danke." in rendered.email.text
+    assert imported.notes == ("VerifyEmail: line breaks and emphasis are left out; a text is one paragraph",)
+
+
+@pytest.mark.parametrize("data", [DATA, {**DATA, "inviter": "Grace"}, {**DATA, "organization": "Acme"}])
+def test_zitadels_text_of_an_invitation_is_that_of_every_invitation(data: dict[str, Any]) -> None:
+    text = '{"InviteUser": {"Greeting": "Hallo {{.DisplayName}},", "Text": "Komm zu {{.ApplicationName}}."}}'
+    imported = zitadel_import.read(text, Path("de.json"))
+    rendered = render(imported, "organization-invitation", "de", data)
+    assert "Hallo Ada, Komm zu Acme App." in rendered.email.text
+    assert "eingeladen" not in rendered.email.text
 
 
 def test_an_answer_of_zitadels_api_is_imported_by_its_name() -> None:

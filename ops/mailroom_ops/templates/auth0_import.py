@@ -40,9 +40,11 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
     "inviter.name": ("names.inviter", "inviter"),
     "friendly_name": ("brand.name", "brand"),
     "tenant": ("brand.name", "brand"),
+    "support_url": ("support.url", ""),
 }
 FILTERS: Mapping[str, str] = {"capitalize": "capitalize", "upcase": "upper", "downcase": "lower", "strip": "trim"}
 SAFE_FILTERS = ("escape", "h", "escape_once")  # every value is escaped
+DEFAULT = re.compile(r"""default:\s*(?:"(?P<double>[^"\\]*)"|'(?P<single>[^'"\\]*)'|(?P<variable>[\w.]+))""")
 TAG = re.compile(r"\{\{-?\s*(?P<value>.*?)\s*-?\}\}|\{%-?\s*(?P<statement>.*?)\s*-?%\}", re.DOTALL)
 WORD = re.compile(r'"[^"]*"|\'[^\']*\'|\S+')
 
@@ -58,8 +60,8 @@ def read(text: str, path: Path) -> Imported:
         if kind is None:
             notes.append(f"skipped: {name} has no counterpart among the kinds")
             continue
+        subject = _subject(str(template.get("subject") or ""), name, notes)
         try:
-            subject = _subject(str(template.get("subject") or ""), name, notes)
             body = convert(_body(template, path), TAG, partial(_tag, name=name, notes=notes))
         except NotConvertible as error:
             notes.append(f"skipped: {name} contains `{error}`, which has no counterpart")
@@ -109,7 +111,7 @@ def _tag(match: re.Match[str], name: str, notes: list[str]) -> str:
     match WORD.findall(match["statement"]):
         case ["if", *words]:
             return f"{{% if {condition(words, value)} %}}"
-        case ["elsif", *words]:
+        case ["elsif" | "elseif", *words]:
             return f"{{% elif {condition(words, value)} %}}"
         case ["else"]:
             return "{% else %}"
@@ -122,12 +124,18 @@ def _value(text: str, name: str, notes: list[str]) -> str:
     variable, *filters = (part.strip() for part in text.split("|"))
     if not re.fullmatch(r"[\w.]+", variable):
         raise NotConvertible(text)
+    converted = [_filter(word, text, name, notes) for word in filters if word not in SAFE_FILTERS]
     expression = _variable(variable, name, notes)[0]
-    for word in filters:
-        if word not in SAFE_FILTERS and word not in FILTERS:
-            raise NotConvertible(text)
-    names = [FILTERS[word] for word in filters if word in FILTERS]
-    return " | ".join([expression, *names]) if expression else ""
+    return " | ".join([expression, *converted]) if expression else ""
+
+
+def _filter(word: str, text: str, name: str, notes: list[str]) -> str:
+    if match := DEFAULT.fullmatch(word):
+        other = _variable(match["variable"], name, notes)[0] if match["variable"] else ""
+        return f"default({other or json.dumps(match['double'] or match['single'] or '')}, true)"
+    if word not in FILTERS:
+        raise NotConvertible(text)
+    return FILTERS[word]
 
 
 def _variable(variable: str, name: str, notes: list[str]) -> tuple[str, str]:
@@ -142,10 +150,16 @@ def _variable(variable: str, name: str, notes: list[str]) -> tuple[str, str]:
 
 
 def _subject(source: str, name: str, notes: list[str]) -> str:
+    """Return the subject as a sentence; an empty one, with a note, where it cannot be one."""
+
     def placeholder(match: re.Match[str]) -> str:
         value = match["value"]
         if value is None or "|" in value:
             raise NotConvertible(match[0])
         return _variable(value, name, notes)[1]
 
-    return sentence(source, TAG, placeholder)
+    try:
+        return sentence(source, TAG, placeholder)
+    except NotConvertible as error:
+        notes.append(f"{name}: the subject contains `{error}` and is not imported: the built-in one is used")
+        return ""

@@ -9,9 +9,11 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
+from mailroom import untrusted
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.templates.conversion import NotConvertible, condition, convert, payload, sentence
 from mailroom_ops.templates.imported import Imported, collect
@@ -26,12 +28,20 @@ KINDS: Mapping[str, str] = {
     "email_change": "email-confirmation",
     "reauthentication": "permission-code",
 }
-PATHS: Mapping[str, str] = {".Token": "code", ".ConfirmationURL": "link"}
+PATHS: Mapping[str, str] = {
+    ".Token": "code",
+    ".ConfirmationURL": "link",
+    ".Email": "user.email",
+    ".NewEmail": "user.new_email",
+    ".RedirectTo": "redirect_to",
+}
 METADATA = "user.user_metadata"  # `.Data`
 CONTENT_KEY = re.compile(r"mailer_(?P<part>subjects|templates)_(?P<name>\w+?)(_content)?")
 TAG = re.compile(r"\{\{-?\s*(?P<code>.*?)\s*-?\}\}", re.DOTALL)
 # Supabase's docs build links of an app's own by the token's hash, which Mailroom does not pass on.
 HASH_LINK = re.compile(r"""(?P<quote>["'])[^"']*\{\{-?\s*\.TokenHash\s*-?\}\}[^"']*(?P=quote)""")
+# Its hook has another one, that of the API (auth@bc32168e, 2026-11): the configuration's is written into the template.
+SITE_URL = re.compile(r"\{\{-?\s*\.SiteURL\s*-?\}\}")
 SHOWN = re.compile(r"\.(Token|TokenHash|ConfirmationURL)\b")
 WORD = re.compile(r'"[^"]*"|\S+')
 
@@ -55,8 +65,8 @@ def read(text: str, path: Path) -> Imported:
         if kind is None:
             notes.append(f"skipped: {template.name}; security notices have one template for all events")
             continue
+        subject = _subject(template, notes) if template.subject else ""
         try:
-            subject = _subject(template, notes) if template.subject else ""
             content = _content(template, notes) if template.content else ""
         except NotConvertible as error:
             notes.append(f"skipped: {template.name} contains {{{{{error}}}}}, which has no counterpart")
@@ -76,8 +86,20 @@ def _templates(text: str, path: Path) -> Iterator[Template]:
         document = json.loads(text) if is_json else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path} is neither JSON nor TOML: {error}.") from error
-    email = _table(_table(_table(document, "auth"), "email"), "template")
-    for name, values in email.items():
+    auth = _table(document, "auth")
+    site_url = auth.get("site_url") or (document.get("site_url") if isinstance(document, dict) else None)
+    for template in _unfilled(document, auth, path):
+        if not (isinstance(site_url, str) and untrusted.link(site_url)):
+            yield template
+            continue
+        subject = SITE_URL.sub(lambda _: site_url, template.subject)
+        content = SITE_URL.sub(lambda _: escape(site_url), template.content)
+        yield Template(template.name, subject, content)
+
+
+def _unfilled(document: Any, auth: Mapping[str, Any], path: Path) -> Iterator[Template]:
+    """Yield the templates of a configuration as they are."""
+    for name, values in _table(_table(auth, "email"), "template").items():
         if isinstance(values, dict):
             yield Template(name, str(values.get("subject", "")), _file(values, path))
     parts: dict[str, dict[str, str]] = {}
@@ -159,13 +181,20 @@ def _path(variable: str, name: str, notes: list[str]) -> str:
 
 
 def _subject(template: Template, notes: list[str]) -> str:
+    """Return the subject as a sentence; an empty one, with a note, where it cannot be one."""
+
     def placeholder(match: re.Match[str]) -> str:
         if not match["code"].startswith("."):
             raise NotConvertible(match["code"])
         path = _path(match["code"], template.name, notes)
         return f"payload.{path}" if path else ""
 
-    return sentence(template.subject, TAG, placeholder)
+    try:
+        return sentence(template.subject, TAG, placeholder)
+    except NotConvertible as error:
+        problem = f"contains {{{{{error}}}}} and is not imported: the built-in one is used"
+        notes.append(f"{template.name}: the subject {problem}")
+        return ""
 
 
 def _warnings(template: Template) -> Iterator[str]:

@@ -6,12 +6,13 @@ https://zitadel.com/docs/guides/manage/customize/texts (2026-11)
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mailroom.sources.zitadel import plain_text
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.templates.conversion import sentence
 from mailroom_ops.templates.imported import Imported, collect
@@ -36,6 +37,10 @@ SKIPPED: Mapping[str, str] = {
 }
 # The sentence that each field becomes. The greeting begins the text.
 FIELDS: Mapping[str, str] = {"subject": "subject", "title": "heading", "buttontext": "button"}
+# The text of a kind, whether or not a message names who invited, and a brand.
+TEXTS: Mapping[str, tuple[str, ...]] = {
+    "organization-invitation": ("invited", "invited_on", "invited_by", "invited_by_on"),
+}
 IGNORED: Mapping[str, str] = {
     "preheader": "Mailroom's begins with the code",
     "footertext": "the footer is the brand's company",
@@ -64,7 +69,7 @@ def read(text: str, path: Path) -> Imported:
     for message, fields in _messages(text, path):
         key = _plain(message)
         if kind := KINDS.get(key):
-            kinds[kind] = dict(_sentences(message, fields, notes))
+            kinds[kind] = dict(_sentences(message, fields, TEXTS.get(kind, ("text",)), notes))
         else:
             notes.append(f"skipped: {message}, {SKIPPED.get(key, 'which is no message of Zitadel')}")
     hint = "Use a translation file of Zitadel, or an answer of its API."
@@ -86,14 +91,19 @@ def _messages(text: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield str(message), fields
 
 
-def _sentences(message: str, fields: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[str, str]]:
+def _sentences(
+    message: str, fields: Mapping[str, Any], texts: Iterable[str], notes: list[str]
+) -> Iterator[tuple[str, str]]:
     values = {_plain(name): value for name, value in fields.items() if isinstance(value, str) and value.strip()}
     for name, key in FIELDS.items():
         if name in values:
             yield key, _sentence(values[name], message, notes)
     body = " ".join(values[name] for name in ("greeting", "text") if name in values)
     if body:
-        yield "text", _sentence(body, message, notes)
+        text = _sentence(body, message, notes)
+        yield from ((key, text) for key in texts)
+    if any(plain_text(value) != value for value in values.values()):
+        notes.append(f"{message}: line breaks and emphasis are left out; a text is one paragraph")
     notes += [f"{message}: {name} is not imported; {reason}" for name, reason in IGNORED.items() if name in values]
 
 
@@ -109,7 +119,7 @@ def _sentence(source: str, message: str, notes: list[str]) -> str:
         notes.append(f"{message}: {{{{.{name}}}}} is not known to Mailroom: always empty")
         return ""
 
-    return sentence(source, VARIABLE, placeholder)
+    return sentence(plain_text(source), VARIABLE, placeholder)
 
 
 def _plain(name: str) -> str:

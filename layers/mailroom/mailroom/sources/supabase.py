@@ -44,13 +44,17 @@ def parse(verified: VerifiedRequest) -> list[Message]:
     """Return the messages of a request: two for a secure change of address, one for anything else."""
     body = verified.json_object()
     metadata, user = get(body, "user", "user_metadata"), get(body, "user")
-    details = {"id": text(user, "id"), "user_metadata": metadata if isinstance(metadata, dict) else {}}
+    details = {
+        **{name: text(user, name) for name in ("id", "email", "new_email")},
+        "user_metadata": metadata if isinstance(metadata, dict) else {},
+    }
+    redirect_to = untrusted.link(text(body, "email_data", "redirect_to"))
     created_at = iso_time(body, "metadata", "time", default=0.0) or None
     return [
         verified.message(
             kind,
             to,
-            {**content, "user": details},
+            {**content, "user": details, "redirect_to": redirect_to},
             key=text(body, "metadata", "uuid"),
             created_at=created_at,
             locales=[text(metadata, name) for name in LOCALES],

@@ -2,7 +2,8 @@
 
 https://zitadel.com/docs/guides/manage/customize/notification-providers. It waits 5 s, accepts any 2xx, repeats a failed
 request at once, and gives no id and no time. Names in `args`, `greeting`, `subject` and `title` are escaped for HTML,
-`text` is not: it contains a user's name as the user wrote it (zitadel@89ad958c, observed 2026-11).
+`text` is not: it contains a user's name as the user wrote it (zitadel@89ad958c, observed 2026-11). Zitadel's own texts,
+the German ones for example, contain `<br>` and `<strong>` (internal/notification/static/i18n, read 2026-11).
 """
 
 import re
@@ -23,7 +24,7 @@ from mailroom.sources.source import Credentials, Source, VerifiedRequest
 from mailroom.webhooks.caller_secret import require_caller_secret
 from mailroom.webhooks.json_access import duration, get, text
 
-__all__ = ["SOURCE"]
+__all__ = ["SOURCE", "plain_text"]
 
 KINDS: Mapping[str, str] = {
     "user.human.initialization.code.added": "sign-up-code",
@@ -40,6 +41,8 @@ KINDS: Mapping[str, str] = {
 STATIC_HEADER = re.compile(r"(?:Bearer|Basic) |[A-Za-z][A-Za-z0-9-]*: ")  # of Zitadel's provider; all else is a key
 CHOSEN_BY_USERS = ("displayName", "firstName", "lastName", "nickName", "preferredLoginName", "userName")
 UNTRANSLATED = re.compile(r"[A-Za-z]+\.Footer")  # the key of a footer that is turned off
+LINE_BREAK = re.compile(r"[ \t]*<br ?/?>[ \t]*", re.IGNORECASE)
+EMPHASIS = re.compile(r"</?(?:b|em|i|p|strong|u)>", re.IGNORECASE)
 NANOSECOND = 1e-9
 MAX_TEXT_LENGTH = 10_000
 
@@ -61,6 +64,7 @@ def parse(verified: VerifiedRequest) -> list[Message]:
         value = get(template, key)
         if not isinstance(value, str):
             return ""
+        value = plain_text(value)
         return _without_links(unescape(value) if is_escaped else value, names)[:MAX_TEXT_LENGTH].strip()
 
     subject, url, footer = line("subject") or line("title"), untrusted.link(get(template, "url")), line("footerText")
@@ -88,6 +92,11 @@ def parse(verified: VerifiedRequest) -> list[Message]:
         content=content_of(" ".join(subject.split()), mail.html, mail.text),
     )
     return [replace(message, replaces_after=None)]  # two sessions of one user may each wait for their own code
+
+
+def plain_text(value: str) -> str:
+    """Return a text of Zitadel without the markup that its translations have: line breaks and emphasis."""
+    return EMPHASIS.sub("", LINE_BREAK.sub("\n", value))
 
 
 def _without_links(value: str, names: Iterable[str]) -> str:
