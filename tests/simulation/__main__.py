@@ -3,6 +3,7 @@
 python -m tests.simulation --histories 10000 --processes 2   run random histories; list broken rules with their seeds
 python -m tests.simulation --seed 4711                       repeat the history of a seed, print what it breaks
 python -m tests.simulation --seed 4711 --shrink              ... and remove all that is not needed to break it
+python -m tests.simulation --profile arrival --seed 4711     the same for short histories about arrival, and so on
 python -m tests.simulation --scenarios                       run all scenarios written by hand
 python -m tests.simulation --scenario a_minute_without_the_ledger_costs_nobody_a_code
 
@@ -15,9 +16,10 @@ import gc
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from tests.simulation import wiring
+from tests.simulation import arrival, wiring
 from tests.simulation.history import History, generate
 from tests.simulation.invariants import violations
 from tests.simulation.scenarios import SCENARIOS
@@ -27,16 +29,17 @@ from tests.simulation.world import run
 __all__ = ["main"]
 
 CHUNK = 50
+PROFILES: Mapping[str, Callable[[int], History]] = {"general": generate, "arrival": arrival.generate}
 LOOK_FOR_LEAKS = 10  # in every tenth history
 
 
-def check(seeds: range) -> tuple[int, int, dict[int, list[str]]]:
+def check(seeds: range, profile: str) -> tuple[int, int, dict[int, list[str]]]:
     """Run some seeds; return the number of histories and of mails, and the rules that each seed broke."""
     gc.disable()
     gc.freeze()  # what a history leaves behind is collected at once, from the processor's cache: in a third of the time
     broken, mails = {}, 0
     for seed in seeds:
-        history = generate(seed)
+        history = PROFILES[profile](seed)
         mails += len(history.mails)
         wiring.Logger.lines = [] if seed % LOOK_FOR_LEAKS == 0 else None
         try:
@@ -50,7 +53,7 @@ def check(seeds: range) -> tuple[int, int, dict[int, list[str]]]:
     return len(seeds), mails, broken
 
 
-def search(histories: int, processes: int, first: int) -> int:
+def search(histories: int, processes: int, first: int, profile: str) -> int:
     """Run histories on all processes, print the rules that they break, and return the exit status."""
     seeds: defaultdict[str, list[int]] = defaultdict(list)
     counts: Counter[str] = Counter()
@@ -58,7 +61,7 @@ def search(histories: int, processes: int, first: int) -> int:
     started = time.monotonic()
     chunks = [range(start, min(start + CHUNK, first + histories)) for start in range(first, first + histories, CHUNK)]
     with ProcessPoolExecutor(processes) as pool:
-        for future in as_completed([pool.submit(check, chunk) for chunk in chunks]):
+        for future in as_completed([pool.submit(check, chunk, profile) for chunk in chunks]):
             number, some, broken = future.result()
             done, mails, bad = done + number, mails + some, bad + len(broken)
             for seed, rules in sorted(broken.items()):
@@ -100,6 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), metavar="NAME", help="run this scenario")
     parser.add_argument("--scenarios", action="store_true", help="run all scenarios")
     parser.add_argument("--shrink", action="store_true", help="shorten a history that breaks a rule")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="general", help="kind of random histories")
     parser.add_argument("--histories", type=int, default=1000, help="number of random histories (default: 1000)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--processes", type=int, default=1, help="number of processes (default: 1)")
@@ -112,8 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.scenario:
         return show(SCENARIOS[options.scenario], shorten=options.shrink)
     if options.seed is not None:
-        return show(generate(options.seed), shorten=options.shrink)
-    return search(options.histories, options.processes, options.first)
+        return show(PROFILES[options.profile](options.seed), shorten=options.shrink)
+    return search(options.histories, options.processes, options.first, options.profile)
 
 
 def _progress(done: int, histories: int, elapsed: float, bad: int, counts: Counter[str]) -> None:

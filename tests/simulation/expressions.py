@@ -205,10 +205,8 @@ class _Parser:
                 for clause, path, operand in steps
             ]
             paths = [path for _, path, _ in results]
-            for number, path in enumerate(paths):
-                for other in paths[number + 1 :]:
-                    if path[: len(other)] == other or other[: len(path)] == path:
-                        raise Invalid("Two document paths overlap with each other")
+            if len({path[0] for path in paths}) < len(paths) and _do_overlap(paths):
+                raise Invalid("Two document paths overlap with each other")
             changed = dict(item)
             for clause, path, value in results:
                 if clause == "SET" and value is None:
@@ -249,6 +247,14 @@ class _Parser:
             self.take(")")
             return lambda i, n, v: _append(first(i, n, v), second(i, n, v))
         return self.operand()
+
+
+def _do_overlap(paths: list[Path]) -> bool:
+    return any(
+        path[: len(other)] == other or other[: len(path)] == path
+        for number, path in enumerate(paths)
+        for other in paths[number + 1 :]
+    )
 
 
 def _named(path: Path, names: Names) -> Path:

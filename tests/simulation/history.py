@@ -1,12 +1,13 @@
 """A history: which mails are asked for, and what goes wrong meanwhile. Made from a seed, or written by hand."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulation.faults import AWS_FAULTS, PROVIDER_FAULTS, Fault
 from tests.simulation.scheduler import Interruption
 
-__all__ = ["CHAINS", "RESCUE_AFTER", "History", "Mail", "generate"]
+__all__ = ["CHAINS", "CODES", "History", "Mail", "generate"]
 
 # The provider chain of each tenant. `broken` has texts of its own that cannot be filled in; `slow` has a relay that
 # hangs whenever a history lets it.
@@ -23,6 +24,8 @@ CHAINS = {
     "wayne": ("ses", "resend"),
 }
 RESCUE_AFTER = {"wayne": 25.0}  # seconds, by tenant
+# Of a hundred mails to a group of domains, those whose delivery an account has reported, and within how many seconds.
+HABITS = {("resend", "other"): (100, 10), ("ses", "other"): (100, 10)}
 CODES = ("sign-in-code", "password-reset", "sign-up-code", "mfa-code")
 NOTICES = ("organization-invitation",)
 LOGTO_TYPES = {
@@ -51,6 +54,7 @@ class Mail:
     with_key: bool = False  # the caller gives an idempotency key, and asks again if no answer comes
     repeats: tuple[float, ...] = ()  # asked for once more, so many seconds later, as a double click does
     events: tuple[tuple[str, float], ...] = ()  # what its provider reports, seconds after it took the mail
+    later_events: tuple[tuple[str, float], ...] | None = None  # of the copies after the first; None: the same
     is_suppressed: bool = False
 
     @property
@@ -70,6 +74,7 @@ class Mail:
         extra = [f"key {self.number}"] if self.with_key else []
         extra += [f"again after {seconds:g} s" for seconds in self.repeats]
         extra += [f"{what} {seconds:g} s after it was taken" for what, seconds in self.events]
+        extra += [f"a later copy {what} after {seconds:g} s" for what, seconds in self.later_events or ()]
         extra += [] if self.supersedes is None else [f"replaces {'all' if self.supersedes else 'none'} before it"]
         extra += [f"expires in {self.expires_in:g} s"] if self.expires_in else []
         extra += ["suppressed"] if self.is_suppressed else []
@@ -89,6 +94,9 @@ class History:
     duplicates: float = 0.0  # the share of receives after which SQS hands a message out once more
     requests_per_second: int = 0  # what Resend allows; 0: anything
     providers: str = "resend"  # the stack's default chain; in front of it stands what may pack a burst
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CHAINS)  # by tenant
+    rescue_after: Mapping[str, float] = field(default_factory=lambda: RESCUE_AFTER)
+    habits: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=lambda: HABITS)
 
     @property
     def is_healthy(self) -> bool:

@@ -2,130 +2,38 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise, permutations
+from collections.abc import Iterator, Mapping
+from itertools import permutations
 from typing import Any
 
 from tests.simulation import wiring
 from tests.simulation.accounts import Copy, Offer
+from tests.simulation.arrival_rules import ARRIVAL_RULES
 from tests.simulation.endpoints import CALLBACK_TENANTS
-from tests.simulation.history import CHAINS, RESCUE_AFTER, Mail
+from tests.simulation.findings import (
+    IDEMPOTENT,
+    Case,
+    Findings,
+    Rule,
+    Violation,
+    code_groups,
+    replaces,
+    successors,
+    violation_of,
+)
 from tests.simulation.scheduler import START
-from tests.simulation.world import Request, World
+from tests.simulation.world import World
 
 __all__ = ["RULES", "Violation", "violations"]
 
-CODE_LIFETIME = 600.0
-NOTICE_LIFETIME = 86_400.0
-# A newer code replaces an older one if it is younger by at least so many seconds, by the statement of its caller.
-REPLACES_AFTER = {None: 30.0, True: 0.001, False: float("inf")}
 PROMPT = 15.0  # while all is healthy, every code leaves within so many seconds
 RECOVERED = 30.0  # after the last fault has ended
-REDELIVERED = 125.0  # after a process was killed: the visibility timeout of the queues
-QUOTA = 3_600.0  # nobody says when a used-up quota comes back
 FREEZE = 19.0  # the longest
 CODES_PER_KIND = 5  # for one mailbox, in ten minutes
 WINDOW = 540.0  # of them; a minute may pass between the count and the request
 SENT_PER_MAIL = 400  # an outage of ten minutes puts a code back thirty times, and ten copies where SQS does not answer
 LAST_MOMENT = 3.0  # with less to live there is no further attempt
 STORE_PATIENCE = 5.0  # seconds in any 15 that a process may wait for a parameter store whose values it has
-IDEMPOTENT = ("resend", "resend.acme")
-REPORTING = ("resend", "ses", "postmark")
-RESCUE_SLACK = 15.0  # after it is due, a code is rescued within so many seconds
-REPORT_PROCESSED = 2.0  # a provider's report is in the ledger after so many seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One rule that a history broke."""
-
-    rule: str
-    text: str
-    mails: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        about = f" [mail {', '.join(map(str, self.mails))}]" if self.mails else ""
-        return f"{self.rule}: {self.text}{about}"
-
-
-@dataclass(slots=True)
-class Case:
-    """All that was observed about one mail."""
-
-    mail: Mail
-    requests: list[Request] = field(default_factory=list)
-    rows: dict[str, dict[str, Any] | None] = field(default_factory=dict)
-    copies: list[Copy] = field(default_factory=list)
-    offers: list[Offer] = field(default_factory=list)
-
-    @property
-    def accepted(self) -> list[Request]:
-        return [request for request in self.requests if request.is_accepted and request.message_id]
-
-    @property
-    def created_at(self) -> float:
-        created = [row["created"] for row in self.rows.values() if row]
-        return float(min(created, default=self.requests[0].at if self.requests else 0.0))
-
-    @property
-    def expires_at(self) -> float:
-        lifetime = CODE_LIFETIME if self.mail.is_code else NOTICE_LIFETIME
-        return self.created_at + (self.mail.expires_in or lifetime)
-
-    @property
-    def was_rejected(self) -> bool:
-        """Whether a provider said that it will never take this mail."""
-        return any(row and row["status"] == "failed" and _last_error(row) == "rejected" for row in self.rows.values())
-
-
-@dataclass(slots=True)
-class Findings:
-    """A finished world, sorted by mail."""
-
-    world: World
-    cases: dict[int, Case]
-    dead: dict[str, tuple[float, bool]]
-    waiting: set[str]
-    mail_of: dict[str, int]
-
-    @classmethod
-    def of(cls, world: World) -> "Findings":
-        cases = {mail.number: Case(mail) for mail in world.history.mails}
-        mail_of: dict[str, int] = {}
-        for request in world.requests:
-            cases[request.mail.number].requests.append(request)
-            if request.message_id:
-                mail_of[request.message_id] = request.mail.number
-        for copy in world.copies:
-            mail = world.mail_of(copy)
-            if mail:
-                cases[mail.number].copies.append(copy)
-                if copy.offer.message_id:
-                    mail_of.setdefault(copy.offer.message_id, mail.number)
-        for account in world.accounts.values():
-            for offer in account.offers:
-                if offer.message_id in mail_of:
-                    cases[mail_of[offer.message_id]].offers.append(offer)
-        for message_id, number in mail_of.items():
-            cases[number].rows[message_id] = wiring.row_of(world.table.items, message_id)
-        return cls(world, cases, world.dead_letters(), set(world.waiting()), mail_of)
-
-    def healed_at(self, mail: Mail, until: float = float("inf")) -> float:
-        """Return when the last thing that could hold up this mail was over."""
-        history, moments = self.world.history, [0.0]
-        for fault in history.faults:
-            if fault.target in ("dynamodb", "sqs", "ssm", *CHAINS[mail.tenant]):
-                wait = QUOTA if fault.kind == "quota" else fault.seconds if fault.kind == "rate_limit" else 0.0
-                # Without SQS nobody can ask for a message back early: it comes when its visibility timeout ends.
-                if fault.target == "sqs" and "ChangeMessageVisibility".startswith(fault.operation):
-                    wait = REDELIVERED
-                moments.append(START + fault.end + wait)
-        moments += [moment + REDELIVERED for moment in self.world.scheduler.interrupted]
-        return max(moments)
-
-
-Rule = Callable[[Findings], Iterator[Violation]]
 
 
 def every_accepted_message_has_an_outcome(findings: Findings) -> Iterator[Violation]:
@@ -134,14 +42,14 @@ def every_accepted_message_has_an_outcome(findings: Findings) -> Iterator[Violat
         for request in case.accepted:
             row = case.rows.get(request.message_id)
             if request.message_id in findings.waiting:
-                yield _violation("silently gone", f"{request.message_id} is still on a queue after a day", case)
+                yield violation_of("silently gone", f"{request.message_id} is still on a queue after a day", case)
             elif request.message_id not in findings.dead and (row is None or row["status"] not in wiring.FINAL):
                 status = row["status"] if row else "no row"
-                yield _violation("silently gone", f"{request.message_id} was accepted and ends as: {status}", case)
+                yield violation_of("silently gone", f"{request.message_id} was accepted and ends as: {status}", case)
         for message_id, row in case.rows.items():
             outcomes = wiring.outcomes_in(row) if row else []
             if len(outcomes) > 1:
-                yield _violation("two outcomes", f"{message_id} has the outcomes {', '.join(outcomes)}", case)
+                yield violation_of("two outcomes", f"{message_id} has the outcomes {', '.join(outcomes)}", case)
 
 
 def no_message_dies_of_an_outage(findings: Findings) -> Iterator[Violation]:
@@ -164,10 +72,10 @@ def no_message_dies_of_an_outage(findings: Findings) -> Iterator[Violation]:
             how = "moved to the dead letters by SQS" if by_sqs else how
             healed = findings.healed_at(case.mail)
             if left > LAST_MOMENT:
-                yield _violation("given up alive", f"{how} with {left:.0f} s to live", case)
+                yield violation_of("given up alive", f"{how} with {left:.0f} s to live", case)
             elif case.expires_at > max(healed, request.at) + RECOVERED:
                 spare = case.expires_at - max(healed, request.at)
-                yield _violation("given up alive", f"{how}, though all was well for the last {spare:.0f} s", case)
+                yield violation_of("given up alive", f"{how}, though all was well for the last {spare:.0f} s", case)
 
 
 def an_idempotent_provider_leaves_no_doubt(findings: Findings) -> Iterator[Violation]:
@@ -177,14 +85,14 @@ def an_idempotent_provider_leaves_no_doubt(findings: Findings) -> Iterator[Viola
     to ask again whether it has left would be to risk that it leaves now.
     """
     for case in findings.cases.values():
-        if not set(CHAINS[case.mail.tenant]) <= set(IDEMPOTENT):
+        if not set(findings.world.history.chains[case.mail.tenant]) <= set(IDEMPOTENT):
             continue
         for row in case.rows.values():
             if not row or row["status"] != "unknown" or row.get("reason") in ("superseded", "suppressed"):
                 continue
             left = case.expires_at - row.get("ended", 0.0)
             if left > RECOVERED:
-                yield _violation("needless doubt", f"ended as unknown with {left:.0f} s to live", case)
+                yield violation_of("needless doubt", f"ended as unknown with {left:.0f} s to live", case)
 
 
 def no_recipient_gets_too_many_copies(findings: Findings) -> Iterator[Violation]:
@@ -197,7 +105,9 @@ def no_recipient_gets_too_many_copies(findings: Findings) -> Iterator[Violation]
         limit = 1 if accounts <= set(IDEMPOTENT) or (calm and not case.mail.is_code) else 2
         if len(case.copies) > limit:
             through = ", ".join(f"{copy.offer.account} at {copy.at - START:.1f}" for copy in case.copies)
-            yield _violation("too many copies", f"{len(case.copies)} copies where {limit} is allowed: {through}", case)
+            yield violation_of(
+                "too many copies", f"{len(case.copies)} copies where {limit} is allowed: {through}", case
+            )
 
 
 def nothing_leaves_after_it_has_expired(findings: Findings) -> Iterator[Violation]:
@@ -206,7 +116,7 @@ def nothing_leaves_after_it_has_expired(findings: Findings) -> Iterator[Violatio
         for copy in case.copies:
             if copy.offer.started_at > case.expires_at + 0.5:
                 late = copy.offer.started_at - case.expires_at
-                yield _violation("sent after expiry", f"left {late:.1f} s after it had expired", case)
+                yield violation_of("sent after expiry", f"left {late:.1f} s after it had expired", case)
 
 
 def no_dead_code_leaves_after_its_successor(findings: Findings) -> Iterator[Violation]:
@@ -214,31 +124,31 @@ def no_dead_code_leaves_after_its_successor(findings: Findings) -> Iterator[Viol
 
     Its other members are alive, and to repeat the request without the dead one could send them twice.
     """
-    for older, newer in _successors(findings):
-        if not _replaces(newer, older) or not newer.copies:
+    for older, newer in successors(findings):
+        if not replaces(newer, older) or not newer.copies:
             continue
         for copy in older.copies:
             if copy.offer.started_at > newer.copies[0].at and not _is_batch_in_doubt(older, copy, newer.copies[0].at):
                 after = copy.offer.started_at - newer.copies[0].at
-                yield _violation("dead code sent", f"left {after:.1f} s after its successor", older, newer)
+                yield violation_of("dead code sent", f"left {after:.1f} s after its successor", older, newer)
 
 
 def no_live_code_is_dropped(findings: Findings) -> Iterator[Violation]:
     """Codes for one recipient that do not replace each other are separate sessions: each is sent, the older first."""
-    groups = _groups(findings, with_unanswered=True)
+    groups = code_groups(findings, with_unanswered=True)
     pairs = [pair for cases in groups for pair in permutations(cases, 2)]  # within the slack, either may be the newer
-    replaced = {older.mail.number for older, newer in pairs if _replaces(newer, older, slack=0.5)}
+    replaced = {older.mail.number for older, newer in pairs if replaces(newer, older, slack=0.5)}
     for case in findings.cases.values():
         for row in case.rows.values():
             is_superseded = row and row.get("reason") == "superseded"  # skipped, or in doubt and not tried again
             if is_superseded and case.mail.number not in replaced:
-                yield _violation("live code dropped", "ended as superseded, and no newer code replaces it", case)
+                yield violation_of("live code dropped", "ended as superseded, and no newer code replaces it", case)
     if findings.world.history.is_healthy:
-        for older, newer in _successors(findings):
+        for older, newer in successors(findings):
             apart = newer.created_at - older.created_at
             both = older.copies and newer.copies
-            if both and apart >= 1.0 and not _replaces(newer, older) and older.copies[0].at > newer.copies[0].at:
-                yield _violation("out of order", f"the newer code left first, {apart:.1f} s apart", older, newer)
+            if both and apart >= 1.0 and not replaces(newer, older) and older.copies[0].at > newer.copies[0].at:
+                yield violation_of("out of order", f"the newer code left first, {apart:.1f} s apart", older, newer)
 
 
 def a_retry_is_the_same_request(findings: Findings) -> Iterator[Violation]:
@@ -249,13 +159,13 @@ def a_retry_is_the_same_request(findings: Findings) -> Iterator[Violation]:
             offers[offer.message_id, offer.account].append(offer)
         for (_, account), several in offers.items():
             if len({offer.content for offer in several}) > 1:
-                yield _violation("retry differs", f"{account} was offered different bytes", case)
+                yield violation_of("retry differs", f"{account} was offered different bytes", case)
             keys = [offer.key for offer in several if offer.result != "refused"]
             several.sort(key=lambda offer: offer.at)
             open_keys: set[str] = set()
             for offer in several:
                 if account in IDEMPOTENT and open_keys and offer.key not in open_keys:
-                    yield _violation("other key", f"{account} may have it as {keys[0]}, gets it as {offer.key}", case)
+                    yield violation_of("other key", f"{account} may have it as {keys[0]}, gets it as {offer.key}", case)
                     break
                 if offer.result != "refused":
                     open_keys.add(offer.key)
@@ -270,13 +180,13 @@ def every_code_is_prompt_while_all_is_well(findings: Findings) -> Iterator[Viola
     if history.requests_per_second:
         targets.add("resend")
     for case in findings.cases.values():
-        if not _must_leave(case) or targets & set(CHAINS[case.mail.tenant]):
+        if not _must_leave(case) or targets & set(history.chains[case.mail.tenant]):
             continue
         asked_at = case.accepted[0].at
         left_at = case.copies[0].at if case.copies else float("inf")
         if left_at - asked_at > PROMPT:
             when = f"after {left_at - asked_at:.1f} s" if case.copies else "never"
-            yield _violation("delayed by others", f"left {when}, though all it needs is well", case)
+            yield violation_of("delayed by others", f"left {when}, though all it needs is well", case)
 
 
 def every_live_code_leaves_soon_after_recovery(findings: Findings) -> Iterator[Violation]:
@@ -289,7 +199,7 @@ def every_live_code_leaves_soon_after_recovery(findings: Findings) -> Iterator[V
         due = max(findings.healed_at(case.mail), case.accepted[0].at) + RECOVERED + slack
         if case.copies[0].at > due:
             late = case.copies[0].at - due + RECOVERED
-            yield _violation("late after recovery", f"left {late:.0f} s after everything was well", case)
+            yield violation_of("late after recovery", f"left {late:.0f} s after everything was well", case)
 
 
 def no_gate_outlives_its_cause(findings: Findings) -> Iterator[Violation]:
@@ -301,7 +211,7 @@ def no_gate_outlives_its_cause(findings: Findings) -> Iterator[Violation]:
                 since = row.get("ended", 0.0) - max(healed_at, case.created_at)
                 if not healed_at or since > RECOVERED:
                     cause = f"{since:.0f} s after its cause" if healed_at else "without any cause"
-                    yield _violation("gate shut", f"failed as holding_back, {cause}", case)
+                    yield violation_of("gate shut", f"failed as holding_back, {cause}", case)
 
 
 def the_ledger_is_true(findings: Findings) -> Iterator[Violation]:
@@ -312,18 +222,18 @@ def the_ledger_is_true(findings: Findings) -> Iterator[Violation]:
                 continue
             copies, status = _copies_of(case, message_id), row["status"]
             if status in ("sent", "delivered", "bounced", "complained") and not copies:
-                yield _violation("sent and never left", f"{message_id} is {status}, and no copy left", case)
+                yield violation_of("sent and never left", f"{message_id} is {status}, and no copy left", case)
             if status in ("skipped", "failed") and copies:
                 reason = row.get("reason", "")
-                yield _violation("untrue outcome", f"{status} ({reason}), and {copies[0].offer.account} has it", case)
+                yield violation_of("untrue outcome", f"{status} ({reason}), and {copies[0].offer.account} has it", case)
             name = row.get("provider_id", "")
             if name and copies and not any(copy.id.startswith(name) for copy in copies):
-                yield _violation("wrong provider id", f"{name!r} is the name of no copy", case)
+                yield violation_of("wrong provider id", f"{name!r} is the name of no copy", case)
         for request in case.requests:
             row = case.rows.get(request.message_id) or {}
-            is_concealed = row.get("reason") == "suppressed"  # its caller must not learn that somebody bounced
+            is_concealed = row.get("reason") in ("suppressed", "rate_limited")  # its caller must not learn that
             if request.body.get("status") == "sent" and not case.copies and not is_concealed:
-                yield _violation("sent and never left", "its caller was told sent, and no copy left", case)
+                yield violation_of("sent and never left", "its caller was told sent, and no copy left", case)
 
 
 def every_outcome_is_reported(findings: Findings) -> Iterator[Violation]:
@@ -340,9 +250,9 @@ def every_outcome_is_reported(findings: Findings) -> Iterator[Violation]:
             for status in wiring.outcomes_in(row) if row and is_sqs_sound else ():
                 is_suppressed = row and (status, row.get("reason")) == ("skipped", "suppressed")
                 if f"{message_id}-{'suppressed' if is_suppressed else status}" not in reported:
-                    yield _violation("outcome not reported", f"{message_id} is {status}, and has no event", case)
+                    yield violation_of("outcome not reported", f"{message_id} is {status}, and has no event", case)
             if f"{message_id}-sent" in reported and not _copies_of(case, message_id):
-                yield _violation("untrue event", f"{message_id} is reported as sent, and no copy left", case)
+                yield violation_of("untrue event", f"{message_id} is reported as sent, and no copy left", case)
 
 
 def a_suppressed_recipient_gets_nothing(findings: Findings) -> Iterator[Violation]:
@@ -350,14 +260,14 @@ def a_suppressed_recipient_gets_nothing(findings: Findings) -> Iterator[Violatio
     bad = {
         case.mail.recipient
         for case in findings.cases.values()
-        if any(what != "delivered" for what, _ in case.mail.events)
+        if any(report.event != "delivered" for report in case.reports)
     }
     for case in findings.cases.values():
         reasons = {row.get("reason") for row in case.rows.values() if row}
         if "suppressed" in reasons and not case.mail.is_suppressed and case.mail.recipient not in bad:
-            yield _violation("wrongly suppressed", "skipped as suppressed, and nothing has bounced", case)
+            yield violation_of("wrongly suppressed", "skipped as suppressed, and nothing has bounced", case)
         if case.mail.is_suppressed and case.copies:
-            yield _violation("sent though suppressed", "a suppressed recipient got a copy", case)
+            yield violation_of("sent though suppressed", "a suppressed recipient got a copy", case)
 
 
 def values_in_hand_are_used(findings: Findings) -> Iterator[Violation]:
@@ -393,7 +303,7 @@ def values_in_hand_are_used(findings: Findings) -> Iterator[Violation]:
             p == process and answered and end < request.at for p, _, end, _, answered in world.network.ssm_calls
         )
         if request.mail.route == "webhook" and request.status != 200 and before:
-            yield _violation(
+            yield violation_of(
                 "values not used", f"refused with {request.status}, though {process} had its values",
                 findings.cases[request.mail.number],
             )  # fmt: skip
@@ -448,68 +358,10 @@ def limits_hold_and_catch_nobody_else(findings: Findings) -> Iterator[Violation]
         if not is_ledger_away and any(
             later - earlier < WINDOW for earlier, later in zip(times, times[CODES_PER_KIND:], strict=False)
         ):
-            yield _violation("limit exceeded", f"{len(times)} codes of a kind for one mailbox", cases[-1])
+            yield violation_of("limit exceeded", f"{len(times)} codes of a kind for one mailbox", cases[-1])
         limited = [case for case in cases if any(map(_is_limited, case.rows.values()))]
         if limited and len(cases) <= CODES_PER_KIND:
-            yield _violation("limited too early", f"one of {len(cases)} codes for one mailbox", limited[0])
-
-
-def a_code_that_is_requested_again_goes_to_the_next_provider(findings: Findings) -> Iterator[Violation]:
-    """Without faults, a code starts behind the account that took its predecessor and has not reported delivery."""
-    if not findings.world.history.is_healthy:
-        return
-    for older, newer in _neighbors(findings):
-        chain, lifetime = CHAINS[newer.mail.tenant], newer.expires_at - newer.created_at
-        is_again = _replaces(newer, older) and newer.created_at - older.created_at < lifetime
-        if len(chain) < 2 or not is_again or not older.copies or not newer.offers:
-            continue
-        account = older.copies[0].offer.account
-        first = min(newer.offers, key=lambda offer: offer.started_at)
-        reported_at = min(_reported(older, "delivered", "complained"), default=float("inf"))
-        if reported_at + REPORT_PROCESSED < newer.created_at:
-            expected = chain[0]
-        elif reported_at > first.started_at:
-            place = chain.index(account) + 1
-            expected = (*chain[place:], *chain[:place])[0]
-        else:
-            continue
-        if first.account != expected:
-            text = f"went to {first.account} first, after {account} had its predecessor"
-            yield _violation("same provider again", text, older, newer)
-
-
-def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[Violation]:
-    """Without faults, a code exists twice if its tenant has rescue and no report of its delivery comes in time."""
-    if not findings.world.history.is_healthy:
-        return
-    replaced = {older.mail.number: newer for older, newer in _neighbors(findings) if _replaces(newer, older)}
-    suppressed: defaultdict[str, list[float]] = defaultdict(list)
-    for case in findings.cases.values():
-        suppressed[case.mail.recipient] += _reported(case, "bounced", "complained")
-    for case in findings.cases.values():
-        wait = RESCUE_AFTER.get(case.mail.tenant) if case.mail.is_code and len(case.accepted) == 1 else None
-        if not case.copies or case.mail.repeats or case.mail.with_key:
-            continue
-        (first, *others), delivered = case.copies, min(_reported(case, "delivered"), default=float("inf"))
-        if wait is None:
-            if others:
-                yield _violation("needless copy", f"{len(case.copies)} copies, though all is well", case)
-            continue
-        trouble = min(_reported(case, "deferred", "soft"), default=float("inf"))
-        end = min([delivered, *suppressed[case.mail.recipient], case.expires_at])
-        if newer := replaced.get(case.mail.number):
-            end = min(end, newer.created_at)
-        due = min(first.at + wait, trouble)
-        if len(others) > 1 or any(copy.at < due for copy in others) or (others and end + REPORT_PROCESSED < due):
-            yield _violation("needless rescue", f"{len(others)} copies more; one was due at {due - START:.1f}", case)
-        elif not others and due + RESCUE_SLACK < min(end, case.expires_at - RESCUE_SLACK):
-            yield _violation("not rescued", f"no other copy, though one was due at {due - START:.1f}", case)
-
-
-def _reported(case: Case, *names: str) -> list[float]:
-    """Return when the first copy of a mail was reported as one of these events."""
-    copies = [copy for copy in case.copies[:1] if copy.offer.account in REPORTING]
-    return [copy.at + delay for copy in copies for name, delay in case.mail.events if name in names]
+            yield violation_of("limited too early", f"one of {len(cases)} codes for one mailbox", limited[0])
 
 
 def _is_limited(row: Mapping[str, Any] | None) -> bool:
@@ -522,13 +374,13 @@ def nothing_secret_is_written(findings: Findings) -> Iterator[Violation]:
     for case in findings.cases.values():
         for line in lines:
             if case.mail.code in line or case.mail.recipient in line:
-                yield _violation("leak", f"a log line holds a code or an address: {line[:200]}", case)
+                yield violation_of("leak", f"a log line holds a code or an address: {line[:200]}", case)
                 break
     if wiring.Logger.lines is not None:
         rows = str(findings.world.table.items)
         for case in findings.cases.values():
             if case.mail.code in rows:
-                yield _violation("leak", "the ledger holds a code", case)
+                yield violation_of("leak", "the ledger holds a code", case)
 
 
 RULES: tuple[Rule, ...] = (
@@ -551,8 +403,7 @@ RULES: tuple[Rule, ...] = (
     no_batch_of_records_runs_out_of_time,
     no_message_multiplies,
     limits_hold_and_catch_nobody_else,
-    a_code_that_is_requested_again_goes_to_the_next_provider,
-    a_code_that_does_not_arrive_is_rescued_once,
+    *ARRIVAL_RULES,
     nothing_secret_is_written,
 )
 
@@ -563,54 +414,14 @@ def violations(world: World) -> list[Violation]:
     return [violation for rule in RULES for violation in rule(findings)]
 
 
-def _violation(rule: str, text: str, *cases: Case) -> Violation:
-    return Violation(rule, text, tuple(case.mail.number for case in cases))
-
-
 def _copies_of(case: Case, message_id: str) -> list[Copy]:
     return [copy for copy in case.copies if copy.offer.message_id == message_id]
-
-
-def _last_error(row: Mapping[str, Any]) -> str:
-    errors = [entry["error"] for entry in row["timeline"] if entry.get("error")]
-    return str(errors[-1]) if errors else ""
-
-
-def _groups(findings: Findings, *, with_unanswered: bool = False) -> list[list[Case]]:
-    """Return the codes of one kind for one recipient, of each, the oldest first.
-
-    `with_unanswered` are those whose callers got no answer, and so no id: their rows are not known here.
-    """
-    groups: defaultdict[tuple[str, str, str], list[Case]] = defaultdict(list)
-    for case in findings.cases.values():
-        is_unanswered = with_unanswered and any(not request.status for request in case.requests)
-        if case.mail.is_code and (any(case.rows.values()) or is_unanswered):
-            groups[case.mail.tenant, case.mail.recipient, case.mail.kind].append(case)
-    return [sorted(cases, key=lambda case: case.created_at) for cases in groups.values()]
-
-
-def _neighbors(findings: Findings) -> Iterator[tuple[Case, Case]]:
-    """Yield a code and the next one of its kind for its recipient."""
-    for cases in _groups(findings):
-        yield from pairwise(cases)
-
-
-def _successors(findings: Findings) -> Iterator[tuple[Case, Case]]:
-    """Yield each two codes of one kind for one recipient, the older first."""
-    for cases in _groups(findings):
-        for number, older in enumerate(cases):
-            for newer in cases[number + 1 :]:
-                yield older, newer
 
 
 def _is_batch_in_doubt(case: Case, copy: Copy, moment: float) -> bool:
     """Return whether the request of a copy is one for many mails that was made before `moment`, too."""
     is_batch = copy.offer.key not in ("", copy.offer.message_id)
     return is_batch and any(offer.key == copy.offer.key and offer.started_at < moment for offer in case.offers)
-
-
-def _replaces(newer: Case, older: Case, slack: float = 0.0) -> bool:
-    return newer.created_at - older.created_at >= REPLACES_AFTER[newer.mail.supersedes] - slack
 
 
 def _must_leave(case: Case) -> bool:

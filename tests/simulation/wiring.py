@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -143,6 +143,7 @@ def _templates() -> Path:
     return folder
 
 
+@cache
 def _environment() -> dict[str, str]:
     queues = {
         f"{name.upper()}{dead}_QUEUE_URL": f"https://sqs.eu-west-1.amazonaws.com/123456789012/{STACK}-{name}{suffix}"
@@ -300,16 +301,19 @@ def substituted(
             setattr(owner, name, tuple(fakes.get(id(value), value) for value in owner.__defaults__))
         else:
             setattr(owner, name, fakes[original])
-    before = dict(os.environ)
-    os.environ.update(_environment() | {"PROVIDERS": providers})
+    environment = {**_environment(), "PROVIDERS": providers}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
     _state.update(fakes=fakes)
     try:
         yield
     finally:
         for owner, name, value in undo:
             setattr(owner, name, value)
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 _state: dict[str, Any] = {}
@@ -469,9 +473,13 @@ def messages_in(body: str) -> list[str]:
     return found
 
 
-def habits(accounts: Iterable[str], now: float) -> dict[str, dict[str, Any]]:
-    """Return the tally of an hour in which these accounts reported each delivery within seconds."""
-    counts = {f"{event}@other/{account}": 100 for account in accounts for event in ("sent", "delivered<10")}
+def habits(reported: Mapping[tuple[str, str], tuple[int, int]], now: float) -> dict[str, dict[str, Any]]:
+    """Return the tally of an hour with a hundred mails to each group of domains.
+
+    `reported` is how many of them an account has reported as delivered, and within how many seconds.
+    """
+    counts = {f"sent@{group}/{account}": 100 for account, group in reported}
+    counts |= {f"delivered<{limit}@{group}/{account}": n for (account, group), (n, limit) in reported.items()}
     pk = f"tally#{EVERYONE}#{hour_of(now - 3600.0)}#0"
     return {pk: {name: encode(value) for name, value in {"pk": pk, **counts}.items()}}
 

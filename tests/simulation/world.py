@@ -13,12 +13,12 @@ from tests.simulation.dynamodb import Table
 from tests.simulation.endpoints import Endpoints
 from tests.simulation.faults import Faults
 from tests.simulation.functions import Answer, Function, Poller
-from tests.simulation.history import CHAINS, LOGTO_TYPES, RESCUE_AFTER, History, Mail
+from tests.simulation.history import LOGTO_TYPES, History, Mail
 from tests.simulation.scheduler import START, Scheduler
 from tests.simulation.sqs import Queue, Queues
 from tests.simulation.ssm import Parameters
 
-__all__ = ["Request", "World", "run"]
+__all__ = ["Report", "Request", "World", "run"]
 
 LONGEST = 30 * 3600.0  # virtual seconds; a notice lives for a day
 CALLER_RETRIES = (2.0, 8.0)  # seconds after which a caller with an idempotency key asks again
@@ -56,6 +56,16 @@ class Request:
         return self.body.get("status") in ("accepted", "sent", "skipped")
 
 
+@dataclass(slots=True)
+class Report:
+    """A report of a provider about a copy: when it was posted, and when our stack accepted it (infinity: never)."""
+
+    event: str
+    copy: Copy
+    at: float
+    accepted_at: float = float("inf")
+
+
 class World:
     """The simulated cloud with our stack in it."""
 
@@ -72,11 +82,11 @@ class World:
         every = (*self.queues.values(), self.outcomes)
         queues = Queues(*every, *(queue.dead_letters for queue in every if queue.dead_letters))
         senders = {
-            tenant: {"providers": list(chain), "rescue_after": RESCUE_AFTER.get(tenant, 0)}
-            for tenant, chain in CHAINS.items()
+            tenant: {"providers": list(chain), "rescue_after": history.rescue_after.get(tenant, 0)}
+            for tenant, chain in history.chains.items()
         }
         ssm = Parameters(wiring.settings(senders))
-        self.table.items |= wiring.habits(("ses", "resend"), START)
+        self.table.items |= wiring.habits(history.habits, START)
         self.network = Network(self.scheduler, faults, self.table, queues, ssm, wiring.AWS_TIMEOUT)
         self.accounts = {
             name: Account(name, kind, self.scheduler, faults, latency) for name, (kind, latency) in ACCOUNTS.items()
@@ -98,6 +108,8 @@ class World:
         concurrency = int(source["ScalingConfig"]["MaximumConcurrency"])
         Poller(self.outcomes, self.functions["notify"], int(source["BatchSize"]), concurrency, self.scheduler)
         self.requests: list[Request] = []
+        self.reports: list[Report] = []
+        self._reported: set[int] = set()  # mails of which a copy has left
         self.mails = {mail.number: mail for mail in history.mails}
         self._of_recipient: dict[str, list[Mail]] = {}
         for mail in history.mails:
@@ -194,21 +206,29 @@ class World:
 
     def _report(self, account: Account, copy: Copy) -> None:
         mail = self.mail_of(copy)
-        for number, (what, delay) in enumerate(mail.events if mail else ()):
+        if mail is None:
+            return
+        is_later = mail.later_events is not None and mail.number in self._reported
+        self._reported.add(mail.number)
+        for what, delay in (mail.later_events or ()) if is_later else mail.events:
             mark = f"{what}-{copy.id[-12:]}"
-            self.scheduler.after(delay, self._post_report, account.kind, what, copy, mark, REPORT_RETRIES, number)
+            self.scheduler.after(delay, self._post_report, account.kind, what, copy, mark, REPORT_RETRIES)
 
-    def _post_report(self, kind: str, what: str, copy: Copy, mark: str, tries: tuple[float, ...], number: int) -> None:
+    def _post_report(self, kind: str, what: str, copy: Copy, mark: str, tries: tuple[float, ...]) -> None:
         offer = copy.offer
         event = wiring.feedback_event(kind, what, offer.message_id, copy.id, offer.to, mark, self.scheduler.now)
         if event is None:
             return
+        report = Report(what, copy, self.scheduler.now)
+        self.reports.append(report)
 
         def answered(answer: Answer) -> None:
             payload = answer.payload if isinstance(answer.payload, Mapping) else {}
             taken = answer.ended == "answered" and payload.get("statusCode", 200) == 200
-            if not taken and tries:
-                self.scheduler.after(tries[0], self._post_report, kind, what, copy, mark, tries[1:], number)
+            if taken:
+                report.accepted_at = self.scheduler.now
+            elif tries:
+                self.scheduler.after(tries[0], self._post_report, kind, what, copy, mark, tries[1:])
 
         self.functions["feedback"].invoke(event, answered)
 
