@@ -87,6 +87,17 @@ def test_the_same_code_again_within_a_minute_is_a_duplicate(ledger: Ledger) -> N
     assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW + 61), KEY, NOW).standing is Standing.CURRENT
 
 
+def test_the_same_code_again_is_a_duplicate_although_another_one_came_between(ledger: Ledger) -> None:
+    limits, first = Limits(), ledger_code("111111")
+    for message in (first, *(ledger_code(f"{number}", at=NOW + number) for number in range(5, 8))):
+        assert ledger.recipients.mark_latest(message, KEY, NOW, limits).standing is Standing.CURRENT
+    repeated = ledger_code("111111", at=NOW + 20)
+    assert ledger.recipients.mark_latest(repeated, KEY, NOW, limits).standing is Standing.DUPLICATE
+    assert ledger.recipients.mark_latest(first, KEY, NOW, limits).standing is Standing.CURRENT, "it is no repetition"
+    late = ledger_code("111111", at=NOW + 61)
+    assert ledger.recipients.mark_latest(late, KEY, NOW, limits).standing is Standing.CURRENT
+
+
 def test_a_console_test_is_always_sent(ledger: Ledger) -> None:
     test = replace(ledger_code("000000", kind="generic-code"), identity="")
     assert ledger.recipients.mark_latest(test, KEY, NOW).standing is Standing.CURRENT

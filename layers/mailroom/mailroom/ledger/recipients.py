@@ -1,8 +1,8 @@
 """The rows of recipients: the newest code of each kind, and the codes of the last ten minutes.
 
-recipient#{hash}  one per tenant and address. `{kind}`: the newest code of a kind, and `dead_before`, the time up to
-                  which older ones are dead. `recent`: the time of each code in the last ten minutes; `recent_at`: of
-                  the last of them
+recipient#{hash}  one per tenant and address. `{kind}`: the newest code of a kind; `dead_before`, the time up to which
+                  older ones are dead; `earlier`, those that a repeated request may be about. `recent`: the time of
+                  each code in the last ten minutes; `recent_at`: of the last of them
 client#{hash}     one per tenant and client IP, with `recent`
 once#{hash}       one per distinct notice: deduplication of kinds that do not supersede each other
 
@@ -29,6 +29,7 @@ __all__ = ["Recipients", "Standing", "recipient_row"]
 KEPT_SECONDS = 30 * 24 * 3600
 NO_LIMITS = Limits(0, 0, 0)
 MAX_WRITES = 60  # of one row, where other processes change it in between
+MAX_EARLIER = 5  # codes of a kind that are kept besides the newest one
 ID_LENGTH = 12  # of the end of a message's id, which is random
 
 Row = Mapping[str, Any]
@@ -201,8 +202,8 @@ def _first_of_window(message: Message, now: float) -> Write:
 def _decide(row: Row, message: Message, kind: str, latest: Mapping[str, Any], now: float, limits: Limits) -> Decision:
     known = row.get(kind, {})
     is_same = known.get("message") == message.id
-    is_repeated = known.get("identity") == latest["identity"] and not is_same
-    if is_repeated and abs(known["created"] - message.created_at) < message.identity_seconds:
+    codes = _codes(known)
+    if message.id not in codes and any(_is_repeated(code, latest, message) for code in codes.values()):
         return Standing.DUPLICATE, {}
     if _standing_by(known, message) is Standing.SUPERSEDED:
         return Standing.SUPERSEDED, {}
@@ -212,7 +213,30 @@ def _decide(row: Row, message: Message, kind: str, latest: Mapping[str, Any], no
     is_newest = not known or is_same or known["created"] <= message.created_at
     dead_before = max(float(message.dead_before or 0), known.get("dead_before", 0.0))
     newest = {**(latest if is_newest else known), "dead_before": dead_before}
+    if earlier := _earlier(codes | {message.id: _code(latest)}, newest, message.identity_seconds):
+        newest["earlier"] = earlier
     return Standing.CURRENT, changes | ({kind: newest} if newest != known else {})
+
+
+def _codes(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the identity and time of the newest code of a kind, and of those before it, by their ids."""
+    return {**known.get("earlier", {}), known["message"]: _code(known)} if known else {}
+
+
+def _code(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"identity": entry["identity"], "created": entry["created"]}
+
+
+def _is_repeated(code: Mapping[str, Any], latest: Mapping[str, Any], message: Message) -> bool:
+    is_near = abs(code["created"] - message.created_at) < message.identity_seconds
+    return is_near and code["identity"] == latest["identity"]
+
+
+def _earlier(codes: Mapping[str, dict[str, Any]], newest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Return the codes that a repeated request may still be about, besides the newest one."""
+    near = {name: code for name, code in codes.items() if newest["created"] - code["created"] < seconds}
+    near.pop(newest["message"], None)
+    return dict(sorted(near.items(), key=lambda item: item[1]["created"])[-MAX_EARLIER:])
 
 
 def _counted(row: Row, message: Message, now: float, limits: Limits) -> Decision:
