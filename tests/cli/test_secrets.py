@@ -89,6 +89,13 @@ def test_the_full_path_of_a_parameter_is_accepted(run: Run, staging: Stored) -> 
         ("senders/default/auth", "no-reply@example.com", "must be a JSON object"),
         ("senders/default/auth", '{"from": "a@example.com", "form": "x"}', "unknown key form"),
         ("senders/default/auth", '{"from": "nobody"}', "from is not a mailbox"),
+        ("senders/acme/auth", '{"recipient_domains": ["a b"]}', "must be a domain"),
+        ("senders/acme/auth", '{"recipient_domains": ["outlook.com"]}', "belongs to the group outlook already"),
+        (
+            "senders/acme/auth",
+            '{"recipient_domains": ["a.de","b.de","c.de","d.de","e.de","f.de"]}',
+            "has 6 entries",
+        ),
         ("senders/default/auth", '{"code_lifetime_minutes": "10"}', "code_lifetime_minutes must be a number"),
         ("senders/default/auth", '{"organizations": ["n"]}', "organizations must be an object"),
         ("senders/default/auth", '{"organizations": {"n": {"providers": []}}}', "unknown key providers"),

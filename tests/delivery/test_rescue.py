@@ -139,6 +139,35 @@ def test_a_rescued_code_that_bounced_is_delivered_by_the_second_copy(process: Pr
     assert process.row(message)["status"] == "delivered"
 
 
+@pytest.mark.parametrize("cause", [EventType.BOUNCED, EventType.DEFERRED])
+def test_the_delivery_of_a_second_copy_counts_whenever_the_first_one_bounced(
+    process: Process, aws: Aws, cause: EventType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message, check = send(process, aws)
+    ledger = process.delivery.ledger
+    report(ledger, message, cause, reason=Reason.BLOCKED)
+
+    def end_rescue(*arguments: Any, **named: Any) -> None:
+        report(ledger, message, EventType.BOUNCED, number=1, permanent=True)
+        ledger.record(message.id, replace(event(EventType.DELIVERED, message.id), provider="postmark"))
+        Ledger.end_rescue(ledger, *arguments, **named)
+
+    monkeypatch.setattr(ledger, "end_rescue", end_rescue)  # both reports are quicker than its write
+    process.receive(check)
+    assert process.row(message)["status"] == "delivered"
+
+
+def test_a_code_that_is_delivered_after_a_soft_bounce_is_not_rescued(
+    process: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    message, check = send(process, aws)
+    report(process.delivery.ledger, message, EventType.BOUNCED, reason=Reason.BLOCKED)
+    report(process.delivery.ledger, message, EventType.DELIVERED)
+    process.receive(check)
+    assert process.row(message)["status"] == "delivered"
+    assert copies(sandbox) == ["resend"]
+
+
 @pytest.mark.parametrize(
     "counts",
     [

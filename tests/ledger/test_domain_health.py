@@ -10,7 +10,7 @@ from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import Suppressions
 from mailroom.ledger.domain_health import Health, count_sent, read_health
 from mailroom.ledger.table import Ledger
-from mailroom.model.domain_groups import group_of
+from mailroom.model.domain_groups import group_of, own_group
 from mailroom.model.event import Event, EventType, Report
 from mailroom.model.message import Message
 from mailroom.settings import Settings
@@ -42,6 +42,22 @@ from tests.factories import KEY, message, sent
 )
 def test_an_address_belongs_to_the_group_of_its_receiving_domain(address: str, group: str) -> None:
     assert group_of(address) == group
+
+
+@pytest.mark.parametrize(
+    ("address", "domain"),
+    [
+        ("ada@acme.example", "acme.example"),
+        ("a•••@Acme.Example", "acme.example"),
+        ("ada@mail.acme.example", "acme.example"),
+        ("ada@eu.acme.example", "eu.acme.example"),
+        ("ada@notacme.example", ""),
+        ("ada@gmail.com", ""),
+        ("nobody", ""),
+    ],
+)
+def test_a_tenant_may_have_groups_of_its_own(address: str, domain: str) -> None:
+    assert own_group(address, ["acme.example", "eu.acme.example", "gmail.com"]) == domain
 
 
 @pytest.fixture
@@ -111,10 +127,14 @@ def test_the_table_has_shares_and_times_in_words() -> None:
             ("ses", "other"): Health(3, within={float("inf"): 1}),
             ("ses", "gmail"): Health(200, 1, 2, {2: 100, 300: 90}),
             ("resend", "icloud"): Health(1),
+            ("resend", "other"): Health(1),
+            ("resend", "acme.example"): Health(1),
         }
     )
     assert rows == [
         HealthRow("resend", "icloud", "1", "0", "0", "0", "–", "–"),
+        HealthRow("resend", "acme.example", "1", "0", "0", "0", "–", "–"),
+        HealthRow("resend", "other", "1", "0", "0", "0", "–", "–"),
         HealthRow("ses", "gmail", "200", "190 (95.0%)", "1 (0.5%)", "2 (1.0%)", "2 s", "5 min"),
         HealthRow("ses", "other", "3", "1 (33.3%)", "0", "0", "over 30 min", "over 30 min"),
     ]

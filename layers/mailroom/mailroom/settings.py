@@ -23,7 +23,14 @@ from mailroom.model.parameter_names import (
     template_name,
     tenant_names,
 )
-from mailroom.model.sender import MAX_CODE_LIFETIME_MINUTES, RESCUE_AFTER_SECONDS, Sender, provider_chain, read_mailbox
+from mailroom.model.sender import (
+    MAX_CODE_LIFETIME_MINUTES,
+    RESCUE_AFTER_SECONDS,
+    Sender,
+    own_domains,
+    provider_chain,
+    read_mailbox,
+)
 from mailroom.model.stored_files import unpack
 from mailroom.providers import kind_of, spec_of
 
@@ -69,10 +76,12 @@ class Settings(ParameterStore):
             chain = provider_chain(settings, self.chain)
             lifetime = 60 * settings.minutes("code_lifetime_minutes", MAX_CODE_LIFETIME_MINUTES)
             rescue_after = settings.seconds("rescue_after", *RESCUE_AFTER_SECONDS)
+            own = own_domains(settings)
             settings = settings.of_organization(organization)
             from_ = read_mailbox(settings, "from") or self._shared_sender(chain)
             reply_to = read_mailbox(settings, "reply_to")
-            return Sender(from_, reply_to, chain, settings.text("default_locale") or "en", lifetime, rescue_after)
+            locale = settings.text("default_locale") or "en"
+            return Sender(from_, reply_to, chain, locale, lifetime, rescue_after, own)
         except InvalidSetting as error:
             raise self.malformed(error.name, str(error)) from error
 

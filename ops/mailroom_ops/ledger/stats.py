@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from mailroom.ledger.domain_health import BUCKETS_SECONDS, Health, read_health
 from mailroom.ledger.tally import ATTEMPT, EVERYONE, hour_of
-from mailroom.model.domain_groups import GROUPS
+from mailroom.model.domain_groups import GROUPS, OTHER
 from mailroom_ops.ledger.queries import LedgerQueries
 
 __all__ = [
@@ -160,8 +160,9 @@ class HealthRow:
 
 
 def health_rows(health: Mapping[tuple[str, str], Health]) -> list[HealthRow]:
-    """Return the rows of a table by provider and domain group, the groups in the order of GROUPS."""
-    order = sorted(health, key=lambda key: (key[0], GROUPS.index(key[1]) if key[1] in GROUPS else len(GROUPS)))
+    """Return the rows of a table by provider and domain group: in the order of GROUPS, own domains before `other`."""
+    places = {group: place for place, group in enumerate(GROUPS)} | {OTHER: len(GROUPS)}
+    order = sorted(health, key=lambda key: (key[0], places.get(key[1], places[OTHER] - 1), key[1]))
     return [_health_row(provider, group, health[provider, group]) for provider, group in order]
 
 

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
 from mailroom.errors import ConfigurationError
 from mailroom.model.callback import Callback
+from mailroom.model.domain_groups import MAX_OWN_DOMAINS, OTHER, group_of, is_domain
 from mailroom.model.json_settings import InvalidSetting, json_object, merge
 from mailroom.model.limits import Limits
 from mailroom.model.mailbox import is_address
@@ -52,6 +53,7 @@ SENDER_KEYS = (
     "default_locale",
     "code_lifetime_minutes",
     "rescue_after",
+    "recipient_domains",
     "organizations",
 )
 URL = re.compile(r"https://[^\s/?#]+\.[^\s/?#]+\S*")
@@ -168,6 +170,8 @@ def _sender(value: str) -> str:
         chain = provider_chain(settings, ())
         settings.minutes("code_lifetime_minutes", MAX_CODE_LIFETIME_MINUTES)
         settings.seconds("rescue_after", *RESCUE_AFTER_SECONDS)
+        if problem := _domains(settings.texts("recipient_domains")):
+            return problem
         for scope in (settings, *map(settings.of_organization, organizations)):
             for key in ("from", "reply_to"):
                 read_mailbox(scope, key)
@@ -176,6 +180,18 @@ def _sender(value: str) -> str:
         return str(error)
     unknown = [name for name in chain if not re.fullmatch(ACCOUNT, name)]
     return f"there is no provider {unknown[0]!r}: use {', '.join(NAMES)}" if unknown else ""
+
+
+def _domains(domains: Sequence[str]) -> str:
+    """Return the problem with the receiving domains that a sender counts on their own, if there is one."""
+    if len(domains) > MAX_OWN_DOMAINS:
+        return f"recipient_domains has {len(domains)} entries: {MAX_OWN_DOMAINS} are counted on their own"
+    for domain in domains:
+        if not is_domain(domain.lower()):
+            return f"recipient_domains contains {domain!r}: it must be a domain, such as acme.example"
+        if group_of(f"@{domain}") != OTHER:
+            return f"recipient_domains contains {domain}: it belongs to the group {group_of(f'@{domain}')} already"
+    return ""
 
 
 def _organizations(content: Mapping[str, Any], keys: Collection[str]) -> tuple[Mapping[str, Any], str]:

@@ -26,6 +26,7 @@ from mailroom.ledger.domain_health import count_sent
 from mailroom.ledger.recipients import Standing
 from mailroom.ledger.table import LEASE, Holder, Ledger
 from mailroom.ledger.tally import EVERYONE
+from mailroom.model.domain_groups import own_group
 from mailroom.model.email import Email
 from mailroom.model.limits import Limits
 from mailroom.model.message import Message, Parcel, organization_id
@@ -213,11 +214,19 @@ class Delivery:
 
     def finish(self, message: Message, token: str, outcome: Outcome, doubts: tuple[str, ...] = ()) -> None:
         """Record a final outcome, and count it; before that, queue the event for a tenant with a callback."""
+        own_domain = self.own_domain(message) if outcome.status is Status.SENT else ""
         self.outbox.add_outcome(message, outcome)
-        self.ledger.finish(message.id, token, outcome, self.clock(), doubts)
+        self.ledger.finish(message.id, token, outcome, self.clock(), doubts, domain_group=own_domain)
         self.ledger.tally.count_outcome(message.tenant, outcome)
         if outcome.status is Status.SENT:
-            count_sent(self.ledger.tally, message, outcome.provider)
+            count_sent(self.ledger.tally, message, outcome.provider, own_domain)
+
+    def own_domain(self, message: Message) -> str:
+        """Return the receiving domain that a message's tenant counts on its own, if it is for one of those."""
+        try:
+            return own_group(message.to, self.settings.sender(message.tenant, message.purpose).recipient_domains)
+        except DeliveryError:
+            return ""  # its settings are wrong, or cannot be read: it counts as any other
 
     def watch(self, parcel: Parcel, token: str, outcome: Outcome) -> None:
         """Enqueue the check of a code that was sent, where its tenant has rescue switched on (delivery/rescue.py).

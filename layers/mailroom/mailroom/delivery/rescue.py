@@ -89,26 +89,25 @@ def _rescue(
             _enqueue(delivery, parcel, choice.wait)
         return None
     delivery.dispatch.sleep_briefly(choice.wait)
-    token, asked = secrets.token_hex(8), list[str]()
+    token, asked = secrets.token_hex(8), list[Attempt]()
 
     def permit(account: str, offered: tuple[str, ...]) -> str:
         if reason := delivery.outdated(message):
             return reason
         if not delivery.ledger.claim_rescue(message.id, handover.token, token, account, record.status):
             return RESCUED  # by another process; or it was delivered meanwhile
-        asked.append(account)
+        asked.append(Attempt(delivery.clock(), account, "rescue", cause))
         return ""
 
     outcome, _ = delivery.dispatch.send(doubtful, ready.email, chain, deadline, permit)
     if not asked:
         return None
-    first = Attempt(outcome.tries[0].at if outcome.tries else delivery.clock(), asked[0], "rescue", cause)
-    tries = (first, *outcome.tries)
+    tries = (asked[0], *outcome.tries)
     if outcome.status is Status.SENT:
         delivery.ledger.end_rescue(message.id, token, tries, (outcome.provider,), was_bounced=cause == BOUNCED)
         delivery.ledger.tally.count(message.tenant, Status.SENT, outcome.provider)
         delivery.ledger.tally.count(message.tenant, RESCUED, outcome.provider)
-        count_sent(delivery.ledger.tally, message, outcome.provider)
+        count_sent(delivery.ledger.tally, message, outcome.provider, delivery.own_domain(message))
         return replace(outcome, reason=RESCUED, tries=tries)
     unanswered = _unanswered(outcome.tries)
     may_try_again = not unanswered and not _is_refused(outcome.tries) and outcome.status is Status.ACCEPTED

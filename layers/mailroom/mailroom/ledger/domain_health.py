@@ -1,7 +1,8 @@
 """Health of each provider at each group of receiving domains: deliveries, bounces, and the time to the inbox.
 
 Counters in the tallies: `sent@gmail/resend`, `deferred@…`, `bounced@…`, and for each delivery `delivered<10@…`: within
-10 seconds after the provider accepted the mail, and not within the next lower number.
+10 seconds after the provider accepted the mail, and not within the next lower number. A tenant's own domains
+(`sent@acme.example/resend`) are groups in its own tallies; in those of all tenants they are part of `other`.
 """
 
 from collections.abc import Mapping
@@ -20,9 +21,9 @@ LONGER = "inf"
 COUNTED_EVENTS = (EventType.DEFERRED, EventType.BOUNCED)
 
 
-def count_sent(tally: Tally, message: Message, account: str) -> None:
-    """Count a mail that an account has accepted."""
-    tally.count(message.tenant, f"sent@{group_of(message.to)}", account)
+def count_sent(tally: Tally, message: Message, account: str, own_domain: str = "") -> None:
+    """Count a mail that an account has accepted. `own_domain` is the tenant's own group of its recipient, if any."""
+    _count(tally, message.tenant, "sent", own_domain, group_of(message.to), account)
 
 
 def count_report(tally: Tally, event: Event, record: Record) -> None:
@@ -35,9 +36,13 @@ def count_report(tally: Tally, event: Event, record: Record) -> None:
     if event.type is EventType.DELIVERED:
         seconds = record.seconds_to_inbox(event.provider, event.at)
         bucket = next((limit for limit in BUCKETS_SECONDS if seconds <= limit), LONGER)
-        tally.count(record.tenant, f"delivered<{bucket}@{group}", account)
+        _count(tally, record.tenant, f"delivered<{bucket}", record.domain_group, group, account)
     elif event.type in COUNTED_EVENTS:
-        tally.count(record.tenant, f"{event.type}@{group}", account)
+        _count(tally, record.tenant, event.type, record.domain_group, group, account)
+
+
+def _count(tally: Tally, tenant: str, counter: str, own_domain: str, group: str, account: str) -> None:
+    tally.count(tenant, f"{counter}@{own_domain or group}", account, of_everyone=f"{counter}@{group}")
 
 
 @dataclass(slots=True)

@@ -280,17 +280,27 @@ class Ledger:
             if _is_in_force(rows.get(name, {}), parcel.lane, now)
         }
 
-    def finish(self, message_id: str, token: str, outcome: Outcome, now: float, offered: Sequence[str] = ()) -> None:
+    def finish(
+        self,
+        message_id: str,
+        token: str,
+        outcome: Outcome,
+        now: float,
+        offered: Sequence[str] = (),
+        *,
+        domain_group: str = "",
+    ) -> None:
         """Record the final outcome of a message; an event that its provider reported in the meantime stays.
 
         That a mail was sent is recorded even where another process has taken the lease since: it is a fact.
+        `domain_group` is the tenant's own group of its recipient, for which reports about it count.
         """
         end = {"at": now, "status": outcome.status} | _without_empty(
             {"reason": outcome.reason, "id": outcome.provider_id}
         )
         pk, append = f"message#{message_id}", [*map(_entry, outcome.tries), end]
         facts = {"lease": 0, "ended": now, "offered": list(offered)} | _without_empty(
-            {"provider": outcome.provider, "provider_id": outcome.provider_id}
+            {"provider": outcome.provider, "provider_id": outcome.provider_id, "domain_group": domain_group}
         )
         result = facts | {"status": outcome.status} | _without_empty({"reason": outcome.reason})
         accepted = {":accepted": Status.ACCEPTED}
@@ -440,7 +450,8 @@ class Ledger:
                 return EventEffect.REPEATED, Record.from_row(row)
             if not _may_report(event, row):
                 return EventEffect.OTHER_ACCOUNT, Record.from_row(row)
-            if row["status"] not in earlier or _arrived_otherwise(event, row):
+            may_change = row["status"] in earlier or _arrives_after_all(event, row)
+            if not may_change or _arrived_otherwise(event, row):
                 change = {}
             if not change and len(row["timeline"]) >= MAX_TIMELINE_ENTRIES:
                 return EventEffect.REPEATED, Record.from_row(row)
@@ -561,6 +572,14 @@ def _unchanged(row: Mapping[str, Any], *names: str) -> tuple[str, dict[str, Any]
 def _arrived_otherwise(event: Event, row: Mapping[str, Any]) -> bool:
     """Return whether one copy of a mail bounces while the other has been delivered."""
     return bool(row.get("rescued")) and event.type is EventType.BOUNCED and row["status"] == Status.DELIVERED
+
+
+def _arrives_after_all(event: Event, row: Mapping[str, Any]) -> bool:
+    """Return whether a mail is delivered after a soft bounce, or one copy of it after the other has bounced."""
+    if event.type is not EventType.DELIVERED or row["status"] != Status.BOUNCED:
+        return False
+    bounces = [entry for entry in row["timeline"] if entry.get("event") == EventType.BOUNCED]
+    return bool(row.get("rescued")) or all(entry.get("how") for entry in bounces)
 
 
 def _may_report(event: Event, row: Mapping[str, Any]) -> bool:

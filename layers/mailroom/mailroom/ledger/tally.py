@@ -5,7 +5,7 @@ tally#{scope}#{YYYYMMDDHH}#{shard}   scope: a tenant, or *. Counters by name:
   failed/resend/quota  mails with another outcome, by account and reason; without an account, failed/holding_back
   bounced/resend       reports by account; of mail that was not sent after all, also by reason: rejected/resend/quota
   attempt/resend/busy  attempts that brought no acceptance, by account and reason
-  sent@gmail/resend    and the like: see domain_health.py
+  sent@gmail/resend    and the like: see domain_health.py. A tenant's own domains are counted in its own scope only
 """
 
 import time
@@ -48,11 +48,12 @@ class Tally:
         self._invocations: deque[float] = deque(maxlen=BUSY_INVOCATIONS)  # when the latest ones ended
         self._flushed_at = float("-inf")
 
-    def count(self, tenant: str, status: str, detail: str, number: float = 1) -> None:
-        name, hour = f"{status}/{detail}", hour_of(time.time())
+    def count(self, tenant: str, status: str, detail: str, number: float = 1, *, of_everyone: str = "") -> None:
+        """Count for a tenant and for all of them; `of_everyone` is the status of the latter, where it differs."""
+        hour = hour_of(time.time())
         with self._lock:
-            for scope in (tenant, EVERYONE):
-                counts = self._counts[scope, hour]
+            for scope, scoped in ((tenant, status), (EVERYONE, of_everyone or status)):
+                name, counts = f"{scoped}/{detail}", self._counts[scope, hour]
                 counts[name] = counts.get(name, 0) + number
 
     def count_outcome(self, tenant: str, outcome: Outcome) -> None:

@@ -46,6 +46,7 @@ class Record:
     provider: str = ""
     provider_id: str = ""
     idempotency_key: str = ""  # of a tenant with a callback
+    domain_group: str = ""  # the domain of the tenant's own that its recipient belongs to
     timeline: tuple[TimelineEntry, ...] = ()
     next_at: float = 0.0  # of the next attempt, after one that brought no outcome
     suppressed_by: frozenset[str] = frozenset()  # deduplication keys of the events that suppressed the recipient
@@ -80,6 +81,7 @@ class Record:
             provider=row.get("provider", ""),
             provider_id=row.get("provider_id", ""),
             idempotency_key=row.get("idempotency_key", ""),
+            domain_group=row.get("domain_group", ""),
             timeline=tuple(map(TimelineEntry.from_row, row["timeline"])),
             next_at=row.get("next_at", 0.0),
             suppressed_by=row.get("suppressed_by", frozenset()),
