@@ -12,8 +12,8 @@ import time
 from bench.goals import QUICK
 
 # From the quickest to the slowest. The last two have no goals: their figures are for the eye.
-BENCHES = ("rendering", "wait", "providers", "cold_start", "burst", "feedback", "console")
-QUICK_BENCHES = ("rendering", "wait", "providers", "cold_start", "burst")
+BENCHES = ("rendering", "wait", "timing", "providers", "cold_start", "burst", "feedback", "console")
+QUICK_BENCHES = ("rendering", "wait", "timing", "providers", "cold_start", "burst")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from bench.goals import GOALS, is_quick, judge
+from bench.timing import z_of_ranks
 
 REACHED = next(name for name, goal in GOALS.items() if goal.reached)
 MISSED = next(name for name, goal in GOALS.items() if not goal.reached)
@@ -28,3 +29,18 @@ def test_a_bench_takes_quick_and_no_other_argument() -> None:
     assert not is_quick([])
     with pytest.raises(SystemExit, match="quick"):
         is_quick(["--quick"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "z"),
+    [
+        ([1, 2, 3, 4], [1, 2, 3, 4], 0.0),
+        ([1, 2, 3], [4, 5, 6], 1.964),
+        ([4, 5, 6], [1, 2, 3], -1.964),
+        ([1, 2, 2, 3], [2, 3, 4, 4], 1.648),  # with ties
+    ],
+)
+def test_a_rank_test_tells_whether_one_sample_tends_to_be_larger(
+    first: list[float], second: list[float], z: float
+) -> None:
+    assert z_of_ranks(first, second) == pytest.approx(z, abs=0.001)

@@ -414,6 +414,26 @@ def test_no_log_line_and_no_row_contains_anything_private(client: Client, capsys
         assert canary not in written, canary
 
 
+def test_a_mail_that_is_not_sent_is_answered_as_late_as_one_that_is(client: Client) -> None:
+    suppress(client, "suppressed@reader.example")
+    client.invoke(code(to="suppressed@reader.example"))
+    assert 0 <= client.slept.pop() < 0.4, "nothing was sent yet"
+
+    for number in range(5):
+        client.invoke(code(value=f"{number:06}"))
+    assert not client.slept
+    client.service.pace.times["resend"].extend([60.0] * 50)  # fifty mails that took a minute
+    client.invoke(code(value="777777"))
+    client.invoke(code(value="777777", to="suppressed@reader.example"))
+    client.function.seconds_left = 15
+    client.invoke(code(value="888888", to="suppressed@reader.example"))
+
+    limited, suppressed, late = client.slept
+    assert 15 < limited < 60
+    assert 15 < suppressed < 60
+    assert 10 < late < 15, "the function must end in time"
+
+
 def test_a_limited_mail_is_answered_like_any_other_and_looked_up_truthfully(client: Client) -> None:
     answers = [client.invoke(code(value=f"{number:06}")) for number in range(6)]
     assert {(answer["status"], answer["provider"], tuple(answer)) for answer in answers} == {

@@ -4,11 +4,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from mailroom.api.keys import Caller
+from mailroom.api.pace import Pace
 from mailroom.api.reply import Reply
 from mailroom.aws.client import Aws
 from mailroom.delivery.deliver import Delivery
@@ -43,6 +44,7 @@ class SendService:
     delivery: Delivery
     code_lifetime: float
     clock: Callable[[], float] = time.time
+    pace: Pace = field(default_factory=Pace)
 
     @classmethod
     def from_env(cls, aws: Aws) -> "SendService":
@@ -65,6 +67,8 @@ class SendService:
             else:
                 outcome = self.delivery.deliver(Parcel.of(message), deadline, inline=inline)
             reply = self._reply(message, outcome) if outcome else self._replay(request, message)
+            if outcome:
+                self._keep_pace(outcome, reply, started, deadline)
         except Exception as error:  # noqa: BLE001 - the caller gets a reply, and the rest of a batch goes on
             reply = Reply.of_error(error, message)
         return replace(reply, message=message, started=started)
@@ -172,6 +176,15 @@ class SendService:
             return self._reply_as_if_sent(message)
         reason = "" if status is Status.SENT else record.reason
         return Reply.of(message, status, reason, record.provider, record.provider_id)
+
+    def _keep_pace(self, outcome: Outcome, reply: Reply, started: float, deadline: float) -> None:
+        """Answer a mail whose outcome is concealed after as long as one that is sent."""
+        account, elapsed = str(reply.body.get("provider", "")), self.clock() - started
+        if outcome.status is Status.SENT:
+            self.pace.note(account, elapsed)
+        elif account and _is_concealed(outcome.status, outcome.reason):
+            left = deadline - self.clock() - RECORD_SECONDS
+            self.delivery.dispatch.sleep(min(self.pace.pause(account, elapsed), max(0.0, left)))
 
     def _reply_as_if_sent(self, message: Message) -> Reply:
         """Return the reply that the message would get if its recipient were not suppressed and the provider took it.

@@ -229,7 +229,7 @@ def _code(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_repeated(code: Mapping[str, Any], latest: Mapping[str, Any], message: Message) -> bool:
     is_near = abs(code["created"] - message.created_at) < message.identity_seconds
-    return is_near and code["identity"] == latest["identity"]
+    return is_near and str(code["identity"]) == latest["identity"]
 
 
 def _earlier(codes: Mapping[str, dict[str, Any]], newest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
