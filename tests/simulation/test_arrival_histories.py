@@ -8,10 +8,10 @@ from tests.simulation.shrink import described
 from tests.simulation.world import run
 from tests.thorough import times
 
-SEEDS_PER_TEST = 60
+SEEDS_PER_TEST = 40
 
 
-@pytest.mark.parametrize("chunk", range(times(4, 50)))
+@pytest.mark.parametrize("chunk", range(times(6, 100)))
 def test_every_rule_holds_in_short_histories_about_arrival(chunk: int) -> None:
     for seed in range(chunk * SEEDS_PER_TEST, (chunk + 1) * SEEDS_PER_TEST):
         history = arrival.generate(seed)
