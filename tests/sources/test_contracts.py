@@ -111,10 +111,10 @@ def test_every_recorded_file_has_a_test(contracts: Path) -> None:
     folder = contracts / "auth-servers"
     requests = {path.parent for path in recorded_requests(contracts)}
     names = {path.relative_to(folder).as_posix(): path.parent for path in folder.rglob("*.json")}
-    known = (*READ_BY, *NOT_SERVED)
-    missing = [name for name, parent in names.items() if parent not in requests and not name.startswith(known)]
+    listed = (*READ_BY, *NOT_SERVED)
+    missing = [name for name, parent in names.items() if parent not in requests and not name.startswith(listed)]
     assert missing == []
-    assert [name for name in known if not (folder / name).exists()] == []
+    assert [name for name in listed if not (folder / name).exists()] == []
     assert [test for test in READ_BY.values() if not (ROOT / test).is_file()] == []
 
 
