@@ -6,7 +6,8 @@ import 'mailroom.dart';
 
 /// Callbacks of `EmailIdpConfig` (serverpod_auth_idp_server), and of `AuthConfig` (serverpod_auth_server).
 ///
-/// Serverpod passes no language: [locales] are those of every mail. [onError] gets what the older module hides.
+/// Serverpod passes no language: [locales] are those of every mail. [onError] gets each failure: the older module hides
+/// them, and early versions of the newer one do not wait for its callbacks.
 class ServerpodMails {
   const ServerpodMails(
     this.mailroom, {
@@ -22,7 +23,8 @@ class ServerpodMails {
   final Duration lifetime;
   final void Function(Object error)? onError;
 
-  /// Serverpod calls it within a database transaction, which an exception undoes: the mail is queued, which is quick.
+  /// Serverpod calls it within a database transaction, which an exception undoes where Serverpod waits for the callback:
+  /// the mail is queued, which is quick.
   Future<void> sendRegistrationVerificationCode(
     Object session, {
     required String email,
@@ -51,15 +53,19 @@ class ServerpodMails {
 
   Future<void> _send(String kind, String to, String code, {String? mode}) async {
     final data = {'code': code, if (application != null) 'application': application};
-    await mailroom.send(kind, to, data: data, locales: locales, mode: mode, expiresIn: lifetime);
+    try {
+      await mailroom.send(kind, to, data: data, locales: locales, mode: mode, expiresIn: lifetime);
+    } on MailroomException catch (error) {
+      onError?.call(error);
+      rethrow;
+    }
   }
 
   Future<bool> _succeeds(Future<void> sending) async {
     try {
       await sending;
       return true;
-    } on MailroomException catch (error) {
-      onError?.call(error);
+    } on MailroomException {
       return false;
     }
   }
