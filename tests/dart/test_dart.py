@@ -30,10 +30,13 @@ void configure(Serverpod pod) {
 %s}
 """
 
-pytestmark = pytest.mark.skipif(
-    not (SDK or CAN_RUN_PACKAGED),
-    reason="needs Dart: an SDK; or, on Linux, `npm ci` in tests/dart (`make test` does) and apt-get install libc6-i386",
-)
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(
+        not (SDK or CAN_RUN_PACKAGED),
+        reason="needs Dart: an SDK; or `npm ci` in tests/dart (`make test` does) and apt-get install libc6-i386",
+    ),
+]
 
 
 def run(folder: Path, program: str, *arguments: str) -> list[str]:
