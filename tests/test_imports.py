@@ -64,6 +64,7 @@ HEAVY = {
     *("aws_lambda_powertools.event_handler", "aws_lambda_powertools.utilities.batch"),
     *("aws_lambda_powertools.utilities.idempotency", "aws_lambda_powertools.utilities.parameters"),
     *("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.utilities.data_classes"),
+    "mailroom.network.sigv4a",
 }
 FORBIDDEN = {
     "webhook": HEAVY | {"cryptography", "email", "idna", "minijinja", "pydantic", "smtplib"},

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 import trustme
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from mailroom_ops.doctor import stack as stack_check
@@ -500,6 +501,40 @@ def test_ses_reports_its_sandbox_and_its_quota(examine: Examine, deployed: dict[
     assert "0 of 200 mails a day used" in findings.of("ses in eu-central-1")
     through("ses", staging, {"configuration_set": "nowhere"})
     assert "has no configuration set nowhere" in examine("--only", "providers")[1].of("ses")
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "finding"),
+    [
+        ([], "failed is no multi-region endpoint of eu-central-1"),
+        ([("other.id", "READY")], "failed is no multi-region endpoint of eu-central-1"),
+        ([("other.id", "READY"), ("abc123.456def", "CREATING")], "failed is not ready: creating"),
+        ([("abc123.456def", "READY")], "ok is ready, in eu-central-1 and eu-west-1"),
+    ],
+)
+def test_a_multi_region_endpoint_has_to_exist_and_to_be_ready(
+    examine: Examine,
+    deployed: dict[str, Any],
+    staging: Stored,
+    monkeypatch: pytest.MonkeyPatch,
+    endpoints: list[tuple[str, str]],
+    finding: str,
+) -> None:
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def answer(client: BaseClient, operation: str, parameters: object) -> Any:
+        if operation != "ListMultiRegionEndpoints":  # which moto does not have
+            return call(client, operation, parameters)
+        return {
+            "MultiRegionEndpoints": [
+                {"EndpointId": endpoint_id, "Status": status, "Regions": ["eu-central-1", "eu-west-1"]}
+                for endpoint_id, status in endpoints
+            ]
+        }
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answer)
+    through("ses", staging, {"region": "eu-central-1", "endpoint_id": "abc123.456def"})
+    assert examine("--only", "providers")[1].of("ses endpoint abc123.456def") == finding
 
 
 @pytest.fixture

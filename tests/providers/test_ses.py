@@ -31,6 +31,8 @@ from tests.cloud import moto_url
 from tests.transports import request_of
 
 PATH = "/v2/email/outbound-emails"
+ENDPOINT_ID = "abc123.456def"
+SIGNED_BY_BOTOCORE = json.loads((Path(__file__).parents[1] / "network" / "sigv4a_requests.json").read_text())
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example", "AWS_REGION": "eu-west-1"}
 
 
@@ -55,7 +57,6 @@ def provider(sandbox: Sandbox) -> Ses:
 
 
 NOT_SENT = {
-    "EndpointId": "a multi-region endpoint takes only Signature Version 4A, which needs a library in C",
     "FeedbackForwardingEmailAddress": "reports come by events",
     "FeedbackForwardingEmailAddressIdentityArn": "reports come by events",
     "FromEmailAddressIdentityArn": "the domain belongs to the account that sends",
@@ -152,7 +153,8 @@ def role(token: str) -> Credentials:
 
 def test_every_parameter_that_ses_has_is_sent_or_left_out_for_a_reason(email: Email) -> None:
     recorded = Recorded()
-    Ses("eu-west-1", recorded, configuration_set="tx", tenant_name="acme").send(email, "key-1")
+    provider = Ses("eu-west-1", recorded, configuration_set="tx", tenant_name="acme", endpoint_id=ENDPOINT_ID)
+    provider.send(email, "key-1")
 
     members = set(create_loader().load_service_model("sesv2", "service-2")["shapes"]["SendEmailRequest"]["members"])
     assert recorded.body().keys() | NOT_SENT.keys() == members
@@ -163,7 +165,32 @@ def test_settings_that_are_not_set_send_no_parameter(email: Email) -> None:
     recorded = Recorded()
     Ses("eu-west-1", recorded).send(email, "key-1")
 
-    assert not {"ConfigurationSetName", "TenantName"} & recorded.body().keys()
+    assert not {"ConfigurationSetName", "TenantName", "EndpointId"} & recorded.body().keys()
+
+
+@pytest.mark.parametrize("signed", SIGNED_BY_BOTOCORE, ids=lambda signed: signed["region"])
+def test_a_multi_region_endpoint_is_called_where_botocore_calls_it(signed: dict[str, Any], email: Email) -> None:
+    recorded = Recorded()
+    Ses(signed["region"], recorded, endpoint_id=ENDPOINT_ID).send(email, "key-1")
+
+    headers = recorded.sent.headers
+    assert (str(recorded.sent.url), recorded.body()["EndpointId"]) == (signed["url"], ENDPOINT_ID)
+    assert headers["x-amz-region-set"] == signed["headers"]["x-amz-region-set"]
+    assert headers["authorization"].startswith("AWS4-ECDSA-P256-SHA256 Credential=AKIAEXAMPLE/")
+
+
+def test_a_mail_reaches_the_inbox_through_a_multi_region_endpoint(sandbox: Sandbox, email: Email) -> None:
+    provider = Ses.from_settings({**sandbox.settings("ses"), "endpoint_id": f" {ENDPOINT_ID}\n"})
+
+    receipt = provider.send(email, "key-1")
+
+    assert [mail.id for mail in sandbox.inbox.all()] == [receipt.id]
+
+
+@pytest.mark.parametrize("endpoint_id", ["abc123.", "a/b", "evil.example.com/?", "ABC", "arn:aws:ses:1"])
+def test_a_malformed_endpoint_id_is_named(endpoint_id: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"providers/ses\.ireland/endpoint_id"):
+        Ses.from_settings({"endpoint_id": endpoint_id}, "ses.ireland")
 
 
 def test_opens_and_clicks_are_not_tracked(email: Email) -> None:

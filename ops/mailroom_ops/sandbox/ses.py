@@ -8,6 +8,8 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +24,9 @@ SEND = "/v2/email/outbound-emails"
 SUPPRESSED = "/v2/email/suppression/addresses"
 IDENTITIES = "/v2/email/identities"
 FORWARDED_HEADERS = ("Authorization", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token")
+REGIONAL, MULTI_REGION = "AWS4-HMAC-SHA256 ", "AWS4-ECDSA-P256-SHA256 "
+# moto finds the region of a request in its signature, and that of a multi-region endpoint has none.
+PRIMARY_REGION = f"{REGIONAL}Credential=AKIAEXAMPLE/20150830/us-east-1/ses/aws4_request, SignedHeaders=, Signature="
 TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 NAMES = {
     403: "AccessDeniedException",
@@ -47,11 +52,18 @@ class Ses:
         return {"endpoint": url}
 
     def answer(self, request: Request, work: Callable[[], None]) -> Reply:
-        if not request.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256 "):
+        authorization = request.headers.get("Authorization", "")
+        if not authorization.startswith((REGIONAL, MULTI_REGION)):
             return _refusal(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
         if (request.method, request.path) != ("POST", SEND):
             return self._forward(request.method, request.path, request)
         body = request.json()
+        if authorization.startswith(MULTI_REGION):
+            if "EndpointId" not in body:
+                return _refusal(403, "InvalidSignatureException", "The request is not for a multi-region endpoint.")
+            headers = copy(request.headers)
+            headers.replace_header("Authorization", PRIMARY_REGION)
+            request = replace(request, headers=headers)
         if (problem := _problem(body)) is not None:
             return _refusal(400, "BadRequestException", problem)
         self._verify(mailbox(body["FromEmailAddress"]).rpartition("@")[2].rstrip(">"), request)

@@ -376,6 +376,7 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
 # The values of provider settings whose name does not explain them.
 VALUES: Mapping[str, str] = {
     "ses/region": "region, such as eu-west-1; else the stack's",
+    "ses/endpoint_id": "id of a multi-region endpoint, such as abc123.456def",
     "smtp/port": "port; 587 by default, 465 with implicit TLS",
     "smtp/oauth": "OAuth client in place of the password (JSON)",
     "smtp/tls": "starttls, implicit, opportunistic or none",

@@ -14,8 +14,18 @@ from dataclasses import dataclass
 
 from mailroom.network.http import Transport, Url
 
-__all__ = ["Credentials", "CredentialsMissing", "RoleCredentials", "dns_suffix", "sign"]
+__all__ = [
+    "Credentials",
+    "CredentialsMissing",
+    "RoleCredentials",
+    "authorized",
+    "date_headers",
+    "dns_suffix",
+    "sign",
+    "string_to_sign",
+]
 
+ALGORITHM = "AWS4-HMAC-SHA256"
 REFRESH_SECONDS = 60  # before they expire
 SUFFIXES = {
     "cn-": "amazonaws.com.cn",
@@ -88,18 +98,33 @@ def sign(
     path: str = "/",
 ) -> dict[str, str]:
     """Return `headers` with a signature added, for a POST of `body` to a `path` that needs no percent-encoding."""
-    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    token = {"x-amz-security-token": credentials.token} if credentials.token else {}
-    to_sign = {**headers, "x-amz-date": moment, **token}
-    names = ";".join(sorted(to_sign))
-    lines = "".join(f"{name}:{to_sign[name]}\n" for name in sorted(to_sign))
-    canonical = f"POST\n{path}\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    scope = f"{moment[:8]}/{region}/{service}/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    to_sign = {**headers, **date_headers(credentials, now)}
+    scope = f"{to_sign['x-amz-date'][:8]}/{region}/{service}/aws4_request"
+    text = string_to_sign(ALGORITHM, to_sign, body, scope, path)
     key = f"AWS4{credentials.secret}".encode()
     for part in (*scope.split("/"), text):
         key = hmac.digest(key, part.encode(), "sha256")
-    authorization = (
-        f"AWS4-HMAC-SHA256 Credential={credentials.key}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
-    )
-    return {**to_sign, "authorization": authorization}
+    return authorized(ALGORITHM, to_sign, scope, credentials, key.hex())
+
+
+def date_headers(credentials: Credentials, now: float) -> dict[str, str]:
+    """Return the headers that each signature covers."""
+    token = {"x-amz-security-token": credentials.token} if credentials.token else {}
+    return {"x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)), **token}
+
+
+def string_to_sign(algorithm: str, headers: Mapping[str, str], body: bytes, scope: str, path: str) -> str:
+    """Return the text whose signature stands for a POST request with these headers, all of which are signed."""
+    names = sorted(headers)
+    lines = "".join(f"{name}:{headers[name]}\n" for name in names)
+    canonical = f"POST\n{path}\n\n{lines}\n{';'.join(names)}\n{hashlib.sha256(body).hexdigest()}"
+    return f"{algorithm}\n{headers['x-amz-date']}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def authorized(
+    algorithm: str, headers: Mapping[str, str], scope: str, credentials: Credentials, signature: str
+) -> dict[str, str]:
+    """Return signed headers with their signature."""
+    names = ";".join(sorted(headers))
+    value = f"{algorithm} Credential={credentials.key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return {**headers, "authorization": value}

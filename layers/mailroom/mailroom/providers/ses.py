@@ -29,6 +29,7 @@ __all__ = ["PROVIDER", "Ses"]
 PATH = "/v2/email/outbound-emails"
 NO_TRACKING = {"Tracking": {"OpenTrackingEnabled": "DISABLED", "ClickTrackingEnabled": "DISABLED"}}
 REGION = re.compile(r"[a-z][a-z0-9-]{1,38}[a-z0-9]")
+ENDPOINT_ID = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html. Often only the message is specific: a
 # used-up quota has the name of a rate limit, an unverified sender that of any rejected mail.
@@ -57,26 +58,39 @@ class Ses:
     idempotent: ClassVar = False
 
     def __init__(
-        self, region: str, transport: Transport, endpoint: str = "", configuration_set: str = "", tenant_name: str = ""
+        self,
+        region: str,
+        transport: Transport,
+        endpoint: str = "",
+        configuration_set: str = "",
+        tenant_name: str = "",
+        endpoint_id: str = "",
     ) -> None:
         self._region = region
         self._transport = transport
-        self._url = Url.parse((endpoint or _endpoint(region)) + PATH)
+        self._url = Url.parse((endpoint or _endpoint(region, endpoint_id)) + PATH)
         self._path = quote(self._url.target, safe="/~")  # encoded twice, as the signature requires
         self._credentials = RoleCredentials(transport)
-        self._names = {"ConfigurationSetName": configuration_set, "TenantName": tenant_name}
+        self._names = {
+            "ConfigurationSetName": configuration_set,
+            "TenantName": tenant_name,
+            "EndpointId": endpoint_id,
+        }
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str], account: str = name) -> "Ses":
-        region, configuration_set, tenant_name = (
-            values.get(name, "").strip() for name in ("region", "configuration_set", "tenant_name")
+        region, configuration_set, tenant_name, endpoint_id = (
+            values.get(name, "").strip() for name in ("region", "configuration_set", "tenant_name", "endpoint_id")
         )
         region = region or os.environ.get("AWS_REGION", "")
         if not REGION.fullmatch(region):
             hint = f"providers/{account}/region must be a region such as eu-west-1"
             raise ConfigurationError("settings", "malformed", hint)
-        endpoint = _client.endpoint(account, values, _endpoint(region))
-        return cls(region, _client.shared(endpoint), endpoint, configuration_set, tenant_name)
+        if endpoint_id and not ENDPOINT_ID.fullmatch(endpoint_id):
+            hint = f"providers/{account}/endpoint_id must be the id of a multi-region endpoint, such as abc123.456def"
+            raise ConfigurationError("settings", "malformed", hint)
+        endpoint = _client.endpoint(account, values, _endpoint(region, endpoint_id))
+        return cls(region, _client.shared(endpoint), endpoint, configuration_set, tenant_name, endpoint_id)
 
     def send(self, email: Email, key: str) -> Receipt:
         content = json.dumps(self._request(email), separators=(",", ":")).encode()
@@ -111,7 +125,12 @@ class Ses:
 
     def _signed_headers(self, content: bytes) -> dict[str, str]:
         headers = {"host": self._url.authority, "content-type": "application/json"}
-        return sign(headers, content, self.name, self._region, self._current_credentials(), time.time(), self._path)
+        credentials, now = self._current_credentials(), time.time()
+        if self._names["EndpointId"]:
+            from mailroom.network import sigv4a  # not part of other cold starts
+
+            return sigv4a.sign(headers, content, self.name, credentials, now, self._path)
+        return sign(headers, content, self.name, self._region, credentials, now, self._path)
 
     def _current_credentials(self) -> Credentials:
         try:
@@ -122,8 +141,12 @@ class Ses:
             raise TemporaryFailure(self.name, "unreachable", "no credentials of the role") from error
 
 
-def _endpoint(region: str) -> str:
-    return f"https://email.{region}.{dns_suffix(region)}"
+def _endpoint(region: str, endpoint_id: str) -> str:
+    """Return the API's address, by the rules that botocore has for it (2026-11)."""
+    if not endpoint_id:
+        return f"https://email.{region}.{dns_suffix(region)}"
+    partition = "us-gov." if region.startswith("us-gov-") else ""
+    return f"https://{endpoint_id}.endpoints.email.{partition}{dns_suffix(region)}"
 
 
 def _mailbox(mailbox: Mailbox) -> str:
@@ -148,4 +171,6 @@ def _error_name(answer: Answer) -> str:
     return name.partition(":")[0].rpartition("#")[2]
 
 
-PROVIDER = ProviderSpec(create=Ses.from_settings, optional=("region", "configuration_set", "tenant_name", "endpoint"))
+PROVIDER = ProviderSpec(
+    create=Ses.from_settings, optional=("region", "configuration_set", "tenant_name", "endpoint_id", "endpoint")
+)

@@ -33,6 +33,7 @@ def check(
         return
     except BotoCoreError as error:
         raise aws_error(error) from error
+    yield from _endpoint(ses, values.get("endpoint_id", "").strip())
     subject = f"{account} in {ses.region}"
     if not state.get("SendingEnabled", True) or state.get("EnforcementStatus") == "SHUTDOWN":
         yield failed(subject, "may not send: AWS has paused it", "Open a support case in the console of SES.")
@@ -49,3 +50,24 @@ def check(
         usage = f"{sent:,.0f} of {maximum:,.0f} mails a day used, {quota.get('MaxSendRate', 0):,.0f} a second at most"
         is_nearly_used = sent >= WARN_FROM_SHARE * maximum
         yield warning(subject, usage, "Request a higher quota.") if is_nearly_used else ok(subject, usage)
+
+
+def _endpoint(ses: Ses, endpoint_id: str) -> Iterator[Finding]:
+    """Check the multi-region endpoint of an account, which belongs to one of its two regions."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if not endpoint_id:
+        return
+    try:
+        endpoints = ses.client.list_multi_region_endpoints(PageSize=1000)["MultiRegionEndpoints"]
+    except (BotoCoreError, ClientError) as error:
+        raise aws_error(error) from error
+    endpoint = next((each for each in endpoints if each["EndpointId"] == endpoint_id), None)
+    subject = f"{ses.account} endpoint {endpoint_id}"
+    if endpoint is None:
+        setting = f"providers/{ses.account}/endpoint_id"
+        yield failed(subject, f"is no multi-region endpoint of {ses.region}", f"Create it there, or change {setting}.")
+    elif endpoint["Status"] != "READY":
+        yield failed(subject, f"is not ready: {endpoint['Status'].lower()}", "See its global endpoints in SES.")
+    else:
+        yield ok(subject, f"is ready, in {' and '.join(endpoint['Regions'])}")
