@@ -138,6 +138,7 @@ $(DOCS): requirements-docs.txt | $(UV)
 	@touch $@
 
 $(UV): requirements-uv.txt
+	@$(if $(filter deploy build package,$(MAKECMDGOALS)),.ci/find-python >/dev/null)
 	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "needs Python 3.11 or newer with venv: install it, or name it with PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "first time: installing uv into .cache, which installs the rest; about half a minute in all"

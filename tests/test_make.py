@@ -73,6 +73,22 @@ def test_an_old_python_is_refused_in_one_sentence_before_anything_is_installed(t
     assert not any((tmp_path / name).exists() for name in (".venv", ".cache/uv"))
 
 
+@pytest.mark.parametrize("verb", ["deploy", "build", "package"])
+def test_deploying_without_the_python_of_lambda_installs_nothing(verb: str, tmp_path: Path) -> None:
+    for name in ("run", "uv", "sam"):
+        (tmp_path / f"requirements-{name}.txt").touch()
+    script = tmp_path / ".ci" / "find-python"
+    script.parent.mkdir()
+    # As the real one, where no Python 3.13 is installed.
+    script.write_text('#!/bin/sh\n[ "$1" = 3.11 ] && echo python3 && exit\necho "needs Python 3.13" >&2\nexit 1\n')
+    script.chmod(0o755)
+    command = ["make", "-f", f"{ROOT}/Makefile", verb]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert (done.stdout, done.stderr.splitlines()[0]) == ("", "needs Python 3.13")
+    assert not any((tmp_path / name).exists() for name in (".venv", ".cache"))
+
+
 def test_a_first_run_installs_only_what_running_needs() -> None:
     names = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements-run.txt").read_text("utf-8"), re.MULTILINE))
     assert {"moto", "awslambdaric", "click"} <= names

@@ -474,7 +474,7 @@ def test_no_parameter_takes_a_secret() -> None:
         *("FeedbackRequestsPerSecond", "WebhookReservedConcurrency", "Deployment", "Tracing"),
         *("DomainName", "CertificateArn", "HostedZoneId", "ExecuteApiEndpoint"),
         *("EgressZones", "ExistingEgressAllocationId", "ExistingLedger", "MailsPerDay"),
-        *("CognitoUserPoolArn", "CognitoKeyArn", "CognitoTenant", "OutcomeBus"),
+        *("CognitoUserPoolArn", "CognitoKeyArn", "CognitoTenant", "OutcomeBus", "Alarms"),
     }
 
 
@@ -497,6 +497,7 @@ def test_no_parameter_takes_a_secret() -> None:
         ("CognitoUserPoolArn", "eu-west-1_EXAMPLE01", "the ARN of a user pool"),
         ("Environment", "prod", "use development, staging, production"),
         ("SnapStart", "yes", "use on, off"),
+        ("Alarms", "none", "use on, off"),
         ("LogRetentionDays", "31", "use 1, 3, 5"),
         ("SesFromAddresses", "auth.example.com", "such as *@auth.example.com"),
         ("EgressZones", "eu-west-1a", "two availability zones"),

@@ -32,7 +32,6 @@ def build(delivery: Delivery, logger: Logger, metrics: Metrics) -> Callable[[dic
                 telemetry.flush_tally(logger, metrics, delivery.ledger.tally)
         finally:
             telemetry.log_stale_settings(logger, metrics, delivery.settings)
-            metrics.count("Records", number=len(event["Records"]))
         return {"batchItemFailures": failures}
 
     return handler

@@ -1,6 +1,7 @@
 """The metrics of an invocation, as CloudWatch reads them from the log."""
 
 import json
+from itertools import product
 from typing import Any
 
 import pytest
@@ -26,10 +27,8 @@ def read(lines: list[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
     for line in lines:
         for directive in line["_aws"]["CloudWatchMetrics"]:
             assert directive["Namespace"] == "mailroom-test"
-            (names,) = directive["Dimensions"]
-            dimensions = tuple(f"{name}={line[name]}" for name in sorted(names))
-            for metric in directive["Metrics"]:
-                key = (metric["Name"], *dimensions)
+            for names, metric in product(directive["Dimensions"], directive["Metrics"]):
+                key = (metric["Name"], *(f"{name}={line[name]}" for name in sorted(names)))
                 assert key not in values, "a metric is counted twice"
                 values[key] = line[metric["Name"]]
     return values
@@ -38,12 +37,12 @@ def read(lines: list[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
 def test_a_mail_is_counted_in_one_line(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
     metrics.count("Sent", {"provider": "resend"})
     metrics.add_duration("AcceptedToSent", 127.49457)
-    metrics.count("Records")
+    metrics.count("Repeated")
     lines = written(metrics, capsys)
     assert read(lines) == {
         ("Sent", "service=deliver"): 1,
         ("Sent", "provider=resend", "service=deliver"): 1,
-        ("Records", "service=deliver"): 1,
+        ("Repeated", "service=deliver"): 1,
         ("AcceptedToSent", "service=deliver"): 127.5,
     }
     assert len(lines) == 1

@@ -651,7 +651,7 @@ def quotas(monkeypatch: pytest.MonkeyPatch) -> Quotas:
 def test_large_quotas_pass(examine: Examine, quotas: Quotas) -> None:
     code, findings = examine("--only", "quotas", env="production")
     assert (code, {finding["level"] for finding in findings}) == (0, {"ok"})
-    assert "takes 4,000 writes a second at once, about 444 mails" in findings.of("ledger")
+    assert "takes 4,000 writes a second at once, about 500 mails" in findings.of("ledger")
 
 
 def test_the_small_quotas_of_a_new_account_come_with_the_request(examine: Examine, quotas: Quotas) -> None:

@@ -58,10 +58,20 @@ def test_a_million_mails_cost_what_the_page_shows(run: Run) -> None:
     done = run("cost", "--mails", "1000000", "--json")
     assert done.code == 0
     report = json.loads(done.out)
-    assert report["usd"] == pytest.approx(23, abs=1)
+    assert report["usd"] == pytest.approx(22.3, abs=0.5)
     by_mail = sum(item.price for item in bill(1_000_000) if not item.is_fixed)
-    assert by_mail == pytest.approx(13.2, abs=0.5)
+    assert by_mail == pytest.approx(12.3, abs=0.3)
     assert f"Total {report['usd']:.2f} USD a month" in run("cost").text
+    unwatched = json.loads(run("cost", "--no-alarms", "--json").out)
+    assert unwatched["usd"] == pytest.approx(report["usd"] - alarm_metrics() * 0.1)
+
+
+def test_a_mail_reaches_the_goals_of_its_price() -> None:
+    writes = usage.MAIL_WRITES + usage.INDEX_WRITES + usage.REPORT_WRITES + usage.TALLY_WRITES
+    assert writes <= 8
+    assert usage.LOG_BYTES + usage.REPORT_LOG_BYTES <= 2_500
+    assert sum(item.price for item in bill(1_000_000) if not item.is_fixed) <= 18
+    assert sum(item.price for item in bill(1_000_000, has_alarms=False)) <= 18
 
 
 @pytest.mark.parametrize("region", PRICES)

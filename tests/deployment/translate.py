@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from samtranslator.translator.translator import Translator
 CODE = {"CodeUri": "s3://artifacts/code.zip", "ContentUri": "s3://artifacts/layer.zip"}
 
 
-def translate(text: str, region: str, account: str, stack: str, parameters: dict[str, str]) -> dict[str, Any]:
+def translate(
+    source: dict[str, Any], region: str, account: str, stack: str, parameters: dict[str, str]
+) -> dict[str, Any]:
     """Return the template that CloudFormation would deploy."""
-    body = yaml_parse(text)
+    body = deepcopy(source)
     for resource in body["Resources"].values():
         properties = resource.get("Properties", {})
         properties.update({name: uri for name, uri in CODE.items() if name in properties})
@@ -49,5 +52,5 @@ def restore_sub(value: Any, resources: set[str]) -> Any:
 
 if __name__ == "__main__":
     os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
-    source = Path(sys.argv[1]).read_text(encoding="utf-8")
+    source = yaml_parse(Path(sys.argv[1]).read_text(encoding="utf-8"))
     print(json.dumps([translate(source, **variant) for variant in json.load(sys.stdin)]))

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ OURS = {"Ref": "AWS::StackName"}
 SERVICES = ("webhook", "rendered", "send", "deliver", "feedback")
 
 
-def counted_metrics() -> set[str]:
+@cache
+def counted_metrics() -> frozenset[str]:
     """Return the name of every metric that the functions write."""
     names = {*COUNTED_AS.values(), *REPORTED_AS.values(), "SoftBounced", "UnknownEvents", "RepeatedEvents"}
     for path in (*(ROOT / "layers/mailroom/mailroom").rglob("*.py"), *(ROOT / "functions").rglob("*.py")):
@@ -29,7 +31,7 @@ def counted_metrics() -> set[str]:
                     arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
                 }
     # An error is counted under the name of its branch.
-    return names | {"Misconfigured", "Unavailable", "Rejected", "Ambiguous"}
+    return frozenset(names | {"Misconfigured", "Unavailable", "Rejected", "Ambiguous"})
 
 
 def watched_metrics() -> list[tuple[str, dict[str, Any]]]:
@@ -70,7 +72,12 @@ def test_the_template_has_these_alarms() -> None:
         *("ApiErrorAlarm", "RateLimitedAlarm", "ThrottledAlarm", "LedgerThrottledAlarm"),
         *("CognitoDeadLetterAlarm", "CognitoErrorAlarm"),
     }
-    assert RESOURCES["NotConfiguredAlarm"]["Condition"] == "IsProduction"
+    conditions = {name: RESOURCES[name]["Condition"] for name in ALARMS}
+    assert conditions.pop("NotConfiguredAlarm") == "IsProductionWithAlarms"
+    assert {name for name, condition in conditions.items() if condition == "HasCognitoAlarms"} == {
+        *("CognitoDeadLetterAlarm", "CognitoErrorAlarm"),
+    }
+    assert set(conditions.values()) == {"HasAlarms", "HasCognitoAlarms"}, "Alarms=off leaves all of them out"
 
 
 def test_each_alarm_has_a_section_in_the_runbook() -> None:

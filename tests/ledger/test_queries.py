@@ -77,11 +77,21 @@ def test_reads_of_a_busy_table_back_off_until_every_row_is_read(
 
 def test_a_burst_of_one_tenant_is_spread_over_the_shards(ledger: Ledger, aws: Aws) -> None:
     for n in range(160):
-        ledger.claim(Parcel.of(message_at(NOW + n / 1000)), KEY, "token", NOW)
+        ledger.claim(Parcel.of(message_at(NOW + n / 1000, tenant="acme")), KEY, "token", NOW)
     items = aws.call("dynamodb", "Scan", {"TableName": "ledger"})["Items"]
     shards = Counter(item["tenant_shard"]["S"] for item in items)
     assert len(shards) == 16
     assert max(shards.values()) < 3 * 160 / 16
+
+
+def test_a_mail_of_the_default_tenant_is_in_one_index_less(ledger: Ledger, queries: LedgerQueries, aws: Aws) -> None:
+    mails = [sent(ledger, message_at(NOW + n, tenant="acme" if n % 3 else "default")) for n in range(9)]
+    items = aws.call("dynamodb", "Scan", {"TableName": "ledger"})["Items"]
+    indexed = {item["tenant"]["S"] for item in items if "tenant_shard" in item}
+
+    assert indexed == {"acme"}
+    assert ids(queries.find(NOW, NOW + HOUR, "default")) == [mail.id for mail in reversed(mails[::3])]
+    assert ids(queries.find(NOW, NOW + HOUR)) == [mail.id for mail in reversed(mails)]
 
 
 def test_a_recipient_is_found_by_any_spelling_of_the_address(ledger: Ledger, queries: LedgerQueries) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from mailroom_ops.capacity import usage
@@ -52,15 +53,23 @@ class Item:
     is_fixed: bool = False
 
 
+@cache
 def alarm_metrics() -> int:
     """Return the number of metrics that the alarms of a stack watch; those of Cognito only exist with it."""
     resources = loader.load(TEMPLATE)["Resources"].values()
-    alarms = [r for r in resources if r["Type"] == "AWS::CloudWatch::Alarm" and r.get("Condition") != "HasCognito"]
+    alarms = [r for r in resources if r["Type"] == "AWS::CloudWatch::Alarm" and r["Condition"] != "HasCognitoAlarms"]
     queries = [alarm["Properties"].get("Metrics", [{"MetricStat": {}}]) for alarm in alarms]
     return sum("MetricStat" in query for metrics in queries for query in metrics)
 
 
-def bill(mails: int, region: str = "us-east-1", reports: float = 1.0, *, fixed_egress: bool = False) -> list[Item]:
+def bill(
+    mails: int,
+    region: str = "us-east-1",
+    reports: float = 1.0,
+    *,
+    fixed_egress: bool = False,
+    has_alarms: bool = True,
+) -> list[Item]:
     """Return the bill for mails that arrive one at a time by webhook, with `reports` reports for each."""
     if region not in PRICES:
         raise InvalidInput(
@@ -73,7 +82,7 @@ def bill(mails: int, region: str = "us-east-1", reports: float = 1.0, *, fixed_e
     writes = usage.MAIL_WRITES + usage.INDEX_WRITES + reports * usage.REPORT_WRITES + usage.TALLY_WRITES
     logs = (usage.LOG_BYTES + reports * usage.REPORT_LOG_BYTES) * mails / GIGABYTE
     stored = usage.ROW_BYTES * mails / GIGABYTE
-    watched = alarm_metrics()
+    watched = alarm_metrics() if has_alarms else 0
     polling = usage.POLLING_REQUESTS_PER_MONTH / MILLION
     items = [
         Item("HTTP API", f"{requests:.2f} M requests", requests * prices.http_api),

@@ -18,8 +18,9 @@ from mailroom_ops.cli.options import Command, as_json
 @click.option("--region", default="us-east-1", show_default=True, metavar="NAME", help="Region of the prices.")
 @click.option("--reports", default=1.0, show_default=True, metavar="NUMBER", help="Reports of the provider for a mail.")
 @click.option("--fixed-egress", is_flag=True, help="With FixedEgressIp.")
+@click.option("--no-alarms", is_flag=True, help="With Alarms=off.")
 @as_json
-def command(mails: int, region: str, reports: float, fixed_egress: bool, as_json: bool) -> None:
+def command(mails: int, region: str, reports: float, fixed_egress: bool, no_alarms: bool, as_json: bool) -> None:
     """Estimate the monthly bill of AWS, without the provider's.
 
     For mails that arrive one at a time by webhook; those of a burst cost less. Counts are those of test runs, times of
@@ -28,7 +29,7 @@ def command(mails: int, region: str, reports: float, fixed_egress: bool, as_json
     from mailroom_ops.capacity.cost import bill
     from mailroom_ops.cli import screen
 
-    items = bill(mails, region, reports, fixed_egress=fixed_egress)
+    items = bill(mails, region, reports, fixed_egress=fixed_egress, has_alarms=not no_alarms)
     total = sum(item.price for item in items)
     fixed = sum(item.price for item in items if item.is_fixed)
     if as_json:

@@ -14,7 +14,7 @@ __all__ = ["check"]
 
 HIGH_THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
 SPARE_CONCURRENCY = 20  # for webhook, send and feedback, beside the batches that deliver may send at a time
-WRITES_PER_MAIL = 9  # docs/cost.md
+WRITES_PER_MAIL = 8  # docs/cost.md
 BATCHES = {"CodesConcurrency": "20", "NoticesConcurrency": "4"}  # parameters of the stack, with their defaults
 LAMBDA_QUOTA = "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384"
 

@@ -17,6 +17,7 @@ from mailroom.aws.dynamodb import decode_item
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.ledger.table import shards_of
 from mailroom.model.mailbox import canonical
+from mailroom.model.parameter_names import DEFAULT_TENANT
 from mailroom.model.record import MESSAGE_ROW, Record
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class LedgerQueries:
 
     def find(self, since: float = 0, until: float = MAX_TIME, tenant: str = "") -> Iterator[Record]:
         """Yield the messages accepted in a period, newest first: of one tenant, or of all."""
+        if tenant == DEFAULT_TENANT:  # has no index of its own: see mailroom/ledger/table.py
+            records = self._between(_hex(since), _hex(until))
+            return (record for record in records if record.tenant == tenant)
         return self._between(_hex(since), _hex(until), tenant)
 
     def find_by_prefix(self, prefix: str) -> Iterator[Record]:

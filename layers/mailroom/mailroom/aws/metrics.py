@@ -92,12 +92,19 @@ class Metrics:
                 yield name, MILLISECONDS, part if len(part) > 1 else part[0], {}
 
     def _written(self, line: _Line) -> dict[str, Any]:
+        sets_of: defaultdict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
+        for dimensions, metrics in line.metrics.items():
+            for metric in metrics.items():
+                sets_of[metric].append(dimensions)
+        metrics_of: defaultdict[tuple[tuple[str, ...], ...], list[tuple[str, str]]] = defaultdict(list)
+        for metric, sets in sets_of.items():
+            metrics_of[tuple(sets)].append(metric)
         directives = [
             {
                 "Namespace": self._namespace,
-                "Dimensions": [list(dimensions)],
-                "Metrics": [{"Name": name, "Unit": unit} for name, unit in metrics.items()],
+                "Dimensions": sets,
+                "Metrics": [{"Name": name, "Unit": unit} for name, unit in metrics],
             }
-            for dimensions, metrics in line.metrics.items()
+            for sets, metrics in metrics_of.items()
         ]
         return {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directives}, **line.values}

@@ -66,7 +66,8 @@ def _multiple_of_generator(scalar: int) -> Point:
 @cache
 def _multiples() -> list[list[Point]]:
     """Return 0 to 15 times the generator for each window: ten milliseconds for a process, with its first signature."""
-    table, base = [], GENERATOR
+    table: list[list[Point]] = []
+    base = GENERATOR
     for _ in range(WINDOWS):
         multiples = [INFINITY]
         for _ in range((1 << WINDOW_BITS) - 1):
