@@ -47,12 +47,22 @@ def test_dark_and_light_mode_have_their_colors(page, gallery):
     assert ground == ("rgb(26, 29, 35)" if is_dark else "rgb(255, 255, 255)")
 
 
-@pytest.mark.parametrize("locale", ["en", "de", "ar", "hu", "el", "hr", "sl", "ca", "lt", "lv", "et"])
+@pytest.mark.parametrize("locale", ["en", "de", "ar", "hu", "el", "hr", "sl", "ca", "lt", "lv", "et", "bn", "ms", "ur"])
 def test_nothing_overflows_a_small_screen(page, gallery, locale):
     page.set_viewport_size({"width": 320, "height": 800})
     for kind in KINDS:
         page.set_content(gallery.mail(kind, locale, "acme", "both").email.html)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, kind
+
+
+@pytest.mark.parametrize(("locale", "paragraph"), [("ur", 32), ("ar", 24), ("bn", 24)])
+def test_the_lines_of_urdu_are_as_far_apart_as_nastaliq_needs(page, gallery, locale, paragraph):
+    page.set_content(gallery.mail("sign-in-code", locale).email.html)
+    heights = [
+        page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).lineHeight")
+        for selector in (".card p", ".code")
+    ]
+    assert heights == [f"{paragraph}px", "40px"]
 
 
 def test_assistive_technology_gets_the_code_as_text(page, gallery):

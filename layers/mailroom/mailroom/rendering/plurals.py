@@ -75,8 +75,8 @@ def _arabic(n: int) -> str:
 
 
 RULES: Mapping[str, Callable[[int], str]] = {
-    **dict.fromkeys(("id", "ja", "ko", "th", "vi", "zh"), _other),
-    **dict.fromkeys(("fa", "fr", "hi", "pt"), _zero_or_one),
+    **dict.fromkeys(("id", "ja", "ko", "ms", "th", "vi", "zh"), _other),
+    **dict.fromkeys(("bn", "fa", "fr", "hi", "pt"), _zero_or_one),
     **dict.fromkeys(("cs", "sk"), _czech),
     **dict.fromkeys(("ru", "uk"), _east_slavic),
     **dict.fromkeys(("hr", "sr"), _serbo_croatian),
