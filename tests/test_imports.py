@@ -18,7 +18,10 @@ from mailroom_ops.local import bytecode
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "layers/mailroom/mailroom"
 # The only files with sockets, logs and metrics; providers/ has the client for SMTP.
-EDGES = {"aws/encryption.py", "network/http.py", "network/public.py", "network/tls.py", "telemetry.py"}
+EDGES = {
+    *("aws/encryption.py", "network/http.py", "network/public.py", "network/tls.py"),
+    *("feedback/log.py", "telemetry.py"),
+}
 OUTSIDE = {
     *("aws_lambda_powertools", "boto3", "botocore", "awslambdaric", "moto"),
     *("httpx", "http", "urllib.request", "urllib3", "requests", "smtplib", "socket", "ssl"),

@@ -12,6 +12,7 @@ from mailroom.aws.metrics import Metrics
 from mailroom.errors import DeliveryError, RequestError
 from mailroom.feedback import ses
 from mailroom.feedback.intake import Intake
+from mailroom.feedback.log import log_events
 from mailroom.model.event import Report
 from mailroom.request import Request, json_response, request_id, text_response
 
@@ -37,7 +38,7 @@ def build(intake: Intake, logger: Logger, metrics: Metrics) -> Callable[[dict[st
             telemetry.log_stale_settings(logger, metrics, intake.settings)
 
     def record(report: Report) -> int:
-        count = telemetry.log_events(logger, metrics, intake.process(report))
+        count = log_events(logger, metrics, intake.process(report))
         telemetry.log_stale_settings(logger, metrics, intake.settings)
         telemetry.flush_tally(logger, metrics, intake.ledger.tally)
         return count

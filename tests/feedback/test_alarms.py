@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mailroom.telemetry import COUNTED_AS, REPORTED_AS
+from mailroom.feedback.log import REPORTED_AS
+from mailroom.telemetry import COUNTED_AS
 from mailroom_ops.cloudformation import loader
 
 ROOT = Path(__file__).parents[2]

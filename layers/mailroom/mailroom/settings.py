@@ -5,12 +5,11 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.client import Aws
 from mailroom.aws.parameter_store import CACHE_TTL_SECONDS, ParameterStore
 from mailroom.errors import ConfigurationError
-from mailroom.model.callback import Callback, callback_name
 from mailroom.model.json_settings import InvalidSetting, MergedSettings, merge
 from mailroom.model.limits import Limits
 from mailroom.model.mailbox import Mailbox
@@ -18,6 +17,7 @@ from mailroom.model.parameter_names import (
     ADDRESS_KEY,
     DEFAULT_TENANT,
     brand_names,
+    callback_name,
     limit_names,
     sender_names,
     template_name,
@@ -33,6 +33,9 @@ from mailroom.model.sender import (
 )
 from mailroom.model.stored_files import unpack
 from mailroom.providers import kind_of, spec_of
+
+if TYPE_CHECKING:
+    from mailroom.model.callback import Callback
 
 __all__ = ["SHARED_TEST_SENDER", "Settings"]
 
@@ -134,12 +137,15 @@ class Settings(ParameterStore):
             self.report(error)
         return Limits()
 
-    def callback(self, tenant: str) -> Callback | None:
+    def callback(self, tenant: str) -> "Callback | None":
         """Return the endpoint that gets the tenant's outcome events; None where it has none."""
         name = callback_name(tenant)
-        values = self.json(name)
+        if not (values := self.json(name)):
+            return None
+        from mailroom.model.callback import Callback  # most tenants have none
+
         try:
-            return Callback.of(name, values) if values else None
+            return Callback.of(name, values)
         except InvalidSetting as error:
             raise self.malformed(name, str(error)) from error
 

@@ -2,8 +2,7 @@
 
 import time
 import traceback
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -11,7 +10,6 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from mailroom.aws.metrics import Metrics
 from mailroom.errors import ConfigurationError, DeliveryError, RequestError, TemporaryFailure
-from mailroom.model.event import Event, EventEffect, EventType
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
 from mailroom.providers import kind_of
@@ -21,16 +19,13 @@ if TYPE_CHECKING:
     from mailroom.callbacks.notifier import Notification
     from mailroom.delivery.consumer import Result
     from mailroom.ledger.tally import Tally
-    from mailroom.model.record import Record
     from mailroom.settings import Settings
     from mailroom.sources.endpoint import Reply as SourceReply
 
 __all__ = [
     "COUNTED_AS",
-    "REPORTED_AS",
     "flush_tally",
     "log_accepted",
-    "log_events",
     "log_failure",
     "log_notification",
     "log_received",
@@ -55,19 +50,6 @@ COUNTED_AS = {
     Status.SKIPPED: "Skipped",
     Status.FAILED: "Failed",
     Status.UNKNOWN: "Unknown",
-}
-REPORTED_AS = {type_: type_.title() for type_ in EventType}
-NOT_LOGGED = (EventType.DELIVERED, EventType.DEFERRED, EventType.OPENED, EventType.CLICKED)  # the ledger has them
-EVENT_HEADLINES = {
-    EventEffect.NEW: "Event recorded",
-    EventEffect.REPEATED: "Event ignored: it was recorded before",
-    EventEffect.UNKNOWN: "Event ignored: no such message",
-    EventEffect.OTHER_ACCOUNT: "Event ignored: this account did not send the message",
-}
-UNEVENTFUL = {
-    EventEffect.REPEATED: "RepeatedEvents",
-    EventEffect.UNKNOWN: "UnknownEvents",
-    EventEffect.OTHER_ACCOUNT: "UnknownEvents",
 }
 NOTIFICATION_HEADLINES = {
     "posted": "Outcome event posted",
@@ -158,37 +140,6 @@ def _dimension(outcome: Outcome) -> Mapping[str, str]:
         case Status.FAILED | Status.UNKNOWN if outcome.tries and (error := outcome.tries[-1].error):
             return {"class": error.category.lower()}
     return {"reason": outcome.reason}
-
-
-def log_events(logger: Logger, metrics: Metrics, results: "Iterable[tuple[Event, EventEffect, Record | None]]") -> int:
-    """Log the events that matter for a single mail and count all of them; return how many there were."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for event, effect, record in results:
-        is_new = effect is EventEffect.NEW
-        counts[_counted_as(event) if is_new else UNEVENTFUL[effect], kind_of(event.provider)] += 1
-        if is_new and record and event.type is EventType.DELIVERED:
-            metrics.add_duration("AcceptedToDelivered", record.seconds_to_inbox(event.provider, event.at) * 1000)
-        if is_new and event.type in NOT_LOGGED:
-            continue
-        facts = {
-            "message_id": event.message_id,
-            "provider": event.provider,
-            "provider_id": event.provider_id,
-            "event": event.type,
-            "reason": event.reason,
-            "detail": event.detail,
-            "tenant": record.tenant if record else "",
-            "kind": record.kind if record else "",
-        }
-        log = logger.warning if effect is EventEffect.OTHER_ACCOUNT else logger.info
-        log(EVENT_HEADLINES[effect], extra={name: value for name, value in facts.items() if value})
-    for (name, provider), number in counts.items():
-        metrics.count(name, {"provider": provider}, number)
-    return counts.total()
-
-
-def _counted_as(event: Event) -> str:
-    return "SoftBounced" if event.is_soft_bounce else REPORTED_AS[event.type]
 
 
 def log_reply(logger: Logger, metrics: Metrics, reply: "Reply", *, records_codes: bool = False) -> None:

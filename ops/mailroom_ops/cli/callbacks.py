@@ -204,7 +204,7 @@ def remove(environment: Environment, tenant: str, yes: bool, as_json: bool) -> N
 
     Its outcomes are not reported any more, and events that still wait are dropped.
     """
-    from mailroom.model.callback import callback_name
+    from mailroom.model.parameter_names import callback_name
     from mailroom_ops.cli import screen
     from mailroom_ops.settings import callbacks
     from mailroom_ops.settings.parameters import Parameters
@@ -223,7 +223,7 @@ def _write(
     environment: Environment, tenant: str, values: dict[str, object], secret: str, out: str | None, yes: bool, verb: str
 ) -> None:
     """Store a callback, and write a secret that was generated for it to the file `out`."""
-    from mailroom.model.callback import callback_name
+    from mailroom.model.parameter_names import callback_name
     from mailroom_ops.cli.value import check, hand_over
     from mailroom_ops.settings import callbacks
     from mailroom_ops.settings.parameters import Parameters

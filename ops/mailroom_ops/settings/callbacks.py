@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailroom.model.callback import PREFIX, Callback, callback_name
+from mailroom.model.callback import PREFIX, Callback
 from mailroom.model.json_settings import InvalidSetting, json_object
+from mailroom.model.parameter_names import callback_name
 from mailroom_ops.errors import InvalidInput
 from mailroom_ops.settings.parameters import Parameters
 

@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-type
 
 from collections.abc import Mapping
 
-from mailroom.model.event import EventType, Reason, reason_of
+from mailroom.feedback._reply_codes import reason_of
+from mailroom.model.event import EventType, Reason
 
 __all__ = ["bounce"]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from mailroom.feedback._authentication import require_shared_secret
 from mailroom.feedback._json_access import body_of
-from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
+from mailroom.feedback._reply_codes import reason_of, reply_codes
+from mailroom.model.event import Event, EventType, Reason, Report
 from mailroom.request import Request
 from mailroom.webhooks.json_access import get, iso_time, text
 

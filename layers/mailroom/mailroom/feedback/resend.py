@@ -5,7 +5,8 @@ from typing import Any
 
 from mailroom.feedback._amazon import bounce
 from mailroom.feedback._json_access import bare_address, body_of, own_header
-from mailroom.model.event import Event, EventType, Reason, Report, reply_codes
+from mailroom.feedback._reply_codes import reply_codes
+from mailroom.model.event import Event, EventType, Reason, Report
 from mailroom.request import Request
 from mailroom.webhooks.json_access import get, iso_time, text
 from mailroom.webhooks.standard_webhooks import require_signature

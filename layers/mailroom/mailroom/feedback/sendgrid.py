@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailroom.errors import ConfigurationError, RequestError
-from mailroom.model.event import Event, EventType, Reason, Report, reason_of, reply_codes
+from mailroom.feedback._reply_codes import reason_of, reply_codes
+from mailroom.model.event import Event, EventType, Reason, Report
 from mailroom.request import Request, parse_json
 from mailroom.webhooks.authentication import Unauthenticated, decode_base64, require_fresh
 from mailroom.webhooks.json_access import text, unix_time

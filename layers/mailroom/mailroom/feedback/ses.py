@@ -9,7 +9,8 @@ from typing import Any
 from mailroom.errors import RequestError
 from mailroom.feedback._amazon import bounce
 from mailroom.feedback._json_access import bare_address, own_header
-from mailroom.model.event import Event, EventType, Reason, reply_codes
+from mailroom.feedback._reply_codes import reply_codes
+from mailroom.model.event import Event, EventType, Reason
 from mailroom.request import parse_json
 from mailroom.webhooks.json_access import get, iso_time, text
 

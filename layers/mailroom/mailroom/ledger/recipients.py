@@ -228,7 +228,7 @@ def _code(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_repeated(code: Mapping[str, Any], latest: Mapping[str, Any], message: Message) -> bool:
-    is_near = abs(code["created"] - message.created_at) < message.identity_seconds
+    is_near: bool = abs(code["created"] - message.created_at) < message.identity_seconds
     return is_near and str(code["identity"]) == latest["identity"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mailroom.model.json_settings import InvalidSetting
 from mailroom.model.outcome_event import EVENT_TYPES
 
-__all__ = ["PREFIX", "Callback", "callback_name"]
+__all__ = ["PREFIX", "Callback"]
 
 FIELDS = ("url", "secrets", "secret", "events", "include_address")
 PREFIX = "whsec_"
@@ -50,11 +50,6 @@ class Callback:
     def takes(self, event_type: str) -> bool:
         """Return whether events of a type are posted."""
         return not self.events or event_type in self.events
-
-
-def callback_name(tenant: str) -> str:
-    """Name the setting of a tenant's callback. No other tenant's completes it: its events are nobody else's."""
-    return f"callbacks/{tenant}"
 
 
 def _key(secret: object) -> bytes:

@@ -1,18 +1,13 @@
 """An event: what a provider reports about one message, in the same terms for every provider."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from mailroom.model.outcome import Status
 
-__all__ = ["Event", "EventEffect", "EventType", "Reason", "Report", "reason_of", "reply_codes"]
-
-# The reply of a receiving server may quote the mail, and anyone may run such a server: only its codes are kept.
-BASIC_CODE = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?!\d)")
-ENHANCED_CODE = re.compile(r"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?![\w.])")
+__all__ = ["Event", "EventEffect", "EventType", "Reason", "Report"]
 
 
 class EventType(StrEnum):
@@ -61,18 +56,6 @@ class Reason(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
     QUOTA = "quota"
     OTHER = "other"
-
-
-# https://www.iana.org/assignments/smtp-enhanced-status-codes: the class is how final it is, the rest is why.
-REASONS_BY_CODE = (
-    (re.compile(r"5\.1\.[1236]|[45]\.2\.1|5\.5\.0\b"), Reason.NO_MAILBOX),
-    (re.compile(r"[45]\.2\.2|[45]\.3\.1|\b[45]52$"), Reason.MAILBOX_FULL),
-    (re.compile(r"[45]\.2\.3|[45]\.3\.4"), Reason.TOO_LARGE),
-    (re.compile(r"[45]\.6\."), Reason.CONTENT),
-    (re.compile(r"[45]\.7\.|5\.1\.[78]"), Reason.BLOCKED),
-    (re.compile(r"[45]\.4\.|4\.1\.|^421$"), Reason.UNREACHABLE),
-    (re.compile(r"^55[013]$"), Reason.NO_MAILBOX),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +116,3 @@ class Report:
     events: Sequence[Event] = ()
     token: str = ""
     body: bytes = b""
-
-
-def reason_of(codes: str) -> Reason:
-    """Return why a receiving server refused a mail, as far as its reply codes show it."""
-    return next((reason for pattern, reason in REASONS_BY_CODE if pattern.search(codes)), Reason.OTHER)
-
-
-def reply_codes(text: object) -> str:
-    """Return the codes in the reply of a receiving server, such as `550 5.1.1`."""
-    if not isinstance(text, str):
-        return ""
-    matches = (BASIC_CODE.match(text), ENHANCED_CODE.search(text))
-    return " ".join(match[match.lastindex or 0] for match in matches if match)

@@ -4,6 +4,7 @@ __all__ = [
     "ADDRESS_KEY",
     "DEFAULT_TENANT",
     "brand_names",
+    "callback_name",
     "limit_names",
     "sender_names",
     "template_name",
@@ -30,6 +31,11 @@ def brand_names(tenant: str) -> list[str]:
 def limit_names(tenant: str) -> list[str]:
     """Name the settings that limits are merged from, the tenant's own last."""
     return list(dict.fromkeys(f"limits/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+
+
+def callback_name(tenant: str) -> str:
+    """Name the setting of a tenant's callback. No other tenant's completes it: its events are nobody else's."""
+    return f"callbacks/{tenant}"
 
 
 def template_name(tenant: str) -> str:
