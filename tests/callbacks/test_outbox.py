@@ -124,9 +124,9 @@ def test_a_crash_around_the_recording_of_an_outcome_loses_no_event(
     """Die right before, or right after the outcome is written; then another process gets the same record."""
     finish, mail = deliver.delivery.ledger.finish, a_code()
 
-    def die(*arguments: Any) -> None:
+    def die(*arguments: Any, **options: Any) -> None:
         if moment == "after":
-            finish(*arguments)
+            finish(*arguments, **options)
         raise SystemExit
 
     monkeypatch.setattr(deliver.delivery.ledger, "finish", die)
