@@ -19,6 +19,7 @@ from mailroom.model.event import Event, EventEffect, EventType, Reason, Report
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message
+from mailroom.model.outcome import Status
 from mailroom.settings import Settings
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import LedgerQueries
@@ -86,6 +87,17 @@ def test_only_some_events_suppress_their_recipient(
     mail = sent(ledger, message())
     assert process(intake, report_on(mail, type_, **fields)) == [EventEffect.NEW]
     assert suppressed_lanes(ledger, mail) == list(lanes)
+
+
+@pytest.mark.parametrize("type_", [EventType.DELIVERED, EventType.COMPLAINED])
+def test_the_bounce_of_one_copy_suppresses_no_codes_where_another_has_arrived(
+    intake: Intake, ledger: Ledger, type_: EventType
+) -> None:
+    mail = sent(ledger, message())
+    assert ledger.claim_rescue(mail.id, "token", "rescue", "ses", Status.SENT)
+    process(intake, report_on(mail, type_, provider="ses"))
+    process(intake, report_on(mail, EventType.BOUNCED, reason=Reason.NO_MAILBOX))
+    assert Lane.CODES not in suppressed_lanes(ledger, mail)
 
 
 @pytest.mark.parametrize(

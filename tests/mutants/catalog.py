@@ -170,6 +170,29 @@ MUTANTS = (
         "",
         (f"{TEST_RESCUE}::test_an_expired_or_replaced_code_is_not_rescued",),
     ),
+    Mutant(
+        "a bounce of one copy hides the delivery of the other",
+        TABLE,
+        """    return bool(row.get("rescued")) or all(entry.get("how") for entry in bounces)
+""",
+        """    return all(entry.get("how") for entry in bounces)
+""",
+        (f"{TEST_RESCUE}::test_the_delivery_of_a_second_copy_counts_whenever_the_first_one_bounced",),
+    ),
+    Mutant(
+        "a mail that is not sent is answered sooner",
+        f"{PACKAGE}/api/pace.py",
+        "return max(0.0, usual - elapsed)",
+        "return 0.0",
+        ("tests/api/test_outcomes.py::test_a_mail_that_is_not_sent_is_answered_as_late_as_one_that_is",),
+    ),
+    Mutant(
+        "a repeated code is sent twice where another one came between",
+        RECIPIENTS,
+        """{**known.get("earlier", {}), known["message"]: _code(known)}""",
+        """{known["message"]: _code(known)}""",
+        (f"{TEST_RECIPIENTS}::test_the_same_code_again_is_a_duplicate_although_another_one_came_between",),
+    ),
     # ---- the order of writes: a crash repeats, it never loses ----
     Mutant(
         "records leave the queue before the copy of their batch is on it",

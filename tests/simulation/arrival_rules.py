@@ -39,10 +39,17 @@ def a_code_that_is_requested_again_goes_to_the_next_provider(findings: Findings)
     if not findings.world.history.is_healthy:
         return
     first_of_kind = {cases[0].mail.number for cases in code_groups(findings)}
+    # Codes that are requested at the same time may overtake each other: the older one then finds the newer one.
+    crossing = {
+        case.mail.number
+        for pair in successors(findings)
+        if pair[1].created_at - pair[0].created_at < IN_FLIGHT
+        for case in pair
+    }
     pairs = [(None, case) for case in findings.cases.values() if case.mail.number in first_of_kind]
     for older, newer in (*pairs, *neighbors(findings)):
         chain = findings.world.history.chains[newer.mail.tenant]
-        if len(chain) < 2 or not newer.offers or newer.mail.repeats:
+        if len(chain) < 2 or not newer.offers or newer.mail.repeats or newer.mail.number in crossing:
             continue
         first = min(newer.offers, key=lambda offer: offer.started_at)
         expected = _expected(older, newer, chain, first.started_at)
@@ -78,7 +85,7 @@ def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[
         return
     dead_at = defaultdict[int, float](lambda: NEVER)
     for older, newer in successors(findings):
-        if replaces(newer, older):
+        if replaces(newer, older) and newer.copies:  # a limited one replaces none
             dead_at[older.mail.number] = min(dead_at[older.mail.number], newer.created_at)
     for case in findings.cases.values():
         is_repeated = case.mail.repeats or case.mail.with_key or len(case.accepted) != 1
@@ -94,12 +101,15 @@ def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[
         is_missed = _reports_in_time(history, first.offer.account, case.mail.recipient, wait)
         due = min(first.at + wait if is_missed else NEVER, trouble)
         end = min([case.expires_at, *_reported(case, first, "delivered", "bounced", "complained")])
-        suppressed_at = [at for at in _suppressions(findings, case) if at > first.at]
-        end = min([end, dead_at[case.mail.number], *suppressed_at])
-        if len(others) > 1 or any(copy.at < due for copy in others) or (others and end + REPORT_PROCESSED < due):
+        end = min(end, dead_at[case.mail.number])
+        certain, possible = (
+            min([end, *(at for at in _suppressions(findings, case, is_certain=is_certain) if at > first.at)])
+            for is_certain in (True, False)
+        )
+        if len(others) > 1 or any(copy.at < due for copy in others) or (others and certain + REPORT_PROCESSED < due):
             when = f"one was due at {due - START:.1f}" if due < NEVER else "none was due"
             yield violation_of("needless rescue", f"{len(others)} copies more; {when}", case)
-        elif not others and due + RESCUE_SLACK < min(end, case.expires_at - RESCUE_SLACK):
+        elif not others and due + RESCUE_SLACK < min(possible, case.expires_at - RESCUE_SLACK):
             yield violation_of("not rescued", f"no other copy, though one was due at {due - START:.1f}", case)
         for copy in others:
             expected = _following(chain, first.offer.account)[0]
@@ -130,7 +140,7 @@ def every_rescue_has_a_cause(findings: Findings) -> Iterator[Violation]:
                 elif not any(report.event in (cause, "soft") and report.at <= at for report in reported):
                     yield violation_of("needless rescue", f"for a report, {cause}, that nobody made", case)
                 ends = [report.accepted_at for report in reported if report.event == "delivered"]
-                ends += _suppressions(findings, case)
+                ends += _suppressions(findings, case, is_certain=True)
                 if any(end + slack < at and not _is_frozen(world.scheduler.interrupted, end, at) for end in ends):
                     yield violation_of("needless rescue", f"at {at - START:.1f}, though it was too late", case)
 
@@ -185,15 +195,19 @@ def _reports_in_time(history: History, account: str, address: str, seconds: floa
     return number >= HABIT_SHARE and limit <= seconds
 
 
-def _suppressions(findings: Findings, case: Case) -> list[float]:
-    """Return when the recipient of a mail became suppressed, because one of the mails to it had bounced."""
+def _suppressions(findings: Findings, case: Case, *, is_certain: bool) -> list[float]:
+    """Return when the recipient of a mail became suppressed, because one of the mails to it had bounced.
+
+    It is not certain where the delivery of that mail's other copy was reported at the same time, or before.
+    """
     mail, moments = case.mail, []
     for other in findings.cases.values():
         if (other.mail.tenant, other.mail.recipient) != (mail.tenant, mail.recipient):
             continue
         for report in other.reports:
             delivered = [r.at for r in other.reports if r.event == "delivered" and r.copy is not report.copy]
-            if report.event == "bounced" and report.accepted_at < min(delivered, default=NEVER):
+            is_first = report.accepted_at < min(delivered, default=NEVER)
+            if report.event == "bounced" and (is_first or not is_certain):
                 moments.append(report.accepted_at)
     return moments
 

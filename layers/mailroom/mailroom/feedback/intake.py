@@ -90,7 +90,9 @@ class Intake:
     def _suppress(self, event: Event, record: Record, now: float) -> None:
         """Suppress the recipient of a message where an event demands it, and mark its row when that is done."""
         cause = cause_of(event)
-        if cause is None or (event.type is EventType.BOUNCED and record.status is Status.DELIVERED):
+        if cause is None or (
+            event.type is EventType.BOUNCED and record.status in (Status.DELIVERED, Status.COMPLAINED)
+        ):
             return  # one copy of a rescued mail bounces, the other has arrived
         # A server may report the address to which it forwarded a mail: the one that we wrote to is suppressed.
         is_recipient = is_address(event.recipient) and record.recipient == keyed_hash(
