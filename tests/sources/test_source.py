@@ -54,6 +54,7 @@ def test_an_unknown_source_is_a_404_and_causes_no_lookup(webhook: Webhook, name:
     answer = webhook.post(name, {}, b"{}", NOW)
     assert answer.status == 404
     assert answer.body.startswith("There is no source of this name: use logto")
+    assert all(source in answer.body for source in (*registry.NAMES, *registry.SEALED))
     assert calls == []
 
 

@@ -18,6 +18,6 @@ RENDERING = ("rendered", "zitadel", "auth0", "casdoor")  # of these, whose mails
 def load(name: str, names: Sequence[str] = NAMES) -> Source:
     """Return a source; raise a RequestError for a name that is not one of `names`."""
     if name not in names:
-        raise RequestError(404, f"There is no source of this name: use {', '.join(names)}.")
+        raise RequestError(404, f"There is no source of this name: use {', '.join((*NAMES, *SEALED))}.")
     source: Source = import_module(f"mailroom.sources.{name}").SOURCE
     return source
