@@ -58,6 +58,13 @@ def _fact(value: Any) -> Any:
     return value
 
 
+def _to_seconds(value: Any) -> int:
+    seconds = to_integer(value)
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= MAX_LIFETIME_SECONDS:
+        raise PydanticCustomError("seconds", "Give a whole number of seconds, 1 to 604800 (seven days).")
+    return seconds
+
+
 def _to_tags(value: Any) -> Any:
     if not isinstance(tags := field_rules.to_tags(value), list):
         raise PydanticCustomError("tags", "Give a language tag, such as en or pt-BR, or a list of them.")
@@ -102,7 +109,7 @@ Event = Annotated[
     AfterValidator(_event),
     WithJsonSchema({"anyOf": [{"enum": list(SecurityEvent), "type": "string"}, TEXT_SCHEMA, {"type": "object"}]}),
 ]
-Seconds = Annotated[int, Field(ge=1, le=MAX_LIFETIME_SECONDS), BeforeValidator(to_integer)]
+Seconds = Annotated[int, Field(ge=1, le=MAX_LIFETIME_SECONDS), BeforeValidator(_to_seconds)]
 Locales = Annotated[
     list[Annotated[str, AfterValidator(_tag)]],
     Field(max_length=MAX_LOCALES),
