@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.ledger.table import LEASE
+from mailroom.ledger.table import LEASE_SECONDS
 from mailroom.providers import NAMES
 from mailroom.sources import registry
 from mailroom.sources.caller_content import MAX_CONTENT_BYTES
@@ -202,7 +202,7 @@ def test_the_visibility_timeout_is_six_times_delivers_timeout(lane: str) -> None
 
 @pytest.mark.parametrize("function", ["Send", "Deliver"])
 def test_a_lease_lasts_longer_than_a_function_that_holds_it_may_run(function: str) -> None:
-    assert Stack()[f"{function}Function"]["Timeout"] < LEASE
+    assert Stack()[f"{function}Function"]["Timeout"] < LEASE_SECONDS
 
 
 @pytest.mark.parametrize("lane", LANES)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.ledger.table import LEASE
+from mailroom.ledger.table import LEASE_SECONDS
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.smtp import SmtpSandbox
 from tests.api.client import Client, code, notice
@@ -219,7 +219,7 @@ def test_a_repeated_request_finishes_the_message_of_a_crashed_process(
     (mail,) = client.mails()
     assert client.send(**request).status == 409
 
-    clock.ahead = LEASE + 1
+    clock.ahead = LEASE_SECONDS + 1
     answer = client.send(**request)
 
     assert (answer.status, answer.body["status"]) == (200, "sent")

@@ -14,7 +14,7 @@ from mailroom.delivery.batches import Batch, split
 from mailroom.delivery.dispatch import Dispatch
 from mailroom.delivery.seal import seal
 from mailroom.errors import TemporaryFailure, UnknownOutcome
-from mailroom.ledger.table import LEASE
+from mailroom.ledger.table import LEASE_SECONDS
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message, Parcel
@@ -422,13 +422,13 @@ def test_the_copy_of_a_batch_waits_until_the_lease_ends_and_no_longer(
     deliver: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = next(split([Parcel.of(code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}")) for n in range(3)]))
-    delivery, passed, delays = deliver.delivery, LEASE - 4, list[float]()
+    delivery, passed, delays = deliver.delivery, LEASE_SECONDS - 4, list[float]()
     key = delivery.settings.address_key()
     for parcel in batch.parcels:
         delivery.ledger.claim_for_batch(parcel, key, f"{batch.id} resend t", "t", time.time() - passed, "resend")
     monkeypatch.setattr(delivery.queue, "put_back", lambda queued, delay=0: delays.append(delay))
     assert deliver.receive(batch.to_json()) == []
-    assert delays == [pytest.approx(LEASE - passed, abs=1.5)]
+    assert delays == [pytest.approx(LEASE_SECONDS - passed, abs=1.5)]
 
 
 def test_the_copy_of_a_batch_is_hidden_while_its_process_works(
@@ -437,7 +437,7 @@ def test_the_copy_of_a_batch_is_hidden_while_its_process_works(
     delays: list[float] = []
     monkeypatch.setattr(deliver.delivery.queue, "put", lambda queued, delay=0: delays.append(delay))
     deliver.receive(*(Parcel.of(code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}")) for n in range(10)))
-    assert delays == [LEASE]
+    assert delays == [LEASE_SECONDS]
 
 
 def test_messages_with_text_of_their_own_need_a_seal_in_a_burst_too(deliver: Process, sandbox: Sandbox) -> None:

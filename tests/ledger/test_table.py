@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mailroom.aws.client import Aws
 from mailroom.errors import TemporaryFailure
-from mailroom.ledger.table import LEASE, Holder, Ledger
+from mailroom.ledger.table import LEASE_SECONDS, Holder, Ledger
 from mailroom.model.message import Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from tests.factories import KEY, NOW, row
@@ -36,14 +36,14 @@ def test_a_claim_whose_answer_was_lost_can_be_made_again(ledger: Ledger) -> None
 def test_a_process_that_died_loses_its_claim_when_the_lease_ends(ledger: Ledger) -> None:
     parcel = Parcel.of(ledger_code("111111"))
     ledger.claim(parcel, KEY, "dead", NOW)
-    assert ledger.claim(parcel, KEY, "second", NOW + LEASE + 1).holder is Holder.US
+    assert ledger.claim(parcel, KEY, "second", NOW + LEASE_SECONDS + 1).holder is Holder.US
 
 
 def test_a_finished_message_is_never_claimed_again(ledger: Ledger) -> None:
     parcel = Parcel.of(ledger_code("111111"))
     ledger.claim(parcel, KEY, "first", NOW)
     ledger.finish(parcel.message.id, "first", Outcome(Status.SENT, provider="resend", provider_id="re-1"), NOW)
-    assert ledger.claim(parcel, KEY, "second", NOW + LEASE + 1).holder is Holder.NONE
+    assert ledger.claim(parcel, KEY, "second", NOW + LEASE_SECONDS + 1).holder is Holder.NONE
 
 
 def test_a_released_message_waits_for_its_next_try_and_not_for_an_older_one(ledger: Ledger) -> None:
@@ -58,7 +58,7 @@ def test_a_released_message_waits_for_its_next_try_and_not_for_an_older_one(ledg
 def test_who_lost_its_claim_cannot_write_an_end(ledger: Ledger, aws: Aws) -> None:
     parcel = Parcel.of(ledger_code("111111"))
     ledger.claim(parcel, KEY, "slow", NOW)
-    ledger.claim(parcel, KEY, "quick", NOW + LEASE + 1)
+    ledger.claim(parcel, KEY, "quick", NOW + LEASE_SECONDS + 1)
     ledger.finish(parcel.message.id, "quick", Outcome(Status.SENT), NOW)
     ledger.finish(parcel.message.id, "slow", Outcome(Status.FAILED), NOW)
     assert row(aws, "ledger", f"message#{parcel.message.id}")["status"] == "sent"
@@ -84,6 +84,6 @@ def test_a_row_tells_the_whole_story_and_nothing_private(ledger: Ledger, aws: Aw
 def test_a_mail_that_was_sent_is_recorded_although_its_claim_was_lost(ledger: Ledger, aws: Aws) -> None:
     mail = ledger_code("111111")
     ledger.claim(Parcel.of(mail), KEY, "first", NOW)
-    ledger.claim(Parcel.of(mail), KEY, "second", NOW + LEASE + 1)
-    ledger.finish(mail.id, "first", Outcome(Status.SENT, "", "resend", "provider id"), NOW + LEASE + 2)
+    ledger.claim(Parcel.of(mail), KEY, "second", NOW + LEASE_SECONDS + 1)
+    ledger.finish(mail.id, "first", Outcome(Status.SENT, "", "resend", "provider id"), NOW + LEASE_SECONDS + 2)
     assert row(aws, "ledger", f"message#{mail.id}")["status"] == "sent"

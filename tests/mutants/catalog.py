@@ -216,14 +216,14 @@ MUTANTS = (
     Mutant(
         "the lease is shorter than a function may run",
         TABLE,
-        "LEASE = 25.0",
-        "LEASE = 12.0",
+        "LEASE_SECONDS = 25.0",
+        "LEASE_SECONDS = 12.0",
         ("tests/test_template.py::test_a_lease_lasts_longer_than_a_function_that_holds_it_may_run",),
     ),
     Mutant(
         "the copy of a batch comes while its process works",
         BATCHES,
-        "COPY_DELAY_SECONDS = LEASE",
+        "COPY_DELAY_SECONDS = LEASE_SECONDS",
         "COPY_DELAY_SECONDS = 0.0",
         (f"{TEST_CONSUMER}::test_the_copy_of_a_batch_is_hidden_while_its_process_works",),
     ),
@@ -355,8 +355,8 @@ MUTANTS = (
     Mutant(
         "a poisonous record ends the invocation",
         CONSUMER,
-        "            yield self._keep(item.record, error)\n\n    def _notice",
-        "            raise\n\n    def _notice",
+        "            yield self._keep(item.record, error)\n\n    def _note_outage",
+        "            raise\n\n    def _note_outage",
         (f"{TEST_CONSUMER}::test_a_message_that_fails_to_render_stays_and_holds_up_no_other",),
     ),
     Mutant(
@@ -397,7 +397,7 @@ MUTANTS = (
     Mutant(
         "one message that another process has stops its whole batch",
         BATCHES,
-        "            return self._enqueue_alone(parcel, error.retry_after or LEASE, attempt=0)\n",
+        "            return self._enqueue_alone(parcel, error.retry_after or LEASE_SECONDS, attempt=0)\n",
         "            raise error\n",
         (f"{TEST_BATCHES}::test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost",),
     ),

@@ -25,7 +25,7 @@ from mailroom.delivery.dispatch import MAX_GATE_WAIT_SECONDS, MAX_REQUEST_SECOND
 from mailroom.delivery.retry import postponement
 from mailroom.delivery.seal import is_authentic, seal
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure, UnknownOutcome
-from mailroom.ledger.table import LEASE, NOBODY
+from mailroom.ledger.table import LEASE_SECONDS, NOBODY
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
@@ -37,7 +37,7 @@ MAX_CHARACTERS = 200_000  # of JSON; the smallest limit that SQS has had is 256 
 SOON_SECONDS = 10.0  # a rate limit passes in this time, a used-up quota does not
 SECONDS_NEEDED = 12.0  # to claim, render, send and record a full one
 MIN_LIFETIME_SECONDS = 60.0  # with less left, a message would expire while its request is in doubt
-COPY_DELAY_SECONDS = LEASE  # the copy of a batch arrives when its first process is done or dead
+COPY_DELAY_SECONDS = LEASE_SECONDS  # the copy of a batch arrives when its first process is done or dead
 
 Result = tuple[Message, Outcome]
 
@@ -180,7 +180,7 @@ class Batcher:
         try:
             outcome = self.delivery.receive(replace(parcel, alone=True), deadline)
         except ClaimedElsewhere as error:
-            return self._enqueue_alone(parcel, error.retry_after or LEASE, attempt=0)
+            return self._enqueue_alone(parcel, error.retry_after or LEASE_SECONDS, attempt=0)
         if outcome:
             yield parcel.message, outcome
 
@@ -195,7 +195,7 @@ class Batcher:
         delivery.dispatch.sleep_briefly(gate_wait)
         token, started, key = secrets.token_hex(8), delivery.clock(), delivery.settings.address_key()
         request = f"{batch.id} {account} {token}"
-        latest = min(deadline, started + LEASE) - MAX_REQUEST_SECONDS
+        latest = min(deadline, started + LEASE_SECONDS) - MAX_REQUEST_SECONDS
         ours: list[tuple[Parcel, Ready]] = []
         late: list[Parcel] = []
         for parcel, ready in mails:
@@ -243,7 +243,7 @@ class Batcher:
             if parcel.message.id in unfinished and not delivery.ledger.claim_again(
                 parcel.message.id, request, token, delivery.clock()
             ):
-                raise ClaimedElsewhere(LEASE)
+                raise ClaimedElsewhere(LEASE_SECONDS)
         if has_expired:
             # Without the expired mail it would be another request, and a second copy for the rest.
             for parcel in parcels:

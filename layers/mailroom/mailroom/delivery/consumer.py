@@ -25,7 +25,7 @@ from mailroom.model.outcome import Outcome
 
 __all__ = ["Consumer", "Result"]
 
-FULL = 10  # records; when Lambda delivers as many as it may, more are waiting
+BURST_RECORDS = 10  # in one invocation: Lambda delivers no more at once, so more are waiting
 MAX_PULLED = 90  # more records that a burst takes from the queue
 OVERDUE_SECONDS = 3600.0  # this long after its lifetime, a message whose end cannot be recorded is a dead letter
 POISON_DELAY_SECONDS = 5.0
@@ -107,7 +107,7 @@ class Consumer:
             if isinstance(item.content, Batch):
                 yield from self._guard(item, self._send_batch(item.content))
         singles = [item for item in items if isinstance(item.content, Parcel)]
-        if len(records) >= FULL and not self.is_outage:
+        if len(records) >= BURST_RECORDS and not self.is_outage:
             singles = yield from self._send_burst(singles)
         self._mark_newest(singles)
         yield from self._send_singles(singles)
@@ -140,7 +140,7 @@ class Consumer:
                 yield Done(item, tuple(self._send_parcel(parcel)))
             except Exception as error:  # noqa: BLE001 - the caller sorts it
                 if isinstance(error, DeliveryError):
-                    self._notice(error)
+                    self._note_outage(error)
                 yield Done(item, error=error)
 
     def _send_parcel(self, parcel: Parcel) -> Iterator[Sent]:
@@ -173,7 +173,7 @@ class Consumer:
             for batch in others:
                 self._batcher.enqueue(batch, 0)
         except DeliveryError as error:
-            self._notice(error)
+            self._note_outage(error)
             yield Result("", error=error)
             return singles
         # From here on the copies hold each of these messages: their records may go.
@@ -182,7 +182,7 @@ class Consumer:
             for message, outcome in self._batcher.send_new(first, self._deadline):
                 yield Result("", message, outcome)
         except DeliveryError as error:
-            self._notice(error)
+            self._note_outage(error)
             yield Result("", error=error)
         except Exception as error:  # noqa: BLE001 - the copies come back and are counted; other records are still to do
             yield Result("", error=error)
@@ -224,7 +224,7 @@ class Consumer:
                 try:
                     self._delivery.last_check(newest, counts=False)
                 except DeliveryError as error:
-                    return self._notice(error)
+                    return self._note_outage(error)
 
     def _in_turn(self, items: list[Item]) -> list[Item]:
         """Sort items: a mail of each tenant in turn, the oldest first; those of an account that fails or hangs last.
@@ -253,13 +253,13 @@ class Consumer:
             for message, outcome in work:
                 yield Result(record_id, message, outcome)
         except (TemporaryFailure, ConfigurationError) as error:
-            self._notice(error)
+            self._note_outage(error)
             yield self._put_back(item, error)
         except Exception as error:  # noqa: BLE001 - one poisonous message takes no other along
             yield self._keep(item.record, error)
 
-    def _notice(self, error: DeliveryError) -> None:
-        """Remember an outage: each call to a service that does not answer takes seconds, of twenty."""
+    def _note_outage(self, error: DeliveryError) -> None:
+        """Record an outage for the whole invocation: each call to a service that hangs takes seconds of its 20."""
         is_service_away = isinstance(error, TemporaryFailure | ConfigurationError)  # a refusal is about one message
         if is_service_away and error.party in OUR_SERVICES and not isinstance(error, ClaimedElsewhere):
             self._is_outage = True

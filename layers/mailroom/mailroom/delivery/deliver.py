@@ -24,7 +24,7 @@ from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError,
 from mailroom.ledger.daily import Use
 from mailroom.ledger.domain_health import count_sent
 from mailroom.ledger.recipients import Standing
-from mailroom.ledger.table import LEASE, Holder, Ledger
+from mailroom.ledger.table import LEASE_SECONDS, Holder, Ledger
 from mailroom.ledger.tally import EVERYONE
 from mailroom.model.domain_groups import own_group
 from mailroom.model.email import Email
@@ -38,7 +38,7 @@ from mailroom.settings import SHARED_TEST_SENDER, Settings
 __all__ = ["Delivery", "Ready"]
 
 RECHECK_SECONDS = 1.0  # a claim that took longer, because DynamoDB is slow, may come after a newer code
-RECORD_PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to record an outcome
+RECORD_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to record an outcome
 DAY_LIMIT_NEAR, DAY_LIMIT_REACHED = "day_limit_near", "day_limit_reached"  # warnings
 RECORD_SECONDS = 5.0  # one attempt, where DynamoDB does not answer
 
@@ -301,7 +301,7 @@ class Delivery:
         if reason := self.outdated(message):
             return reason
         if not self.ledger.renew(message.id, token, offered, self.clock()):
-            raise ClaimedElsewhere(LEASE)
+            raise ClaimedElsewhere(LEASE_SECONDS)
         return ""
 
     def outdated(self, message: Message) -> str:
@@ -364,7 +364,7 @@ class Delivery:
 
     def _record(self, parcel: Parcel, token: str, outcome: Outcome, deadline: float) -> Outcome:
         """Record a final outcome, again and again if need be. That a mail was sent is not lost: else it is queued."""
-        for pause in RECORD_PAUSES:
+        for pause in RECORD_PAUSES_SECONDS:
             try:
                 self.finish(parcel.message, token, outcome, parcel.doubts)
             except TemporaryFailure:

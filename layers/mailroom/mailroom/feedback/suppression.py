@@ -16,7 +16,7 @@ from typing import Any
 from mailroom.aws.client import Aws, AwsError
 from mailroom.aws.dynamodb import decode_item, encode
 from mailroom.errors import TemporaryFailure
-from mailroom.ledger.table import KEPT, suppression_of
+from mailroom.ledger.table import RETENTION_SECONDS, suppression_of
 from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.kinds import Lane
 from mailroom.settings import Settings
@@ -38,7 +38,7 @@ __all__ = [
 DAY_SECONDS = 24 * 3600.0
 MAX_DAYS = 36_500
 # An event can only be about a message whose row still exists: twice that time, because rows outlive their TTL by days.
-REMOVAL_RETENTION_SECONDS = 2 * KEPT
+REMOVAL_RETENTION_SECONDS = 2 * RETENTION_SECONDS
 MAX_WRITES = 5  # of one entry, where other processes change its row in between
 
 

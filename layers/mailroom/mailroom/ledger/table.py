@@ -45,10 +45,10 @@ from mailroom.model.provider_ids import clean_id
 from mailroom.model.record import Record
 
 __all__ = [
-    "KEPT",
-    "LEASE",
+    "LEASE_SECONDS",
     "MAX_TIMELINE_ENTRIES",
     "NOBODY",
+    "RETENTION_SECONDS",
     "Admission",
     "Holder",
     "Ledger",
@@ -56,8 +56,8 @@ __all__ = [
     "suppression_of",
 ]
 
-LEASE = 25.0  # seconds; longer than any function that holds it may run
-KEPT = 30 * 24 * 3600
+LEASE_SECONDS = 25.0  # longer than any function that holds it may run
+RETENTION_SECONDS = 30 * 24 * 3600
 MAX_TIMELINE_ENTRIES = 60  # a provider that retries for days reports each time, and each write pays for the whole row
 MAX_WRITES = 10  # of one event, where other processes change its row in between
 NOBODY = ""  # `claim` and `batch` of a message that no process works on
@@ -122,7 +122,7 @@ class Ledger:
         had finished the attempt before, and may have crashed only before writing so.
         """
         message, offers = parcel.message, [offer] if offer else []
-        lease = {"claim": token, "lease": now + LEASE, "attempt": parcel.attempt, "batch": NOBODY}
+        lease = {"claim": token, "lease": now + LEASE_SECONDS, "attempt": parcel.attempt, "batch": NOBODY}
         try:
             self._update(
                 f"message#{message.id}",
@@ -153,7 +153,7 @@ class Ledger:
             )
         except AwsError as error:
             _old_item(error)
-            return Claim(Holder.ANOTHER, lease_seconds=LEASE)
+            return Claim(Holder.ANOTHER, lease_seconds=LEASE_SECONDS)
         return Claim(Holder.US, offered)
 
     def claim_for_batch(
@@ -164,7 +164,13 @@ class Ledger:
         try:
             self._update(
                 f"message#{message.id}",
-                {"claim": token, "lease": now + LEASE, "attempt": parcel.attempt, "batch": batch, "offered": [account]},
+                {
+                    "claim": token,
+                    "lease": now + LEASE_SECONDS,
+                    "attempt": parcel.attempt,
+                    "batch": batch,
+                    "offered": [account],
+                },
                 once=self._first(message, address_key, now),
                 condition="attribute_not_exists(pk) OR (#status = :accepted AND #attempt = :attempt AND "
                 "(#claim = :nobody OR (#claim = :claim AND #batch = :batch)))",
@@ -180,7 +186,7 @@ class Ledger:
         try:
             self._update(
                 f"message#{message_id}",
-                {"claim": token, "lease": now + LEASE},
+                {"claim": token, "lease": now + LEASE_SECONDS},
                 condition="#status = :accepted AND #batch = :batch AND (#claim = :claim OR #lease < :now)",
                 values={":accepted": Status.ACCEPTED, ":batch": batch, ":now": now},
             )
@@ -194,7 +200,7 @@ class Ledger:
         try:
             self._update(
                 f"message#{message_id}",
-                {"lease": now + LEASE, "offered": list(offered)},
+                {"lease": now + LEASE_SECONDS, "offered": list(offered)},
                 condition="#claim = :claim AND #status = :accepted",
                 values={":claim": token, ":accepted": Status.ACCEPTED},
             )
@@ -541,7 +547,7 @@ class Ledger:
             "created": message.created_at,
             "status": Status.ACCEPTED,
             "timeline": [],
-            "ttl": int(now + KEPT),
+            "ttl": int(now + RETENTION_SECONDS),
             "shard": shard,
             # Where nearly all mail is the default tenant's, the index by time finds it, and a write is saved.
             **({} if message.tenant == DEFAULT_TENANT else {"tenant_shard": f"{message.tenant}#{shard}"}),
