@@ -24,8 +24,15 @@ def build(intake: Intake, logger: Logger, metrics: Metrics) -> Callable[[dict[st
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(request_id=request_id(event))
-        if "requestContext" not in event:  # IAM authenticated the caller. A failed event is retried twice, then kept
+        try:
+            if "requestContext" in event:
+                return respond(event)
+            # IAM has authenticated the caller. A failed event is raised: Lambda repeats it twice, then keeps it.
             return {"events": record(Report(ses.from_aws(event, intake.clock())))}
+        finally:
+            telemetry.log_stale_settings(logger, metrics, intake.settings)
+
+    def respond(event: dict[str, Any]) -> dict[str, Any]:
         try:
             return json_response(200, {"events": record(feedback.read(Request.from_event(event), intake.settings))})
         except RequestError as refusal:
@@ -34,12 +41,9 @@ def build(intake: Intake, logger: Logger, metrics: Metrics) -> Callable[[dict[st
         except DeliveryError as error:
             telemetry.log_failure(logger, metrics, error, "Report not recorded: a dependency failed")
             return text_response(503, "This report could not be recorded. Please send it again.")
-        finally:
-            telemetry.log_stale_settings(logger, metrics, intake.settings)
 
     def record(report: Report) -> int:
         count = log_events(logger, metrics, intake.process(report))
-        telemetry.log_stale_settings(logger, metrics, intake.settings)
         telemetry.flush_tally(logger, metrics, intake.ledger.tally)
         return count
 
