@@ -50,9 +50,11 @@ class Answer(Schema):
 
     message_id: Id
     status: Literal[Status.ACCEPTED, Status.SENT, Status.SKIPPED, Status.FAILED, Status.UNKNOWN]
-    reason: str = Field(default="", description="Why the message was skipped, has failed, or is unknown.")
-    provider: str = Field(default="", description="The provider that accepted it.")
-    provider_id: str = Field(default="", description="The provider's id of it.")
+    reason: str = Field(
+        default="", description="Reason why the message was skipped or failed, or its status is unknown."
+    )
+    provider: str = Field(default="", description="The provider account that accepted the message.")
+    provider_id: str = Field(default="", description="The id of the message at the provider.")
 
 
 class Problem(Schema):

@@ -20,8 +20,8 @@ __all__ = ["SendRequest", "validate"]
 class Button(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    url: Link = Field(description="Its target.")
-    text: str | None = Field(default=None, max_length=NAME_LENGTH, description="Its label.")
+    url: Link = Field(description="Address that the button opens.")
+    text: str | None = Field(default=None, max_length=NAME_LENGTH, description="Label of the button.")
 
 
 class Data(BaseModel):
