@@ -49,7 +49,7 @@ def set_(
 ) -> None:
     """Set the endpoint of TENANT.
 
-    Options that are not given stay as they are. The secret that signs the events is generated at the first time, and
+    Options that are not given stay as they are. The secret that signs the events is generated the first time, and
     printed once.
     """
     from mailroom_ops.cli import screen

@@ -8,7 +8,7 @@ import click
 from mailroom_ops.cli.options import Group, as_json, confirm_production, in_environment, yes
 from mailroom_ops.environment import Environment
 
-tenant_of = click.option("--tenant", default="default", show_default=True, metavar="NAME", help="Whose limits.")
+tenant_of = click.option("--tenant", default="default", show_default=True, metavar="NAME", help="Tenant of the limits.")
 COUNT = click.IntRange(0, 100)
 DAY_COUNT = click.IntRange(0, 10_000_000)
 
@@ -84,7 +84,7 @@ def set_(
     per_day: int | None,
     yes: bool,
 ) -> None:
-    """Set limits: those that are given, the others stay. The limits of `default` are those of every tenant."""
+    """Set limits. A limit without an option stays as it is. Every tenant inherits the limits of `default`."""
     from mailroom.model.json_settings import json_object
     from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
@@ -92,16 +92,16 @@ def set_(
 
     options = {"per_recipient": per_recipient, "per_kind": per_kind, "per_client": per_client}
     options["per_day"] = per_day
-    given = {name: value for name, value in options.items() if value is not None}
-    if not given:
+    changes = {name: value for name, value in options.items() if value is not None}
+    if not changes:
         raise InvalidInput("There is no limit to set.", "Give --per-recipient, --per-kind, --per-client or --per-day.")
     name, store = f"limits/{tenant}", Parameters(environment)
     current = json_object(store.values("limits").get(name, "{}")) or {}
-    if current | given == current:
+    if current | changes == current:
         screen.say(f"{name} has these values already.")
         return
     confirm_production(environment, f"Set {name} in {environment.label}?", yes)
-    store.put(name, json.dumps(current | given))
+    store.put(name, json.dumps(current | changes))
     screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")
 
 

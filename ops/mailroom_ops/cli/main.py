@@ -33,7 +33,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "dlq": "List, show, replay and drop dead letters: mail that could not be sent.",
         "limits": "Show, set and reset limits: how many codes a recipient gets.",
         "callbacks": "Report outcomes to the tenants' own servers, as signed webhooks.",
-        "suppressions": "List, add, remove, import and export suppressed addresses.",
+        "suppressions": "List, check, add, remove, import and export suppressed addresses.",
         "cost": "Estimate the monthly bill of AWS.",
         "scale": "Simulate a rate of mails: queue, concurrency, and what to raise first.",
         "sandbox": "Make a provider of the local stack fail: errors, hangs, resets, rate limits.",
@@ -41,7 +41,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Templates": {
         "preview": "Render every kind of mail in every language into files.",
-        "templates": "Import templates from Logto.",
+        "templates": "Store, list, restore and import a tenant's own templates and texts.",
     },
     "Shell": {
         "completion": "Print the completion script of your shell.",

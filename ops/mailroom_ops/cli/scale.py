@@ -25,9 +25,9 @@ RAISE = {
     ),
 )
 @click.option("--rate", "rates", multiple=True, type=float, metavar="NUMBER", help="Mails a second; repeatable.")
-@click.option("--minutes", default=10, show_default=True, metavar="NUMBER", help="How long it lasts.")
-@click.option("--requests-per-second", default=500.0, show_default=True, help="The parameter.")
-@click.option("--codes-concurrency", default=20, show_default=True, help="The parameter.")
+@click.option("--minutes", default=10, show_default=True, metavar="NUMBER", help="Duration of the rate.")
+@click.option("--requests-per-second", default=500.0, show_default=True, help="RequestsPerSecond of the stack.")
+@click.option("--codes-concurrency", default=20, show_default=True, help="CodesConcurrency of the stack.")
 @click.option("--account-concurrency", default=1000, show_default=True, help="Quota of Lambda.")
 @click.option("--provider-rate", default=1000.0, show_default=True, help="Mails a second that the provider takes.")
 @click.option("--warm-writes", default=4000.0, show_default=True, help="Writes a second that the table takes at once.")

@@ -65,7 +65,7 @@ class Sent:
 @click.option("--code", metavar="TEXT", help="The code; for a kind that needs one, a random one if nothing is given.")
 @click.option("--link", metavar="URL", help="The link.")
 @click.option("--data", "fields", multiple=True, metavar="KEY=VALUE", help="More content; a value may be JSON.")
-@click.option("--tenant", metavar="NAME", help="Whose sender, brand and templates to use.")
+@click.option("--tenant", metavar="NAME", help="Tenant that the mail is from: its sender, brand and templates.")
 @click.option("--locale", "locales", multiple=True, metavar="TAG", help="Language; several, the preferred one first.")
 @click.option("--queued", is_flag=True, help="Return as soon as the message is stored, and send it by queue.")
 @click.option("--expires-in", type=click.IntRange(1), metavar="SECONDS", help="Do not send it later than that.")
