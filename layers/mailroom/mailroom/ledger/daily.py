@@ -11,7 +11,7 @@ from mailroom.aws.dynamodb import decode_item
 
 __all__ = ["DailyCounts", "Use", "day_row"]
 
-KEPT_SECONDS = 7 * 24 * 3600
+RETENTION_SECONDS = 7 * 24 * 3600
 NEAR_SHARE = 0.8
 
 
@@ -44,7 +44,7 @@ class DailyCounts:
             "ConditionExpression": "attribute_not_exists(#number) OR #number < :limit",
             "ExpressionAttributeNames": {"#ttl": "ttl", "#number": "number"},
             "ExpressionAttributeValues": {
-                ":ttl": {"N": str(int(now + KEPT_SECONDS))},
+                ":ttl": {"N": str(int(now + RETENTION_SECONDS))},
                 ":one": {"N": "1"},
                 ":limit": {"N": str(limit)},
             },

@@ -8,7 +8,7 @@ from mailroom.ledger.tally import EVERYONE, hour_of
 
 __all__ = ["Habits"]
 
-HOURS = 24
+PERIOD_HOURS = 24
 HOUR_SECONDS = 3600.0
 CACHE_TTL_SECONDS = 1800.0
 MIN_SENT = 20  # fewer mails show no habit
@@ -34,7 +34,7 @@ class Habits:
         The present hour does not count, unless there is nothing else: its deliveries may be held up.
         """
         if now - self._read_at > CACHE_TTL_SECONDS:
-            earlier = self._read([now - HOUR_SECONDS * number for number in range(1, HOURS + 1)])
+            earlier = self._read([now - HOUR_SECONDS * number for number in range(1, PERIOD_HOURS + 1)])
             self._health = earlier if earlier else self._read([now])
             self._read_at = now
         health = self._health.get((account, group), Health())

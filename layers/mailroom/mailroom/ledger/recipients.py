@@ -26,7 +26,7 @@ from mailroom.model.message import Message
 
 __all__ = ["Recipients", "Standing", "recipient_row"]
 
-KEPT_SECONDS = 30 * 24 * 3600
+RETENTION_SECONDS = 30 * 24 * 3600
 NO_LIMITS = Limits(0, 0, 0)
 MAX_WRITES = 60  # of one row, where other processes change it in between
 MAX_EARLIER = 5  # codes of a kind that are kept besides the newest one
@@ -155,7 +155,7 @@ class Recipients:
         raise TemporaryFailure("ledger", "contended")
 
     def _update(self, pk: str, now: float, write: Write) -> Row:
-        changes = {**write.attributes, "ttl": int(now + KEPT_SECONDS), "version": secrets.token_hex(4)}
+        changes = {**write.attributes, "ttl": int(now + RETENTION_SECONDS), "version": secrets.token_hex(4)}
         sets = {f"#s{number}": name for number, name in enumerate(changes)}
         written = {f":s{number}": encode(value) for number, value in enumerate(changes.values())}
         answer = self._aws.call(

@@ -34,7 +34,7 @@ SHOWING_KINDS = frozenset(
     }
 )
 IP = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
-MAX_TIME = 253_402_300_799.0  # the end of the year 9999
+MAX_EPOCH_SECONDS = 253_402_300_799.0  # the end of the year 9999
 
 
 def request_facts(message: Message) -> list[tuple[str, str]]:
@@ -62,6 +62,6 @@ def _time(value: Any) -> str:
             seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             return ""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_TIME:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_EPOCH_SECONDS:
         return ""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
