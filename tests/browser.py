@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from mailroom_ops.templates import chromium
 
-__all__ = ["accessible", "browser", "violations"]
+__all__ = ["assert_accessible", "browser", "violations"]
 
 AXE = Path(__file__).parent / "mail" / "node_modules" / "axe-core" / "axe.min.js"
 SEEN: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1280, "light"), (360, "dark"))
@@ -28,13 +28,13 @@ def violations(page: Page, options: str = "") -> dict[str, Any]:
     if not AXE.is_file():
         pytest.skip("needs axe-core: `npm ci` in tests/mail (`make test` does)")
     page.add_script_tag(path=AXE)
-    found = page.evaluate(f"axe.run(document, {{{options}}})")
-    assert len(found["passes"]) > 10  # it did look
-    return {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in found["violations"]}
+    result = page.evaluate(f"axe.run(document, {{{options}}})")
+    assert len(result["passes"]) > 10  # rules that apply to the page
+    return {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in result["violations"]}
 
 
-def accessible(page: Page) -> None:
-    """Hold a page against axe-core and its window's width: on a desk in light, on a phone in dark."""
+def assert_accessible(page: Page) -> None:
+    """Assert that axe-core reports nothing and that a page fits its window: on a desk in light, on a phone in dark."""
     for width, scheme in SEEN:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["SCENARIOS", "SENT", "Reply", "Scenario", "Server", "check", "serve"]
+__all__ = ["SCENARIOS", "SENT", "Reply", "Scenario", "Server", "assert_report", "serve"]
 
 SENT = {"message_id": "01a1fad716a3febae9f7600d82e2dad8", "status": "sent", "provider": "resend", "provider_id": "re_1"}
 REFUSED = {"status": "refused", "errors": [{"field": "to", "message": "Give exactly one email address."}]}
@@ -68,7 +68,7 @@ SCENARIOS = (
 )
 
 
-def check(scenario: Scenario, server: Server, report: Mapping[str, Any]) -> None:
+def assert_report(scenario: Scenario, server: Server, report: Mapping[str, Any]) -> None:
     """Compare a client's requests and its report: `status`, `text`, and the seconds that it `slept`."""
     keys = {body["idempotency_key"] for _, body in server.requests}
     assert len(keys) == 1 and all(keys)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.scripted import SCENARIOS, check, serve
+from tests.clients.scripted import SCENARIOS, assert_report, serve
 from tests.clients.tools import CLIENTS, HERE
 
 pytestmark = pytest.mark.thorough
 
 
-def run_scenarios(command: Sequence[str], variables: Mapping[str, str] = {}, folder: Path = HERE) -> None:
+def assert_scenarios(command: Sequence[str], variables: Mapping[str, str] = {}, folder: Path = HERE) -> None:
     """Run a driver with a server for each scenario; check its requests and reports."""
     with ExitStack() as stack:
         servers = [stack.enter_context(serve(*scenario.replies)) for scenario in SCENARIOS]
@@ -25,7 +25,7 @@ def run_scenarios(command: Sequence[str], variables: Mapping[str, str] = {}, fol
         done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     for scenario, server, line in zip(SCENARIOS, servers, done.stdout.splitlines(), strict=True):
-        check(scenario, server, json.loads(line))
+        assert_report(scenario, server, json.loads(line))
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="needs Go: apt-get install golang-go")
@@ -41,9 +41,9 @@ def test_the_go_client_retries_and_reports_as_described(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
-    run_scenarios([str(tmp_path / "run")])
+    assert_scenarios([str(tmp_path / "run")])
 
 
 @pytest.mark.skipif(shutil.which("php") is None, reason="needs PHP: apt-get install php-cli")
 def test_the_php_client_retries_and_reports_as_described() -> None:
-    run_scenarios(["php", "-d", "error_reporting=E_ALL", "driver.php", str(CLIENTS / "php" / "Mailroom.php")])
+    assert_scenarios(["php", "-d", "error_reporting=E_ALL", "driver.php", str(CLIENTS / "php" / "Mailroom.php")])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clients.python.mailroom import Delivery, Mailroom, MailroomError
-from tests.clients.scripted import SCENARIOS, SENT, Reply, Scenario, check, serve
+from tests.clients.scripted import SCENARIOS, SENT, Reply, Scenario, assert_report, serve
 from tests.running import Running
 
 KEY = "local-api-key"
@@ -25,7 +25,7 @@ def test_the_python_client_retries_and_reports_as_described(scenario: Scenario) 
             report["text"] = repr(delivery)
         except MailroomError as error:
             report |= {"status": error.status, "text": str(error)}
-    check(scenario, server, report)
+    assert_report(scenario, server, report)
 
 
 def test_every_field_is_sent_and_what_is_not_given_is_absent() -> None:

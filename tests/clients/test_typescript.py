@@ -6,7 +6,7 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.clients.scripted import SCENARIOS, check, serve
+from tests.clients.scripted import SCENARIOS, assert_report, serve
 from tests.clients.tools import CLIENTS, HERE, compile_typescript, needs_node
 
 
@@ -24,4 +24,4 @@ def test_the_typescript_client_retries_and_reports_as_described(tmp_path: Path) 
 
     assert done.returncode == 0, done.stderr
     for scenario, server, line in zip(SCENARIOS, servers, done.stdout.splitlines(), strict=True):
-        check(scenario, server, json.loads(line))
+        assert_report(scenario, server, json.loads(line))

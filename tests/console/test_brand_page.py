@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from mailroom_ops.console.brand_form import BrandForm
 from mailroom_ops.environment import Environment
 from mailroom_ops.settings.parameters import Parameters
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.command import Run
 from tests.console.client import Client, OpenPage, StartConsole, page_text
 
@@ -224,8 +224,8 @@ def test_it_works_without_javascript(acme: Parameters, client: Client, open_page
 def test_it_is_accessible_and_fits_the_width(acme: Parameters, client: Client, open_page: OpenPage) -> None:
     page = open_page(client, bypass_csp=True)
     page.goto(f"{client.url}{PATH}?preview=1&{urlencode(entered(acme, color='red'))}&kind=password-reset&locale=ar")
-    accessible(page)
+    assert_accessible(page)
     page.goto(f"{client.url}{PATH}")
     page.get_by_label("Name", exact=True).fill("Globex")
     page.get_by_role("button", name="Review changes").click()
-    accessible(page)
+    assert_accessible(page)

@@ -15,7 +15,7 @@ from mailroom_ops.cloudformation import loader
 from mailroom_ops.environment import Environment
 from mailroom_ops.ledger.stats import LIMITS, HourCache
 from mailroom_ops.settings.parameters import Parameters
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.cloud import REGION
 from tests.console.client import Client, OpenPage, aws, page_text
 
@@ -274,7 +274,7 @@ def test_it_is_accessible(count: Count, client: Client, open_page: OpenPage) -> 
     page.locator("#chart-volume summary").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("row", name="UTC resend ses")).to_be_visible()
-    accessible(page)
+    assert_accessible(page)
 
 
 def test_the_time_to_inbox_is_shown_by_provider_and_receiving_domains(client: Client, count: Count) -> None:

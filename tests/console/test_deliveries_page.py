@@ -17,7 +17,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.message import new_id
 from mailroom.model.outcome import Status
 from mailroom_ops.ledger import suppressions
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.console.client import Client, LedgerWriter, OpenPage, StartConsole, aws, page_text
 
 REFRESH_MS = 2100  # a little more than the refresh interval
@@ -358,13 +358,13 @@ def test_every_page_is_accessible_and_fits_a_phone(messages: LedgerWriter, clien
     paths = ("deliveries", "deliveries?status=failed", f"deliveries/{message.id}", "nothing", "deliveries?since=ever")
     for path in paths:
         page.goto(f"{client.url}/console/{path}")
-        accessible(page)
+        assert_accessible(page)
     for term in (longest, "nobody@example.com"):
         page.goto(f"{client.url}/console/deliveries")
         page.get_by_role("searchbox").fill(term)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).not_to_have_text("Deliveries")
-        accessible(page)
+        assert_accessible(page)
 
 
 def test_on_a_phone_the_navigation_is_one_row_with_the_current_page_in_sight(

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from mailroom_ops import doctor as checks
 from mailroom_ops.finding import Finding, failed, ok, warning
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.console.client import Client, LedgerWriter, OpenPage, StartConsole
 from tests.running import Running
 
@@ -73,7 +73,7 @@ def test_the_command_of_an_advice_is_copied(client: Client, open_page: OpenPage)
     page.clock.run_for(2000)
     copy = page.get_by_role("button", name="Copy mailroom dlq list --env staging")
     expect(copy).to_be_visible()
-    accessible(page)
+    assert_accessible(page)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     copy.click()
     expect(copy).to_have_text("Copied")

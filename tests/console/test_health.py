@@ -14,7 +14,7 @@ from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom_ops.console.context import SharedEnvironment
 from mailroom_ops.console.queues import QueueDepth
 from mailroom_ops.ledger.stats import HourCache
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.console.client import Client, LedgerWriter, OpenPage, page_text
 
 HEALTH = "/console/health"
@@ -82,7 +82,7 @@ def test_the_banner_is_loaded_after_each_page_and_stays_on_the_next_one(
     page = open_page(client, bypass_csp=True)
     alert = page.get_by_role("region", name="Needs attention")
     expect(alert).to_contain_text("resend is down")
-    accessible(page)
+    assert_accessible(page)
     page.route("**/console/health", lambda route: route.abort())
     page.goto(f"{client.url}/console/suppressions")
     expect(alert).to_contain_text("resend is down")

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from mailroom_ops.environment import Environment
 from mailroom_ops.settings.parameters import Parameters
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.console.client import Client, LedgerWriter, OpenPage
 
 
@@ -36,7 +36,7 @@ def test_j_and_k_go_through_the_rows(page: Page) -> None:
 def test_a_question_mark_shows_the_keys(page: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Command palette")
-    accessible(page)
+    assert_accessible(page)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -70,6 +70,6 @@ def test_the_palette_is_accessible(page: Page) -> None:
     page.keyboard.press("Meta+k")
     page.get_by_role("combobox", name="Command").fill("e")
     expect(page.get_by_role("dialog").get_by_role("option").first).to_have_attribute("aria-selected", "true")
-    accessible(page)
+    assert_accessible(page)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)

@@ -18,7 +18,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.message import new_id
 from mailroom.model.outcome import Status
 from mailroom_ops.ledger.dead_letters import DeadLetters
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.console.client import Client, LedgerWriter, OpenPage, StartConsole, page_text
 from tests.console.queues import CANARIES, Queues, inspect, inspection_id, letter_ids, wait_for_job
 from tests.factories import KEY
@@ -275,10 +275,10 @@ def test_an_operator_replays_in_the_browser_without_reloading(
     queues.bury(*queues.undeliverable(12), *queues.undeliverable(1, Status.SENT), "{")
     page = open_page(client, 360, bypass_csp=True)
     page.get_by_role("link", name="Queues").click()
-    accessible(page)
+    assert_accessible(page)
     page.get_by_role("button", name="Inspect dead letters of notices").click()
     expect(page.get_by_role("main")).to_contain_text("Inspected 14 letters")
-    accessible(page)
+    assert_accessible(page)
     for box in page.get_by_role("checkbox", name=re.compile("^Letter ")).all()[:12]:
         box.check()
     page.get_by_role("button", name="Replay …").click()
@@ -293,7 +293,7 @@ def test_an_operator_replays_in_the_browser_without_reloading(
         release.set()
         expect(page.get_by_role("main")).to_contain_text("Replayed 12 letters")
     expect(page.get_by_role("button", name="Pause")).to_be_hidden()
-    accessible(page)
+    assert_accessible(page)
     page.get_by_role("link", name="security-notice").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("security-notice")
 

@@ -15,7 +15,7 @@ from mailroom_ops.environment import Environment
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.settings.parameters import Parameters
 from mailroom_ops.settings.tenants import account_values
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.console.client import Client, OpenPage, page_text
 from tests.nameserver import Zones, nameserver
 
@@ -271,7 +271,7 @@ def test_it_is_accessible(
     page = open_page(client, bypass_csp=True, permissions=["clipboard-read", "clipboard-write"])
     for path in ("", "?add=1", "/acme?check=1"):
         page.goto(f"{client.url}{PATH}{path}")
-        accessible(page)
+        assert_accessible(page)
     expect(page.get_by_text("4 of 4 records are not live")).to_be_visible()
     expect(page.get_by_role("button", name="Verify")).to_be_visible()
     page.get_by_role("button", name="Copy the value of SPF TXT").focus()

@@ -14,7 +14,7 @@ from mailroom.model.kinds import Lane
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import LedgerQueries
 from mailroom_ops.sandbox.server import Sandbox
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.console.client import Client, LedgerWriter, OpenPage, aws, page_text
 from tests.factories import KEY
 
@@ -185,13 +185,13 @@ def test_an_operator_adds_and_removes_an_address_in_the_browser(
     page.get_by_label("Address").fill("nobody")
     page.get_by_role("button", name="Suppress …").click()
     expect(page.get_by_role("alert")).to_contain_text("That is not one address.")
-    accessible(page)
+    assert_accessible(page)
     page.get_by_label("Address").fill("ada@example.com")
     page.get_by_role("button", name="Suppress …").click()
     page.get_by_role("button", name="Suppress", exact=True).click()
     expect(page.get_by_role("status")).to_have_text("The address is suppressed.")
     expect(page.locator(".address")).to_have_count(2)
-    accessible(page)
+    assert_accessible(page)
     page.get_by_role("button", name="Remove ada@example.com").click()
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator(".address")).to_have_count(1)
@@ -244,4 +244,4 @@ def test_the_page_of_a_mail_checks_the_lists_of_its_tenant(
     expect(page.get_by_role("heading", level=1)).to_contain_text("ada@acme.example")
     expect(page.get_by_role("table")).to_contain_text("not suppressed")
     assert "ada" not in page.url
-    accessible(page)
+    assert_accessible(page)

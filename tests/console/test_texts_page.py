@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from mailroom.model.stored_files import pack, unpack
 from mailroom_ops.environment import Environment
 from mailroom_ops.settings.parameters import Parameters
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.console.client import Client, OpenPage, page_text
 
 PATH = "/console/senders/acme/texts"
@@ -141,4 +141,4 @@ def test_it_is_accessible_and_fits_the_width(acme: Parameters, client: Client, o
     apply(client, **TEXTS, **{"file:emails/mfa-code.html": "<p>{{ code.text }}</p>"})
     page = open_page(client, bypass_csp=True)
     page.goto(f"{client.url}{PATH}?kind=mfa-code&locale=ar")
-    accessible(page)
+    assert_accessible(page)

@@ -92,7 +92,7 @@ def recorded(entry: Mapping[str, Any]) -> tuple[str, str, str]:
     return entry["event"], entry.get("how", ""), entry.get("reason", "")
 
 
-def check(endpoint: FeedbackEndpoint, mail: Captured, posting: Posting, expected: tuple[str, ...]) -> None:
+def assert_recorded(endpoint: FeedbackEndpoint, mail: Captured, posting: Posting, expected: tuple[str, ...]) -> None:
     """Post a report twice; expect one recorded event, or none."""
     for _ in range(2):
         answer = endpoint.post(posting)
@@ -146,7 +146,7 @@ def test_every_webhook_that_resend_documents(endpoint: FeedbackEndpoint, contrac
     for name, body in events.items():
         mail = endpoint.mail("resend")
         body["data"] |= {"email_id": mail.id, "tags": tags(mail), "to": [mail.to]}
-        check(endpoint, mail, sign_resend(json.dumps(body).encode(), time.time()), RESEND.get(name, NOTHING))
+        assert_recorded(endpoint, mail, sign_resend(json.dumps(body).encode(), time.time()), RESEND.get(name, NOTHING))
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["standard-webhooks", "svix"])
@@ -185,7 +185,7 @@ def test_every_event_that_sendgrid_documents(endpoint: FeedbackEndpoint, contrac
         name = "blocked" if event.get("type") == "blocked" else event.get("event")
         seen.add(name)
         body = json.dumps([{**event, **tags(mail)}]).encode() + b"\r\n"
-        check(endpoint, mail, sign_sendgrid(body, time.time()), SENDGRID.get(name, NOTHING))
+        assert_recorded(endpoint, mail, sign_sendgrid(body, time.time()), SENDGRID.get(name, NOTHING))
     assert seen >= set(SENDGRID)
 
 
@@ -257,7 +257,7 @@ def test_every_event_that_mailgun_documents(endpoint: FeedbackEndpoint, contract
     for sample in samples:
         mail = endpoint.mail("mailgun")
         data = sample["event-data"] | {"user-variables": tags(mail)}
-        check(endpoint, mail, mailgun(data), MAILGUN.get(sample["title"], NOTHING))
+        assert_recorded(endpoint, mail, mailgun(data), MAILGUN.get(sample["title"], NOTHING))
 
 
 # ---- Postmark ----
@@ -273,7 +273,9 @@ def test_every_bounce_type_of_postmark(endpoint: FeedbackEndpoint, contracts: Pa
         body = {"RecordType": "Bounce", "Type": kind, "Email": mail.to, "BouncedAt": "2026-11-20T14:13:28Z"}
         body |= {"MessageID": mail.id, "Metadata": tags(mail)}  # type: ignore[dict-item]
         expected = POSTMARK_BOUNCES.get(kind, ("bounced", "transient", "other"))
-        check(endpoint, mail, Posting(f"/feedback/postmark/{PATH_SECRET}", json.dumps(body).encode()), expected)
+        assert_recorded(
+            endpoint, mail, Posting(f"/feedback/postmark/{PATH_SECRET}", json.dumps(body).encode()), expected
+        )
 
 
 @pytest.mark.parametrize(
@@ -301,7 +303,7 @@ def test_every_record_type_of_postmark(
 ) -> None:
     mail = endpoint.mail("postmark")
     body = {**record, "Recipient": mail.to, "Email": mail.to, "MessageID": mail.id, "Metadata": tags(mail)}
-    check(endpoint, mail, Posting(f"/feedback/postmark/{PATH_SECRET}", json.dumps(body).encode()), expected)
+    assert_recorded(endpoint, mail, Posting(f"/feedback/postmark/{PATH_SECRET}", json.dumps(body).encode()), expected)
 
 
 # ---- Aliyun ----
@@ -312,7 +314,7 @@ def test_the_event_that_aliyun_documents(endpoint: FeedbackEndpoint, contracts: 
         f"X-User-Notify-{name.replace('_', '-').title()}": value for name, value in tags(mail).items()
     }
     posting = Posting(f"/feedback/aliyun/{PATH_SECRET}", json.dumps(body).encode())
-    check(endpoint, mail, posting, ("bounced", "", "no_mailbox"))
+    assert_recorded(endpoint, mail, posting, ("bounced", "", "no_mailbox"))
 
 
 def test_an_event_of_aliyun_without_our_headers_is_matched_by_its_id(
@@ -322,7 +324,7 @@ def test_an_event_of_aliyun_without_our_headers_is_matched_by_its_id(
     mail = endpoint.mail("aliyun")
     body["data"]["env_id"] = mail.id
     posting = Posting(f"/feedback/aliyun/{PATH_SECRET}", json.dumps(body).encode())
-    check(endpoint, mail, posting, ("bounced", "", "no_mailbox"))
+    assert_recorded(endpoint, mail, posting, ("bounced", "", "no_mailbox"))
 
 
 # ---- SES ----

@@ -20,7 +20,7 @@ from mailroom.model.sender import Sender
 from mailroom.rendering.link_page import LinkPage
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.settings import catalog
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.cloud import put
 from tests.command import Run
 from tests.factories import message
@@ -314,7 +314,7 @@ def test_the_page_is_accessible_in_both_directions_and_modes(
 ) -> None:
     page = open_page(f"{server.url}/acme?lang={language}#{encoded(link)}", bypass_csp=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    accessible(page)
+    assert_accessible(page)
 
 
 LOOK_ALIKES = [

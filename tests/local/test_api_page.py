@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.running import Running
 
 
@@ -73,7 +73,7 @@ def test_each_command_of_the_page_sends_or_looks_up(page: Page, stack: Running) 
 def test_the_page_is_accessible_on_a_desk_and_on_a_phone(page: Page) -> None:
     for details in page.locator("details").all():
         details.evaluate("element => element.open = true")
-    accessible(page)
+    assert_accessible(page)
 
 
 def test_the_page_is_for_reading_and_in_the_navigation(page: Page, stack: Running) -> None:

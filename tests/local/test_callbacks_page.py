@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.running import Running
 
 
@@ -16,5 +16,5 @@ def test_the_page_shows_outcome_events_as_they_come_and_is_accessible(browser: B
     expect(row.first).to_contain_text("verified", timeout=15_000)
     row.first.locator("summary").click()
     expect(row.first.locator("pre")).to_contain_text('"kind": "sign-in-code"')
-    accessible(page)
+    assert_accessible(page)
     context.close()

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Dialog, Page, Route, expect
 from mailroom.model.kinds import KINDS
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.web.server import Request, Response
-from tests.browser import accessible
+from tests.browser import assert_accessible
 from tests.running import Running
 from tests.serving import serving
 
@@ -249,7 +249,7 @@ def test_the_page_is_accessible_on_a_desk_and_on_a_phone(browser: Browser, stack
         page.goto(stack.url)
         expect(rows(page)).to_have_count(1)
         page.get_by_text("Break something").click()
-        accessible(page)
+        assert_accessible(page)
 
 
 def test_dark_and_narrow_show_the_email_as_on_such_a_device(page: Page, stack: Running) -> None:

@@ -262,7 +262,7 @@ def dynamodb_answer(answer: Answer, operation: str) -> Answer:
     return code, plain({name: body[name] for name in ("Item", "Items", "Attributes") if name in body})
 
 
-def compare_dynamodb(aws: Aws, seed: str, without: str) -> None:
+def assert_model_agrees(aws: Aws, seed: str, without: str) -> None:
     table = Table("table", "pk", {"by_group": ("group", "rank")})
     for operation, payload in dynamodb_calls(seed, without):
         expected = dynamodb_answer(of_service(aws, "dynamodb", operation, payload), operation)
@@ -277,7 +277,7 @@ def test_dynamodb_answers_as_moto_does(aws: Aws, number: int) -> None:
     aws.call("dynamodb", "CreateTable", TABLE)
 
     # moto answers with a 500 where an attribute that is not there has a size, or is compared by order.
-    compare_dynamodb(aws, f"moto {number}", without="orders")
+    assert_model_agrees(aws, f"moto {number}", without="orders")
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +307,7 @@ def test_dynamodb_answers_as_dynalite_does(dynalite: Aws, number: int) -> None:
     # dynalite has no transactions. For it an empty string is in no list, and the size of a string is its number of
     # characters (the model counts bytes): it gets neither empty strings nor other letters than English ones. It takes
     # no two lists or maps for equal: they are not compared.
-    compare_dynamodb(dynalite, f"dynalite {number}", without="transactions")
+    assert_model_agrees(dynalite, f"dynalite {number}", without="transactions")
 
 
 # ---- SQS ----
