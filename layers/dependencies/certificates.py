@@ -50,14 +50,14 @@ def subject_hash(certificate: bytes) -> str:
 
 def canonical(names: bytes) -> bytes:
     """Return a part of a subject with its texts in UTF-8, in lower case, and with single spaces."""
-    written = []
+    parts = []
     for _, name in elements(names):
         (type_tag, type_), (tag, value) = elements(name)
         if tag in TEXTS:
             text = b" ".join(value.decode(TEXTS[tag]).encode().split())
             tag, value = UTF8, text.lower()  # of bytes: the letters of ASCII only
-        written.append(element(SEQUENCE, element(type_tag, type_) + element(tag, value)))
-    return element(SET, b"".join(sorted(written)))
+        parts.append(element(SEQUENCE, element(type_tag, type_) + element(tag, value)))
+    return element(SET, b"".join(sorted(parts)))
 
 
 def elements(data: bytes) -> Iterator[tuple[int, bytes]]:

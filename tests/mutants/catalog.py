@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "a code beside another session's goes to another provider",
         RECIPIENTS,
-        ' or known["created"] > message.dead_before:\n        return ""',
+        ' or stored["created"] > message.dead_before:\n        return ""',
         ':\n        return ""',
         (f"{TEST_ASKED_AGAIN}::test_another_code_is_not_one_that_is_requested_again",),
     ),
@@ -189,8 +189,8 @@ MUTANTS = (
     Mutant(
         "a repeated code is sent twice where another one came between",
         RECIPIENTS,
-        """{**known.get("earlier", {}), known["message"]: _code(known)}""",
-        """{known["message"]: _code(known)}""",
+        """{**stored.get("earlier", {}), stored["message"]: _code(stored)}""",
+        """{stored["message"]: _code(stored)}""",
         (f"{TEST_RECIPIENTS}::test_the_same_code_again_is_a_duplicate_although_another_one_came_between",),
     ),
     # ---- the order of writes: a crash repeats, it never loses ----
@@ -571,8 +571,8 @@ MUTANTS = (
     Mutant(
         "a code that replaces all before it replaces the same as any other",
         RECIPIENTS,
-        'message.created_at <= known["dead_before"]',
-        'message.created_at <= known["created"] - 30.0',
+        'message.created_at <= stored["dead_before"]',
+        'message.created_at <= stored["created"] - 30.0',
         (TEST_RECIPIENTS, _scenario("a_code_that_replaces_all_before_it_is_the_last_to_arrive")),
     ),
     Mutant(
@@ -585,8 +585,8 @@ MUTANTS = (
     Mutant(
         "a late code that replaces all before it replaces none",
         RECIPIENTS,
-        'dead_before = max(float(message.dead_before or 0), known.get("dead_before", 0.0))',
-        'dead_before = known.get("dead_before", 0.0)',
+        'dead_before = max(float(message.dead_before or 0), stored.get("dead_before", 0.0))',
+        'dead_before = stored.get("dead_before", 0.0)',
         (TEST_RECIPIENTS,),
     ),
     # ---- limits ----

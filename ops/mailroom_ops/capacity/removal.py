@@ -66,10 +66,10 @@ def _resources(environment: Environment) -> list[dict[str, Any]]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        pages = environment.client("cloudformation").get_paginator("list_stack_resources")
-        found = pages.paginate(StackName=environment.stack_name)
+        paginator = environment.client("cloudformation").get_paginator("list_stack_resources")
+        pages = paginator.paginate(StackName=environment.stack_name)
         return [
-            resource for page in found for resource in page["StackResourceSummaries"] if "LogicalResourceId" in resource
+            resource for page in pages for resource in page["StackResourceSummaries"] if "LogicalResourceId" in resource
         ]
     except (BotoCoreError, ClientError) as error:
         raise aws_error(error) from error

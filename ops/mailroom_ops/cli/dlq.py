@@ -145,14 +145,14 @@ def _process(
     from mailroom_ops.ledger.dead_letters import count_letters
 
     selected = _select(environment, lanes, ids)
-    letters = [letter for _, some in selected for letter in some]
+    letters = [letter for _, letters_of_queue in selected for letter in letters_of_queue]
     if not as_json and (verb == "Replay" or not letters):
         _sum_up([letter.with_extension(extend) for letter in letters], doubtful)
     if letters:
         confirm(environment.label, f"{verb} {count_letters(len(letters))} in {environment.label}?", yes)
     done: list[DeadLetter] = []
-    for queue, some in selected:
-        with screen.progress(work(queue, some), len(some), str(queue.lane)) as processed:
+    for queue, letters_of_queue in selected:
+        with screen.progress(work(queue, letters_of_queue), len(letters_of_queue), str(queue.lane)) as processed:
             done.extend(processed)
     counts = Counter(str(letter.verdict) for letter in done)
     if as_json:

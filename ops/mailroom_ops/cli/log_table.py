@@ -106,7 +106,7 @@ def _line(cells: list[str], widths: list[int], identifier: str, *, shortens: boo
 
 def _shared_length(first: str, second: str) -> int:
     pairs = enumerate(zip(first, second, strict=True))
-    return next((position for position, (one, other) in pairs if one != other), len(first))
+    return next((position for position, (left, right) in pairs if left != right), len(first))
 
 
 def _shorten(text: str, room: int) -> str:

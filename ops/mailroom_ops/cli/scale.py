@@ -61,7 +61,7 @@ def command(
     for rate in rates or RATES:
         result = simulate(rate, minutes * 60, limits)
         daily = sum(item.price for item in bill(int(result.sent * 86_400)) if not item.is_fixed)
-        found = [name for name, _ in walls(rate, minutes * 60, limits)]
+        bottlenecks = [name for name, _ in walls(rate, minutes * 60, limits)]
         rows.append(
             (
                 f"{rate:,.0f}",
@@ -72,7 +72,7 @@ def command(
                 f"{daily:,.2f}",
             )
         )
-        report.append({"rate": rate, "sent": result.sent, "age_seconds": result.age_seconds, "raise": found})
+        report.append({"rate": rate, "sent": result.sent, "age_seconds": result.age_seconds, "raise": bottlenecks})
     if as_json:
         screen.emit(json.dumps(report))
         return

@@ -47,7 +47,7 @@ def list_(environment: Environment, path: str, as_json: bool) -> None:
     store = Parameters(environment)
     parameters = store.all(path)
     if not parameters:  # the path may be that of one parameter
-        parameters = {name: one for name, one in store.all(parent(path)).items() if name == path}
+        parameters = {name: parameter for name, parameter in store.all(parent(path)).items() if name == path}
     faults = {name: catalog.fault(name, parameter.value) for name, parameter in parameters.items()}
     if as_json:
         items = [
@@ -84,7 +84,9 @@ def names(as_json: bool) -> None:
 
     if as_json:
         settings = catalog.settings()
-        screen.emit_json([{"name": one.shape, "about": one.about, "is_secret": one.is_secret} for one in settings])
+        screen.emit_json(
+            [{"name": setting.shape, "about": setting.about, "is_secret": setting.is_secret} for setting in settings]
+        )
         return
     screen.table(("name", "description"), [(setting.shape, setting.about) for setting in catalog.settings()])
 

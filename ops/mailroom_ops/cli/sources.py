@@ -44,16 +44,16 @@ def list_(names: tuple[str, ...] = (), as_json: bool = False) -> None:
     sources, origin = requests.sources(), Environment("local").local_url
     if unknown := set(names) - set(sources):
         raise InvalidInput(f"There is no source {unknown.pop()}.", f"Use {', '.join(sources)}.")
-    made = {name: requests.make(name, time.time()) for name in names or sources}
+    requests_by_name = {name: requests.make(name, time.time()) for name in names or sources}
     if as_json:
         screen.emit_json(
             [
                 {"name": name, "url": f"{origin}{request.path}", "curl": request.to_curl(origin)}
-                for name, request in made.items()
+                for name, request in requests_by_name.items()
             ]
         )
         return
-    for name, request in made.items():
+    for name, request in requests_by_name.items():
         screen.emit(f"# {name}: {origin}{request.path}")
         screen.emit(f"{request.to_curl(origin)}\n")
 
@@ -94,7 +94,7 @@ def refresh_keys(environment: Environment, yes: bool, as_json: bool) -> None:
         confirm_production(environment, f"Replace {', '.join(changed)} in {environment.label}?", yes)
         store.write(changed)
     if as_json:
-        screen.emit_json([{"name": one.parameter, "changed": one.parameter in changed} for one in key_sets])
+        screen.emit_json([{"name": key_set.parameter, "changed": key_set.parameter in changed} for key_set in key_sets])
         return
     for name in changed:
         screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")

@@ -42,27 +42,28 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
             {
                 "tenant": tenant,
                 "since": hours[0].hour.isoformat(),
-                "total": {what: total.of(what) for what in (*_columns(), *stats.NOT_SENT)},
+                "total": {status: total.of(status) for status in (*_columns(), *stats.NOT_SENT)},
                 "providers": {
-                    provider: {what: total.of(what, provider) for what in _columns()} for provider in total.providers
+                    provider: {status: total.of(status, provider) for status in _columns()}
+                    for provider in total.providers
                 },
-                "reasons": {what: total.split(what) for what in stats.NOT_SENT},
+                "reasons": {status: total.split(status) for status in stats.NOT_SENT},
                 "asked_again": total.split(stats.ASKED_AGAIN),
                 "rescued": total.split(stats.RESCUED),
                 "domains": stats.health_json(total.health),
                 "hours": [
                     {
                         "hour": hour.hour.isoformat(),
-                        "counts": {f"{what}/{by}": number for (what, by), number in hour.counts.items()},
+                        "counts": {f"{status}/{by}": number for (status, by), number in hour.counts.items()},
                     }
                     for hour in hours
                 ],
             }
         )
         return
-    rows = [(provider, *(_cell(total, what, provider) for what in _columns())) for provider in total.providers]
+    rows = [(provider, *(_cell(total, status, provider) for status in _columns())) for provider in total.providers]
     if len(rows) != 1:
-        rows.append(("total", *(_cell(total, what) for what in _columns())))
+        rows.append(("total", *(_cell(total, status) for status in _columns())))
     if not total.counts:
         screen.say("No mail in this period.")
         return
@@ -75,10 +76,10 @@ def command(environment: Environment, days: float, tenant: str, as_json: bool) -
         screen.note(f"{number} asked again: {provider} first")
     for provider, number in total.split(stats.RESCUED).items():
         screen.note(f"{number} rescued: through {provider}, too")
-    for what in stats.NOT_SENT:
-        if number := total.of(what):
-            screen.say(f"{number:,} {what}")
-            for reason, count in total.split(what).items():
+    for status in stats.NOT_SENT:
+        if number := total.of(status):
+            screen.say(f"{number:,} {status}")
+            for reason, count in total.split(status).items():
                 screen.note(f"{count:,} {reason or 'without a reason'}")
 
 
@@ -88,6 +89,6 @@ def _columns() -> tuple[str, ...]:
     return ("sent", *stats.REPORTED)
 
 
-def _cell(total: "Counts", what: str, *provider: str) -> str:
-    number, share = total.of(what, *provider), total.rate(what, *provider)
-    return f"{number:,} ({share:.1%})" if number and share is not None and what != "sent" else f"{number:,}"
+def _cell(total: "Counts", status: str, *provider: str) -> str:
+    number, share = total.of(status, *provider), total.rate(status, *provider)
+    return f"{number:,} ({share:.1%})" if number and share is not None and status != "sent" else f"{number:,}"

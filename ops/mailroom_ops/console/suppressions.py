@@ -224,8 +224,8 @@ def _check(context: PageContext, form: Form) -> Response:
     answers = list(_accounts(context, tenant).check(address))
     is_listed = bool(entries) or any(answer.listings for answer in answers)
     owners = [tenant] if tenant else sorted({entry.tenant for entry in entries}) or ["default"]
-    found = {"entries": entries, "answers": answers, "owners": owners if is_listed else []}
-    return context.page("suppressions_check", values | found)
+    result = {"entries": entries, "answers": answers, "owners": owners if is_listed else []}
+    return context.page("suppressions_check", values | result)
 
 
 def _remove_everywhere(context: PageContext, form: Form, tenant: str, address: str) -> Response:

@@ -154,10 +154,10 @@ class TextsPage:
             return self.show(form, files)
         version = last_value(form, "version")
         if version:
-            found = stored.find_version(Parameters(self.context.environment), self.tenant, int(version))
-            if found.fault:
-                raise InvalidInput(f"Version {version} cannot be read: {found.fault}.")
-            files = found.files
+            stored_version = stored.find_version(Parameters(self.context.environment), self.tenant, int(version))
+            if stored_version.fault:
+                raise InvalidInput(f"Version {version} cannot be read: {stored_version.fault}.")
+            files = stored_version.files
         return self._save(form, files, {"version": [version]} if version else _fields(files))
 
     def _add(self, form: Form, files: Mapping[str, str]) -> Response:

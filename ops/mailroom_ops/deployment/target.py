@@ -79,10 +79,10 @@ def _ask_for_region(environment: str) -> str:
 
     if not sys.stdin.isatty():
         raise InvalidInput("No AWS region is set.", 'Set AWS_REGION, or region = "…" in samconfig.toml.')
-    known = [name for partition in ("aws", "aws-cn", "aws-us-gov") for name in _regions(Session(), partition)]
+    regions = [name for partition in ("aws", "aws-cn", "aws-us-gov") for name in _regions(Session(), partition)]
     region = str(click.prompt("AWS region, such as eu-central-1", err=True)).strip()
-    if region not in known:
-        raise InvalidInput(f"There is no AWS region {region!r}.", f"The regions are {', '.join(known)}.")
+    if region not in regions:
+        raise InvalidInput(f"There is no AWS region {region!r}.", f"The regions are {', '.join(regions)}.")
     samconfig.write_region(environment, region)
     click.echo(f"samconfig.toml now contains it: {environment} stays in {region}.", err=True)
     return region

@@ -233,8 +233,8 @@ class DeadLetters:
         """Take mails that have an outcome no more out of the counters of its hour, so that none counts twice."""
         numbers: dict[tuple[str, str], Counter[str]] = {}
         for row in rows:
-            asked = [entry["provider"] for entry in row["timeline"] if "answer" in entry]
-            provider = row.get("provider") or (asked[-1] if asked else "")
+            accounts = [entry["provider"] for entry in row["timeline"] if "answer" in entry]
+            provider = row.get("provider") or (accounts[-1] if accounts else "")
             name = "/".join(outcome_counter(row["status"], provider, row.get("reason", "")))
             for scope in (row["tenant"], EVERYONE):
                 numbers.setdefault((scope, hour_of(row.get("ended", 0))), Counter())[name] -= 1

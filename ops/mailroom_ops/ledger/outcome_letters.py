@@ -54,8 +54,8 @@ class OutcomeLetters:
             raise InvalidInput("An outcome event has no lifetime to extend.", "Leave --extend out: it gets a new day.")
         for batch in self._receive({letter.id for letter in letters}):
             readable = [(received, received.queued) for received in batch if received.queued]
-            again = [replace(queued, queued_at=time.time(), attempts=0) for _, queued in readable]
-            bodies = [{"MessageBody": event.to_json(), "MessageGroupId": event.event.tenant} for event in again]
+            renewed = [replace(queued, queued_at=time.time(), attempts=0) for _, queued in readable]
+            bodies = [{"MessageBody": event.to_json(), "MessageGroupId": event.event.tenant} for event in renewed]
             send(self.sqs, self.queue_url, bodies)
             self._delete([received for received, _ in readable])
             yield from map(_letter, batch)

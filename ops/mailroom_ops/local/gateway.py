@@ -210,7 +210,7 @@ def to_response(payload: bytes) -> Response:
         return refusal(500, "Internal Server Error")
     # API Gateway renames or drops these:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
-    kept = tuple(
+    passed_on = tuple(
         (name, value) for name, value in headers if name not in ("content-length", "connection", "transfer-encoding")
     )
-    return Response(status, content, kept)
+    return Response(status, content, passed_on)

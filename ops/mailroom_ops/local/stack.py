@@ -251,15 +251,15 @@ class Stack:
         folders = {
             path.relative_to(self.options.root / "functions").parts[0] for path in paths if self._in("functions", path)
         }
-        everything = any(self._in("layers", path) for path in paths)
+        restarts_all = any(self._in("layers", path) for path in paths)
         if "template.yaml" in names:
             self.logs.log("template.yaml has changed: restart the stack to apply it", "WARNING")
         if self.options.secrets.name in names:
-            everything = self._load_changed_secrets()
-        for name in self.functions if everything else folders & set(self.functions):
+            restarts_all = self._load_changed_secrets()
+        for name in self.functions if restarts_all else folders & set(self.functions):
             self.functions[name].restart()
-        if everything or folders:
-            restarted = "all functions" if everything else ", ".join(sorted(folders))
+        if restarts_all or folders:
+            restarted = "all functions" if restarts_all else ", ".join(sorted(folders))
             self.logs.log(f"restarted {restarted}: {', '.join(sorted(names))} changed")
 
     def _load_changed_secrets(self) -> bool:

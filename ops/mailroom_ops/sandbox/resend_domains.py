@@ -79,11 +79,13 @@ class Domains:
         return json_reply(201, domain)
 
     def _list(self, query: dict[str, str]) -> Reply:
-        all_ = list(self._domains.values())
-        start = next((number for number, domain in enumerate(all_, 1) if domain["id"] == query.get("after")), 0)
+        domains = list(self._domains.values())
+        start = next((number for number, domain in enumerate(domains, 1) if domain["id"] == query.get("after")), 0)
         size = int(query.get("limit", "20"))
-        page = [{key: value for key, value in item.items() if key != "records"} for item in all_[start : start + size]]
-        return json_reply(200, {"object": "list", "has_more": len(all_) > start + size, "data": page})
+        page = [
+            {key: value for key, value in item.items() if key != "records"} for item in domains[start : start + size]
+        ]
+        return json_reply(200, {"object": "list", "has_more": len(domains) > start + size, "data": page})
 
     def _verify(self, domain: dict[str, Any]) -> None:
         status = "failed" if domain["name"].endswith(UNVERIFIED) else "verified"

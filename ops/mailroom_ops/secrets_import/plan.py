@@ -55,12 +55,12 @@ def select(blocks: Mapping[str, ImportedSettings], environment: str, name: str) 
 
 def plan(imported: ImportedSettings, current: Mapping[str, str]) -> ImportPlan:
     """Return the changes to the current parameters, senders last."""
-    given = {setting: scalar.text.strip() for setting, scalar in imported.scalars.items()}
-    parameters = {setting: text for setting, text in given.items() if "/" in setting}
-    if tls := tls_mode(given.get(SMTP_TLS, ""), given.get("providers/smtp/port", "")):
+    texts = {setting: scalar.text.strip() for setting, scalar in imported.scalars.items()}
+    parameters = {setting: text for setting, text in texts.items() if "/" in setting}
+    if tls := tls_mode(texts.get(SMTP_TLS, ""), texts.get("providers/smtp/port", "")):
         parameters["providers/smtp/tls"] = tls
     _check_accounts(parameters, current)
-    senders, notes = _senders(given, current)
+    senders, notes = _senders(texts, current)
     return ImportPlan(tuple(compare(current, {**parameters, **senders})), (*imported.notes, *notes))
 
 
@@ -85,14 +85,14 @@ def _check_accounts(parameters: Mapping[str, str], current: Mapping[str, str]) -
             raise InvalidInput(f"The settings of {account} are not usable: {fault}.")
 
 
-def _senders(given: Mapping[str, str], current: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def _senders(texts: Mapping[str, str], current: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return the senders after the import, where it changes them, and notes."""
     senders: dict[str, str] = {}
     notes = []
-    resend, smtp = "providers/resend/api_key" in given, "providers/smtp/host" in given
+    resend, smtp = "providers/resend/api_key" in texts, "providers/smtp/host" in texts
     auth = _sender(AUTH_SENDER, current)
-    from_ = given.get(AUTH_FROM) or given.get(SMTP_FROM)
-    if from_ and given.get(SMTP_FROM, from_) != from_:
+    from_ = texts.get(AUTH_FROM) or texts.get(SMTP_FROM)
+    if from_ and texts.get(SMTP_FROM, from_) != from_:
         notes.append("The from-addresses of Resend and SMTP differ; a sender has one, so Resend's is used")
     if from_:
         auth["from"] = from_
@@ -105,8 +105,8 @@ def _senders(given: Mapping[str, str], current: Mapping[str, str]) -> tuple[dict
                 notes.append(f"{provider} is set, but {AUTH_SENDER} sends through {', '.join(map(str, chain))} only")
     if from_ or smtp:
         senders[AUTH_SENDER] = json.dumps(auth, ensure_ascii=False)
-    if given.get(NOTIFICATION_FROM):
-        notification = _sender(NOTIFICATION_SENDER, current) | {"from": given[NOTIFICATION_FROM]}
+    if texts.get(NOTIFICATION_FROM):
+        notification = _sender(NOTIFICATION_SENDER, current) | {"from": texts[NOTIFICATION_FROM]}
         senders[NOTIFICATION_SENDER] = json.dumps(notification, ensure_ascii=False)
     if resend and not auth.get("from"):
         notes.append("No from-address: mail is sent from onboarding@resend.dev, which looks like spam")

@@ -39,14 +39,14 @@ class Backup:
 def make(environment: str, values: Mapping[str, str], passphrase: str, *, with_secrets: bool) -> str:
     """Return the text of a backup: all settings, the address key, and with `with_secrets` all secrets."""
     secrets = {name: value for name, value in values.items() if _is_secret(name)}
-    kept = secrets if with_secrets else {name: value for name, value in secrets.items() if name == ADDRESS_KEY}
+    included = secrets if with_secrets else {name: value for name, value in secrets.items() if name == ADDRESS_KEY}
     document = {
         "format": FORMAT,
         "environment": environment,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": {name: value for name, value in values.items() if name not in secrets},
-        "missing": sorted(secrets.keys() - kept.keys()),
-        "secrets": _encrypt(json.dumps(kept), passphrase, environment) if kept else None,
+        "missing": sorted(secrets.keys() - included.keys()),
+        "secrets": _encrypt(json.dumps(included), passphrase, environment) if included else None,
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

@@ -87,12 +87,12 @@ def versions(store: Parameters, tenant: str) -> list[Version]:
 
 def find_version(store: Parameters, tenant: str, number: int | None) -> Version:
     """Return a version of a tenant's files, by default the one before the current one; raise InvalidInput if none."""
-    known = versions(store, tenant)
+    history = versions(store, tenant)
     if number is None:
-        if len(known) < 2:
+        if len(history) < 2:
             raise InvalidInput(f"{tenant} has no earlier version.", "`mailroom templates list` shows all.")
-        return known[1]
-    version = next((version for version in known if version.number == number), None)
+        return history[1]
+    version = next((version for version in history if version.number == number), None)
     if version is None:
         raise InvalidInput(f"{tenant} has no version {number}.", "`mailroom templates list` shows all.")
     return version
@@ -105,7 +105,7 @@ def compare_files(old: Mapping[str, str], new: Mapping[str, str]) -> list[FileCh
 
 def file_plan(tenant: str, files: Mapping[str, str], values: Mapping[str, str]) -> list[Change]:
     """Return the changes of parameters that store the files: first the files, then the switch that has them read."""
-    if not any(known.name == tenant and not known.removed for known in tenants.list_tenants(values)):
+    if not any(existing.name == tenant and not existing.removed for existing in tenants.list_tenants(values)):
         raise InvalidInput(f"There is no tenant {tenant}.", f"Add it: mailroom tenant add {tenant}")
     brand_name = f"brands/{tenant}"
     brand = json_object(values.get(brand_name, "{}")) or {}

@@ -89,8 +89,8 @@ class Dispatch:
                     break
                 continue
             self.sleep_briefly(gate_wait)
-            asked = doubts if knows_key else (*doubts, account)
-            if reason := permit(account, asked):
+            offered = doubts if knows_key else (*doubts, account)
+            if reason := permit(account, offered):
                 return dead(reason, doubts, tries), doubts
             try:
                 (receipt,) = self._request(account, lambda provider: [provider.send(email, parcel.message.id)])
@@ -98,7 +98,7 @@ class Dispatch:
                 tries.append(Attempt.of(error, self.clock(), account))
                 waits.append(error.retry_after or 0.0)
                 if isinstance(error, UnknownOutcome):
-                    doubts = asked
+                    doubts = offered
                 if isinstance(error, PermanentFailure):
                     doubts = tuple(name for name in doubts if not (knows_key and name == account))
                     if not doubts:
@@ -201,7 +201,7 @@ class Dispatch:
     def _provider(self, account: str) -> Provider:
         values = self.settings.provider(account)
         with self.lock:  # or two threads open connections of their own
-            kept = self.providers.get(account)
-            if kept is None or kept[0] != values:
-                kept = self.providers[account] = (values, load(account, values))
-        return kept[1]
+            cached = self.providers.get(account)
+            if cached is None or cached[0] != values:
+                cached = self.providers[account] = (values, load(account, values))
+        return cached[1]

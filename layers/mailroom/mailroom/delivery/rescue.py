@@ -89,20 +89,20 @@ def _rescue(
             _enqueue(delivery, parcel, choice.wait)
         return None
     delivery.dispatch.sleep_briefly(choice.wait)
-    token, asked = secrets.token_hex(8), list[Attempt]()
+    token, claims = secrets.token_hex(8), list[Attempt]()
 
     def permit(account: str, offered: tuple[str, ...]) -> str:
         if reason := delivery.outdated(message):
             return reason
         if not delivery.ledger.claim_rescue(message.id, handover.token, token, account, record.status):
             return RESCUED  # by another process; or it was delivered meanwhile
-        asked.append(Attempt(delivery.clock(), account, "rescue", cause))
+        claims.append(Attempt(delivery.clock(), account, "rescue", cause))
         return ""
 
     outcome, _ = delivery.dispatch.send(doubtful, ready.email, chain, deadline, permit)
-    if not asked:
+    if not claims:
         return None
-    tries = (asked[0], *outcome.tries)
+    tries = (claims[0], *outcome.tries)
     if outcome.status is Status.SENT:
         delivery.ledger.end_rescue(message.id, token, tries, (outcome.provider,), was_bounced=cause == BOUNCED)
         delivery.ledger.tally.count(message.tenant, Status.SENT, outcome.provider)

@@ -200,27 +200,27 @@ def _first_of_window(message: Message, now: float) -> Write:
 
 
 def _decide(row: Row, message: Message, kind: str, latest: Mapping[str, Any], now: float, limits: Limits) -> Decision:
-    known = row.get(kind, {})
-    is_same = known.get("message") == message.id
-    codes = _codes(known)
+    stored = row.get(kind, {})
+    is_same = stored.get("message") == message.id
+    codes = _codes(stored)
     if message.id not in codes and any(_is_repeated(code, latest, message) for code in codes.values()):
         return Standing.DUPLICATE, {}
-    if _standing_by(known, message) is Standing.SUPERSEDED:
+    if _standing_by(stored, message) is Standing.SUPERSEDED:
         return Standing.SUPERSEDED, {}
     standing, changes = _counted(row, message, now, limits) if limits.applies_to_recipients else (Standing.CURRENT, {})
     if standing is Standing.LIMITED:
         return standing, {}
-    is_newest = not known or is_same or known["created"] <= message.created_at
-    dead_before = max(float(message.dead_before or 0), known.get("dead_before", 0.0))
-    newest = {**(latest if is_newest else known), "dead_before": dead_before}
+    is_newest = not stored or is_same or stored["created"] <= message.created_at
+    dead_before = max(float(message.dead_before or 0), stored.get("dead_before", 0.0))
+    newest = {**(latest if is_newest else stored), "dead_before": dead_before}
     if earlier := _earlier(codes | {message.id: _code(latest)}, newest, message.identity_seconds):
         newest["earlier"] = earlier
-    return Standing.CURRENT, changes | ({kind: newest} if newest != known else {})
+    return Standing.CURRENT, changes | ({kind: newest} if newest != stored else {})
 
 
-def _codes(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _codes(stored: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the identity and time of the newest code of a kind, and of those before it, by their ids."""
-    return {**known.get("earlier", {}), known["message"]: _code(known)} if known else {}
+    return {**stored.get("earlier", {}), stored["message"]: _code(stored)} if stored else {}
 
 
 def _code(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,17 +248,17 @@ def _counted(row: Row, message: Message, now: float, limits: Limits) -> Decision
     return Standing.CURRENT, {"recent": recent | {_entry(message): now}, "recent_at": now}
 
 
-def _replaced(known: Mapping[str, Any], message: Message) -> str:
+def _replaced(stored: Mapping[str, Any], message: Message) -> str:
     """Return the id of the code that a message replaces, if that is still valid: its reader asks again."""
-    is_other = known.get("message", message.id) != message.id
-    if not is_other or message.dead_before is None or known["created"] > message.dead_before:
+    is_other = stored.get("message", message.id) != message.id
+    if not is_other or message.dead_before is None or stored["created"] > message.dead_before:
         return ""
-    is_valid = message.created_at - known["created"] < message.expires_at - message.created_at
-    return str(known["message"]) if is_valid else ""
+    is_valid = message.created_at - stored["created"] < message.expires_at - message.created_at
+    return str(stored["message"]) if is_valid else ""
 
 
-def _standing_by(known: Mapping[str, Any] | None, message: Message) -> Standing:
-    is_replaced = known and known["message"] != message.id and message.created_at <= known["dead_before"]
+def _standing_by(stored: Mapping[str, Any] | None, message: Message) -> Standing:
+    is_replaced = stored and stored["message"] != message.id and message.created_at <= stored["dead_before"]
     return Standing.SUPERSEDED if is_replaced else Standing.CURRENT
 
 

@@ -127,7 +127,7 @@ class Ledger:
             self._update(
                 f"message#{message.id}",
                 lease | {"offered": [*parcel.doubts, *offers]},
-                once=self._first(message, address_key, now),
+                if_absent=self._first(message, address_key, now),
                 condition="attribute_not_exists(pk) OR (#status = :accepted AND "
                 "(#claim = :claim OR #attempt < :attempt OR (#attempt = :attempt AND #claim = :nobody)))",
                 values={":accepted": Status.ACCEPTED, ":nobody": NOBODY},
@@ -171,7 +171,7 @@ class Ledger:
                     "batch": batch,
                     "offered": [account],
                 },
-                once=self._first(message, address_key, now),
+                if_absent=self._first(message, address_key, now),
                 condition="attribute_not_exists(pk) OR (#status = :accepted AND #attempt = :attempt AND "
                 "(#claim = :nobody OR (#claim = :claim AND #batch = :batch)))",
                 values={":accepted": Status.ACCEPTED, ":nobody": NOBODY},
@@ -506,18 +506,18 @@ class Ledger:
         *,
         condition: str,
         values: Mapping[str, Any],
-        once: Mapping[str, Any] = {},
+        if_absent: Mapping[str, Any] = {},
         append: Iterable[Mapping[str, Any]] = (),
         add: Mapping[str, Collection[str]] = {},
     ) -> dict[str, Any]:
         sets = [f"#{name} = :{name}" for name in attributes]
-        sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in once]
+        sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in if_absent]
         entries = list(append)
-        everything = {**{f":{name}": value for name, value in {**attributes, **once, **add}.items()}, **values}
-        names = {*attributes, *once, *add, *re.findall(r"#(\w+)", condition)}
+        all_values = {**{f":{name}": value for name, value in {**attributes, **if_absent, **add}.items()}, **values}
+        names = {*attributes, *if_absent, *add, *re.findall(r"#(\w+)", condition)}
         if entries:
             sets.append("#timeline = list_append(#timeline, :entries)")
-            everything[":entries"] = entries
+            all_values[":entries"] = entries
             names.add("timeline")
         clauses = {"SET": sets, "ADD": [f"#{name} :{name}" for name in add]}
         answer = self._aws.call(
@@ -529,7 +529,7 @@ class Ledger:
                 "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts),
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": {f"#{name}": name for name in names},
-                "ExpressionAttributeValues": {name: encode(value) for name, value in everything.items()},
+                "ExpressionAttributeValues": {name: encode(value) for name, value in all_values.items()},
                 "ReturnValues": "ALL_NEW" if add else "NONE",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             },

@@ -96,5 +96,5 @@ def _end(pattern: re.Pattern[str], html: str, position: int) -> int:
 
 def _after(html: str, text: str, position: int) -> int:
     """Return the position after the next occurrence of a text, or the end."""
-    found = html.find(text, position)
-    return found + len(text) if found >= 0 else len(html)
+    index = html.find(text, position)
+    return index + len(text) if index >= 0 else len(html)

@@ -41,11 +41,11 @@ def unknown_kind(name: str, own_kinds: Collection[str]) -> str:
     return unknown_name("kind", name, {*KINDS, *ALIASES, *own_kinds}, remedy)
 
 
-def unknown_name(what: str, name: str, known: Iterable[str], remedy: str = "") -> str:
+def unknown_name(noun: str, name: str, existing: Iterable[str], remedy: str = "") -> str:
     """Return the sentence about a name that does not exist, with the most similar one, or all of them."""
     from difflib import get_close_matches  # only for a refusal, so that a cold start does not load it
 
-    names = sorted(map(str, known))
+    names = sorted(map(str, existing))
     if similar := get_close_matches(name, names, n=1):
-        return f"There is no {what} {name}. Did you mean {similar[0]}?"
-    return f"There is no {what} {name}: use {', '.join(names)}{remedy}."
+        return f"There is no {noun} {name}. Did you mean {similar[0]}?"
+    return f"There is no {noun} {name}: use {', '.join(names)}{remedy}."

@@ -112,8 +112,8 @@ def read_body(request: Request) -> Mapping[str, Any]:
 
 def _value(body: Mapping[str, Any], names: Sequence[str]) -> Any:
     """Return the first of some fields that is there, by its name or its path; an empty text counts as absent."""
-    found = (body[name] if name in body else get(body, *name.split(".")) for name in names)
-    return next((value for value in found if value not in (None, "")), None)
+    values = (body[name] if name in body else get(body, *name.split(".")) for name in names)
+    return next((value for value in values if value not in (None, "")), None)
 
 
 def _recipients(value: Any) -> list[Any]:
