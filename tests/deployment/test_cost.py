@@ -6,7 +6,7 @@ import pytest
 
 from mailroom_ops.capacity import usage
 from mailroom_ops.capacity.cost import PRICES, alarm_metrics, bill
-from mailroom_ops.capacity.scale import Limits, simulate, walls
+from mailroom_ops.capacity.scale import Limits, find_bottlenecks, simulate
 from tests.command import Run
 from tests.deployment.measured import steady_traffic
 from tests.running import Running, running
@@ -112,7 +112,7 @@ def test_a_rate_below_every_limit_is_sent_at_once() -> None:
 )
 def test_the_first_limit_that_a_rate_meets_is_named(limits: Limits, expected: str) -> None:
     assert simulate(1500, 600, limits).bottlenecks[0] == expected
-    names = [name for name, _ in walls(1500, 600, limits)]
+    names = [name for name, _ in find_bottlenecks(1500, 600, limits)]
     assert names[0] == expected
     assert len(set(names)) == len(names), "each is raised once"
 

@@ -62,7 +62,7 @@ NOTIFICATION_HEADLINES = {
 UNQUEUED_EVENT = "Outcome event not queued yet"
 STALE_SETTINGS = "Cached settings stay in use: they could not be read again"
 WARNINGS = {
-    "day_limit_near": "80 % of the mails that the tenant, or the stack, may send today",
+    "day_limit_near": "Near the limit: the tenant, or the stack, has sent 80 % of the mails that it may send today",
     "day_limit_reached": "Not sent: the tenant, or the stack, has sent as many mails as it may today",
     "shared_test_sender": "Sent from onboarding@resend.dev, which reaches only your own address and looks like spam: "
     "set senders/default/auth to an address on a domain of yours",
@@ -134,9 +134,8 @@ def log_outcome(logger: Logger, metrics: Metrics, message: Message, outcome: Out
 def _dimension(outcome: Outcome) -> Mapping[str, str]:
     match outcome.status:
         case Status.SENT:
-            return {
-                "provider": kind_of(outcome.provider)
-            }  # by account, tenants with their own would cost six metrics each
+            # By account, tenants with their own would cost six metrics each.
+            return {"provider": kind_of(outcome.provider)}
         case Status.FAILED | Status.UNKNOWN if outcome.tries and (error := outcome.tries[-1].error):
             return {"class": error.category.lower()}
     return {"reason": outcome.reason}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from mailroom_ops.capacity import usage
 
-__all__ = ["Limits", "Result", "simulate", "walls"]
+__all__ = ["Limits", "Result", "find_bottlenecks", "simulate"]
 
 POLLER_START = 5  # batches at a time when a queue fills; Lambda adds five a second, 300 a minute
 POLLER_GROWTH = 5
@@ -110,7 +110,7 @@ def _raised(limits: Limits, bottleneck: str) -> Limits:
     return replace(limits, warm_writes=high)
 
 
-def walls(rate: float, seconds: int, limits: Limits = Limits()) -> Iterator[tuple[str, Result]]:
+def find_bottlenecks(rate: float, seconds: int, limits: Limits = Limits()) -> Iterator[tuple[str, Result]]:
     """Yield the limits that a rate meets, each with the result before it is raised, until none is left."""
     while True:
         result = simulate(rate, seconds, limits)

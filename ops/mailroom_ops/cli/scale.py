@@ -47,7 +47,7 @@ def command(
     A simulation of AWS's documented limits with times measured in tests; nothing is sent.
     """
     from mailroom_ops.capacity.cost import bill
-    from mailroom_ops.capacity.scale import Limits, simulate, walls
+    from mailroom_ops.capacity.scale import Limits, find_bottlenecks, simulate
     from mailroom_ops.cli import screen
 
     limits = Limits(
@@ -61,7 +61,7 @@ def command(
     for rate in rates or RATES:
         result = simulate(rate, minutes * 60, limits)
         daily = sum(item.price for item in bill(int(result.sent * 86_400)) if not item.is_fixed)
-        bottlenecks = [name for name, _ in walls(rate, minutes * 60, limits)]
+        bottlenecks = [name for name, _ in find_bottlenecks(rate, minutes * 60, limits)]
         rows.append(
             (
                 f"{rate:,.0f}",

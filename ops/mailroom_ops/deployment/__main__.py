@@ -37,9 +37,8 @@ def _deploy(options: argparse.Namespace, start: Start) -> int:
     own, for_sam = _sam_options(options.args)
     params = parameters.parse(options.params)
     config = samconfig.load(options.environment)
-    parameters.merge(
-        options.environment, config.parameters, params, options.architecture
-    )  # refuses before AWS is asked
+    # Once here for its checks, before any call to AWS.
+    parameters.merge(options.environment, config.parameters, params, options.architecture)
     place = target.find(options.environment, own.region or "", own.profile or "", own.stack_name or "")
     architecture = options.architecture or config.parameters.get("Architecture", "") or place.architecture
     merged = parameters.merge(options.environment, config.parameters, params, architecture)

@@ -1,4 +1,4 @@
-"""Asked again: who requests the same kind of code once more has most likely not got the first one.
+"""Asked again: a recipient who requests the same kind of code once more has most likely not got the first one.
 
 So the new code does not go to the account of the first one first, unless that has reported the delivery. The row of
 the recipient, which each code writes, names the first code; that code's row names the account, and is read only where

@@ -357,5 +357,5 @@ class Batcher:
 
 
 def _alone(batch: Batch) -> str:
-    """Name, for a row's `batch`, that its message left the batch and has a parcel of its own, or is about to."""
+    """Return the row's `batch` of a message that left its batch: its own parcel is queued, or about to be."""
     return f"alone {batch.id}"

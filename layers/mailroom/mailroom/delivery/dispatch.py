@@ -19,12 +19,12 @@ __all__ = ["MAX_GATE_WAIT_SECONDS", "MAX_REQUEST_SECONDS", "Dispatch", "dead"]
 
 MAX_GATE_WAIT_SECONDS = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
 MAX_REQUEST_SECONDS = 10.0  # connecting, shaking hands and reading, each at its slowest
-QUOTA_SECONDS = 900.0  # who asks for a longer wait has used up a quota: a notice fails over at once
+QUOTA_SECONDS = 900.0  # a provider that states a longer wait has used up a quota: a notice fails over at once
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The account to ask next, or the seconds until one may be asked; neither where none may ever be."""
+    """The next account of a chain, or the seconds until a gate opens; neither where no further copy is allowed."""
 
     account: str = ""
     wait: float | None = None
@@ -117,7 +117,7 @@ class Dispatch:
         return Outcome(Status.ACCEPTED, reason, tries=tuple(tries), retry_in=delay), doubts
 
     def send_batch(self, account: str, emails: Sequence[Email], key: str) -> list[Receipt]:
-        """Send many Emails in one request: the account accepts all, or a DeliveryError says that it accepted none."""
+        """Send many Emails in one request: the account accepts all, or raise a DeliveryError."""
 
         def send(provider: Provider) -> list[Receipt]:
             if not isinstance(provider, BatchProvider):

@@ -118,8 +118,8 @@ class Ledger:
         """Take the lease of a message; idempotent for the same `token`.
 
         `offer` is the account that is asked next: the row knows of it before a byte leaves, so that a crash after the
-        request still counts as a possible copy. A parcel of a later attempt knows more than the row: who queued it
-        had finished the attempt before, and may have crashed only before writing so.
+        request still counts as a possible copy. A parcel of a later attempt knows more than the row: its process had
+        finished the attempt before, and may have crashed before recording that.
         """
         message, offers = parcel.message, [offer] if offer else []
         lease = {"claim": token, "lease": now + LEASE_SECONDS, "attempt": parcel.attempt, "batch": NOBODY}
@@ -196,7 +196,7 @@ class Ledger:
         return True
 
     def renew(self, message_id: str, token: str, offered: Sequence[str], now: float) -> bool:
-        """Renew our lease, and record who may hold the mail once the next account is asked; False if it is not ours."""
+        """Renew our lease, and record who may hold the mail after the next request; False if the lease is not ours."""
         try:
             self._update(
                 f"message#{message_id}",
@@ -387,7 +387,7 @@ class Ledger:
         is_open: bool = False,
         was_bounced: bool = False,
     ) -> None:
-        """Record the attempts of a rescue, and who may have the mail; `is_open`: nobody, so it may be tried again."""
+        """Record the attempts of a rescue, and the accounts that may have the mail; `is_open` if another may follow."""
         state: dict[str, Any] = {"offered": list(offered)} | ({"rescued": NOBODY} if is_open else {})
         pk, entries, values = f"message#{message_id}", list(map(_entry, tries)), {":rescue": rescue}
         holds = "#rescue_claim = :rescue"

@@ -40,7 +40,7 @@ TEMPLATE_PLACE = re.compile(r"^.*\(in ([a-z0-9/.-]+):(\d+)\)$", re.MULTILINE)
 TEMPLATE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?\.(html|txt)")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 MAX_CACHED_TENANTS = 16
-MAX_TIME = 4102444800.0  # the year 2100: a later time is not a time
+MAX_EPOCH_SECONDS = 4102444800.0  # the year 2100: a later time is malformed
 MAX_HTML_LENGTH = 100_000  # Gmail cuts a mail off at 102 kB
 BUILT_IN_ONLY = TenantTemplates()
 # Errors that a tenant's texts could cause in spite of all checks.
@@ -293,7 +293,7 @@ def _headers(message: Message, unsubscribe_url: str = "") -> dict[str, str]:
         "X-Entity-Ref-ID": message.id,
         "Feedback-ID": f"{message.kind}:{tenant}:{message.lane}:mailroom",
     }
-    if message.lane is Lane.CODES and 0 < message.expires_at < MAX_TIME:
+    if message.lane is Lane.CODES and 0 < message.expires_at < MAX_EPOCH_SECONDS:
         headers["Expires"] = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(message.expires_at))
     if unsubscribe_url:
         headers["List-Unsubscribe"] = f"<{unsubscribe_url}>"

@@ -1,4 +1,4 @@
-"""Secrets that a tenant sets for callers with different ways to authenticate: the form of a line decides on the way.
+"""Secrets that a tenant sets for its callers. The form of a line determines how a caller authenticates by it:
 
 whsec_…                   a signature of Standard Webhooks or Svix
 zitadel:…                 a Zitadel-Signature with this key
