@@ -40,7 +40,7 @@ def test_a_bench_takes_quick_and_no_other_argument() -> None:
         ([1, 2, 2, 3], [2, 3, 4, 4], 1.648),  # with ties
     ],
 )
-def test_a_rank_test_tells_whether_one_sample_tends_to_be_larger(
+def test_a_rank_test_shows_whether_one_sample_tends_to_be_larger(
     first: list[float], second: list[float], z: float
 ) -> None:
     assert z_of_ranks(first, second) == pytest.approx(z, abs=0.001)

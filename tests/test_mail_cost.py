@@ -166,7 +166,7 @@ def table() -> dict[str, Cost]:
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_mail_costs_what_the_table_says(aws: CountingAws, name: str) -> None:
+def test_a_mail_costs_the_amounts_of_the_table(aws: CountingAws, name: str) -> None:
     cost, listed = STEPS[name](aws), table()[name]
 
     assert (cost.writes, cost.reads, cost.queue) == (listed.writes, listed.reads, listed.queue)

@@ -77,7 +77,7 @@ def test_an_event_waits_longer_after_each_refusal_and_no_more_than_15_minutes(no
     assert all(0.8 * limit <= wait <= limit for wait, limit in zip(waits, limits, strict=True))
 
 
-def test_the_wait_that_an_endpoint_asks_for_is_kept(notify: Notify) -> None:
+def test_the_wait_that_an_endpoint_states_is_kept(notify: Notify) -> None:
     with receiving(Receiver(SECRET, status=429, headers={"retry-after": "77"})) as receiver:
         notify.set("acme", receiver.url, SECRET)
         notify(outcome_event())

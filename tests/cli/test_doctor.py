@@ -347,7 +347,7 @@ def test_a_sender_without_a_display_name_is_a_warning(
     assert finding.startswith("warning has no display name: inboxes show") == warned
 
 
-def test_an_empty_environment_is_told_where_to_begin(examine: Examine, deployed: dict[str, Any]) -> None:
+def test_an_empty_environment_gets_the_first_step(examine: Examine, deployed: dict[str, Any]) -> None:
     code, findings = examine("--only", "settings")
     assert code == 1
     assert "Logto cannot send" in findings.of("webhooks/logto/authorization")

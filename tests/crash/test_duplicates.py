@@ -139,7 +139,7 @@ def test_two_codes_of_two_sessions_are_both_sent_in_order(fragile: Fragile, cour
     assert [status(fragile, message_id) for message_id in (older, newer)] == [("sent", None)] * 2
 
 
-def test_what_logto_says_twice_within_a_minute_is_one_mail(fragile: Fragile, courier: Courier) -> None:
+def test_a_request_that_logto_repeats_within_a_minute_is_one_mail(fragile: Fragile, courier: Courier) -> None:
     to = fragile.stack.address()
     first, second = fragile.post(to, "111111"), fragile.post(to, "111111")
 
@@ -176,7 +176,7 @@ def test_a_code_that_has_expired_is_not_sent(fragile: Fragile, courier: Courier)
     assert status(fragile, message_id) == ("skipped", "expired")
 
 
-def test_when_the_queue_cannot_be_reached_logto_hears_503_and_nothing_is_pretended(fragile: Fragile) -> None:
+def test_logto_gets_a_503_while_the_queue_cannot_be_reached(fragile: Fragile) -> None:
     down = Refusal()
     with fragile.gate.rule(lambda call: call.operation == "SendMessage", "before", lambda _: down, times=20):
         answer = fragile.stack.logto({"to": fragile.stack.address(), "type": "SignIn", "payload": {"code": "1"}})
@@ -185,7 +185,7 @@ def test_when_the_queue_cannot_be_reached_logto_hears_503_and_nothing_is_pretend
     fragile.stack.line_with('"party":"sqs"', "webhook")
 
 
-def test_one_failure_of_the_queue_is_nothing_that_logto_hears_of(fragile: Fragile) -> None:
+def test_one_failure_of_the_queue_is_retried_before_logto_gets_its_answer(fragile: Fragile) -> None:
     to = fragile.stack.address()
     with fragile.gate.rule(lambda call: call.operation == "SendMessage", "before", lambda _: Refusal()) as rule:
         message_id = fragile.post(to)

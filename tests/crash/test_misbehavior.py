@@ -18,7 +18,7 @@ from tests.crash.stacks import Watched
         pytest.param(Fault(Kind.RESET_AFTER_ACCEPT), "no_answer", id="reset-after-it-took-the-mail"),
     ],
 )
-def test_one_mail_comes_of_it_and_the_timeline_says_how(watched: Watched, fault: Fault, answer: str) -> None:
+def test_the_result_is_one_mail_with_a_complete_timeline(watched: Watched, fault: Fault, answer: str) -> None:
     to = watched.stack.address()
     watched.stack.sandbox.faults.add("resend", fault)
 
@@ -62,7 +62,7 @@ def test_several_failures_in_a_row_are_retried_until_it_goes(watched: Watched) -
     assert [entry["answer"] for entry in row["timeline"][:-1]] == ["http_503", "http_503", "accepted"]
 
 
-def test_a_refusal_is_final_and_said_so(watched: Watched) -> None:
+def test_a_refusal_is_final_and_reported(watched: Watched) -> None:
     to = watched.stack.address()
     refusal = '{"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field."}'
     watched.stack.sandbox.faults.add("resend", Fault(Kind.REPLY, status=422, body=refusal))

@@ -20,9 +20,7 @@ from tests.factories import code
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_code_reaches_the_reader_in_their_language_and_the_row_says_so(
-    deliver: Process, aws: Aws, sandbox: Sandbox
-) -> None:
+def test_a_code_is_sent_in_the_readers_language_and_recorded(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     message = code()
     assert deliver.receive(Parcel.of(message)) == []
     (mail,) = sandbox.inbox.all()
@@ -59,14 +57,16 @@ def test_an_older_code_is_not_sent_after_a_newer_one(deliver: Process, aws: Aws,
     assert (deliver.row(older)["status"], deliver.row(older)["reason"]) == ("skipped", "superseded")
 
 
-def test_the_same_said_twice_within_a_minute_is_one_mail(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+def test_a_request_repeated_within_a_minute_is_one_mail(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
     first, second = code(age=5), code()
     deliver.receive(Parcel.of(first), Parcel.of(second))
     assert [mail.message_id for mail in sandbox.inbox.all()] == [first.id]
     assert deliver.row(second)["reason"] == "duplicate"
 
 
-def test_without_a_provider_nothing_is_sent_and_the_log_says_why(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+def test_without_a_provider_nothing_is_sent_and_the_log_has_the_reason(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
     aws.call("ssm", "DeleteParameter", {"Name": "/mailroom/development/providers/resend/api_key"})
     message = code()
     assert deliver.receive(Parcel.of(message)) == []

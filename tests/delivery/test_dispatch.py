@@ -133,7 +133,7 @@ def test_retries_come_soon_first_and_then_more_slowly(lane: Lane, expected: list
     assert delays == expected
 
 
-def test_a_provider_that_says_when_is_asked_then() -> None:
+def test_the_wait_that_a_provider_states_is_kept() -> None:
     assert send(parcel(), Speaker("only", down(42.0)))[0].retry_in == 42.0
     assert [send(parcel(attempt=n), Speaker("only", down(2.0)))[0].retry_in for n in (0, 1, 3, 50)] == [2, 3, 10, 10]
 
@@ -198,7 +198,7 @@ def test_a_dead_provider_is_left_alone_for_a_while_and_then_asked_once() -> None
     assert len(dead.asked) == FAILURES_IN_A_ROW + 1
 
 
-def test_a_short_wait_that_a_provider_asks_for_is_sat_out() -> None:
+def test_a_short_wait_that_a_provider_states_is_slept_through() -> None:
     clock = Clock()
     post = dispatch(Speaker("only", Receipt("1", wait=1.0), taken), clock=clock)
     post.send(parcel(), EMAIL, ["only"], FAR)

@@ -7,7 +7,7 @@ from mailroom.delivery.gate import CLOSED_SECONDS, FAILURES_IN_A_ROW, MAX_SPREAD
 NOW = 1_800_000_000.0
 
 
-def test_one_process_alone_waits_no_longer_than_it_is_told() -> None:
+def test_one_process_alone_waits_no_longer_than_stated() -> None:
     gate = Gate(chance=lambda: 1.0)
     gate.succeeded(NOW, 2.5)
     assert gate.wait(NOW) == 2.5
@@ -71,7 +71,7 @@ def test_after_some_failures_in_a_row_nobody_pays_for_the_next_one() -> None:
     assert gate.wait(NOW) == CLOSED_SECONDS
 
 
-def test_a_gate_reopens_after_a_minute_however_long_its_provider_asks_for() -> None:
+def test_a_gate_reopens_after_a_minute_whatever_wait_its_provider_states() -> None:
     gate = Gate(chance=lambda: 0.0)
     gate.failed(NOW, 24 * 3600.0)
     assert gate.wait(NOW + 59) > 0

@@ -47,7 +47,7 @@ def test_a_late_older_code_does_not_hide_the_newest(ledger: Ledger) -> None:
     assert ledger.recipients.standing(ledger_code("000020", at=NOW - 20), KEY) is Standing.CURRENT
 
 
-def test_a_code_replaces_all_before_it_or_none_where_its_caller_says_so(ledger: Ledger) -> None:
+def test_a_code_replaces_all_or_none_before_it_as_its_caller_states(ledger: Ledger) -> None:
     ledger.recipients.mark_latest(replace(ledger_code("222222", at=NOW + 60), replaces_after=None), KEY, NOW)
     assert ledger.recipients.mark_latest(ledger_code("111111", at=NOW), KEY, NOW).standing is Standing.CURRENT
     ledger.recipients.mark_latest(replace(ledger_code("333333", at=NOW + 61), replaces_after=0.001), KEY, NOW)

@@ -64,7 +64,7 @@ def test_who_lost_its_claim_cannot_write_an_end(ledger: Ledger, aws: Aws) -> Non
     assert row(aws, "ledger", f"message#{parcel.message.id}")["status"] == "sent"
 
 
-def test_a_row_tells_the_whole_story_and_nothing_private(ledger: Ledger, aws: Aws) -> None:
+def test_a_row_has_the_whole_timeline_and_nothing_private(ledger: Ledger, aws: Aws) -> None:
     parcel = Parcel.of(ledger_code("424242", to="ada.lovelace@example.com"))
     ledger.claim(parcel, KEY, "t", NOW)
     tries = (Attempt(NOW, "resend", "service_unavailable", error=TemporaryFailure), Attempt(NOW, "ses", "accepted"))

@@ -20,6 +20,6 @@ def test_each_mutant_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("source", ["", "old old"])
-def test_a_mutant_that_no_longer_fits_says_that_the_list_is_stale(source: str) -> None:
+def test_a_mutant_that_no_longer_fits_is_reported_as_stale(source: str) -> None:
     with pytest.raises(StaleMutant, match="the list is stale"):
         Mutant("a name", "a path", "old", "new", ()).apply(source)

@@ -194,9 +194,7 @@ def test_a_malformed_fault_is_refused_with_the_valid_values(client: httpx.Client
     assert "kind is one of" in answer.text or "unknown provider" in answer.text
 
 
-def test_the_resend_stub_answers_as_the_specification_says(
-    contracts: Path, sandbox: Sandbox, client: httpx.Client
-) -> None:
+def test_the_resend_stub_answers_as_specified(contracts: Path, sandbox: Sandbox, client: httpx.Client) -> None:
     whole = json.loads((contracts / "resend" / "resend.json").read_text())
     mail = {"from": "a@example.com", "to": "b@example.com", "subject": "s", "text": "t"}
     headers = {"Authorization": "Bearer re_sandbox"}

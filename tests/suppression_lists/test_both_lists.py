@@ -203,7 +203,7 @@ def test_a_rate_limit_is_waited_for(run: Run, staging: Stored, sandbox: Sandbox)
     assert len(check(run, "bounced@acme.example")["providers"][0]["suppressed"]) == 1
 
 
-def test_several_lists_of_one_provider_are_told_apart(run: Run, staging: Stored, sandbox: Sandbox) -> None:
+def test_several_lists_of_one_provider_are_distinguished(run: Run, staging: Stored, sandbox: Sandbox) -> None:
     for provider, parts in (
         ("sendgrid", ["unsubscribes", "bounces"]),
         ("mailgun", ["acme.example/unsubscribes", "acme.example/bounces"]),

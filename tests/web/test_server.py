@@ -73,7 +73,7 @@ def test_too_many_chunks_are_too_large(echo: Echo) -> None:
 
 
 @pytest.mark.parametrize(("size", "first"), [(1, b"HTTP/1.1 100 "), (BODY_LIMIT + 1, b"HTTP/1.1 413 ")])
-def test_a_client_that_asks_first_hears_whether_its_body_fits(echo: Echo, size: int, first: bytes) -> None:
+def test_a_client_that_expects_100_learns_whether_its_body_fits(echo: Echo, size: int, first: bytes) -> None:
     with socket.create_connection(("127.0.0.1", echo.port), timeout=20) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\n%sexpect: 100-continue\r\ncontent-length: %d\r\n\r\n" % (HOST, size))
         assert connection.recv(65536).startswith(first)

@@ -10,7 +10,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # of a JPEG; the others are tables
 MAX_PIXELS = 400_000  # whose ink is measured; a logo has far fewer
 OPAQUE = 128
-CHANNELS = {4: 2, 6: 4}  # of PNG color types with transparency: grey and color
+CHANNELS = {4: 2, 6: 4}  # of PNG color types with transparency: gray and color
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _logo(address: Any) -> str:
 def _palette(neutral: Mapping[str, str], color: str) -> Palette:
     card = neutral["card"]
     if _is_invisible_on(card, color):
-        # Mixed with grey, a black brand at night and a white one by day would look like a disabled button.
+        # Mixed with gray, a black brand at night and a white one by day would look like a disabled button.
         ink = neutral["text"]
         button = ink if _ink_on(card) == "#ffffff" else color
         return Palette(
@@ -148,7 +148,7 @@ def _ink_on(ground: str) -> str:
 
 
 def _is_invisible_on(ground: str, color: str) -> bool:
-    """Return whether a color is a grey close to the ground: that of a black brand at night, of a white one by day."""
+    """Return whether a color is a gray close to the ground: that of a black brand at night, of a white one by day."""
     channels = _channels(color)
     return max(channels) - min(channels) < MAX_GREY_CHROMA and contrast(color, ground) < MIN_GREY_CONTRAST
 
