@@ -82,7 +82,7 @@ def test_stale_beats_down(clock: Clock, aws: Aws, cloud: str) -> None:
     aws._endpoint = cloud
 
 
-def test_a_tenant_that_says_nothing_sends_as_the_default(settings: Settings, aws: Aws) -> None:
+def test_a_tenant_without_settings_sends_as_the_default(settings: Settings, aws: Aws) -> None:
     put(aws, "senders/default/auth", {"from": "Mailroom <no-reply@example.com>", "reply_to": "help@example.com"})
     sender = settings.sender("acme", "auth")
     assert sender.from_ == Mailbox("no-reply@example.com", "Mailroom")
@@ -90,7 +90,7 @@ def test_a_tenant_that_says_nothing_sends_as_the_default(settings: Settings, aws
     assert sender.providers == ("resend",)
 
 
-def test_a_tenant_says_only_what_differs(settings: Settings, aws: Aws) -> None:
+def test_a_tenant_sets_only_what_differs(settings: Settings, aws: Aws) -> None:
     put(aws, "senders/default/auth", {"from": "no-reply@example.com", "reply_to": "help@example.com"})
     put(aws, "senders/acme/auth", {"from": "Acme <hi@acme.example>", "providers": ["resend"], "default_locale": "de"})
     put(aws, "senders/acme/notification", {"from": "Acme News <news@acme.example>"})

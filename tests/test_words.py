@@ -68,6 +68,7 @@ ANY_OPENING = re.compile(rf'"""(?:{"|".join(OPENINGS)})\b')
 ANY_PHRASE = re.compile(rf"\b(?:{'|'.join(PHRASES)})", re.IGNORECASE)
 TEST_NAME = re.compile(r"^def (test_\w+)", re.MULTILINE)
 MAX_TEST_NAME_LENGTH = 80
+VERBS_OF_SPEECH = {"said", "told", "heard", "hears", "says", "tells"}
 NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -125,10 +126,12 @@ def test_names_phrases_and_docstrings_use_plain_terms() -> None:
     assert not uses, "\n".join(uses)
 
 
-def test_a_tests_name_is_one_short_sentence() -> None:
+def test_a_tests_name_is_one_short_sentence_in_plain_terms() -> None:
     tests = [path.read_text("utf-8") for path in files() if path.name.startswith("test_") and path.suffix == ".py"]
     names = [name for test in tests for name in TEST_NAME.findall(test)]
     assert [name for name in names if len(name) > MAX_TEST_NAME_LENGTH] == []
+    assert [name for name in names if VERBS_OF_SPEECH & set(name.split("_"))] == []
+    assert [use for name in names for use in banned_phrases(name.replace("_", " "))] == []
 
 
 @pytest.mark.parametrize(
