@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.sources.send_schema import SendRequest
-from tests.clients.scripted import SCENARIOS, check, serve
+from tests.clients.scripted import SCENARIOS, assert_report, serve
 from tests.clients.tools import CLIENTS, blocks
 from tests.running import Running
 
@@ -58,7 +58,7 @@ def test_the_dart_client_retries_and_reports_as_described(tmp_path: Path) -> Non
         servers = [stack.enter_context(serve(*scenario.replies)) for scenario in SCENARIOS]
         reports = run(tmp_path, "driver.dart", *(server.url for server in servers))
     for scenario, server, report in zip(SCENARIOS, servers, reports, strict=True):
-        check(scenario, server, json.loads(report))
+        assert_report(scenario, server, json.loads(report))
         for body in bodies(server.requests):
             SendRequest.model_validate(body)
 
