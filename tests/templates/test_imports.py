@@ -136,11 +136,14 @@ site_url = "https://a.example"
 [auth.email.template.invite]
 subject = "Join {{ .SiteURL }}"
 content_path = "./supabase/templates/invite.html"
+[auth.email.notification.password_changed]
+enabled = true
 """
 
     imported = supabase_import.read(text, config)
 
     assert set(imported.files) == {"emails/organization-invitation.html", "texts.toml"}
+    assert [note.partition(";")[0] for note in imported.notes] == ["skipped: password_changed_notification"]
     rendered = render(imported, "organization-invitation")
     assert (rendered.email.subject, "Join</a>" in rendered.email.html) == ("Join https://a.example", True)
     with pytest.raises(InvalidInput, match="does not exist"):

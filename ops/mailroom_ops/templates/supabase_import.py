@@ -102,6 +102,8 @@ def _unfilled(document: Any, auth: Mapping[str, Any], path: Path) -> Iterator[Te
     for name, values in _table(_table(auth, "email"), "template").items():
         if isinstance(values, dict):
             yield Template(name, str(values.get("subject", "")), _file(values, path))
+    for name in _table(_table(auth, "email"), "notification"):
+        yield Template(f"{name}_notification", "", "")  # to be reported
     parts: dict[str, dict[str, str]] = {}
     for key, value in document.items() if isinstance(document, dict) else ():
         if (match := CONTENT_KEY.fullmatch(key)) and isinstance(value, str):
