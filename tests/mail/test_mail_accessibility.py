@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Page
 from mailroom.model.kinds import KINDS
 from tests import browser as looking
 
+LOCALES = ["en", "de", "ar", "hu", "el", "hr", "sl", "ca", "lt", "lv", "et", "bn", "ms", "ur", "fil", "ta", "te", "mr"]
+
 
 @pytest.fixture(scope="module", params=["light", "dark"])
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
@@ -29,7 +31,7 @@ def test_a_mail_is_accessible(page, gallery, kind):
 
 
 @pytest.mark.parametrize("brand", ["plain", "bright"])
-@pytest.mark.parametrize("locale", ["ar", "ja", "hi"])
+@pytest.mark.parametrize("locale", ["ar", "ja", "hi", "ta", "te"])
 def test_a_mail_is_accessible_in_any_script_and_brand(page, gallery, locale, brand):
     for kind in ("password-reset", "notification"):
         assert violations(page, gallery.mail(kind, locale, brand, "both").email.html) == {}
@@ -47,7 +49,7 @@ def test_dark_and_light_mode_have_their_colors(page, gallery):
     assert ground == ("rgb(26, 29, 35)" if is_dark else "rgb(255, 255, 255)")
 
 
-@pytest.mark.parametrize("locale", ["en", "de", "ar", "hu", "el", "hr", "sl", "ca", "lt", "lv", "et", "bn", "ms", "ur"])
+@pytest.mark.parametrize("locale", LOCALES)
 def test_nothing_overflows_a_small_screen(page, gallery, locale):
     page.set_viewport_size({"width": 320, "height": 800})
     for kind in KINDS:

@@ -19,7 +19,7 @@ TAGS = sorted(path.stem for path in LOCALES.glob("*.toml"))
 LOGTO = {"ar", "cs", "de", "en", "es", "fa-IR", "fr", "it", "ja", "ko", "pl-PL", "pt-BR", "pt-PT", "ru", "th", "tr-TR"}
 LOGTO |= {"uk-UA", "zh-CN", "zh-HK", "zh-TW"}
 NEWER = {"ca", "es-419", "et", "hr", "lt", "lv", "sl", "sr", "sr-Latn"}
-NEWER |= {"bn", "ms", "ur"}
+NEWER |= {"bn", "fil", "mr", "ms", "ta", "te", "ur"}
 MORE = {"nl", "sv", "da", "nb", "fi", "el", "he", "hi", "id", "vi", "ro", "hu", "bg", "sk"}
 NUMBERS = [*range(1000), 1000, 1001, 1002, 1011, 1111, 10_001, 100_011]
 
@@ -127,6 +127,12 @@ def test_direction_and_name_are_those_of_cldr(tag):
         ("lt", 12, "Galioja 12 minučių."),
         ("lv", 10, "Derīgs 10 minūtes."),
         ("et", 10, "Kehtib 10 minutit."),
+        ("fil", 10, "May bisa sa loob ng 10 minuto."),
+        ("fil", 14, "May bisa sa loob ng 14 na minuto."),
+        ("mr", 10, "१० मिनिटांसाठी वैध."),
+        ("ta", 1, "1 நிமிடத்திற்குச் செல்லுபடியாகும்."),
+        ("ta", 10, "10 நிமிடங்களுக்குச் செல்லுபடியாகும்."),
+        ("te", 10, "10 నిమిషాల పాటు చెల్లుతుంది."),
         ("sl", 2, "Velja 2 minuti."),
         ("sl", 10, "Velja 10 minut."),
         ("sr", 21, "Важи 21 минут."),
@@ -168,6 +174,10 @@ def test_minutes_have_the_correct_plural_form(tag, n, sentence):
         (["hr-BA"], "hr"),
         (["nn-NO"], "nb"),
         (["iw"], "he"),
+        (["tl-PH"], "fil"),
+        (["ta-LK"], "ta"),
+        (["te-IN"], "te"),
+        (["mr-IN"], "mr"),
         (["uk"], "uk-UA"),
         (["tr"], "tr-TR"),
         (["xx", "yy-ZZ", "it-CH"], "it"),
@@ -204,24 +214,32 @@ def test_chinese_names_have_no_spaces_around_them_and_latin_ones_do(app, sentenc
 def test_a_street_address_is_not_meant(tag):
     bare = {
         "bn": "ঠিকানা",
-        "ur": "پت",
         "en": "address",
+        "fil": "address",
         "hi": "पते",
         "id": "alamat",
         "ko": "주소",
+        "mr": "पत्त",
         "ms": "alamat",
+        "ta": "முகவரி",
+        "te": "అడ్రస్",
         "th": "ที่อยู่",
+        "ur": "پت",
         "vi": "địa chỉ",
     }
     kind = {
         "bn": "ইমেইল",
-        "ur": "ای میل",
         "en": "email",
+        "fil": "email",
         "hi": "ईमेल",
         "id": "email",
         "ko": "이메일",
+        "mr": "ईमेल",
         "ms": "e-mel",
+        "ta": "மின்னஞ்சல்",
+        "te": "ఈమెయిల్",
         "th": "อีเมล",
+        "ur": "ای میل",
         "vi": "email",
     }
     for key, sentence in sentences(tag).items():

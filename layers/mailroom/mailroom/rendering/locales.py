@@ -23,6 +23,7 @@ ALIASES: Mapping[str, str] = {
     "in": "id",
     "iw": "he",
     "prs": "fa",
+    "tl": "fil",
 }
 # The default region of a language that is only available by region.
 SIBLINGS: Mapping[str, str] = {"fa": "fa-ir", "pl": "pl-pl", "pt": "pt-br", "tr": "tr-tr", "uk": "uk-ua", "zh": "zh-cn"}

@@ -62,6 +62,10 @@ def _latvian(n: int) -> str:
     return "one" if n % 10 == 1 else "other"
 
 
+def _filipino(n: int) -> str:
+    return "other" if n % 10 in (4, 6, 9) else "one"
+
+
 def _romanian(n: int) -> str:
     if n == 1:
         return "one"
@@ -81,6 +85,7 @@ RULES: Mapping[str, Callable[[int], str]] = {
     **dict.fromkeys(("ru", "uk"), _east_slavic),
     **dict.fromkeys(("hr", "sr"), _serbo_croatian),
     "ar": _arabic,
+    "fil": _filipino,
     "he": _two,
     "lt": _lithuanian,
     "lv": _latvian,
