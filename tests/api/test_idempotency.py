@@ -203,7 +203,7 @@ def test_a_request_repeated_while_the_first_one_runs_is_a_conflict(client: Clien
     assert len(client.mails()) == 1
 
 
-def die(*_: Any) -> None:
+def die(*_: Any, **__: Any) -> None:
     raise SystemExit
 
 

@@ -166,10 +166,10 @@ def test_an_outcome_that_is_recorded_again_has_one_event(
 ) -> None:
     finish, failures = deliver.delivery.ledger.finish, [TemporaryFailure("dynamodb", "away")] * 3
 
-    def fail(*arguments: Any) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
         if failures:
             raise failures.pop()
-        finish(*arguments)
+        finish(*arguments, **options)
 
     monkeypatch.setattr(deliver.delivery.ledger, "finish", fail)
     monkeypatch.setattr(deliver.delivery.dispatch, "sleep", lambda seconds: None)
