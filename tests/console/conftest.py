@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Literal
 
+import boto3
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
@@ -14,6 +15,7 @@ from tests.cloud import LEDGER, REGION
 from tests.console.client import Client, LedgerWriter, OpenPage, StartConsole, aws, serving_console
 from tests.factories import KEY
 
+QUEUES = ("Codes", "CodesDeadLetter", "Notices", "NoticesDeadLetter")
 STACK = {
     "Resources": {"LedgerTable": {"Type": "AWS::DynamoDB::Table", "Properties": LEDGER}},
     "Outputs": {"LedgerTableName": {"Value": {"Ref": "LedgerTable"}}},
@@ -33,6 +35,17 @@ def cloud(cloud: str) -> str:
 def messages(cloud: str) -> LedgerWriter:
     """The ledger of staging, to write messages into."""
     return LedgerWriter(Ledger(Aws(REGION, cloud), "ledger", 16))
+
+
+@pytest.fixture
+def queue_urls(messages: LedgerWriter) -> dict[str, str]:
+    """The queues of staging by name, such as `NoticesDeadLetter`."""
+    sqs, formation = boto3.client("sqs"), boto3.client("cloudformation")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+    staging = formation.get_template(StackName="mailroom-staging")["TemplateBody"]
+    staging["Outputs"] |= {f"{name}QueueUrl": {"Value": url} for name, url in urls.items()}
+    formation.update_stack(StackName="mailroom-staging", TemplateBody=json.dumps(staging))
+    return urls
 
 
 @pytest.fixture

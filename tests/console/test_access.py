@@ -72,6 +72,7 @@ def test_another_host_name_is_refused(client: Client, host: str) -> None:
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
         {"origin": "null", "sec_fetch_site": "cross-site"},
+        {"origin": "https://["},
     ],
     ids=str,
 )
@@ -80,6 +81,14 @@ def test_another_site_cannot_post(client: Client, messages: LedgerWriter, header
     assert client.ask("POST", "/console/deliveries", body, **headers).status == 403
     own = {"origin": "null", "sec_fetch_site": "same-origin"}  # a browser sends this for the console's own form
     assert client.ask("POST", "/console/deliveries", body, **own).status == 303
+
+
+def test_a_form_is_accepted_behind_the_port_forwarding_of_a_dev_container(
+    client: Client, messages: LedgerWriter
+) -> None:
+    body = urlencode({"token": client.console.frame.token, "what": messages.sent().id})
+    forwarded = {"origin": "https://name-3000.app.github.dev", "sec_fetch_site": "same-origin"}
+    assert client.ask("POST", "/console/deliveries", body, **forwarded).status == 303
 
 
 @pytest.mark.parametrize("token", [None, "", "stale", "é"])

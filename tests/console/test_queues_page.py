@@ -39,25 +39,21 @@ def gate(cloud: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsGate]:
 
 
 @pytest.fixture
-def queues(messages: LedgerWriter, gate: AwsGate, monkeypatch: pytest.MonkeyPatch) -> Queues:
+def queues(
+    messages: LedgerWriter, gate: AwsGate, queue_urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Queues:
     """The queues of staging, which production has too; both have the same ledger."""
     dead_letters_of = DeadLetters.of
     # Without a wait, SQS asks only some of its servers; moto has one.
     monkeypatch.setattr(DeadLetters, "of", lambda *arguments: replace(dead_letters_of(*arguments), wait_seconds=0))
-    sqs, formation = boto3.client("sqs"), boto3.client("cloudformation")
-    names = ("Codes", "CodesDeadLetter", "Notices", "NoticesDeadLetter")
-    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
-    outputs = {f"{name}QueueUrl": {"Value": url} for name, url in urls.items()}
+    outputs = {f"{name}QueueUrl": {"Value": url} for name, url in queue_urls.items()}
     body = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
         "Outputs": {"LedgerTableName": {"Value": "ledger"}, **outputs},
     }
-    formation.create_stack(StackName="mailroom-production", TemplateBody=json.dumps(body))
+    boto3.client("cloudformation").create_stack(StackName="mailroom-production", TemplateBody=json.dumps(body))
     boto3.client("ssm").put_parameter(Name="/mailroom/production/ledger/address_key", Value=KEY, Type="SecureString")
-    staging = formation.get_template(StackName="mailroom-staging")["TemplateBody"]
-    staging["Outputs"] |= outputs
-    formation.update_stack(StackName="mailroom-staging", TemplateBody=json.dumps(staging))
-    return Queues(sqs, urls, messages)
+    return Queues(boto3.client("sqs"), queue_urls, messages)
 
 
 @pytest.fixture

@@ -86,7 +86,17 @@ def test_without_a_running_stack_the_next_step_is_named(run: Run, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]", '{"kind": "hang"}', '{"provider": "resend", "kind": "status", "status": 200}']
+    "body",
+    [
+        "",
+        "[]",
+        '{"kind": "hang"}',
+        '{"provider": "resend", "kind": "status", "status": 200}',
+        '{"provider": ["resend"], "kind": "hang"}',
+        '{"provider": "resend", "kind": "hang", "count": Infinity}',
+        '{"provider": "resend", "kind": "delay", "seconds": NaN}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 def test_a_malformed_fault_is_refused(local: Running, body: str) -> None:
     assert local.request("POST", "/faults", body).status == 422

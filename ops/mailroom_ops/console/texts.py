@@ -25,6 +25,7 @@ __all__ = ["answer"]
 FIELD = "file:"  # the prefix of a file's name in the form
 TEMPLATE_NAME = re.compile(r"(layout|parts/[a-z-]+|emails/[a-z0-9-]+(\.[A-Za-z0-9-]+)?)\.(html|txt)")
 TEXTS_NAME = re.compile(r"texts\.toml|locales/[A-Za-z0-9-]+\.toml")
+VERSION = re.compile(r"[0-9]{1,9}")
 # What a new layout starts with: the built-in one uses more than tenants' templates may.
 LAYOUT = """\
 <!doctype html>
@@ -154,7 +155,9 @@ class TextsPage:
             return self.show(form, files)
         version = last_value(form, "version")
         if version:
-            stored_version = stored.find_version(Parameters(self.context.environment), self.tenant, int(version))
+            stored_version = stored.find_version(
+                Parameters(self.context.environment), self.tenant, _version_number(version)
+            )
             if stored_version.fault:
                 raise InvalidInput(f"Version {version} cannot be read: {stored_version.fault}.")
             files = stored_version.files
@@ -232,6 +235,12 @@ class TextsPage:
             "text": email.text,
             "problems": list(dict.fromkeys([*TenantTemplates.of(files).problems, *rendered.problems])),
         }
+
+
+def _version_number(text: str) -> int:
+    if not VERSION.fullmatch(text):
+        raise InvalidInput("There is no such version of the texts.", "Reload the page and choose one from its list.")
+    return int(text)
 
 
 def _files(form: Form) -> dict[str, str]:

@@ -62,7 +62,7 @@ class FaultsPage:
         try:
             values = json.loads(request.body)
             fault, provider, count = Fault.from_json(values), values.get("provider"), int(values.get("count", 1))
-        except (AttributeError, TypeError, ValueError):
+        except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
             return _problem(f"Give provider, kind and count as JSON; kind is one of {', '.join(Kind)}.")
         if provider not in self._providers():
             return _problem(f"There is no such provider: use {', '.join(self._providers())}.")

@@ -123,9 +123,10 @@ def _sample(request: Request) -> Sample | Response:
     if request.header("content-type").partition(";")[0] != "application/json":
         return refusal(415, "Send the request as application/json.")
     try:
-        values = json.loads(request.body)
-        return Sample(**{name: str(value) for name, value in values.items()})
-    except (AttributeError, TypeError, ValueError):
+        values = {name: str(value) for name, value in json.loads(request.body).items()}
+        "".join(values.values()).encode()  # half of a surrogate pair is no text
+        return Sample(**values)
+    except (AttributeError, RecursionError, TypeError, ValueError):
         return refusal(422, "A sample has a source, kind, to, tenant and locale, see /console/options.json.")
 
 

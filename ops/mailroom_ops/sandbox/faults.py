@@ -51,7 +51,7 @@ class Fault:
                 headers={str(name): str(value) for name, value in values.get("headers", {}).items()},
                 stage=str(values.get("stage", "")),
             )
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (ArithmeticError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"a fault is {{provider, kind, count}}; kind is one of {', '.join(Kind)}") from error
 
 
