@@ -109,6 +109,12 @@ def test_each_invalid_line_is_named_without_its_address(text: str, details: list
         assert "@" not in detail
 
 
+@pytest.mark.parametrize("text", ["email\nada@example.com\reve@example.com\n", f"email\n{'a' * 140_000}\n"])
+def test_a_list_that_is_no_csv_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not valid CSV"):
+        suppressions.read_csv(io.StringIO(text), "default")
+
+
 @pytest.mark.parametrize("address", ["", "ada", "a@b.c, d@e.f", "Ada <ada@example.com>"])
 def test_an_invalid_address_is_an_error(queries: LedgerQueries, address: str) -> None:
     with pytest.raises(InvalidInput):
@@ -131,6 +137,16 @@ def test_a_long_list_is_imported_in_few_calls(queries: LedgerQueries) -> None:
     assert calls == {"BatchGetItem": 3, "BatchWriteItem": 10}
     assert len(list(suppressions.entries(queries))) == 250
     assert suppressions.plan_import(queries, entries) == suppressions.ImportPlan(unchanged=250)
+
+
+def test_of_an_address_that_is_listed_twice_the_longest_period_counts(queries: LedgerQueries) -> None:
+    others = "".join(f"r{number}@example.com,2031-01-01\n" for number in range(250))
+    lines = f"email,codes_until\nada@example.com,2033-01-01\n{others}Ada@example.com,2032-01-01\n"
+    entries = suppressions.read_csv(io.StringIO(lines), "default")
+    assert len(list(suppressions.add_all(queries, entries))) == 251
+    (entry,) = suppressions.find(queries, "ada@example.com")
+    assert entry.codes_until
+    assert entry.codes_until.year == 2033
 
 
 def test_an_import_never_shortens_a_suppression(queries: LedgerQueries) -> None:

@@ -173,7 +173,7 @@ def import_(environment: Environment, file: TextIO, tenant: str, dry_run: bool, 
         return
     confirm(environment.label, f"Suppress {_addresses(to_write)} in {environment.label}?", yes)
     queries = suppressions.writable_list(environment)
-    with screen.progress(suppressions.add_all(queries, entries), len(entries), "importing") as added:
+    with screen.progress(suppressions.add_all(queries, entries), to_write + plan.unchanged, "importing") as added:
         for _ in added:
             pass
     if not as_json:

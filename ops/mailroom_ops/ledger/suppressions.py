@@ -4,8 +4,9 @@ import csv
 import re
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -68,6 +69,7 @@ SOURCE = "operator"
 READ_SIZE = 100  # the most that BatchGetItem takes
 WRITE_SIZE = 25  # the most that BatchWriteItem takes
 ROUNDING_SECONDS = 1.0
+MAX_CONCURRENT_CHUNKS = 3  # with more, an import could throttle the functions
 MAX_CONCURRENT_WRITES = 8
 
 
@@ -219,7 +221,13 @@ def remove(queries: LedgerQueries, tenant: str, address: str) -> bool:
 
 def read_csv(file: TextIO, tenant: str = "") -> list[Entry]:
     """Return the entries of a CSV file with a column `address` or `email`; InvalidInput lists each invalid line."""
-    reader = csv.DictReader(file)
+    try:
+        return _read_csv(csv.DictReader(file), tenant)
+    except csv.Error as error:
+        raise InvalidInput("The file is not valid CSV.", "Save it again as CSV, with one address a line.") from error
+
+
+def _read_csv(reader: "csv.DictReader[str]", tenant: str) -> list[Entry]:
     names = {name.strip().lower(): name for name in reader.fieldnames or ()}
     address = names.get("address") or names.get("email")
     if not address:
@@ -259,25 +267,30 @@ def plan_import(queries: LedgerQueries, imported: Sequence[Entry]) -> ImportPlan
 
 
 def add_all(queries: LedgerQueries, imported: Iterable[Entry]) -> Iterator[Entry]:
-    """Add each entry that has not ended, and yield it once it is stored; a longer suppression stays as it is.
+    """Add what has not ended, and yield an entry of each address once it is stored; never shorten a suppression.
 
     New addresses are written 25 at a time, right after the rows were read. Such a write has no condition: an event
     about the same address in these milliseconds is replaced by the imported entry. Existing rows are written by
     themselves, on the condition that they have not changed.
     """
     _require_key(queries)
-    items = iter(imported)
-    with ThreadPoolExecutor(MAX_CONCURRENT_WRITES) as pool:
-        while chunk := list(islice(items, READ_SIZE)):
-            periods = _periods(queries, chunk)
-            rows = {row["pk"]: row for row in queries.rows(periods, is_consistent=True)}
-            new = [_item(pk, period.attributes({})) for pk, period in periods.items() if pk not in rows]
-            for start in range(0, len(new), WRITE_SIZE):
-                _write(queries, new[start : start + WRITE_SIZE])
-            extended = [pk for pk, period in periods.items() if pk in rows and not period.is_covered_by(rows[pk])]
-            for stored in [pool.submit(_put, queries, pk, rows[pk], periods[pk].attributes) for pk in extended]:
-                stored.result()
-            yield from chunk
+    chunks = _chunks(_periods(queries, imported))
+    with ThreadPoolExecutor(MAX_CONCURRENT_CHUNKS) as pool, ThreadPoolExecutor(MAX_CONCURRENT_WRITES) as writers:
+        running = deque(pool.submit(_add, queries, chunk, writers) for chunk in islice(chunks, MAX_CONCURRENT_CHUNKS))
+        while running:
+            yield from running.popleft().result()
+            running += [pool.submit(_add, queries, chunk, writers) for chunk in islice(chunks, 1)]
+
+
+def _add(queries: LedgerQueries, periods: "Mapping[str, _Period]", writers: Executor) -> list[Entry]:
+    rows = {row["pk"]: row for row in queries.rows(periods, is_consistent=True)}
+    new = [_item(pk, period.attributes({})) for pk, period in periods.items() if pk not in rows]
+    for start in range(0, len(new), WRITE_SIZE):
+        _write(queries, new[start : start + WRITE_SIZE])
+    extended = [pk for pk, period in periods.items() if pk in rows and not period.is_covered_by(rows[pk])]
+    for stored in [writers.submit(_put, queries, pk, rows[pk], periods[pk].attributes) for pk in extended]:
+        stored.result()
+    return [period.imported for period in periods.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +316,7 @@ def _periods(queries: LedgerQueries, imported: Iterable[Entry]) -> dict[str, _Pe
     now = time.time()
     periods: dict[str, _Period] = {}
     for item in imported:
-        pk = suppression_of(item.tenant, _recipient(queries, item.address))
+        pk = suppression_of(item.tenant, keyed_hash(queries.address_key, canonical(item.address)))
         ends = dict(periods[pk].ends) if pk in periods else {}
         for lane, end in ((Lane.CODES, item.codes_until), (Lane.NOTICES, item.notices_until)):
             if end and end.timestamp() > now:
@@ -311,6 +324,12 @@ def _periods(queries: LedgerQueries, imported: Iterable[Entry]) -> dict[str, _Pe
         if ends:
             periods[pk] = _Period(item, ends)
     return periods
+
+
+def _chunks(periods: "Mapping[str, _Period]") -> "Iterator[Mapping[str, _Period]]":
+    pairs = iter(periods.items())
+    while chunk := dict(islice(pairs, READ_SIZE)):
+        yield chunk
 
 
 def _write(queries: LedgerQueries, items: Sequence[Mapping[str, Any]]) -> None:
