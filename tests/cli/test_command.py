@@ -17,8 +17,7 @@ from tests.command import Run, Terminal, shell_variables
 
 ROOT = Path(__file__).parents[2]
 # They open a browser, print a script, or write a file.
-WITHOUT_JSON = {("console",), ("completion",), ("suppressions", "export"), ("templates", "import")}
-WITHOUT_JSON |= {("limits", "set"), ("limits", "reset")}
+WITHOUT_JSON = {("console",), ("completion",), ("suppressions", "export")}
 HEAVY = ("boto3", "botocore", "httpx", "pydantic", "yaml", "dns", "moto", "mailroom")
 
 

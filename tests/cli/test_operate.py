@@ -12,6 +12,8 @@ import boto3
 import pytest
 from pexpect import EOF, TIMEOUT
 
+from mailroom.aws.client import Aws
+from mailroom.ledger.table import Ledger
 from mailroom.ledger.tally import EVERYONE, hour_of
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
@@ -19,8 +21,9 @@ from mailroom.model.outcome import Status
 from mailroom_ops.cli import dlq, log
 from mailroom_ops.ledger.dead_letters import Verdict
 from tests.cli.helpers import Stored
-from tests.cloud import LEDGER
+from tests.cloud import LEDGER, REGION
 from tests.command import Run, Terminal
+from tests.console.client import LedgerWriter
 from tests.running import Running
 
 CODE = "KX7391"
@@ -238,6 +241,49 @@ def fresh(staging: Stored) -> Stored:
     }
     boto3.client("cloudformation").create_stack(StackName="mailroom-staging", TemplateBody=json.dumps(body))
     return staging
+
+
+def test_the_log_shows_the_last_attempt_of_a_waiting_mail(run: Run, fresh: Stored, cloud: str) -> None:
+    LedgerWriter(Ledger(Aws(REGION, cloud), "mailroom-staging-ledger", 16)).waiting()
+    assert "accepted   http_503 resend" in run("log", "--env", "staging").out
+
+
+@pytest.fixture
+def long_names(run: Run, fresh: Stored, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A tenant with a long name, sender and provider chain, which suppresses a long address; return the address."""
+    tenant, domain = "organization-with-a-rather-long-name", "mail.department.organization.example"
+    address = f"somebody.with.a.long.local.part@{domain}"
+    sender = f"An Organization With A Rather Long Name <no-reply@{domain}>"
+    monkeypatch.setenv("MAILROOM_ENV", "staging")
+    added = run("tenant", "add", tenant, "--from", sender, "--providers", "resend,ses,smtp,sendgrid", "--no-domain")
+    assert added.code == 0, added.text
+    fresh.put(**{f"webhooks__{source}__{tenant}__secret": "v1,whsec_x" for source in ("auth0", "clerk", "supabase")})
+    assert run("suppressions", "add", address, "--tenant", tenant).code == 0
+    return address
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("tenant list", "secrets list", "secrets list senders", "secrets names", "suppressions list"),
+        *("templates list", "callbacks show", "limits show", "stats", "promote staging production --dry-run"),
+    ],
+)
+def test_a_list_fits_80_columns(run: Run, long_names: str, command: str) -> None:
+    done = run(*command.split())
+    assert done.code == 0, done.text
+    assert [line for line in done.out.splitlines() if len(line) > 80] == []
+
+
+def test_a_list_in_a_terminal_wraps_its_columns_between_words(terminal: Terminal, long_names: str) -> None:
+    child = terminal("tenant", "list", MAILROOM_ENV="staging")
+    child.expect(EOF)
+    assert child.before
+    lines = re.sub("\x1b[^m]*m", "", child.before).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("  organization")] == [
+        "organization-with-a-rather-long-name"
+    ]
 
 
 def test_stats_has_totals(run: Run, fresh: Stored) -> None:

@@ -75,6 +75,7 @@ def show(environment: Environment, address: str | None, tenant: str, as_json: bo
 @click.option("--per-client", type=COUNT, help="Codes from one client IP; 0 for any number.")
 @click.option("--per-day", type=DAY_COUNT, help="Mails of the tenant in a day (UTC); 0 for any number.")
 @yes
+@as_json
 def set_(
     environment: Environment,
     tenant: str,
@@ -83,6 +84,7 @@ def set_(
     per_client: int | None,
     per_day: int | None,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Set limits. A limit without an option stays as it is. Every tenant inherits the limits of `default`."""
     from mailroom.model.json_settings import json_object
@@ -97,12 +99,17 @@ def set_(
         raise InvalidInput("There is no limit to set.", "Give --per-recipient, --per-kind, --per-client or --per-day.")
     name, store = f"limits/{tenant}", Parameters(environment)
     current = json_object(store.values("limits").get(name, "{}")) or {}
-    if current | changes == current:
+    new = current | changes
+    is_change = new != current
+    if is_change:
+        confirm_production(environment, f"Set {name} in {environment.label}?", yes)
+        store.put(name, json.dumps(new))
+    if as_json:
+        screen.emit_json({"name": name, "limits": new, "changed": is_change})
+    elif not is_change:
         screen.say(f"{name} has these values already.")
-        return
-    confirm_production(environment, f"Set {name} in {environment.label}?", yes)
-    store.put(name, json.dumps(current | changes))
-    screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")
+    else:
+        screen.say(f"{name} is set in {environment.label}. Functions read changes {environment.settings_delay}.")
 
 
 @command.command("reset")
@@ -110,7 +117,8 @@ def set_(
 @click.argument("address")
 @tenant_of
 @yes
-def reset(environment: Environment, address: str, tenant: str, yes: bool) -> None:
+@as_json
+def reset(environment: Environment, address: str, tenant: str, yes: bool, as_json: bool) -> None:
     """Forget the codes of ADDRESS, so that its next code is sent."""
     from mailroom_ops.cli import screen
     from mailroom_ops.ledger import limits
@@ -118,4 +126,7 @@ def reset(environment: Environment, address: str, tenant: str, yes: bool) -> Non
 
     confirm_production(environment, f"Forget the codes of {address} for {tenant} in {environment.label}?", yes)
     count = limits.reset(LedgerQueries.of(environment), tenant, address)
+    if as_json:
+        screen.emit_json({"tenant": tenant, "address": address, "forgotten": count})
+        return
     screen.say(f"{count} {'code no longer counts' if count == 1 else 'codes no longer count'} for {address}.")

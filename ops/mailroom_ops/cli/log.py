@@ -71,11 +71,8 @@ def command(
 def _explain_reasons(traces: "Sequence[Trace]") -> None:
     """Print the meaning of each reason in a listing."""
     from mailroom_ops.cli import screen
-    from mailroom_ops.ledger.reasons import explain
 
-    meanings = {
-        trace.reason: explanation.meaning for trace in traces if (explanation := explain(trace.reason, trace.status))
-    }
+    meanings = {trace.latest_reason: explanation.meaning for trace in traces if (explanation := trace.explanation)}
     if meanings:
         screen.say()
         screen.table(("reason", "meaning"), meanings.items())

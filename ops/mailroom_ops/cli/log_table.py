@@ -59,7 +59,7 @@ class LogTable:
         cells = [
             f"{trace.created:%H:%M:%S}" if self.is_terminal else f"{trace.created:%Y-%m-%d %H:%M:%S}",
             trace.status,
-            " ".join(filter(None, (trace.reason, trace.provider))),
+            " ".join(filter(None, (trace.latest_reason, trace.account))),
             trace.kind,
             trace.tenant,
             trace.to,

@@ -7,6 +7,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TypeVar
 
 import click
@@ -32,7 +33,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-MIN_COLUMN_WIDTH = 20
+MIN_COLUMN_WIDTH = 20  # of the last column
+MIN_WORD_WIDTH = 12  # of any column whose words have to be broken
 MAX_DETAILS = 20  # lines of one error
 GAP = "  "
 SIGNS = {
@@ -108,12 +110,11 @@ def progress(items: Iterable[T], length: int | None, label: str) -> Iterator[Ite
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print columns; the last one is wrapped."""
+    """Print columns that fit the width; a text that is too long for its column is wrapped."""
     rows = [list(map(str, row)) for row in rows]
     if not rows:
         return
-    sizes = [max(map(_cells, column)) for column in zip(header, *rows, strict=True)]
-    sizes[-1] = min(sizes[-1], last_column_width(header, rows))
+    sizes = _column_widths([header, *rows])
     _row([colored(word, "bright_black") for word in header], sizes, header)
     for row in rows:
         _row(row, sizes, row)
@@ -126,24 +127,38 @@ def last_column_width(header: Sequence[str], rows: Iterable[Sequence[str]]) -> i
     return max(MIN_COLUMN_WIDTH, width() - len(GAP) * len(header) - others)
 
 
+def _column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the widths of columns: the last one gives way first, then the widest; words are broken in the last one."""
+    columns = list(zip(*rows, strict=True))
+    sizes = [max(map(_cells, column)) for column in columns]
+    words = [max(_cells(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    room = width() - len(GAP) * len(sizes)
+    sizes[-1] = min(sizes[-1], max(MIN_COLUMN_WIDTH, room - sum(sizes[:-1])))
+    whole = [*words[:-1], min(words[-1], MIN_COLUMN_WIDTH)]
+    for least in (whole, [*words[:-1], MIN_WORD_WIDTH], [MIN_WORD_WIDTH] * len(sizes)):
+        while sum(sizes) > room and (wide := [n for n, size in enumerate(sizes) if size > least[n]]):
+            sizes[max(wide, key=lambda number: sizes[number])] -= 1
+    return sizes
+
+
 def shorten(text: str, cells: int) -> str:
     """Replace the middle of a text that is too long by an ellipsis."""
     return text if len(text) <= cells else f"{text[: cells // 2]}…{text[len(text) - cells + cells // 2 + 1 :]}"
 
 
 def _row(shown: Sequence[str], sizes: Sequence[int], plain: Sequence[str]) -> None:
-    lines = [
-        line
-        for part in plain[-1].split("\n")
-        for line in textwrap.wrap(part, sizes[-1], break_on_hyphens=False) or [""]
-    ]
-    if len(lines) == 1:
-        lines = [shown[-1]]
-    first = [text + " " * (size - _cells(bare)) for text, bare, size in zip(shown, plain, sizes, strict=True)][:-1]
-    click.echo((GAP + GAP.join([*first, lines[0]])).rstrip())
-    indent = GAP + " " * (sum(sizes[:-1]) + len(GAP) * (len(sizes) - 1))
-    for line in lines[1:]:
-        click.echo(indent + line)
+    cells = [_wrapped(text, bare, size) for text, bare, size in zip(shown, plain, sizes, strict=True)]
+    for line in zip_longest(*cells, fillvalue=("", "")):
+        padded = [text + " " * (size - _cells(bare)) for (text, bare), size in zip(line, sizes, strict=True)]
+        click.echo((GAP + GAP.join([*padded[:-1], line[-1][0]])).rstrip())
+
+
+def _wrapped(shown: str, plain: str, size: int) -> list[tuple[str, str]]:
+    """Return the lines of a cell, each as it is shown and without colors; a cell of several lines loses its colors."""
+    if "\n" not in plain and _cells(plain) <= size:
+        return [(shown, plain)]
+    lines = [line for part in plain.split("\n") for line in textwrap.wrap(part, size, break_on_hyphens=False) or [""]]
+    return [(line, line) for line in lines]
 
 
 def _cells(text: str) -> int:

@@ -219,7 +219,8 @@ def _store(
     help="Write to this folder instead of this checkout.",
 )
 @click.option("--replace", is_flag=True, help="Overwrite existing templates.")
-def import_(path: Path, tenant: str, system: str, folder: Path | None, replace: bool) -> None:
+@as_json
+def import_(path: Path, tenant: str, system: str, folder: Path | None, replace: bool, as_json: bool) -> None:
     """Import the templates of another system from a FILE.
 
     \b
@@ -246,10 +247,13 @@ def import_(path: Path, tenant: str, system: str, folder: Path | None, replace: 
         raise InvalidInput(f"{path} is not UTF-8.") from error
     imported = import_module(f"mailroom_ops.templates.{system}_import").read(text, path)
     written = write(imported, folder or TENANTS / tenant, replace=replace)
-    for file in written:
-        screen.emit(f"  {file}")
     for note in imported.notes:
         screen.warn(note)
+    if as_json:
+        screen.emit_json({"tenant": tenant, "files": list(map(str, written))})
+        return
+    for file in written:
+        screen.emit(f"  {file}")
     screen.say(
         f"{len(written)} files are written. They take effect with the next deployment; preview them with `make run`."
     )
