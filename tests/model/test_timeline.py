@@ -64,6 +64,13 @@ def test_a_report_can_come_between_an_unclear_attempt_and_the_next_one() -> None
     ]
 
 
+def test_a_report_that_overtakes_the_answer_comes_after_it() -> None:
+    unclear = attempt(1, "http_503", "ambiguous")
+    assert order(unclear, TAKEN | {"at": NOW + 10}, SENT | {"at": NOW + 10}, report(9.999, "delivered")) == [
+        *("http_503", "sent", "delivered")
+    ]
+
+
 def test_a_report_is_not_before_the_only_attempt_that_can_have_caused_it() -> None:
     assert order(report(0.9, "delivered"), attempt(0.5, "http_503", "unavailable"), TAKEN | {"at": NOW + 1}) == [
         *("http_503", "accepted", "delivered")

@@ -13,6 +13,7 @@ __all__ = ["causal_timeline"]
 RECEIVED = "received"  # the event of the first entry
 ACCEPTED = "accepted"  # the answer of a provider that took the mail
 UNCERTAIN = "ambiguous"  # the error of an attempt that may have left a mail at its provider
+MAX_ANSWER_DELAY_SECONDS = 1.0  # of a provider's answer, after its report on the same mail
 # Reports within a second are in this order, because some providers state whole seconds.
 EVENT_ORDER = (
     *(EventType.DEFERRED, EventType.REJECTED, EventType.SUPPRESSED, EventType.FAILED, EventType.DELIVERED),
@@ -30,8 +31,16 @@ def causal_timeline(record: Record) -> tuple[TimelineEntry, ...]:
     received = TimelineEntry(record.created_at, event=RECEIVED, detail=f"from {record.source}")
     ours = _merged(entry for entry in record.timeline if not entry.event)
     reports = _ordered(entry for entry in record.timeline if entry.event)
-    handed_over_at = min((entry.at for entry in ours if _hands_over(entry)), default=record.created_at)
-    return received, *merge(ours, reports, key=lambda entry: max(entry.at, handed_over_at) if entry.event else entry.at)
+    first = min((entry.at for entry in ours if _hands_over(entry)), default=record.created_at)
+    # The provider reports while its answer is on the way to us: this is about that attempt, not about an unclear one.
+    taken = [entry.at for entry in ours if entry.answer == ACCEPTED or entry.status == Status.SENT]
+
+    def moment(entry: TimelineEntry) -> float:
+        if not entry.event:
+            return entry.at
+        return max(entry.at, first, *(at for at in taken if at - entry.at < MAX_ANSWER_DELAY_SECONDS))
+
+    return received, *merge(ours, reports, key=moment)
 
 
 def _merged(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
