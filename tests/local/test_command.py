@@ -204,3 +204,10 @@ def test_help_names_the_settings_and_the_addresses(root: Path) -> None:
     assert done.returncode == 0
     for word in ("PORT", "MAILROOM_PROVIDER", "/inbox.json", "/webhooks/logto", "secrets.yaml", "make run"):
         assert word in done.stdout
+
+
+def test_a_process_may_open_more_files_than_macos_allows_by_default(root: Path) -> None:
+    code = "from mailroom_ops.local.__main__ import raise_file_limit as f; f(); import os; os.system('ulimit -Sn')"
+    shell = f'ulimit -Sn 256; exec "{sys.executable}" -c "{code}"'
+    done = subprocess.run(["sh", "-c", shell], env=environment(root), capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 4096

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import resource
 import shlex
 import signal
 import sys
@@ -28,6 +29,7 @@ REQUIRED_PACKAGES = (
     "minijinja",
     "aws_lambda_powertools",
 )
+OPEN_FILES = 4096
 EPILOGUE = """\
 a running stack:
   make -s run ARGS=--env                    print its addresses and keys as `export` lines: eval "$(...)"
@@ -130,6 +132,14 @@ def print_variables(url: str) -> int:
     return 0
 
 
+def raise_file_limit() -> None:
+    """Allow this process and its children more open files: macOS begins with 256, which a burst of mails uses up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    possible = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < possible:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+
+
 def main(arguments: list[str]) -> int:
     options = parse(arguments, dict(os.environ))
     if missing := [name for name in REQUIRED_PACKAGES if find_spec(name) is None]:
@@ -149,6 +159,7 @@ def main(arguments: list[str]) -> int:
     state = state_folder(options)
     if options.fresh and state:
         State.forget(state)
+    raise_file_limit()
     ready, stopped = threading.Event(), threading.Event()
 
     def stop(*_: object) -> None:

@@ -47,7 +47,7 @@ class Children:
     def close(self) -> None:
         try:
             os.killpg(self._guard.pid, signal.SIGKILL)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # macOS: the latter where all of the group have ended
             pass
         self._guard.wait()
         if self._guard.stdin:
