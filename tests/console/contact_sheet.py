@@ -39,7 +39,7 @@ from tests.factories import KEY
 ROOT = Path(__file__).parents[2]
 SHEET = ROOT / "docs" / "console.webp"
 PAGES = ("deliveries", "message", "search", "deliverability", "suppressions", "queues", "dead-letters", "senders")
-MORE_PAGES = ("sender", "doctor", "confirm", "error", "palette", "keys")
+MORE_PAGES = ("sender", "brand", "texts", "add-tenant", "doctor", "confirm", "error", "palette", "keys")
 SIZES: tuple[tuple[str, int, int, Literal["light", "dark"]], ...] = (
     ("desk", 1280, 800, "light"),
     ("desk-dark", 1280, 800, "dark"),
@@ -48,6 +48,7 @@ SIZES: tuple[tuple[str, int, int, Literal["light", "dark"]], ...] = (
 SHEET_CELLS = (
     *(("full", page, "desk") for page in ("deliveries", "message", "deliverability", "queues")),
     *(("broken", page, "desk") for page in ("deliveries", "message", "dead-letters", "doctor")),
+    *(("full", page, "desk") for page in ("sender", "brand", "texts", "add-tenant")),
     *(("empty", page, "desk-dark") for page in ("deliveries", "suppressions")),
     *(("full", page, "desk-dark") for page in ("senders", "palette")),
     *(("broken", page, "phone") for page in ("deliveries", "message", "queues", "deliverability")),
@@ -162,6 +163,9 @@ def open_page(page: Page, client: Client, name: str, state: str) -> None:
     paths = {
         "dead-letters": "queues/notices",
         "sender": "senders/default",
+        "brand": "senders/default/brand",
+        "texts": "senders/default/texts?kind=password-reset",
+        "add-tenant": "senders?add=1",
         "error": "nothing",
         "confirm": "suppressions",
     }

@@ -77,6 +77,7 @@ def test_an_email_appears_without_reloading_and_opens(page: Page, stack: Running
     expect(page.locator("#facts")).to_contain_text(to)
     expect(page.frame_locator("#frame").locator("body")).to_contain_text("048291")
     expect(page.locator("#news")).to_contain_text("New email:")
+    expect(rows(page).locator("time")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))  # as on the other pages
 
 
 def test_text_source_headers_and_size_are_shown(page: Page, stack: Running) -> None:
@@ -484,6 +485,8 @@ def test_the_page_of_an_email_is_sandboxed_even_outside_its_frame(stack: Running
     [
         *("", "[]", "null", '{"type": "SignIn"}', '{"source": "nothing"}', '{"source": "logto", "kind": "Nothing"}'),
         '{"source": "logto", "kind": "SignIn", "tenant": "nobody"}',
+        r'{"source": "send", "to": "\ud800"}',
+        pytest.param('{"source":' * 50_000, id="deep"),
     ],
 )
 def test_an_unknown_sample_is_refused(stack: Running, body: str) -> None:

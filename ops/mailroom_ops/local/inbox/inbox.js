@@ -2,6 +2,7 @@
 import { byId, element, json } from "/console/page.js";
 import { closeMail, openMail } from "/console/reader.js";
 import { setUpSamples } from "/console/samples.js";
+import { localize } from "/console/times.js";
 
 const mails = new Map();
 const read = new Set();
@@ -12,16 +13,18 @@ const list = byId("list");
 
 function rowOf(mail) {
   const name = mail.from.replace(/\s*<.*/, "");
-  const time = new Date(mail.received_at);
+  const time = element("time", { dateTime: mail.received_at });
+  time.dataset.local = "";
   const link = element("a", { href: `#${mail.id}` }, [
     element("span", { className: "who", dir: "auto" }, name),
-    element("time", { dateTime: mail.received_at, title: time.toLocaleString() }, time.toLocaleTimeString()),
+    time,
     element("span", { className: "what", dir: "auto" }, mail.subject),
     element("span", { className: "to" }, mail.to),
     element("span", { className: "kind" }, mail.kind),
   ]);
   const row = element("li", { id: `row-${mail.id}` }, link);
   row.classList.toggle("unread", !read.has(mail.id));
+  localize(row);
   return row;
 }
 
