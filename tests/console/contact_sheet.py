@@ -1,7 +1,7 @@
 """Writes docs/console.webp, a contact sheet of the console: `python -m tests.console.contact_sheet [FOLDER]`.
 
 Each page is shown full, with a provider down and dead letters waiting, and empty; on a desk and on a phone.
-With a FOLDER, each picture is written there as well, as PNG.
+With a FOLDER, a picture of each page in each state and size is written there, as PNG.
 """
 
 import json
@@ -197,8 +197,8 @@ def open_page(page: Page, client: Client, name: str, state: str) -> None:
     page.wait_for_timeout(250)
 
 
-def pictures(browser: Browser, client: Client, state: str, folder: Path) -> None:
-    """Write a picture of each page in each size."""
+def pictures(browser: Browser, client: Client, state: str, folder: Path, *, only_sheet: bool) -> None:
+    """Write a picture of each page in each size, or of those in the sheet."""
     for size, width, height, scheme in SIZES:
         # Closed before the console ends, which waits for its connections.
         with closing(browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)) as context:
@@ -206,6 +206,8 @@ def pictures(browser: Browser, client: Client, state: str, folder: Path) -> None
             context.add_cookies([{"name": name, "value": value, "url": client.url}])
             page = context.new_page()
             for shown in (*PAGES, *MORE_PAGES):
+                if only_sheet and (state, shown, size) not in SHEET_CELLS:
+                    continue
                 open_page(page, client, shown, state)
                 page.screenshot(path=folder / f"{state}-{shown}-{size}.png")
 
@@ -245,7 +247,7 @@ def main() -> None:
     with chromium.launch() as browser:
         for state in ("full", "broken", "empty"):
             with environment(state) as client:
-                pictures(browser, client, state, folder)
+                pictures(browser, client, state, folder, only_sheet=len(sys.argv) == 1)
         write_sheet(browser, folder)
 
 
