@@ -162,7 +162,8 @@ class Environment:
         """The outputs of the stack, by their names in template.yaml."""
         if self.is_local:
             return self._local_outputs()
-        return {item["OutputKey"]: item["OutputValue"] for item in self.stack.get("Outputs", [])}
+        values = {item["OutputKey"]: item["OutputValue"] for item in self.stack.get("Outputs", [])}
+        return _Outputs(self.stack_name, self.name, values)
 
     @cached_property
     def chain(self) -> tuple[str, ...]:
@@ -214,6 +215,18 @@ class Environment:
             "OutcomesQueueUrl": f"{queues}-outcomes",
             "OutcomesDeadLetterQueueUrl": f"{queues}-outcomes-dead-letters",
         }
+
+
+class _Outputs(dict[str, str]):
+    """The outputs of a deployed stack. A missing one is an error of the operator's: an older version is deployed."""
+
+    def __init__(self, stack: str, environment: str, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self._stack, self._environment = stack, environment
+
+    def __missing__(self, name: str) -> str:
+        todo = f"It is of another version. Deploy this one: make deploy ENVIRONMENT={self._environment}"
+        raise ServiceError(f"The stack {self._stack} has no output {name}.", todo)
 
 
 def aws_error(error: Exception) -> ServiceError:

@@ -64,6 +64,17 @@ def client(queues: Queues, start_console: StartConsole) -> Client:
     return client
 
 
+def test_a_stack_of_another_version_is_an_error_with_the_next_step(
+    messages: LedgerWriter, start_console: StartConsole
+) -> None:
+    client = start_console("staging")
+    client.log_in()
+    answer = client.get("/console/queues")
+    assert answer.status == 502
+    assert "has no output CodesQueueUrl." in answer.text
+    assert "make deploy ENVIRONMENT=staging" in answer.text
+
+
 def test_the_depth_of_both_lanes_is_shown_without_receiving(queues: Queues, client: Client) -> None:
     for number in range(3):
         queues.sqs.send_message(QueueUrl=queues.urls["Codes"], MessageBody="{}", DelaySeconds=60 if number == 0 else 0)
