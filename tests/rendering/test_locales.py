@@ -247,7 +247,20 @@ def test_a_street_address_is_not_meant(tag):
             assert kind[tag] in sentence.lower(), f"locales/{tag}.toml, {key}: {sentence}"
 
 
-@pytest.mark.parametrize("page", sorted(BACK_TRANSLATIONS.glob("[!R]*.md")), ids=lambda page: page.stem)
+WHOLE = [page for page in sorted(BACK_TRANSLATIONS.glob("[!R]*.md")) if page.stem != "link-page"]
+
+
+@pytest.mark.parametrize("page", WHOLE, ids=lambda page: page.stem)
 def test_a_back_translation_is_of_the_present_sentences(page):
     rows = (line.strip("| \n").split(" | ") for line in page.read_text("utf-8").splitlines() if line.startswith("| `"))
     assert {row[0].strip("`"): row[1] for row in rows} == sentences(page.stem)
+
+
+def test_the_back_translations_of_the_link_page_are_of_the_present_sentences():
+    _, *parts = (BACK_TRANSLATIONS / "link-page.md").read_text("utf-8").split("\n## ")
+    pages = {part.partition("(")[2].partition(")\n")[0].rpartition("(")[2]: part for part in parts}
+    for tag, part in pages.items():
+        rows = (line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| `page_"))
+        shown = {f"common.{row[0].strip('`')}": row[1] for row in rows}
+        assert shown == {key: text for key, text in sentences(tag).items() if key.startswith("common.page_")}, tag
+    assert len(pages) == 42
