@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.cloud",
     "tests.command",
     "tests.nameserver",
+    "tests.pictures",
     "tests.running",
     "tests.reports",
 ]  # shared fixtures

@@ -130,6 +130,15 @@ def test_an_organization_may_have_its_own_sender_and_brand(settings: Settings, a
         assert settings.brand("acme", other)["name"] == "Acme"
 
 
+def test_an_organization_with_a_logo_of_its_own_has_not_the_tenants_inside(settings: Settings, aws: Aws) -> None:
+    logo, other = "https://cdn.example.com/acme.png", "https://cdn.example.com/north.png"
+    organizations = {"n": {"logo_url": other}, "s": {"name": "South"}}
+    put(aws, "brands/acme", {"logo_url": logo, "inline_logo": True, "organizations": organizations})
+
+    assert "inline_logo" not in settings.brand("acme", "n")
+    assert settings.brand("acme", "s")["inline_logo"] == settings.brand("acme")["inline_logo"] == "true"
+
+
 def test_a_malformed_sender_of_an_organization_is_named(settings: Settings, aws: Aws) -> None:
     put(aws, "senders/acme/auth", {"from": "hi@acme.example", "organizations": {"n": {"from": "nobody"}}})
     with pytest.raises(ConfigurationError, match="senders/acme/auth is malformed"):

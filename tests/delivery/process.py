@@ -3,7 +3,7 @@
 import io
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from mailroom.aws.metrics import Metrics
 from mailroom.delivery.deliver import Delivery
 from mailroom.model.message import Message, Parcel
 
-__all__ = ["ARN", "Process", "parts_of", "take"]
+__all__ = ["ARN", "Process", "end_leases", "parts_of", "take"]
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:codes"
 
@@ -88,3 +88,12 @@ def parts_of(process: Process) -> list[Any]:
     """Return the parts of a process that call AWS, to replace their `_aws`."""
     delivery = process.delivery
     return [delivery.ledger, delivery.ledger.recipients, delivery.queue, delivery.settings]
+
+
+def end_leases(aws: Aws, sent: Iterable[Message]) -> None:
+    """End the leases of messages, as time does."""
+    for message in sent:
+        key = {"pk": {"S": f"message#{message.id}"}}
+        if "Item" in aws.call("dynamodb", "GetItem", {"TableName": "ledger", "Key": key}):
+            past = {"UpdateExpression": "SET lease = :past", "ExpressionAttributeValues": {":past": {"N": "0"}}}
+            aws.call("dynamodb", "UpdateItem", {"TableName": "ledger", "Key": key, **past})

@@ -19,7 +19,7 @@ from mailroom.model.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
-from tests.delivery.process import Process, parts_of, take
+from tests.delivery.process import Process, end_leases, parts_of, take
 from tests.factories import code
 
 
@@ -64,15 +64,6 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, deliver: Process, operation: str, n
 
     for part in parts_of(deliver):
         monkeypatch.setattr(part, "_aws", type("Calls", (), {"call": staticmethod(counted)}))
-
-
-def end_leases(aws: Aws, sent: list[Message]) -> None:
-    """Do what time does."""
-    for message in sent:
-        key = {"pk": {"S": f"message#{message.id}"}}
-        if "Item" in aws.call("dynamodb", "GetItem", {"TableName": "ledger", "Key": key}):
-            past = {"UpdateExpression": "SET lease = :past", "ExpressionAttributeValues": {":past": {"N": "0"}}}
-            aws.call("dynamodb", "UpdateItem", {"TableName": "ledger", "Key": key, **past})
 
 
 def deliver_all(aws: Aws, sent: list[Message], bodies: list[str]) -> None:

@@ -16,6 +16,7 @@ from mailroom.model.kinds import KINDS
 from mailroom_ops.sandbox.inbox import Captured
 from mailroom_ops.web.server import Request, Response
 from tests.browser import assert_accessible
+from tests.pictures import base64, png
 from tests.running import Running
 from tests.serving import serving
 
@@ -269,6 +270,18 @@ def test_dark_and_narrow_show_the_email_as_on_such_a_device(page: Page, stack: R
     assert wide["width"] > 700
     page.get_by_role("button", name="Dark").click()
     expect(words).to_have_css("color", "rgb(1, 1, 1)")
+
+
+def test_a_logo_inside_an_email_is_shown_without_loading_anything(page: Page, stack: Running) -> None:
+    logo = f"data:image/png;base64,{base64(png(200, 72, bytes(3) + bytes([255])))}"
+    html = '<html><head></head><body><img src="cid:logo.png@1" alt="Acme"></body></html>'
+    stack.sandbox.inbox.add(captured(html=html, images={"logo.png@1": logo}))
+
+    picture = page.frame_locator("#frame").get_by_alt_text("Acme")
+    expect(picture).to_have_js_property("naturalWidth", 200)
+    [mail] = stack.inbox()
+    assert mail["images"] == {"logo.png@1": logo}
+    assert mail["html"] == html
 
 
 @pytest.fixture

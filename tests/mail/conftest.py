@@ -6,6 +6,7 @@ from mailroom.model.security_events import SecurityEvent
 from mailroom.rendering.renderer import Renderer
 from mailroom_ops.templates.preview import FORMS, SENDER, TEMPLATES, Gallery, sample
 from tests.mail.samples import Sample
+from tests.pictures import base64, png
 
 
 @pytest.fixture(scope="session")
@@ -37,13 +38,14 @@ def every_notice(gallery: Gallery) -> list[Sample]:
 
 @pytest.fixture(scope="session")
 def with_logo(gallery: Gallery) -> list[Sample]:
-    """A mail with logos for both modes, and one with a logo for light mode only."""
+    """A mail with logos for both modes, on the web and inside it, and one with a logo for light mode only."""
     assert gallery.renderer
     day = {"name": "Acme", "logo_url": "https://example.com/day.png"}
     both = {**day, "dark_logo_url": "https://example.com/night.png"}
+    files = {"logo.png": base64(png(200, 108, bytes(3) + b"\xff")), "logo-dark.png": base64(png(200, 108, b"\xff" * 4))}
     return [
-        Sample(name, gallery.renderer.render(sample("password-reset"), SENDER, look))
-        for name, look in {"logo.day": day, "logo.both": both}.items()
+        Sample(name, gallery.renderer.compose(sample("password-reset"), SENDER, look, files).email)
+        for name, look in {"logo.day": day, "logo.both": both, "logo.inline": {**both, "inline_logo": "true"}}.items()
     ]
 
 

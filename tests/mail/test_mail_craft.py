@@ -78,6 +78,7 @@ def test_a_mail_fetches_nothing_and_tracks_nobody(every_mail, every_shape):
 def test_a_logo_has_the_brands_name_as_alternative_text(with_logo):
     addresses = {"logo.day": ["https://example.com/day.png"]}
     addresses["logo.both"] = [*addresses["logo.day"], "https://example.com/night.png"]
+    addresses["logo.inline"] = [f"cid:{image.cid}" for image in dict(with_logo)["logo.inline"].images]
     for name, email in with_logo:
         images = re.findall(r"<img[^>]+>", email.html)
         assert [re.findall(r'src="([^"]+)"', image)[0] for image in images] == addresses[name]

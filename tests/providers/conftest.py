@@ -1,9 +1,13 @@
-"""The mail that every adapter sends."""
+"""The mails that every adapter sends."""
+
+from dataclasses import replace
+from hashlib import shake_256
 
 import pytest
 
-from mailroom.model.email import Email
+from mailroom.model.email import Email, InlineImage
 from mailroom.model.mailbox import Mailbox
+from tests.pictures import base64
 
 
 @pytest.fixture
@@ -19,3 +23,19 @@ def email() -> Email:
         tags={"message_id": "0123456789ab", "tenant": "default", "kind": "sign-in-code"},
         locale="de",
     )
+
+
+@pytest.fixture
+def pictured(email: Email) -> Email:
+    """Return a mail with two pictures inside, whose bytes are any."""
+    light, dark = (
+        InlineImage(
+            f"{name}@0123456789ab",
+            type_,
+            base64(shake_256(name.encode()).digest(size)),
+            f"https://cdn.example.com/{name}?a=1&b=2",
+        )
+        for name, type_, size in (("logo.png", "image/png", 12_000), ("logo-dark.jpg", "image/jpeg", 8_000))
+    )
+    html = f'<p><img src="cid:{light.cid}" alt="Acme"><img src="cid:{dark.cid}" alt="Acme"></p>'
+    return replace(email, html=html, images=(light, dark))

@@ -11,7 +11,7 @@ import pytest
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
 from mailroom.network.http import Connections
-from mailroom.providers import Provider, Receipt, _client, load
+from mailroom.providers import Provider, Receipt, _client, load, spec_of
 from mailroom.providers.smtp import Smtp
 from mailroom_ops.sandbox.faults import Fault, Kind
 from mailroom_ops.sandbox.inbox import Inbox
@@ -252,6 +252,15 @@ def test_a_mail_arrives_once_with_every_field(rig: Rig, name: str, email: Email)
     if name not in WITHOUT_HEADERS:
         assert (mail.headers["X-Entity-Ref-ID"], mail.locale) == ("123", "de")
     assert rig.requests() == 1
+
+
+@pytest.mark.parametrize("name", [name for name in RIGS if spec_of(name).inline_images])
+def test_a_picture_inside_a_mail_arrives_with_its_reference(rig: Rig, name: str, pictured: Email) -> None:
+    rig.provider.send(pictured, "key-1")
+
+    [mail] = rig.inbox.wait(1)
+    assert mail.html.strip() == pictured.html
+    assert mail.images == {image.cid: f"data:{image.type};base64,{image.content}" for image in pictured.images}
 
 
 @pytest.mark.parametrize(("name", "row"), HAPPENS)

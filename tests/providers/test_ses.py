@@ -1,6 +1,7 @@
 """SES: requests against botocore's, answers of moto, and answers of AWS."""
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,7 +18,7 @@ from botocore.compat import HTTPHeaders
 from botocore.loaders import create_loader
 
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
-from mailroom.model.email import Email
+from mailroom.model.email import Email, InlineImage
 from mailroom.model.mailbox import Mailbox
 from mailroom.network.http import Answer, Url
 from mailroom.network.sigv4 import Credentials, sign
@@ -28,6 +29,7 @@ from mailroom_ops.sandbox.provider import UNVERIFIED
 from mailroom_ops.sandbox.server import Sandbox
 from mailroom_ops.sandbox.ses import Ses as SesStub
 from tests.cloud import moto_url
+from tests.pictures import base64
 from tests.transports import request_of
 
 PATH = "/v2/email/outbound-emails"
@@ -62,6 +64,7 @@ NOT_SENT = {
     "FromEmailAddressIdentityArn": "the domain belongs to the account that sends",
     "ListManagementOptions": "auth mail has no unsubscribing",
 }
+PICTURE = InlineImage("logo.png@0123456789ab", "image/png", base64(bytes(range(256))))
 MAILS: dict[str, dict[str, Any]] = {
     "plain": {},
     "unicode": {
@@ -73,6 +76,7 @@ MAILS: dict[str, dict[str, Any]] = {
     "text only": {"html": ""},
     "html only": {"text": ""},
     "no tags": {"tags": {}},
+    "a picture": {"images": (PICTURE,)},
     "line breaks": {"text": "a\r\nb\n\n\u2028c", "html": "<p>\n</p>"},
 }
 
@@ -100,8 +104,16 @@ def by_botocore(body: Mapping[str, Any], region: str, at: datetime) -> AWSPrepar
     client.meta.events.register("before-send.sesv2.SendEmail", answer)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.auth.get_current_datetime", lambda *_: at)
-        client.send_email(**body)
+        client.send_email(**_with_bytes(body))
     return sent[0]
+
+
+def _with_bytes(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request whose attachments are bytes, as botocore takes them."""
+    changed: dict[str, Any] = json.loads(json.dumps(body))
+    for file in changed["Content"]["Simple"].get("Attachments", []):
+        file["RawContent"] = b64decode(file["RawContent"], validate=True)
+    return changed
 
 
 class BotocoreAnswer(AWSResponse):

@@ -1,6 +1,7 @@
 """The bytes of a mail, parsed by another parser than the one that wrote them."""
 
 import email.policy
+from base64 import b64decode
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailroom.model.email import Email
+from mailroom.model.email import Email, InlineImage
 from mailroom.model.mailbox import Mailbox, clean_name
 from mailroom.providers._mime import compose
+from mailroom.rendering.inline_logos import MAX_LOGO_BYTES
+from tests.pictures import base64
 
 OUR_ID = "019324a1b2c3d4e5f60718293a4b5c6d"
 lines = st.text(st.characters(exclude_categories=["C", "Zl", "Zp", "Zs"]) | st.sampled_from(' ,;:.()[]\\"=?_<>@äß中'))
@@ -127,6 +130,43 @@ def test_the_text_part_comes_before_the_html_part(email: Email) -> None:
 
     assert letter.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in letter.iter_parts()] == ["text/plain", "text/html"]
+
+
+pictures = st.lists(
+    st.builds(
+        InlineImage,
+        st.from_regex(r"logo(-dark)?\.(png|jpg)@[0-9a-f]{12}", fullmatch=True),
+        st.sampled_from(["image/png", "image/jpeg"]),
+        st.binary(min_size=1, max_size=3000).map(base64),
+    ),
+    min_size=1,
+    max_size=2,
+)
+
+
+@letters
+@given(images=pictures, html=bodies, text=bodies | st.just(""))
+def test_pictures_and_the_html_that_shows_them_are_one_part(
+    email: Email, images: list[InlineImage], html: str, text: str
+) -> None:
+    letter = read(compose(replace(email, text=text, html=html, images=tuple(images)), OUR_ID, {}))
+
+    *plain, related = letter.iter_parts()
+    assert [part.get_content().replace("\r\n", "\n") for part in plain] == [text] * bool(text)
+    assert (related.get_content_type(), related.get_param("type")) == ("multipart/related", "text/html")
+    shown, *parts = related.iter_parts()
+    assert shown.get_content().replace("\r\n", "\n") == html
+    sent = [(f"<{image.cid}>", image.type, image.content) for image in images]
+    assert [(part["Content-ID"], part.get_content_type(), base64(part.get_content())) for part in parts] == sent
+    assert {part.get_content_disposition() for part in parts} == {"inline"}
+    assert [part.get_filename() for part in parts] == [image.name for image in images]
+
+
+def test_a_mail_with_the_largest_logos_stays_below_60_kb(pictured: Email) -> None:
+    mail = replace(pictured, html=pictured.html + "x" * 15_000, text="x" * 5_000)
+
+    assert sum(len(b64decode(image.content)) for image in mail.images) == MAX_LOGO_BYTES
+    assert len(compose(mail, OUR_ID, {})) < 60_000
 
 
 def test_a_mail_with_the_same_key_has_the_same_bytes(email: Email) -> None:

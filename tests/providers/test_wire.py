@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import replace
 from email import message_from_bytes
 from email.headerregistry import AddressHeader, HeaderRegistry
 from pathlib import Path
@@ -56,6 +57,11 @@ class Recorder:
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
+
+
+@pytest.fixture(params=["plain", "with pictures"])
+def email(request: pytest.FixtureRequest, email: Email, pictured: Email) -> Email:
+    return email if request.param == "plain" else pictured
 
 
 @pytest.fixture
@@ -126,7 +132,8 @@ def test_the_resend_request_fits_its_specification(contracts: Path, recorder: Re
 
 def test_the_resend_batch_fits_its_specification(contracts: Path, recorder: Recorder, email: Email) -> None:
     whole = spec(contracts, "resend/resend.json")
-    Resend("re_test", recorder.transport).send_batch([email, email], "batch/123")
+    plain = replace(email, images=())  # its documentation: "attachments is not supported yet" (2026-11)
+    Resend("re_test", recorder.transport).send_batch([plain, plain], "batch/123")
 
     schema = body_schema(whole, "/emails/batch")
     assert len(recorder.json()) == 2
@@ -180,7 +187,8 @@ def form_of(request: httpx.Request) -> dict[str, str]:
     parts = [part for part in letter.walk() if not part.is_multipart()]
     names = [part.get_param("name", header="content-disposition") for part in parts]
     return {
-        str(name): cast(bytes, part.get_payload(decode=True)).decode() for name, part in zip(names, parts, strict=True)
+        str(name): cast(bytes, part.get_payload(decode=True)).decode(errors="replace")
+        for name, part in zip(names, parts, strict=True)
     }
 
 

@@ -93,7 +93,11 @@ class Settings(ParameterStore):
 
         What an organization of the tenant has set has priority.
         """
-        return self._merged(brand_names(tenant)).of_organization(organization).all_texts()
+        merged = self._merged(brand_names(tenant))
+        brand = merged.of_organization(organization).all_texts()
+        if organization and any(brand.get(key) != merged.values.get(key) for key in ("logo_url", "dark_logo_url")):
+            brand.pop("inline_logo", None)  # it has a logo of its own, and the tenant's files contain the tenant's
+        return brand
 
     def templates(self, tenant: str) -> Mapping[str, str]:
         """Return a tenant's stored templates and texts by file name; without usable ones, nothing stops its mails.

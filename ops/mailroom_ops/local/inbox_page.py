@@ -65,7 +65,7 @@ class InboxPage:
             return refusal(404, "Not Found")
         if form == "json":
             return json_answer(mail.to_json())
-        return mail_page(mail.html, last_values(query))
+        return mail_page(mail.shown_html, last_values(query))
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -137,6 +137,6 @@ def _refusal_of(error: SamplesError) -> Response:
 
 def _summary(mail: Captured) -> dict[str, Any]:
     values = mail.to_json()
-    html, text = values.pop("html"), values.pop("text")
+    html, text, images = values.pop("html"), values.pop("text"), values.pop("images", {})
     del values["headers"]
-    return {**values, "size": len(html.encode()) + len(text.encode())}
+    return {**values, "size": len(html.encode()) + len(text.encode()) + sum(map(len, images.values()))}

@@ -55,6 +55,9 @@ class Http:
             text=data["text"],
             html=data["html"],
             headers={"Content-Language": data["locale"], **data["headers"]},
+            images={
+                image["cid"]: f"data:{image['type']};base64,{image['content']}" for image in data.get("images", [])
+            },
         )
         return json_reply(200, {"id": id_}, mail)
 

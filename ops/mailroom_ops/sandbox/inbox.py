@@ -32,9 +32,20 @@ class Captured:
     locale: str = ""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     received_at: str = field(default_factory=_now)
+    images: Mapping[str, str] = field(default_factory=dict)  # inside the mail: data URLs by content id
+
+    @property
+    def shown_html(self) -> str:
+        """The HTML as mail clients show it: with the pictures that are inside the mail."""
+        html = self.html
+        for cid, url in self.images.items():
+            html = html.replace(f"cid:{cid}", url)
+        return html
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
+        if not self.images:
+            del values["images"]
         return {"from": values.pop("from_"), **values}
 
 

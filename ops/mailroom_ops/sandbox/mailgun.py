@@ -50,7 +50,7 @@ class Mailgun:
                 "The domain is unverified and requires DNS configuration. Log in to your control panel to view them."
             )
             return _refusal(400, f"Domain {domain} is not allowed to send: {reason}")
-        form = _form(request)
+        form, images = _form(request)
         for field in ("from", "to", "reply_to"):
             value = form.get("h:Reply-To" if field == "reply_to" else field)
             if value is None and field == "reply_to":
@@ -74,6 +74,7 @@ class Mailgun:
             text=form.get("text", ""),
             html=form.get("html", ""),
             headers={name.removeprefix("h:"): value for name, value in form.items() if name.startswith("h:")},
+            images=images,
         )
         self.suppressed.learn(mail)
         return json_reply(200, {"id": f"<{id_}>", "message": "Queued. Thank you."}, mail)
@@ -137,16 +138,19 @@ def _refusal(status: int, message: str) -> Reply:
     return json_reply(status, {"message": message})
 
 
-def _form(request: Request) -> dict[str, str]:
+def _form(request: Request) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the fields, and the inline pictures as data URLs: the name of a file is its content id."""
     if request.headers.get_content_type() != "multipart/form-data":
-        return dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+        return dict(parse_qsl(request.body.decode(), keep_blank_values=True)), {}
     content_type = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n"
-    form = {}
+    form, images = {}, {}
     for part in message_from_bytes(content_type.encode() + request.body).walk():
         name, value = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(value, bytes):
+        if name == "inline" and isinstance(value, bytes):
+            images[part.get_filename("")] = f"data:{part.get_content_type()};base64,{b64encode(value).decode()}"
+        elif isinstance(name, str) and isinstance(value, bytes):
             form[name] = value.decode()
-    return form
+    return form, images
 
 
 STUB = Mailgun

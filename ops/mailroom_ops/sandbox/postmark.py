@@ -8,7 +8,16 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 from mailroom.feedback.suppression import Cause
-from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply, mailboxes
+from mailroom_ops.sandbox.provider import (
+    UNVERIFIED,
+    RateLimit,
+    Reply,
+    Request,
+    captured_mail,
+    data_url,
+    json_reply,
+    mailboxes,
+)
 from mailroom_ops.sandbox.suppressed import SuppressedAddresses
 
 __all__ = ["STUB", "Postmark"]
@@ -56,6 +65,12 @@ class Postmark:
             return _refusal(402, "Received invalid JSON input.")
         if (problem := _problem(body)) is not None:
             return problem
+        files = body.get("Attachments") or []
+        images = {
+            file["ContentID"].removeprefix("cid:"): data_url(file["ContentType"], file["Content"]) for file in files
+        }
+        if not all(images.values()):
+            return _refusal(300, "Invalid attachment content.")
         work()
         id_ = str(uuid4())
         mail = captured_mail(
@@ -69,6 +84,7 @@ class Postmark:
             text=body.get("TextBody") or "",
             html=body.get("HtmlBody") or "",
             headers={header["Name"]: header["Value"] for header in body.get("Headers") or []},
+            images={cid: url for cid, url in images.items() if url},
         )
         self.suppressed.learn(mail)
         submitted = datetime.now(UTC).isoformat()

@@ -1,6 +1,7 @@
 """The stub of a provider: it answers requests as the provider does."""
 
 import json
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.headerregistry import AddressHeader, HeaderRegistry
@@ -16,6 +17,7 @@ __all__ = [
     "Reply",
     "Request",
     "captured_mail",
+    "data_url",
     "format_mailbox",
     "json_reply",
     "mailboxes",
@@ -111,6 +113,7 @@ def captured_mail(
     text: str = "",
     html: str = "",
     headers: Mapping[str, str],
+    images: Mapping[str, str] | None = None,
 ) -> Captured:
     """Return a mail for the inbox: addresses as a recipient sees them, Mailroom's ids from the tags of the request."""
     language = next((value for name, value in headers.items() if name.lower() == "content-language"), "")
@@ -128,7 +131,17 @@ def captured_mail(
         tenant=tags.get("tenant", ""),
         kind=tags.get("kind", ""),
         locale=language,
+        images=images or {},
     )
+
+
+def data_url(type_: str, content: str) -> str | None:
+    """Return a picture, whose content is base64, as a data URL; None if it is not one."""
+    try:
+        is_picture = type_.startswith("image/") and bool(b64decode(content, validate=True))
+    except ValueError:
+        return None
+    return f"data:{type_};base64,{content}" if is_picture else None
 
 
 def format_mailbox(name: str, address: str) -> str:

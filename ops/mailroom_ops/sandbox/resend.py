@@ -9,7 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply, mailboxes
+from mailroom_ops.sandbox.provider import (
+    UNVERIFIED,
+    RateLimit,
+    Reply,
+    Request,
+    captured_mail,
+    data_url,
+    json_reply,
+    mailboxes,
+)
 from mailroom_ops.sandbox.resend_domains import Domains
 from mailroom_ops.sandbox.resend_suppressions import answer_suppressions
 from mailroom_ops.sandbox.suppressed import SuppressedAddresses
@@ -107,6 +116,8 @@ class Resend:
         items = body if batch else [body]
         if not isinstance(items, list) or not 1 <= len(items) <= 100:
             return _refusal(422, "validation_error", "A batch holds between 1 and 100 emails.")
+        if batch and any(isinstance(item, dict) and item.get("attachments") for item in items):
+            return _refusal(422, "validation_error", "Attachments are not supported in batch requests.")
         mails = []
         for item in items:
             mail = _mail(item)
@@ -157,6 +168,10 @@ def _mail(item: Any) -> Captured | Reply:
     headers = item.get("headers") or {}
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         return _refusal(422, "validation_error", "Invalid `headers` field.")
+    files = item.get("attachments", [])
+    images = {file["content_id"]: data_url(file["content_type"], file["content"]) for file in files}
+    if not all(images.values()):
+        return _refusal(422, "invalid_attachment", "Invalid `attachments` field.")
     if str(item["from"]).rstrip("> ").endswith(f"@{UNVERIFIED}"):
         message = (
             f"The {UNVERIFIED} domain is not verified. Please, add and verify your domain on https://resend.com/domains"
@@ -173,6 +188,7 @@ def _mail(item: Any) -> Captured | Reply:
         text=item.get("text") or "",
         html=item.get("html") or "",
         headers=headers,
+        images={cid: url for cid, url in images.items() if url},
     )
 
 

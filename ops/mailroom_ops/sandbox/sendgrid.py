@@ -13,6 +13,7 @@ from mailroom_ops.sandbox.provider import (
     Reply,
     Request,
     captured_mail,
+    data_url,
     format_mailbox,
     json_reply,
     mailboxes,
@@ -67,6 +68,13 @@ class SendGrid:
             return _refusal(400, "Bad Request")
         if (problem := _problem(body)) is not None:
             return problem
+        images = {
+            file["content_id"]: data_url(file["type"], file["content"])
+            for file in body.get("attachments", [])
+            if file["disposition"] == "inline"
+        }
+        if not all(images.values()):
+            return _refusal(400, "The attachment content must be base64 encoded.", "attachments.0.content")
         work()
         id_ = secrets.token_urlsafe(16)
         parts = {part["type"]: part["value"] for part in body["content"]}
@@ -81,6 +89,7 @@ class SendGrid:
             text=parts.get("text/plain", ""),
             html=parts.get("text/html", ""),
             headers=body.get("headers", {}),
+            images={cid: url for cid, url in images.items() if url},
         )
         self.suppressed.learn(mail)
         return Reply(202, b"", {"X-Message-Id": id_}, (mail,))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from mailroom_ops.sandbox.headers import decoded, mailbox
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, json_reply
+from mailroom_ops.sandbox.provider import UNVERIFIED, RateLimit, Reply, Request, captured_mail, data_url, json_reply
 from mailroom_ops.sandbox.suppressed import cause_of_mail
 
 __all__ = ["Ses"]
@@ -121,6 +121,9 @@ def _problem(body: Any) -> str | None:
     for tag in body.get("EmailTags", []):
         if not TAG.fullmatch(tag["Name"]) or not TAG.fullmatch(tag["Value"]):
             return f"Invalid email tag value <{tag['Value']}>, only alphanumeric ASCII characters, '_' and '-'."
+    files = body["Content"]["Simple"].get("Attachments", [])
+    if not all(data_url(file["ContentType"], file["RawContent"]) for file in files):
+        return "The sandbox takes pictures only."
     headers = body["Content"]["Simple"].get("Headers", [])
     if len(headers) > 15 or not all(re.fullmatch(r"[ -~]{1,995}", header["Value"]) for header in headers):
         return "Invalid header."
@@ -141,4 +144,9 @@ def _read(body: Any, id_: str) -> Captured:
         text=simple["Body"].get("Text", {}).get("Data", ""),
         html=simple["Body"].get("Html", {}).get("Data", ""),
         headers={header["Name"]: decoded(header["Value"]) for header in simple.get("Headers", [])},
+        images={
+            file["ContentId"]: url
+            for file in simple.get("Attachments", [])
+            if file["ContentDisposition"] == "INLINE" and (url := data_url(file["ContentType"], file["RawContent"]))
+        },
     )

@@ -286,6 +286,11 @@ def _read(envelope: Envelope) -> Captured:
     tags = {
         match[1].lower().replace("-", "_"): headers[name] for name in headers if (match := TAG_HEADER.fullmatch(name))
     }
+    images = {
+        str(part["Content-ID"])[1:-1]: f"data:{part.get_content_type()};base64,{b64encode(part.get_content()).decode()}"
+        for part in mail.walk()
+        if part.get_content_maintype() == "image"
+    }
     return captured_mail(
         NAME,
         tags,
@@ -297,4 +302,5 @@ def _read(envelope: Envelope) -> Captured:
         text=text,
         html=html,
         headers=headers,
+        images=images,
     )

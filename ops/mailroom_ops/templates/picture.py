@@ -1,15 +1,23 @@
-"""The format and size of a picture, and the brightness of its ink on a transparent ground."""
+"""The format and size of a picture, the brightness of its ink on a transparent ground, and how mail clients show it."""
 
 import struct
 import zlib
 from dataclasses import dataclass
 
-__all__ = ["Picture", "read_picture"]
+from mailroom_ops.finding import Finding, failed, ok, warning
+
+__all__ = ["MAX_BYTES", "Picture", "judge", "read_picture"]
 
 PNG = b"\x89PNG\r\n\x1a\n"
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # of a JPEG; the others are tables
 MAX_PIXELS = 400_000  # whose ink is measured; a logo has far fewer
 OPAQUE = 128
+MAX_BYTES = 100_000
+SHOWN_HEIGHT = 36  # pixels, in layout.html; a phone has two or three for each of them
+MAX_RATIO = 8  # a wider one is squeezed on a phone
+DARK_INK = 100  # of 255
+LIGHT_INK = 200
+NOT_SHOWN = {"SVG": "Gmail and Outlook show none", "WebP": "Outlook for Windows shows none"}
 CHANNELS = {4: 2, 6: 4}  # of PNG color types with transparency: gray and color
 
 
@@ -36,6 +44,34 @@ def read_picture(content: bytes) -> Picture | None:
     if b"<svg" in content[:2000].lower():
         return Picture("SVG")
     return None
+
+
+def judge(subject: str, picture: Picture, size: int, *, is_for_dark: bool, has_dark: bool) -> Finding:
+    """Return what is wrong with a logo of so many bytes."""
+    if picture.format in NOT_SHOWN:
+        return failed(subject, f"is a {picture.format}: {NOT_SHOWN[picture.format]}", "Use a PNG.")
+    shape = f"{picture.format}, {picture.width} × {picture.height} pixels, {size / 1000:.0f} kB"
+    if size > MAX_BYTES:
+        return warning(subject, f"is large: {shape}", f"Every reader loads it: keep it below {MAX_BYTES // 1000} kB.")
+    if picture.height and picture.width > MAX_RATIO * picture.height:
+        todo = f"On a phone it is lower than {SHOWN_HEIGHT} pixels: use a logo up to {MAX_RATIO} times as wide as high."
+        return warning(subject, f"is very wide: {shape}", todo)
+    if 0 < picture.height < 2 * SHOWN_HEIGHT:
+        todo = (
+            f"It is shown {SHOWN_HEIGHT} pixels high, and screens have two or three for each: use {3 * SHOWN_HEIGHT}."
+        )
+        return warning(subject, f"is small, and looks blurred: {shape}", todo)
+    if is_for_dark and picture.ink is not None and picture.ink < DARK_INK:
+        return warning(subject, f"is dark on a transparent ground: {shape}", "Use a light one for dark mode.")
+    if not is_for_dark and picture.ink is not None and picture.ink > LIGHT_INK:
+        return warning(subject, f"is light on a transparent ground: {shape}", "It is shown on a light page.")
+    if not is_for_dark and picture.ink is not None and picture.ink < DARK_INK:
+        todo = (
+            "Give it a ground of its own, or a light outline: Gmail and Outlook for Windows darken the page behind it"
+        )
+        todo += ", and do not show the dark logo." if has_dark else "."
+        return warning(subject, f"is dark on a transparent ground: {shape}", todo)
+    return ok(subject, f"is a {shape}")
 
 
 def _read_jpeg(content: bytes) -> Picture:

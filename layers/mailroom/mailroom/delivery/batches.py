@@ -100,8 +100,20 @@ class Batcher:
         if not parcel.is_fresh or message.expires_at - delivery.clock() < MIN_LIFETIME_SECONDS:
             return False
         account = self.account_of(parcel)
-        gate_wait = delivery.dispatch.gate(account).wait(delivery.clock())
-        return delivery.dispatch.takes_batches(account) and gate_wait <= MAX_GATE_WAIT_SECONDS
+        if not delivery.dispatch.takes_batches(account) or self._may_have_images(message):
+            return False
+        return delivery.dispatch.gate(account).wait(delivery.clock()) <= MAX_GATE_WAIT_SECONDS
+
+    def _takes(self, ready: Ready) -> bool:
+        """Return whether a mail may share a request: Resend's takes no attachments (its documentation, 2026-11)."""
+        return not ready.email.images and self.delivery.dispatch.takes_batches(ready.chain[0])
+
+    def _may_have_images(self, message: Message) -> bool:
+        """Return whether the mail of a message may have pictures inside, which no batch request takes."""
+        try:
+            return self.delivery.settings.brand(message.tenant).get("inline_logo") == "true"
+        except DeliveryError:
+            return True  # as its own delivery will record
 
     def account_of(self, parcel: Parcel) -> str:
         """Return the first account of a parcel's chain; empty where its settings are wrong, or cannot be read."""
@@ -164,7 +176,7 @@ class Batcher:
             except Exception:  # noqa: BLE001 - one message that fails to render takes no other along
                 self._enqueue_alone(parcel, attempt=0)
                 continue
-            if isinstance(ready, Ready) and self.delivery.dispatch.takes_batches(ready.chain[0]):
+            if isinstance(ready, Ready) and self._takes(ready):
                 groups.setdefault(ready.chain[0], []).append((parcel, ready))
             else:
                 others.append(parcel)

@@ -93,7 +93,7 @@ class Dispatch:
             if reason := permit(account, offered):
                 return dead(reason, doubts, tries), doubts
             try:
-                (receipt,) = self._request(account, lambda provider: [provider.send(email, parcel.message.id)])
+                receipt = self._send(account, email, parcel.message.id)
             except DeliveryError as error:
                 tries.append(Attempt.of(error, self.clock(), account))
                 waits.append(error.retry_after or 0.0)
@@ -116,13 +116,20 @@ class Dispatch:
         delay = retry_delay(parcel, waits) if tries else min(waits, default=0.0)
         return Outcome(Status.ACCEPTED, reason, tries=tuple(tries), retry_in=delay), doubts
 
+    def _send(self, account: str, email: Email, key: str) -> Receipt:
+        if email.images and not spec_of(account).inline_images:
+            email = email.with_remote_images
+        (receipt,) = self._request(account, lambda provider: [provider.send(email, key)])
+        return receipt
+
     def send_batch(self, account: str, emails: Sequence[Email], key: str) -> list[Receipt]:
         """Send many Emails in one request: the account accepts all, or raise a DeliveryError."""
 
         def send(provider: Provider) -> list[Receipt]:
             if not isinstance(provider, BatchProvider):
                 raise ConfigurationError(account, "no_batches", "this provider takes one mail per request")
-            return provider.send_batch(emails, key)
+            # A repeated request has the mails of the first one, which had no pictures: see Batcher._takes.
+            return provider.send_batch([email.with_remote_images for email in emails], key)
 
         return self._request(account, send)
 

@@ -73,7 +73,8 @@ class ProviderSpec:
     required: tuple[str, ...] = ()  # without all of these, an account is not configured
     optional: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()  # the settings that nobody may see
-    batch: bool = False  # whether the adapter is a BatchProvider
+    batch: bool = False  # whether the adapter is a BatchProvider; a batch never has mails with pictures
+    inline_images: bool = False  # whether it sends pictures inside mails; else its mails refer to those on the web
     max_parallel: int = 5  # requests that a process makes at the same time
     domains_page: str = ""  # where operators add a sending domain by hand
 

@@ -11,7 +11,7 @@ from binascii import b2a_base64, b2a_qp
 from collections.abc import Mapping
 from functools import lru_cache
 
-from mailroom.model.email import Email
+from mailroom.model.email import Email, InlineImage
 from mailroom.model.mailbox import Mailbox
 
 __all__ = ["compose", "encode_header", "format_mailbox"]
@@ -53,9 +53,11 @@ def compose(email: Email, key: str, extra: Mapping[str, str]) -> bytes:
         **extra,
     }
     lines = "".join(_header(header, value) for header, value in headers.items())
-    parts = b"".join(
-        _part(name, subtype, text) for subtype, text in (("plain", email.text), ("html", email.html)) if text
-    )
+    text = _part(name, "plain", email.text) if email.text else b""
+    if email.images:
+        parts = text + _html_with_images(name, email)
+    else:
+        parts = text + (_part(name, "html", email.html) if email.html else b"")
     return b"%s\r\n%s--=_%s--\r\n" % (lines.encode(), parts, name.encode())
 
 
@@ -112,8 +114,31 @@ def _part(name: str, subtype: str, text: str) -> bytes:
     return head % (name.encode(), subtype.encode(), encoding) + body + b"\r\n"
 
 
+def _html_with_images(name: str, email: Email) -> bytes:
+    """Return the HTML with its images as a part of its own (RFC 2387)."""
+    inner = f"related-{name}"
+    head = f'--=_{name}\r\nContent-Type: multipart/related; type="text/html"; boundary="=_{inner}"\r\n\r\n'
+    images = b"".join(_image(inner, image) for image in email.images)
+    return head.encode() + _part(inner, "html", email.html) + images + f"--=_{inner}--\r\n\r\n".encode()
+
+
+def _image(name: str, image: InlineImage) -> bytes:
+    lines = (
+        f"--=_{name}",
+        f'Content-Type: {image.type}; name="{image.name}"',
+        f"Content-ID: <{image.cid}>",
+        f'Content-Disposition: inline; filename="{image.name}"',
+        "Content-Transfer-Encoding: base64",
+        "\r\n",
+    )
+    return "\r\n".join(lines).encode() + _in_lines(image.content.encode()) + b"\r\n"
+
+
 def _base64(content: bytes) -> bytes:
-    text = b2a_base64(content, newline=False)
+    return _in_lines(b2a_base64(content, newline=False))
+
+
+def _in_lines(text: bytes) -> bytes:
     return b"\r\n".join(text[start : start + BASE64_LINE_LENGTH] for start in range(0, len(text), BASE64_LINE_LENGTH))
 
 

@@ -64,7 +64,7 @@ class Http:
 
 
 def _payload(email: Email) -> dict[str, Any]:
-    data = {
+    data: dict[str, Any] = {
         "from": asdict(email.from_),
         "to": email.to,
         "reply_to": asdict(email.reply_to) if email.reply_to else None,
@@ -75,6 +75,10 @@ def _payload(email: Email) -> dict[str, Any]:
         "tags": dict(email.tags),
         "locale": email.locale,
     }
+    if email.images:
+        data["images"] = [
+            {"cid": image.cid, "type": image.type, "content": image.content, "url": image.url} for image in email.images
+        ]
     return {"type": "email.send", "data": data}
 
 
@@ -96,5 +100,6 @@ def _malformed_secret(account: str) -> ConfigurationError:
 PROVIDER = ProviderSpec(
     create=Http.from_settings,
     required=("endpoint", "secret"),
+    inline_images=True,
     secrets=("endpoint", "secret"),  # a URL of your own may contain a token
 )

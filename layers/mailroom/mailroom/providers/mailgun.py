@@ -2,13 +2,13 @@
 
 import re
 import secrets
-from base64 import b64encode
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import quote
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
-from mailroom.model.email import Email
+from mailroom.model.email import Email, InlineImage
 from mailroom.model.redaction import redact
 from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
@@ -63,7 +63,7 @@ class Mailgun:
     def send(self, email: Email, key: str) -> Receipt:
         domain = self._domain or wire_address(self.name, email.from_.address).rpartition("@")[2]
         url = Url.parse(f"{self._endpoint}/v3/{quote(domain, safe='')}/messages")
-        answer = _client.post(self._transport, self.name, url, _multipart(_form(email)), self._headers)
+        answer = _client.post(self._transport, self.name, url, _multipart(_form(email), email.images), self._headers)
         body = answer.json()
         id_, message = body.get("id"), str(body.get("message") or "")
         if answer.is_success and isinstance(id_, str) and id_ and message.startswith("Queued"):
@@ -96,10 +96,18 @@ def _form(email: Email) -> dict[str, str]:
     return {name: PLACEHOLDER.sub(f"%{WORD_JOINER}", value) for name, value in form.items() if value}
 
 
-def _multipart(form: Mapping[str, str]) -> bytes:
+def _multipart(form: Mapping[str, str], images: Sequence[InlineImage]) -> bytes:
     """Encode a form as multipart: percent-encoding a whole mail takes more CPU than sending it."""
     parts = (f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{form[name]}\r\n' for name in form)
-    return "".join([*parts, f"--{BOUNDARY}--\r\n"]).encode(errors="replace")
+    text = "".join(parts).encode(errors="replace")
+    return text + b"".join(map(_file, images)) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def _file(image: InlineImage) -> bytes:
+    """Encode an image as a file of the form: its file name becomes its content id."""
+    disposition = f'Content-Disposition: form-data; name="inline"; filename="{image.cid}"'
+    head = f"--{BOUNDARY}\r\n{disposition}\r\nContent-Type: {image.type}\r\n\r\n"
+    return head.encode() + b64decode(image.content) + b"\r\n"
 
 
 PROVIDER = ProviderSpec(
@@ -107,5 +115,6 @@ PROVIDER = ProviderSpec(
     required=("api_key",),
     optional=("domain", "endpoint"),
     secrets=("api_key",),
+    inline_images=True,
     domains_page="https://app.mailgun.com/mg/sending/domains",
 )

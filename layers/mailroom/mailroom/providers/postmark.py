@@ -93,6 +93,16 @@ def _payload(email: Email, stream: str) -> dict[str, Any]:
         payload["ReplyTo"] = wire_mailbox(Postmark.name, email.reply_to)
     if kind := email.tags.get("kind"):
         payload["Tag"] = kind
+    if email.images:
+        payload["Attachments"] = [
+            {
+                "Name": image.name,
+                "Content": image.content,
+                "ContentType": image.type,
+                "ContentID": f"cid:{image.cid}",  # with the scheme of the reference in the HTML
+            }
+            for image in email.images
+        ]
     return payload
 
 
@@ -101,5 +111,6 @@ PROVIDER = ProviderSpec(
     required=("server_token",),
     optional=("message_stream", "endpoint"),
     secrets=("server_token",),
+    inline_images=True,
     domains_page="https://account.postmarkapp.com/signature_domains",
 )

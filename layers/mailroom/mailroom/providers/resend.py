@@ -100,6 +100,16 @@ def _payload(email: Email) -> dict[str, Any]:
     }
     if email.reply_to:
         payload["reply_to"] = wire_mailbox(Resend.name, email.reply_to)
+    if email.images:
+        payload["attachments"] = [
+            {
+                "filename": image.name,
+                "content": image.content,
+                "content_type": image.type,
+                "content_id": image.cid,
+            }
+            for image in email.images
+        ]
     return payload
 
 
@@ -108,5 +118,6 @@ PROVIDER = ProviderSpec(
     required=("api_key",),
     optional=("endpoint",),
     secrets=("api_key",),
+    inline_images=True,
     batch=True,
 )

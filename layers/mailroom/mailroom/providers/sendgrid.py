@@ -93,6 +93,17 @@ def _payload(email: Email) -> dict[str, Any]:
         payload["reply_to"] = _mailbox(email.reply_to)
     if kind := email.tags.get("kind"):
         payload["categories"] = [kind]
+    if email.images:
+        payload["attachments"] = [
+            {
+                "filename": image.name,
+                "content": image.content,
+                "type": image.type,
+                "content_id": image.cid,
+                "disposition": "inline",
+            }
+            for image in email.images
+        ]
     return payload
 
 
@@ -106,5 +117,6 @@ PROVIDER = ProviderSpec(
     required=("api_key",),
     optional=("endpoint",),
     secrets=("api_key",),
+    inline_images=True,
     domains_page="https://app.sendgrid.com/settings/sender_auth",
 )

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
-from mailroom.model.email import Email
+from mailroom.model.email import Email, InlineImage
 from mailroom.model.mailbox import Mailbox
 from mailroom.network.http import Answer, NoAnswer, Transport, Unreachable, Url
 from mailroom.network.sigv4 import Credentials, CredentialsMissing, RoleCredentials, dns_suffix, sign
@@ -105,16 +105,17 @@ class Ses:
 
     def _request(self, email: Email) -> dict[str, Any]:
         parts = {"Text": email.text, "Html": email.html}
+        simple: dict[str, Any] = {
+            "Subject": _utf8(email.subject),
+            "Body": {name: _utf8(text) for name, text in parts.items() if text},
+            "Headers": _headers(email),
+        }
+        if email.images:
+            simple["Attachments"] = [_attachment(image) for image in email.images]
         request: dict[str, Any] = {
             "FromEmailAddress": _mailbox(email.from_),
             "Destination": {"ToAddresses": [ascii_address(self.name, email.to)]},
-            "Content": {
-                "Simple": {
-                    "Subject": _utf8(email.subject),
-                    "Body": {name: _utf8(text) for name, text in parts.items() if text},
-                    "Headers": _headers(email),
-                }
-            },
+            "Content": {"Simple": simple},
             "EmailTags": _tags(email),
             "ConfigurationOverrides": NO_TRACKING,
             **{name: value for name, value in self._names.items() if value},
@@ -162,6 +163,17 @@ def _headers(email: Email) -> list[dict[str, str]]:
     return [{"Name": name, "Value": encode_header(value)} for name, value in headers.items()]
 
 
+def _attachment(image: InlineImage) -> dict[str, str]:
+    return {
+        "FileName": image.name,
+        "RawContent": image.content,
+        "ContentType": image.type,
+        "ContentId": image.cid,
+        "ContentDisposition": "INLINE",
+        "ContentTransferEncoding": "BASE64",
+    }
+
+
 def _tags(email: Email) -> list[dict[str, str]]:
     return [{"Name": ascii_tag(name), "Value": ascii_tag(value)} for name, value in email.tags.items() if value]
 
@@ -172,5 +184,7 @@ def _error_name(answer: Answer) -> str:
 
 
 PROVIDER = ProviderSpec(
-    create=Ses.from_settings, optional=("region", "configuration_set", "tenant_name", "endpoint_id", "endpoint")
+    create=Ses.from_settings,
+    optional=("region", "configuration_set", "tenant_name", "endpoint_id", "endpoint"),
+    inline_images=True,
 )

@@ -290,4 +290,5 @@ PROVIDER = ProviderSpec(
     secrets=("password", "oauth"),
     # Postfix takes 50 connections of a client (smtpd_client_connection_count_limit), and twenty processes may be one.
     max_parallel=2,
+    inline_images=True,
 )

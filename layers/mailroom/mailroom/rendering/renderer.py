@@ -15,7 +15,7 @@ from minijinja import Environment, TemplateError
 
 from mailroom.errors import ConfigurationError
 from mailroom.model.content import Content
-from mailroom.model.email import Email
+from mailroom.model.email import Email, InlineImage
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import Mailbox, clean_name
 from mailroom.model.message import Message
@@ -135,6 +135,11 @@ class Renderer:
         page = _link_page(brand, message.tenant)
         payload = {path: logto_paths.read(message.data, path) for path in own.payload_paths}
         problems = [*own.problems]
+        images: tuple[InlineImage, ...] = ()
+        if own.logos and brand.get("inline_logo") == "true":
+            from mailroom.rendering.inline_logos import place_logos  # only where a tenant has them
+
+            merged, images = place_logos(merged, own.logos)
         if page:
             links = caller_links(message.data)
             wrapped = {link: page.wrap(link, texts.locale) for link in links}
@@ -153,6 +158,7 @@ class Renderer:
             headers=_headers(message, (context["unsubscribe"] or {}).get("url", "")),
             tags=_tags(message),
             locale=texts.locale,
+            images=tuple(image for image in images if f"cid:{image.cid}" in html),
         )
         return Rendered(email, tuple(problems))
 

@@ -6,12 +6,14 @@
     emails/<kind>.<tag>.html, .txt    and in one
     texts.toml                        sentences, in every language
     locales/<tag>.toml                and in one
+    logo.png, logo-dark.png           logos inside its mails, or .jpg: see inline_logos.py
 
 Beside the values of the built-in templates, they can use `payload["a.b"]` (in a text: `{payload.a.b}`): the data that
 the source sent, under the names of Logto's templates.
 """
 
 import re
+from binascii import b2a_base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any
 from mailroom.rendering import template_policy
 from mailroom.rendering.texts import PLACEHOLDER, Texts, read_tables
 
-__all__ = ["TenantTemplates", "read_files"]
+__all__ = ["LOGO_FILES", "TenantTemplates", "read_files"]
 
 TEMPLATE = re.compile(r"(layout|parts/[a-z-]+|emails/(?P<kind>[a-z0-9-]+)(\.(?P<tag>[A-Za-z0-9-]+))?)\.(html|txt)")
 TEXTS = re.compile(r"texts\.toml|locales/(?P<tag>[A-Za-z0-9-]+)\.toml")
@@ -29,6 +31,7 @@ SHARED_TABLES = frozenset({"about", "common"})  # of texts that belong to no kin
 PATH_IN_TEMPLATE = re.compile(r"""payload\s*\[\s*["']([\w.]+)["']\s*\]""")
 PATH_IN_TEXT = re.compile(r"payload\.([\w.]+)")
 NAMES = frozenset({"app", "brand", "event", "inviter", "organization", "request"})
+LOGO_FILES = ("logo.png", "logo.jpg", "logo-dark.png", "logo-dark.jpg")
 MAX_LENGTH = 512 * 1024  # of all files together, in characters
 
 Tables = dict[str, dict[str, Any]]
@@ -43,6 +46,7 @@ class TenantTemplates:
     payload_paths: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
     kinds: frozenset[str] = frozenset()  # that have a file or a table of texts, usable or not
+    logos: Mapping[str, str] = field(default_factory=dict)  # in base64, by the names of their files
 
     @classmethod
     def of(cls, files: Mapping[str, str]) -> "TenantTemplates":
@@ -50,7 +54,12 @@ class TenantTemplates:
         kinds = frozenset(_kinds(files))
         if sum(map(len, files.values())) > MAX_LENGTH:
             return cls(problems=(f"own templates: together longer than {MAX_LENGTH} characters",), kinds=kinds)
-        templates, texts, problems, paths = {}, {}, [], set[str]()
+        templates, texts, problems, paths = {}, {}, list[str](), set[str]()
+        logos = {name: content for name, content in files.items() if name in LOGO_FILES}
+        if logos:
+            from mailroom.rendering.inline_logos import usable_logos  # only where a tenant has them
+
+            logos, problems = usable_logos(logos)
         for name, content in sorted(files.items()):
             try:
                 if TEMPLATE.fullmatch(name):
@@ -61,13 +70,13 @@ class TenantTemplates:
                     tables = _tables(content)
                     texts[match["tag"] or ""] = tables
                     paths |= set(_payload_paths(tables))
-                else:
+                elif name not in LOGO_FILES:
                     raise ValueError("not the name of a template or text file")
             except RecursionError:
                 problems.append(f"{name}: nested too deeply")
             except ValueError as error:
                 problems.append(f"{name}: {error}")
-        return cls(templates, texts, frozenset(paths), tuple(problems), kinds)
+        return cls(templates, texts, frozenset(paths), tuple(problems), kinds, logos)
 
     def locales(self, kind: str) -> set[str]:
         """Return the languages in which the tenant has a body or texts for a kind."""
@@ -89,9 +98,14 @@ class TenantTemplates:
 
 
 def read_files(folder: Path) -> dict[str, str]:
-    """Return the files of a folder of templates and texts by name; none if there is no such folder."""
+    """Return the files of a folder of templates and texts by name, logos in base64; none if there is no such folder."""
     paths = [path for path in folder.rglob("*") if path.suffix in (".html", ".txt", ".toml") and path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in paths}
+    files = {path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in paths}
+    return files | {name: _in_base64(path) for name in LOGO_FILES if (path := folder / name).is_file()}
+
+
+def _in_base64(path: Path) -> str:
+    return b2a_base64(path.read_bytes(), newline=False).decode()
 
 
 def _kinds(files: Mapping[str, str]) -> Iterator[str]:

@@ -11,7 +11,8 @@ toggles.dark.setAttribute("aria-pressed", String(matchMedia("(prefers-color-sche
 const isOn = (name) => toggles[name].getAttribute("aria-pressed") === "true";
 
 function sizeOf(mail) {
-  const bytes = new TextEncoder().encode(mail.html + mail.text).length;
+  const images = Object.values(mail.images ?? {}).join("");
+  const bytes = new TextEncoder().encode(mail.html + mail.text + images).length;
   return `${(bytes / 1024).toFixed(1)} KB`;
 }
 
