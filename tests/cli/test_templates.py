@@ -1,7 +1,7 @@
 """Templates in the parameter store: pushed after checks, listed by version, rolled back, pulled; in a real SSM."""
 
 import json
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,11 @@ import pytest
 from mailroom.model.stored_files import pack, unpack
 from tests.cli.helpers import Stored
 from tests.command import Run
+from tests.pictures import JPEG, Publish, base64, png
 
 TEXTS = '[sign-in-code]\nsubject = "Come in, {app}"\n'
 BODY = '{% extends "layout.html" %}{% block body %}{% include "parts/code.html" %}{% endblock %}'
+LOGO = png(200, 108, b"\x0b\x7a\x5c\xff")
 STAGING = ("--tenant", "acme", "--env", "staging")
 
 
@@ -149,6 +151,91 @@ def test_stored_files_are_pulled_to_be_edited(run: Run, acme: Stored, folder: Pa
     (target / "texts.toml").write_text("edited")
     assert run("templates", "pull", str(target), *STAGING).code == 2
     assert run("templates", "pull", str(target), *STAGING, "--replace", "--version", "1").code == 0
+
+
+def test_a_logo_travels_with_the_files_and_is_pulled_as_a_picture(
+    run: Run, acme: Stored, folder: Path, tmp_path: Path
+) -> None:
+    acme.put(brands__acme='{"name": "Acme", "inline_logo": true}')
+    (folder / "logo.png").write_bytes(LOGO)
+    pushed = run("templates", "push", str(folder), *STAGING)
+    assert (pushed.code, f"+ logo.png {len(LOGO)} bytes" in pushed.text) == (0, True)
+    run("templates", "pull", str(tmp_path / "pulled"), *STAGING)
+    assert (tmp_path / "pulled" / "logo.png").read_bytes() == LOGO
+    run("preview", "--out", str(tmp_path / "mails"), *STAGING)
+    shown = (tmp_path / "mails" / "mfa-code.en.light.html").read_text()
+    assert f'src="data:image/png;base64,{base64(LOGO)}"' in shown
+
+    run("templates", "rollback", "--to", "0", *STAGING)
+    assert files_of(acme) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("logo.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "logo.png: not a PNG picture"),
+        ("logo.jpg", LOGO, "logo.jpg: not a JPG picture"),
+        ("logo.png", LOGO + bytes(20_000), "logo.png: more than 20 kB"),
+        ("logo.png", LOGO + shake_256(b"").digest(9_000), "make the logos smaller"),
+    ],
+)
+def test_a_logo_that_mails_cannot_contain_is_not_stored(
+    run: Run, acme: Stored, folder: Path, name: str, content: bytes, problem: str
+) -> None:
+    (folder / name).write_bytes(content)
+    refused = run("templates", "push", str(folder), *STAGING)
+    assert (refused.code, problem in refused.text) == (2, True)
+    assert "templates/acme" not in acme.values()
+
+
+def test_a_small_logo_is_stored_with_a_warning(run: Run, acme: Stored, folder: Path) -> None:
+    (folder / "logo.png").write_bytes(png(60, 36, b"\x0b\x7a\x5c\xff"))
+    pushed = run("templates", "push", str(folder), *STAGING)
+    assert (pushed.code, "logo.png is small, and looks blurred" in pushed.text) == (0, True)
+
+
+def test_the_logos_at_the_brands_addresses_are_stored_beside_the_texts(
+    run: Run, acme: Stored, folder: Path, publish: Publish
+) -> None:
+    brand = {"name": "Acme", "logo_url": publish("acme.png", LOGO), "dark_logo_url": publish("dark.jpg", JPEG)}
+    acme.put(brands__acme=json.dumps(brand))
+    run("templates", "push", str(folder), *STAGING)
+
+    stored = run("templates", "logos", *STAGING)
+    assert (stored.code, f"+ logo-dark.jpg {len(JPEG)} bytes" in stored.text) == (0, True)
+    assert files_of(acme) == {"texts.toml": TEXTS, "logo.png": base64(LOGO), "logo-dark.jpg": base64(JPEG)}
+    assert json.loads(acme.values()["brands/acme"]) == {**brand, "stored_templates": True, "inline_logo": True}
+
+    run("templates", "logos", "--off", *STAGING)
+    assert files_of(acme) == {"texts.toml": TEXTS}
+    assert json.loads(acme.values()["brands/acme"])["inline_logo"] is False
+
+
+def test_a_picture_of_this_machine_is_stored_in_place_of_the_one_on_the_web(
+    run: Run, acme: Stored, tmp_path: Path
+) -> None:
+    (tmp_path / "new.png").write_bytes(LOGO)
+    assert "has no logo_url. Name a picture with --light" in run("templates", "logos", *STAGING).text
+    assert run("templates", "logos", "--light", str(tmp_path / "new.png"), *STAGING).code == 0
+    assert files_of(acme) == {"logo.png": base64(LOGO)}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is a SVG: mails can contain a PNG or a JPEG."),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "is a WebP: mails can contain a PNG or a JPEG."),
+        (b"<!doctype html>", "is no picture: mails can contain a PNG or a JPEG."),
+        (LOGO + bytes(30_000), "kB, and mails have room for 20"),
+    ],
+)
+def test_a_picture_that_mails_cannot_contain_is_refused(
+    run: Run, acme: Stored, publish: Publish, content: bytes, problem: str
+) -> None:
+    acme.put(brands__acme=json.dumps({"logo_url": publish("logo", content)}))
+    refused = run("templates", "logos", *STAGING)
+    assert (refused.code, problem in refused.text) == (2, True)
+    assert "templates/acme" not in acme.values()
 
 
 def test_a_preview_shows_the_stored_texts(run: Run, acme: Stored, folder: Path, tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
+from mailroom.model.stored_files import unpack
 from mailroom_ops.console.brand_form import BrandForm
 from mailroom_ops.environment import Environment
 from mailroom_ops.settings.parameters import Parameters
 from tests.browser import assert_accessible
 from tests.command import Run
 from tests.console.client import Client, OpenPage, StartConsole, page_text
+from tests.pictures import Publish, base64, png
 
 PATH = "/console/senders/acme/brand"
 PARAMETERS = {
@@ -179,6 +181,34 @@ def test_in_production_the_name_of_the_environment_is_typed(cloud: str, start_co
 @pytest.mark.parametrize("path", ["/console/senders/nobody/brand", f"{PATH}/more", f"{PATH}/mail.txt"])
 def test_another_address_is_not_found(acme: Parameters, client: Client, path: str) -> None:
     assert client.get(path).status == 404
+
+
+def test_the_saved_logos_are_loaded_into_mails(acme: Parameters, client: Client, publish: Publish) -> None:
+    logo = png(200, 108, b"\x0b\x7a\x5c\xff")
+    brand = json.loads(acme.values()["brands/acme"])
+    acme.write({"brands/acme": json.dumps({**brand, "logo_url": publish("acme.png", logo)})})
+    assert "None is stored." in client.text(PATH)
+
+    page = client.post(PATH, load_logos="1")
+    assert "mailroom templates logos --tenant acme --env staging" in page.text
+    assert "templates/acme" not in acme.values()
+    assert client.post(PATH, load_logos="1", confirmed="staging", plan=fingerprint(page.text)).status == 303
+
+    assert dict(unpack(acme.values()["templates/acme"])) == {"logo.png": base64(logo)}
+    assert f"Stored: logo.png ({len(logo)} bytes)" in client.text(PATH)
+    values = entered(acme)
+    assert values["inline_logo"] == "true"
+    assert "make each mail" in str(preview(client, values)["notes"])
+    shown = client.get(f"{PATH}/mail.html?{urlencode(values)}").text
+    assert f'src="data:image/png;base64,{base64(logo)}"' in shown
+
+
+def test_logos_that_mails_cannot_contain_are_refused_with_the_reason(
+    acme: Parameters, client: Client, publish: Publish
+) -> None:
+    acme.write({"brands/acme": json.dumps({"logo_url": publish("logo.webp", b"RIFF\0\0\0\0WEBPVP8 ")})})
+    answer = client.post(PATH, load_logos="1")
+    assert (answer.status, "is a WebP: mails can contain a PNG or a JPEG." in answer.text) == (400, True)
 
 
 def test_typing_redraws_the_mails_and_applying_saves_them(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 
 import pytest
 from playwright.sync_api import expect
@@ -11,6 +12,7 @@ from mailroom_ops.environment import Environment
 from mailroom_ops.settings.parameters import Parameters
 from tests.browser import assert_accessible
 from tests.console.client import Client, OpenPage, page_text
+from tests.pictures import base64, png
 
 PATH = "/console/senders/acme/texts"
 TEXTS = {"file:texts.toml": '[sign-in-code]\r\nsubject = "Come in, {app}"'}
@@ -49,6 +51,20 @@ def test_texts_are_stored_after_the_plan_and_used_by_the_preview(acme: Parameter
     assert json.loads(acme.values()["brands/acme"]) == {"name": "Acme", "stored_templates": True}
     assert "Subject Come in, Acme" in client.text(PATH)
     assert "Come in, Acme" in client.text("/console/senders/acme/brand")
+
+
+def test_a_logo_stays_beside_the_texts_until_it_is_removed(acme: Parameters, client: Client) -> None:
+    logo = base64(png(200, 108, b"\x0b\x7a\x5c\xff"))
+    brand = '{"name": "Acme", "stored_templates": true, "inline_logo": true}'
+    acme.write({"brands/acme": brand, "templates/acme": pack({"logo.png": logo})})
+    page = unescape(client.get(PATH).text)
+    assert f'<input type="hidden" name="file:logo.png" value="{logo}">' in page
+    assert "<textarea" not in page
+
+    apply(client, **TEXTS, **{"file:logo.png": logo})
+    assert sorted(files_of(acme)) == ["logo.png", "texts.toml"]
+    apply(client, **TEXTS, **{"file:logo.png": logo, "remove": "logo.png"})
+    assert sorted(files_of(acme)) == ["texts.toml"]
 
 
 def test_files_that_cannot_be_used_stay_in_the_editor_with_their_problems(acme: Parameters, client: Client) -> None:

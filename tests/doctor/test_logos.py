@@ -1,95 +1,24 @@
 """Logos, loaded over TLS from a server of the test: reachable, of a shown format, large enough, visible on dark."""
 
 import json
-import ssl
 import struct
-import threading
-import zlib
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
-import trustme
 
+from mailroom.model.stored_files import pack
 from mailroom_ops.doctor import Context, logos
 from mailroom_ops.domains.dns import Dns
 from mailroom_ops.environment import Environment
 from mailroom_ops.finding import Finding
-
-Publish = Callable[[str, bytes], str]
-
-
-@pytest.fixture(scope="module")
-def pages() -> dict[str, bytes]:
-    return {}
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def port(authority: trustme.CA, pages: dict[str, bytes]) -> Iterator[int]:
-    """A TLS server that has the published files."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = pages.get(self.path)
-            self.send_response(404 if content is None else 200)
-            self.send_header("content-length", str(len(content or b"")))
-            self.end_headers()
-            self.wfile.write(content or b"")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def publish(port: int, pages: dict[str, bytes], authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Publish:
-    """Publish a file, and return its address; this machine trusts the server."""
-    trusted = ssl.create_default_context()
-    authority.configure_trust(trusted)
-    monkeypatch.setattr(logos, "ssl_context", lambda: trusted)
-
-    def to_url(name: str, content: bytes) -> str:
-        pages[f"/{name}"] = content
-        return f"https://localhost:{port}/{name}"
-
-    return to_url
-
-
-def png(width: int, height: int, pixel: bytes, *, filter_kind: int = 0) -> bytes:
-    """Return a PNG with a transparent left half, and `pixel` in its right one."""
-    clear = bytes(3) + b"\x00"
-    row = clear * (width // 2) + pixel * (width - width // 2)
-    if filter_kind == 1:
-        row = bytes((row[at] - (row[at - 4] if at >= 4 else 0)) & 0xFF for at in range(len(row)))
-    data = b"".join(bytes([filter_kind]) + row for _ in range(height))
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
-
+from tests.pictures import JPEG, Publish, base64, png
 
 BLACK, WHITE, GREEN = b"\x00\x00\x00\xff", b"\xff\xff\xff\xff", b"\x0f\xb0\x6e\xff"
-JPEG = b"\xff\xd8\xff\xe0\x00\x04\x00\x00\xff\xc0\x00\x11\x08\x00\x78\x01\x40" + bytes(20)
 
 
-def findings(**brands: dict[str, str]) -> list[Finding]:
-    values = {f"brands/{name}": json.dumps(brand) for name, brand in brands.items()}
+def findings(parameters: Mapping[str, str] = {}, **brands: dict[str, Any]) -> list[Finding]:
+    values = {**{f"brands/{name}": json.dumps(brand) for name, brand in brands.items()}, **parameters}
 
     class Stored(Context):
         @property
@@ -146,3 +75,23 @@ def test_a_logo_of_several_tenants_is_loaded_once(publish: Publish) -> None:
     url = publish("shared.jpg", JPEG)
     assert len(findings(acme={"logo_url": url}, globex={"logo_url": url}, hooli={})) == 1
     assert findings(acme={})[0].state == "no brand has one"
+
+
+def test_logos_inside_mails_are_judged_with_the_providers_that_cannot_send_them() -> None:
+    brand = {"inline_logo": True, "stored_templates": True}
+    files = {"logo.png": base64(png(60, 36, GREEN)), "logo-dark.png": base64(png(200, 108, WHITE))}
+    senders = {"senders/acme/auth": '{"providers": ["ses", "aliyun"]}'}
+    small, good, aliyun = findings(acme=brand, parameters={"templates/acme": pack(files), **senders})[1:]
+
+    assert (small.level, small.subject) == ("warning", "acme logo.png")
+    assert "is small, and looks blurred" in small.state
+    assert (good.level, good.subject) == ("ok", "acme logo-dark.png")
+    assert (aliyun.level, aliyun.todo) == ("warning", "Set logo_url as well.")
+    assert aliyun.state == "aliyun sends no pictures inside mails: its mails have none"
+
+
+def test_a_brand_without_a_stored_logo_is_named_with_the_command_that_stores_it() -> None:
+    _, missing = findings(acme={"inline_logo": True})
+
+    assert (missing.level, missing.subject) == ("warning", "brands/acme inline_logo")
+    assert missing.todo == "Store it: mailroom templates logos --tenant acme --env staging"

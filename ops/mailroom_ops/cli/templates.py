@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mailroom_ops.settings.parameters import Parameters
 
 SYSTEMS = ("logto", "supabase", "auth0", "zitadel")
+PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
+USABLE_FILES = "They end in .html, .txt or .toml; logos are logo.png and logo-dark.png, or .jpg."
 SIGNS = {"create": "+", "change": "~", "remove": "-", "keep": "="}
 TENANTS = Path(__file__).parents[3] / "layers" / "templates" / "tenants"
 
@@ -58,8 +60,53 @@ def push(
     folder = folder or TENANTS / tenant
     files = read_files(folder)
     if not files:
-        raise InvalidInput(f"There are no templates in {folder}.", "They end in .html, .txt or .toml.")
+        raise InvalidInput(f"There are no templates in {folder}.", USABLE_FILES)
     _store(Parameters(environment), environment, tenant, files, yes=yes, as_json=as_json, only_check=only_check)
+
+
+@command.command(
+    "logos",
+    examples=(
+        ("store the logos at the brand's addresses", "mailroom templates logos --tenant acme --env staging"),
+        ("store a picture", "mailroom templates logos --tenant acme --light logo.png --env staging"),
+        ("have mails refer to the web again", "mailroom templates logos --tenant acme --off --env staging"),
+    ),
+)
+@in_environment
+@of_tenant
+@click.option("--light", type=PICTURE, metavar="FILE", help="PNG or JPEG; else the one at the brand's logo_url.")
+@click.option("--dark", type=PICTURE, metavar="FILE", help="For dark mode; else the one at dark_logo_url, if any.")
+@click.option("--off", is_flag=True, help="Remove them, and switch inline_logo off.")
+@yes
+@as_json
+def logos(
+    environment: Environment, tenant: str, light: Path | None, dark: Path | None, off: bool, yes: bool, as_json: bool
+) -> None:
+    """Put a tenant's logos inside its mails.
+
+    They are stored beside its templates, and the brand's inline_logo is switched on.
+    """
+    from mailroom.model.json_settings import merge
+    from mailroom.model.parameter_names import brand_names
+    from mailroom_ops.errors import InvalidInput
+    from mailroom_ops.settings.parameters import Parameters
+    from mailroom_ops.templates import stored
+    from mailroom_ops.templates.logo_files import brand_logos, logo_file, without_logos
+
+    store = Parameters(environment)
+    values = store.values()
+    pictures: dict[str, str] = {}
+    if not off:
+        brand = merge(brand_names(tenant), values).all_texts()
+        chosen = {"logo": light, "logo-dark": dark}
+        addresses = {"logo": "logo_url", "logo-dark": "dark_logo_url"}
+        pictures = brand_logos({key: brand.get(key, "") for stem, key in addresses.items() if not chosen[stem]})
+        for stem, path in chosen.items():
+            pictures |= logo_file(stem, path.read_bytes(), str(path)) if path else {}
+        if not any(name.startswith("logo.") for name in pictures):
+            raise InvalidInput(f"The brand of {tenant} has no logo_url.", "Name a picture with --light.")
+    files = {**without_logos(stored.current_files(tenant, values)), **pictures}
+    _store(store, environment, tenant, files, yes=yes, as_json=as_json, inline_logo=not off)
 
 
 @command.command("list")
@@ -169,15 +216,17 @@ def _store(
     yes: bool,
     as_json: bool,
     only_check: bool = False,
+    inline_logo: bool | None = None,
 ) -> None:
     """Check files, show the plan and carry it out."""
     from mailroom_ops.cli import screen
     from mailroom_ops.errors import InvalidInput
     from mailroom_ops.settings import changes, tenants
     from mailroom_ops.templates import preview, stored
+    from mailroom_ops.templates.logo_files import file_size
 
     values = store.values()
-    planned = stored.file_plan(tenant, files, values)
+    planned = stored.file_plan(tenant, files, values, inline_logo=inline_logo)
     result = stored.check(tenant, files, values, preview.TEMPLATES)
     for note in result.warnings:
         screen.warn(note)
@@ -187,7 +236,7 @@ def _store(
     if not as_json:
         screen.say(f"{tenant} in {environment.label}")
         for change in compared:
-            size = "removed" if change.new is None else f"{len(change.new.encode())} bytes"
+            size = "removed" if change.new is None else f"{file_size(change.name, change.new)} bytes"
             screen.say(f"  {SIGNS[change.act]} {change.name}  {'unchanged' if change.act == 'keep' else size}")
     is_stored = not only_check and bool(changes.pending(planned))
     if is_stored:

@@ -11,12 +11,14 @@ from mailroom.model.sender import Sender
 from mailroom.rendering.renderer import Rendered
 from mailroom_ops.console.brand_form import PURPOSES, SWITCHES, BrandForm
 from mailroom_ops.console.context import PageContext, form_values, redirect
-from mailroom_ops.console.plan import Plan
-from mailroom_ops.errors import InvalidInput
+from mailroom_ops.console.plan import SIGNS, Plan
+from mailroom_ops.errors import InvalidInput, OperatorError
 from mailroom_ops.settings import tenants
 from mailroom_ops.settings.parameters import Parameters
+from mailroom_ops.templates import stored
 from mailroom_ops.templates.brand_notes import brand_notes
-from mailroom_ops.templates.preview import Gallery, block_images
+from mailroom_ops.templates.logo_files import brand_logos, file_size, inline_logos, without_logos
+from mailroom_ops.templates.preview import Gallery, block_images, shown_html
 from mailroom_ops.templates.tenant_samples import PLACEHOLDER_SENDER, TenantSample, readable_mailbox, stored_files
 from mailroom_ops.web.pages import json_answer, mail_page
 from mailroom_ops.web.server import Request, Response
@@ -50,6 +52,7 @@ SWITCH_LABELS = {
     "request_context": "When, where and with what a request was made",
     "code_in_subject": "Code in the subject",
     "text_only": "Text only, no HTML",
+    "inline_logo": "Logos inside mails",
 }
 
 
@@ -59,7 +62,7 @@ def answer(
     """Return the response to a request below /console/senders/NAME/brand."""
     form, page = form_values(request), BrandPage(context, tenant, parameters)
     if request.method == "POST":
-        return None if below else page.save(form)
+        return None if below else page.load_logos(form) if "load_logos" in form else page.save(form)
     match below:
         case []:
             return page.show(form)
@@ -94,9 +97,9 @@ class BrandPage:
     def inherited(self) -> BrandForm:
         return BrandForm.inherited(self.tenant, self.parameters, self.context.environment.chain)
 
-    def show(self, form: Mapping[str, Sequence[str]], error: InvalidInput | None = None) -> Response:
+    def show(self, form: Mapping[str, Sequence[str]], error: OperatorError | None = None) -> Response:
         """Render the form and the mails: of the submitted values, else of the current settings."""
-        is_submitted = "preview" in form or error is not None
+        is_submitted = "preview" in form or bool(error and form)
         entered = BrandForm.of_request(self.tenant, form) if is_submitted else self.current
         options = self._options(form)
         rendered = self._render(entered, options)
@@ -112,6 +115,7 @@ class BrandPage:
             "error": error,
             "is_saved": form.get("done") == ["saved"],
             "delay": self.context.environment.settings_delay,
+            "logos": [(name, file_size(name, content)) for name, content in self._logos.items()],
             "labels": LABELS,
             "hints": HINTS,
             "switches": [(key, SWITCH_LABELS[key]) for key in SWITCHES],
@@ -129,7 +133,7 @@ class BrandPage:
         options = self._options(form)
         rendered = self._render(BrandForm.of_request(self.tenant, form), options)
         scheme = "dark" if form.get("scheme") == ["dark"] else "light"
-        html = rendered.email.html or f"<pre>{escape(rendered.email.text, quote=False)}</pre>"
+        html = shown_html(rendered.email) or f"<pre>{escape(rendered.email.text, quote=False)}</pre>"
         html = html if options["images"] else block_images(html)
         return mail_page(html, {"scheme": scheme, "images": options["images"]}, is_measured=True)
 
@@ -161,6 +165,33 @@ class BrandPage:
         tenants.apply(Parameters(self.context.environment), changes)
         return redirect(f"{self.path}?done=saved")
 
+    def load_logos(self, form: Mapping[str, Sequence[str]]) -> Response:
+        """Show the plan to put the logos at the tenant's addresses inside its mails; once confirmed, carry it out."""
+        current = stored.current_files(self.tenant, self.parameters)
+        try:
+            logos = brand_logos(self.current.brand(self.inherited))
+            if not any(name.startswith("logo.") for name in logos):
+                raise InvalidInput("The brand has no logo.", "Save its address first.")
+            files = {**without_logos(current), **logos}
+            changes = stored.file_plan(self.tenant, files, self.parameters, inline_logo=True)
+            result = stored.check(self.tenant, files, self.parameters, self.templates)
+            if result.errors:
+                raise InvalidInput(f"The logos cannot be stored: {result.errors[0]}.")
+        except OperatorError as error:
+            return self.show({}, error)
+        notes = [f"{SIGNS[change.act]} {change.name}" for change in stored.compare_files(current, files)]
+        command = f"mailroom templates logos --tenant {self.tenant} --env {self.context.frame.label}"
+        title, values = f"Put the logos of {self.tenant} inside its mails?", {"load_logos": ["1"]}
+        plan = Plan(title, changes, self.path, values, self.path, [command], [*notes, *result.warnings])
+        if not plan.is_confirmed(self.context, form):
+            return plan.page(self.context, form)
+        tenants.apply(Parameters(self.context.environment), changes)
+        return redirect(f"{self.path}?done=saved")
+
+    @property
+    def _logos(self) -> Mapping[str, str]:
+        return inline_logos(self.tenant, self.parameters, self.templates)
+
     def _options(self, form: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """Return the kind and language of the preview, and whether it loads logos."""
         last = {name: form.get(name, [""])[-1] for name in ("kind", "locale", "images")}
@@ -188,7 +219,7 @@ class BrandPage:
             "from": readable_mailbox(email.from_),
             "reply_to": readable_mailbox(email.reply_to) if email.reply_to else "",
             "text": email.text,
-            "notes": [note.to_json() for note in brand_notes(sample.brand, fallback, self.templates)],
+            "notes": [note.to_json() for note in brand_notes(sample.brand, fallback, self.templates, self._logos)],
             "templates": rendered.problems,
         }
 

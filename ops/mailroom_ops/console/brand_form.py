@@ -13,7 +13,7 @@ __all__ = ["PURPOSES", "SENDER_KEYS", "SWITCHES", "BrandForm"]
 
 PURPOSES = ("auth", "notification")
 SENDER_KEYS = ("from", "reply_to", "providers")
-SWITCHES = ("request_context", "code_in_subject", "text_only")
+SWITCHES = ("request_context", "code_in_subject", "text_only", "inline_logo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from mailroom_ops.templates.checks import (
     missing_html_tools,
     missing_spam_tools,
 )
-from mailroom_ops.templates.preview import Gallery, block_images
+from mailroom_ops.templates.preview import Gallery, block_images, shown_html
 from mailroom_ops.templates.tenant_samples import TenantSample, readable_mailbox, tenant_samples
 from mailroom_ops.web.frame import Frame
 from mailroom_ops.web.pages import headers, json_answer, last_values, mail_page
@@ -105,7 +105,7 @@ class GalleryPage:
             text = "{file}, line {line}: {message}".format_map(location)
             return mail_page(f"<pre>{escape(text, quote=False)}</pre>", {})
         if form == "mail.html":
-            html = email.html if options.get("images") else block_images(email.html)
+            html = shown_html(email) if options.get("images") else block_images(shown_html(email))
             return mail_page(html, options, is_measured="measured" in options)
         sender = readable_mailbox(email.from_)
         size = {"html": len(email.html.encode()), "text": len(email.text.encode())}

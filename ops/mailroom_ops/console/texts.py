@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from mailroom.rendering.renderer import Rendered
-from mailroom.rendering.tenant_templates import TenantTemplates, read_files
+from mailroom.rendering.tenant_templates import LOGO_FILES, TenantTemplates, read_files
 from mailroom_ops.console.context import PageContext, form_values, last_value, redirect
 from mailroom_ops.console.plan import SIGNS, Plan
 from mailroom_ops.errors import InvalidInput
@@ -15,7 +15,8 @@ from mailroom_ops.settings import catalog, tenants
 from mailroom_ops.settings.changes import Act
 from mailroom_ops.settings.parameters import Parameters
 from mailroom_ops.templates import stored
-from mailroom_ops.templates.preview import FORMS, Gallery, block_images
+from mailroom_ops.templates.logo_files import file_size, without_logos
+from mailroom_ops.templates.preview import FORMS, Gallery, block_images, shown_html
 from mailroom_ops.templates.tenant_samples import TenantSample, readable_mailbox, stored_files, tenant_sample
 from mailroom_ops.web.pages import json_answer, mail_page
 from mailroom_ops.web.server import Request, Response
@@ -23,6 +24,7 @@ from mailroom_ops.web.server import Request, Response
 __all__ = ["answer"]
 
 FIELD = "file:"  # the prefix of a file's name in the form
+REMOVED = "remove"  # the names of logos to remove
 TEMPLATE_NAME = re.compile(r"(layout|parts/[a-z-]+|emails/[a-z0-9-]+(\.[A-Za-z0-9-]+)?)\.(html|txt)")
 TEXTS_NAME = re.compile(r"texts\.toml|locales/[A-Za-z0-9-]+\.toml")
 VERSION = re.compile(r"[0-9]{1,9}")
@@ -110,7 +112,12 @@ class TextsPage:
         values = {
             "tenant": self.tenant,
             "path": self.path,
-            "files": [{"name": name, "content": content} for name, content in files.items()],
+            "files": [{"name": name, "content": content} for name, content in without_logos(files).items()],
+            "logos": [
+                {"name": name, "content": content, "size": file_size(name, content)}
+                for name, content in files.items()
+                if name in LOGO_FILES
+            ],
             "opened": next(iter(files), "") if len(files) == 1 else opened,
             "deployed": sorted(deployed),
             "suggestions": _suggestions(choices["kinds"], options, files),
@@ -137,7 +144,7 @@ class TextsPage:
             return mail_page("<p>The console was restarted: reload the page.</p>", {})
         rendered = self._render(files, self._options(form, files))
         scheme = "dark" if last_value(form, "scheme") == "dark" else "light"
-        html = rendered.email.html or f"<pre>{escape(rendered.email.text, quote=False)}</pre>"
+        html = shown_html(rendered.email) or f"<pre>{escape(rendered.email.text, quote=False)}</pre>"
         return mail_page(block_images(html), {"scheme": scheme}, is_measured=True)
 
     def preview(self, form: Form) -> Response:
@@ -246,7 +253,8 @@ def _version_number(text: str) -> int:
 def _files(form: Form) -> dict[str, str]:
     """Return the submitted files; an empty one is removed."""
     submitted = {name.removeprefix(FIELD): values[-1] for name, values in form.items() if name.startswith(FIELD)}
-    lines = {name: content.replace("\r\n", "\n") for name, content in submitted.items()}
+    removed = form.get(REMOVED, [])
+    lines = {name: content.replace("\r\n", "\n") for name, content in submitted.items() if name not in removed}
     return {name: content for name, content in sorted(lines.items()) if content.strip()}
 
 

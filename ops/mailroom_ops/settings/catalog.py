@@ -242,6 +242,7 @@ BRAND: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "request_context": (_is_switch, SWITCH),
     "code_in_subject": (_is_switch, SWITCH),
     "text_only": (_is_switch, SWITCH),
+    "inline_logo": (_is_switch, SWITCH),
     "link_page": (
         _is_link_page,
         "the https address of the link page, without the tenant: the stack's output LinkPageUrl",

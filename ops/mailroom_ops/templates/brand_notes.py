@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mailroom.rendering.brand import Brand, contrast
+from mailroom_ops.templates.logo_files import file_size
 
 __all__ = ["BrandNote", "brand_notes"]
 
@@ -27,11 +28,21 @@ class BrandNote:
         return {"level": self.level, "subject": self.subject, "text": self.text, "todo": self.todo}
 
 
-def brand_notes(settings: Mapping[str, str], fallback: str, templates: Path) -> list[BrandNote]:
-    """Return notes on a brand as it is rendered; `fallback` is the name that its mails have without a name."""
+def brand_notes(
+    settings: Mapping[str, str], fallback: str, templates: Path, logos: Mapping[str, str]
+) -> list[BrandNote]:
+    """Return notes on a brand as it is rendered; `fallback` is the name that its mails have without a name.
+
+    `logos` are the tenant's files of logos for inside its mails.
+    """
     defaults = tomllib.loads((templates / "brand.toml").read_text("utf-8"))
     brand = Brand.of(settings, {}, defaults, fallback)
-    return [*_color_notes(brand), *_logo_notes(brand, settings), *_text_notes(brand, settings)]
+    return [
+        *_color_notes(brand),
+        *_logo_notes(brand, settings),
+        *_inline_notes(settings, logos),
+        *_text_notes(brand, settings),
+    ]
 
 
 def _color_notes(brand: Brand) -> Iterator[BrandNote]:
@@ -74,6 +85,17 @@ def _logo_notes(brand: Brand, settings: Mapping[str, str]) -> Iterator[BrandNote
             "darken mails by themselves and never show the dark logo: a dark logo on a transparent ground disappears "
             "there, one with a ground of its own or a light outline does not",
         )
+
+
+def _inline_notes(settings: Mapping[str, str], logos: Mapping[str, str]) -> Iterator[BrandNote]:
+    if settings.get("inline_logo") != "true":
+        return
+    if not logos:
+        todo = "Load the logos into mails, below the form."
+        yield BrandNote("warning", "Logos inside mails", "are not stored, so mails have the remote ones", todo)
+        return
+    size = sum(file_size(name, content) for name, content in logos.items())
+    yield BrandNote("note", "Logos inside mails", f"make each mail {size * 4 / 3000:.0f} kB larger")
 
 
 def _text_notes(brand: Brand, settings: Mapping[str, str]) -> Iterator[BrandNote]:

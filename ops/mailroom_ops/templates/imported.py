@@ -2,11 +2,12 @@
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailroom.rendering.tenant_templates import TenantTemplates
+from mailroom.rendering.tenant_templates import LOGO_FILES, TenantTemplates
 from mailroom_ops.errors import InvalidInput
 
 __all__ = ["Imported", "Sentences", "collect", "in_our_layout", "literal", "literal_sentence", "write"]
@@ -37,15 +38,16 @@ def collect(bodies: Mapping[str, str], sentences: Sentences, notes: Sequence[str
 
 def write(imported: Imported, folder: Path, *, replace: bool = False) -> list[Path]:
     """Write the files into the folder of a tenant; InvalidInput if that would overwrite other templates."""
-    paths = {folder / name: content for name, content in imported.files.items()}
-    if not replace and (
-        existing := [path for path in paths if path.exists() and path.read_text("utf-8") != paths[path]]
-    ):
+    paths = {
+        folder / name: b64decode(content) if name in LOGO_FILES else content.encode()
+        for name, content in imported.files.items()
+    }
+    if not replace and (existing := [path for path in paths if path.exists() and path.read_bytes() != paths[path]]):
         names = [path.relative_to(folder).as_posix() for path in existing]
         raise InvalidInput(f"{folder} contains other templates.", "Move them away, or add --replace.", names)
     for path, content in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, "utf-8")
+        path.write_bytes(content)
     return list(paths)
 
 

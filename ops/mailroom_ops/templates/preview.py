@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from mailroom.model.email import Email
 from mailroom.model.kinds import KINDS
 from mailroom.model.message import Message
 from mailroom.model.parameter_names import DEFAULT_TENANT
@@ -29,6 +30,7 @@ __all__ = [
     "force_color_scheme",
     "sample",
     "sample_brand",
+    "shown_html",
     "take_screenshots",
     "write_contact_sheet",
 ]
@@ -126,7 +128,8 @@ class Gallery:
                 email = self.branded_mail(brand, kind, locale).email
                 stem = f"{kind}.{locale}"
                 for scheme in SCHEMES:
-                    (folder / f"{stem}.{scheme}.html").write_text(force_color_scheme(email.html, scheme), "utf-8")
+                    mail = force_color_scheme(shown_html(email), scheme)
+                    (folder / f"{stem}.{scheme}.html").write_text(mail, "utf-8")
                 (folder / f"{stem}.txt").write_text(f"Subject: {email.subject}\n\n{email.text}", "utf-8")
                 rows.append(
                     {"kind": kind, "locale": locale, "subject": email.subject, "bytes": len(email.html.encode())}
@@ -195,8 +198,16 @@ def force_color_scheme(mail: str, scheme: str) -> str:
     )
 
 
+def shown_html(email: Email) -> str:
+    """Return the HTML of a mail with the pictures that are inside it, as a page of its own."""
+    html = email.html
+    for image in email.images:
+        html = html.replace(f"cid:{image.cid}", f"data:{image.type};base64,{image.content}")
+    return html
+
+
 def block_images(mail: str) -> str:
-    """Return the HTML of a mail as clients show it that load no images: their texts stand in for them."""
+    """Return the HTML of a mail as clients show it that load no images from the web: their texts stand in for them."""
     return REMOTE_IMAGE.sub(r"\1", mail)
 
 
@@ -208,7 +219,7 @@ def take_screenshots(folder: Path, gallery: Gallery, brand: str | TenantSample) 
         for width, scheme in variants:
             page = browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme, offline=True)
             for kind, locale in product(KINDS, SCREENSHOT_LOCALES):
-                page.set_content(gallery.branded_mail(brand, kind, locale).email.html, wait_until="load")
+                page.set_content(shown_html(gallery.branded_mail(brand, kind, locale).email), wait_until="load")
                 path = folder / f"{kind}.{locale}.{width}.{scheme}.png"
                 page.screenshot(path=path, full_page=True)
                 yield path

@@ -12,11 +12,13 @@ from mailroom.model.stored_files import pack, unpack
 from mailroom.rendering.renderer import Renderer
 from mailroom.rendering.tenant_templates import TenantTemplates
 from mailroom_ops.errors import InvalidInput
+from mailroom_ops.finding import Level
 from mailroom_ops.settings import catalog, tenants
 from mailroom_ops.settings.changes import Act, Change, compare
 from mailroom_ops.settings.parameters import Parameters
 from mailroom_ops.templates.checks import MAX_HTML_BYTES
 from mailroom_ops.templates.html_check import check_colors, check_links
+from mailroom_ops.templates.logo_files import judge_logos, without_logos
 from mailroom_ops.templates.preview import FORMS, Gallery
 from mailroom_ops.templates.tenant_samples import TenantSample, tenant_sample
 
@@ -103,8 +105,13 @@ def compare_files(old: Mapping[str, str], new: Mapping[str, str]) -> list[FileCh
     return [FileChange(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
 
 
-def file_plan(tenant: str, files: Mapping[str, str], values: Mapping[str, str]) -> list[Change]:
-    """Return the changes of parameters that store the files: first the files, then the switch that has them read."""
+def file_plan(
+    tenant: str, files: Mapping[str, str], values: Mapping[str, str], *, inline_logo: bool | None = None
+) -> list[Change]:
+    """Return the changes of parameters that store the files: first the files, then the switch that has them read.
+
+    `inline_logo` switches the logos inside mails on or off as well.
+    """
     if not any(existing.name == tenant and not existing.removed for existing in tenants.list_tenants(values)):
         raise InvalidInput(f"There is no tenant {tenant}.", f"Add it: mailroom tenant add {tenant}")
     brand_name = f"brands/{tenant}"
@@ -112,6 +119,8 @@ def file_plan(tenant: str, files: Mapping[str, str], values: Mapping[str, str]) 
     brand = {key: value for key, value in brand.items() if key != catalog.STORED_TEMPLATES}
     if files:
         brand[catalog.STORED_TEMPLATES] = True
+    if inline_logo is not None:
+        brand["inline_logo"] = inline_logo
     target: dict[str, str | None] = {template_name(tenant): pack(files)}
     if brand or brand_name in values:
         target[brand_name] = json.dumps(brand, ensure_ascii=False)
@@ -130,7 +139,7 @@ def check(tenant: str, files: Mapping[str, str], values: Mapping[str, str], temp
     if bytes_needed > catalog.MAX_ADVANCED_BYTES:
         errors.append(
             f"the files need {bytes_needed} bytes, a parameter has {catalog.MAX_ADVANCED_BYTES}: "
-            f"deploy them in layers/templates/tenants/{tenant} instead"
+            f"deploy them in layers/templates/tenants/{tenant} instead{_smaller_logos(files)}"
         )
     if errors:  # a mail without a file that is refused says nothing about the others
         return Check(tuple(errors))
@@ -141,6 +150,7 @@ def check(tenant: str, files: Mapping[str, str], values: Mapping[str, str], temp
         mail = gallery.tenant_mail(sample, kind).email.html
         failures += [f"{kind}: {fault}" for fault in check_links(mail)]
         notes += [f"{kind}: {fault}" for fault in check_colors(mail)]
+    notes += [f"{note.subject} {note.state}. {note.todo}" for note in judge_logos(files) if note.level is not Level.OK]
     return Check(tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(notes)))
 
 
@@ -164,6 +174,10 @@ def _render_all(gallery: Gallery, sample: TenantSample) -> tuple[list[str], list
 
 def _content(form: str) -> str:
     return {"code": "a code only", "link": "a link only", "both": "code and link"}.get(form, "neither code nor link")
+
+
+def _smaller_logos(files: Mapping[str, str]) -> str:
+    return ", or make the logos smaller" if len(without_logos(files)) < len(files) else ""
 
 
 def _has_html(files: Mapping[str, str]) -> bool:
