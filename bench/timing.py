@@ -207,7 +207,7 @@ class Stage:
 class NoPace(Pace):
     """Answers at once."""
 
-    def pause(self, account: str, elapsed: float) -> float:
+    def pause(self, account: str, reason: str, elapsed: float) -> float:
         return 0.0
 
 

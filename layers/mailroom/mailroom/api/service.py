@@ -184,7 +184,7 @@ class SendService:
             self.pace.note(account, elapsed)
         elif account and _is_concealed(outcome.status, outcome.reason):
             left = deadline - self.clock() - RECORD_SECONDS
-            self.delivery.dispatch.sleep(min(self.pace.pause(account, elapsed), max(0.0, left)))
+            self.delivery.dispatch.sleep(min(self.pace.pause(account, outcome.reason, elapsed), max(0.0, left)))
 
     def _reply_as_if_sent(self, message: Message) -> Reply:
         """Return the reply that the message would get if its recipient were not suppressed and the provider took it.
