@@ -152,7 +152,6 @@ def _environment() -> dict[str, str]:
     }
     return {
         **queues,
-        "ENVIRONMENT": ENVIRONMENT,
         "TABLE_NAME": TABLE,
         "TEMPLATES_DIR": str(_templates()),
         "CODE_LIFETIME_MINUTES": "10",
@@ -301,7 +300,7 @@ def substituted(
             setattr(owner, name, tuple(fakes.get(id(value), value) for value in owner.__defaults__))
         else:
             setattr(owner, name, fakes[original])
-    environment = {**_environment(), "PROVIDERS": providers}
+    environment = {**_environment(), "ENVIRONMENT": ENVIRONMENT, "PROVIDERS": providers}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     _state.update(fakes=fakes)
