@@ -53,6 +53,7 @@ def test_files_are_checked_planned_and_stored(run: Run, acme: Stored, folder: Pa
     assert "Nothing changes." in run("templates", "push", str(folder), *STAGING).text
 
 
+@pytest.mark.thorough
 def test_a_script_reads_what_was_stored_as_json(run: Run, acme: Stored, folder: Path, tmp_path: Path) -> None:
     pushed = json.loads(run("templates", "push", str(folder), "--json", *STAGING).out)
     assert pushed == {"tenant": "acme", "files": [{"name": "texts.toml", "act": "create"}], "stored": True}
@@ -117,6 +118,7 @@ def test_an_unknown_tenant_and_an_empty_folder_are_refused(run: Run, staging: St
     assert (unknown.code, "There is no tenant acme." in unknown.text) == (2, True)
 
 
+@pytest.mark.thorough
 def test_versions_are_listed_and_rolled_back(run: Run, acme: Stored, folder: Path) -> None:
     assert "acme has no stored templates." in run("templates", "list", *STAGING).text
     for word in ("First", "Second", "Third"):
@@ -153,6 +155,7 @@ def test_stored_files_are_pulled_to_be_edited(run: Run, acme: Stored, folder: Pa
     assert run("templates", "pull", str(target), *STAGING, "--replace", "--version", "1").code == 0
 
 
+@pytest.mark.thorough
 def test_a_logo_travels_with_the_files_and_is_pulled_as_a_picture(
     run: Run, acme: Stored, folder: Path, tmp_path: Path
 ) -> None:
@@ -194,6 +197,7 @@ def test_a_small_logo_is_stored_with_a_warning(run: Run, acme: Stored, folder: P
     assert (pushed.code, "logo.png is small, and looks blurred" in pushed.text) == (0, True)
 
 
+@pytest.mark.thorough
 def test_the_logos_at_the_brands_addresses_are_stored_beside_the_texts(
     run: Run, acme: Stored, folder: Path, publish: Publish
 ) -> None:
@@ -238,6 +242,7 @@ def test_a_picture_that_mails_cannot_contain_is_refused(
     assert "templates/acme" not in acme.values()
 
 
+@pytest.mark.thorough
 def test_a_preview_shows_the_stored_texts(run: Run, acme: Stored, folder: Path, tmp_path: Path) -> None:
     run("templates", "push", str(folder), *STAGING)
     run("preview", "--out", str(tmp_path / "preview"), *STAGING)

@@ -6,10 +6,13 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.clients.scripted import SCENARIOS, assert_report, serve
 from tests.clients.tools import CLIENTS, HERE, compile_typescript, needs_node
 
 
+@pytest.mark.thorough
 @needs_node
 def test_the_typescript_client_retries_and_reports_as_described(tmp_path: Path) -> None:
     shutil.copy(CLIENTS / "typescript" / "mailroom.ts", tmp_path)

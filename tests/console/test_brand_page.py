@@ -183,6 +183,7 @@ def test_another_address_is_not_found(acme: Parameters, client: Client, path: st
     assert client.get(path).status == 404
 
 
+@pytest.mark.thorough
 def test_the_saved_logos_are_loaded_into_mails(acme: Parameters, client: Client, publish: Publish) -> None:
     logo = png(200, 108, b"\x0b\x7a\x5c\xff")
     brand = json.loads(acme.values()["brands/acme"])

@@ -269,6 +269,7 @@ def test_a_file_that_is_not_text_breaks_only_its_own_email(gallery: Gallery) -> 
     assert "error" not in gallery.mail(kind="mfa-code").json()
 
 
+@pytest.mark.thorough
 def test_the_checks_find_a_mistake_in_an_edit(gallery: Gallery) -> None:
     if missing := missing_html_tools():
         pytest.skip(missing)
@@ -360,6 +361,7 @@ def test_a_new_language_can_be_chosen_at_once(page: Page, gallery: Gallery) -> N
         (gallery.templates / "locales" / "ca.toml").unlink()
 
 
+@pytest.mark.thorough
 def test_the_verdict_of_spamassassin_is_added_to_the_checks(page: Page) -> None:
     if missing := missing_spam_tools():
         pytest.skip(missing)

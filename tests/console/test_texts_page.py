@@ -53,6 +53,7 @@ def test_texts_are_stored_after_the_plan_and_used_by_the_preview(acme: Parameter
     assert "Come in, Acme" in client.text("/console/senders/acme/brand")
 
 
+@pytest.mark.thorough
 def test_a_logo_stays_beside_the_texts_until_it_is_removed(acme: Parameters, client: Client) -> None:
     logo = base64(png(200, 108, b"\x0b\x7a\x5c\xff"))
     brand = '{"name": "Acme", "stored_templates": true, "inline_logo": true}'
@@ -101,6 +102,7 @@ def test_a_name_that_is_no_file_of_a_tenant_is_refused(acme: Parameters, client:
     assert client.post(PATH, add="1", new_name="../secrets.yaml").status == 400
 
 
+@pytest.mark.thorough
 def test_an_emptied_file_is_removed_and_an_older_version_used_again(acme: Parameters, client: Client) -> None:
     apply(client, **TEXTS)
     assert "- texts.toml" in apply(client, **{"file:texts.toml": " "})
@@ -123,6 +125,7 @@ def test_a_draft_of_an_earlier_run_asks_to_reload(acme: Parameters, client: Clie
     assert "reload the page" in client.get(f"{PATH}/mail.html?draft=0").text
 
 
+@pytest.mark.thorough
 def test_typing_redraws_the_mail_and_names_the_problem(acme: Parameters, client: Client, open_page: OpenPage) -> None:
     apply(client, **TEXTS)
     page = open_page(client)

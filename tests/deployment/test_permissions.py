@@ -9,6 +9,8 @@ import pytest
 from tests.deployment.recorded_calls import Call, recorded_calls
 from tests.test_template import FUNCTIONS, KEY, POOL, Stack, listed
 
+pytestmark = pytest.mark.thorough
+
 ENVIRONMENT = "development"
 ALL = (*FUNCTIONS, "Cognito")
 SSM = f"arn:aws:ssm:eu-west-1:123456789012:parameter/mailroom/{ENVIRONMENT}/"
@@ -111,7 +113,6 @@ def unused(statements: Statements, calls: Iterable[Call]) -> set[str]:
     }
 
 
-@pytest.mark.thorough
 def test_every_recorded_call_is_allowed(statements: Statements, calls: frozenset[Call]) -> None:
     assert {call.function for call in calls} == set(statements)
     assert refused(statements, calls) == set()

@@ -112,6 +112,7 @@ def test_after_a_complaint_codes_are_sent_and_notices_are_not(each: Running, aws
     assert [mail.kind for mail in each.mails_to(to, 2)] == ["sign-in-code", "organization-invitation"]
 
 
+@pytest.mark.thorough
 def test_log_and_rows_contain_nothing_private(each: Running, aws: Aws) -> None:
     for provider in PROVIDERS:
         send(each, aws, provider, address_for("bounced"), INVITATION, "bounced")

@@ -92,6 +92,7 @@ def statuses(endpoint: FeedbackEndpoint, messages: list[Message]) -> Counter[str
     return Counter(f"{row['status']} {row.get('reason', '')}".strip() for row in rows)
 
 
+@pytest.mark.thorough
 def test_many_letters_each_end_with_the_right_status(endpoint: FeedbackEndpoint, letters: DeadLetters) -> None:
     run, now = new_id(), time.time()
     numbers = count()

@@ -39,6 +39,7 @@ def test_mail_through_each_provider_ends_in_the_inbox(each: Running, provider: s
     assert "482913" in re.sub(r"<[^<>]*>", "", mail.html)
 
 
+@pytest.mark.thorough
 def test_the_chosen_provider_applies_to_all_tenants() -> None:
     with running(provider="smtp") as own:
         to = own.address()
@@ -48,6 +49,7 @@ def test_the_chosen_provider_applies_to_all_tenants() -> None:
         assert own.mail_to(to).provider == "smtp"
 
 
+@pytest.mark.thorough
 def test_without_a_provider_nothing_is_sent_and_logto_gets_no_error() -> None:
     with running(provider="none") as own:
         answer = own.logto({"to": own.address(), "type": "SignIn", "payload": {"code": "482913"}})

@@ -38,6 +38,7 @@ def test_every_mail_is_valid_html(verdicts):
     assert {name: verdict.invalid for name, verdict in verdicts.items() if verdict.invalid} == {}
 
 
+@pytest.mark.thorough
 def test_every_mail_parses_without_an_error(every_mail, every_shape):
     for name, email in every_mail + every_shape:
         parser = html5lib.HTMLParser()
@@ -45,6 +46,7 @@ def test_every_mail_parses_without_an_error(every_mail, every_shape):
         assert parser.errors == [], name
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("manner", "known"), [("unsupported", set(FALLBACKS)), ("partial", IN_PART)])
 def test_mail_clients_support_all_features_or_have_a_fallback(verdicts, manner, known):
     used: dict[str, set[str]] = defaultdict(set)

@@ -31,6 +31,7 @@ def test_spamassassin_gives_no_points_in_any_language(every_mail, record_propert
     assert {rule: points for rule, points in rules.items() if points > MOST_OF_ONE_RULE} == {}
 
 
+@pytest.mark.thorough
 def test_spamassassin_gives_no_points_to_any_shape_of_a_mail(every_shape, with_logo):
     left_to_right = {
         name: email for name, email in every_shape + with_logo if ".ar." not in name and ".de." not in name

@@ -144,6 +144,7 @@ pictures = st.lists(
 )
 
 
+@pytest.mark.thorough
 @letters
 @given(images=pictures, html=bodies, text=bodies | st.just(""))
 def test_pictures_and_the_html_that_shows_them_are_one_part(

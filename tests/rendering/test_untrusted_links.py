@@ -106,6 +106,7 @@ PIECES = [*"a.。．ßςü＼\\／/@＠:：％＃?[]", "evil", "good", "80", "%2
 hosts = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join)
 
 
+@pytest.mark.thorough
 @settings(max_examples=10, deadline=None)
 @given(links=st.lists(hosts.map(lambda host: f"https://{host}/x"), min_size=100, max_size=100))
 def test_a_browser_connects_to_the_same_host_as_with_the_original(links):

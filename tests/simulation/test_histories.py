@@ -38,7 +38,7 @@ def test_every_rule_holds_in(name: str) -> None:
     assert not report(SCENARIOS[name])
 
 
-@pytest.mark.parametrize("chunk", range(times(5, 60)))
+@pytest.mark.parametrize("chunk", range(times(3, 60)))
 def test_every_rule_holds_in_histories_from_seeds(chunk: int) -> None:
     for seed in range(chunk * SEEDS_PER_TEST, (chunk + 1) * SEEDS_PER_TEST):
         assert not report(generate(seed))
