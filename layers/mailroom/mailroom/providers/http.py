@@ -76,9 +76,7 @@ def _payload(email: Email) -> dict[str, Any]:
         "locale": email.locale,
     }
     if email.images:
-        data["images"] = [
-            {"cid": image.cid, "type": image.type, "content": image.content, "url": image.url} for image in email.images
-        ]
+        data["images"] = [asdict(image) for image in email.images]
     return {"type": "email.send", "data": data}
 
 
