@@ -120,7 +120,7 @@ def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[
 def every_rescue_has_a_cause(findings: Findings) -> Iterator[Violation]:
     """Each rescue in the ledger has the cause that it names, and no report of a delivery or final bounce before it."""
     history, world = findings.world.history, findings.world
-    slack = SLOW_LEDGER if any(fault.target == "dynamodb" for fault in history.faults) else IN_FLIGHT
+    slack = _slack(history)
     for case in findings.cases.values():
         for message_id, row in case.rows.items():
             for entry in row["timeline"] if row else ():
@@ -148,7 +148,7 @@ def every_rescue_has_a_cause(findings: Findings) -> Iterator[Violation]:
 def nothing_leaves_that_is_known_to_be_delivered(findings: Findings) -> Iterator[Violation]:
     """No copy of a mail leaves after the ledger has the report that another one was delivered."""
     world = findings.world
-    slack = SLOW_LEDGER if any(fault.target == "dynamodb" for fault in world.history.faults) else IN_FLIGHT
+    slack = _slack(world.history)
     for case in findings.cases.values():
         if len(case.copies) < 2:
             continue
@@ -182,6 +182,11 @@ ARRIVAL_RULES: tuple[Rule, ...] = (
     nothing_leaves_that_is_known_to_be_delivered,
     each_copy_is_the_same_mail,
 )
+
+
+def _slack(history: History) -> float:
+    """Return the seconds that may pass between the last look at the ledger and what follows from it."""
+    return SLOW_LEDGER if any(fault.target == "dynamodb" for fault in history.faults) else IN_FLIGHT
 
 
 def _reported(case: Case, copy: Copy, *names: str) -> list[float]:
