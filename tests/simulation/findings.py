@@ -74,7 +74,7 @@ class Case:
 
     @property
     def was_rejected(self) -> bool:
-        """Whether a provider said that it will never take this mail."""
+        """Whether a provider has rejected this mail for good."""
         return any(row and row["status"] == "failed" and _last_error(row) == "rejected" for row in self.rows.values())
 
 

@@ -233,7 +233,7 @@ def the_ledger_is_true(findings: Findings) -> Iterator[Violation]:
             row = case.rows.get(request.message_id) or {}
             is_concealed = row.get("reason") in ("suppressed", "rate_limited")  # its caller must not learn that
             if request.body.get("status") == "sent" and not case.copies and not is_concealed:
-                yield violation_of("sent and never left", "its caller was told sent, and no copy left", case)
+                yield violation_of("sent and never left", "its caller got the status sent, and no copy left", case)
 
 
 def every_outcome_is_reported(findings: Findings) -> Iterator[Violation]:

@@ -38,7 +38,7 @@ from mailroom.settings import SHARED_TEST_SENDER, Settings
 __all__ = ["Delivery", "Ready"]
 
 RECHECK_SECONDS = 1.0  # a claim that took longer, because DynamoDB is slow, may come after a newer code
-RECORD_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to record an outcome
+RECORD_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)  # between attempts to record an outcome
 DAY_LIMIT_NEAR, DAY_LIMIT_REACHED = "day_limit_near", "day_limit_reached"  # warnings
 RECORD_SECONDS = 5.0  # one attempt, where DynamoDB does not answer
 
