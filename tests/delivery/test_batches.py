@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -354,6 +355,35 @@ def test_a_batch_that_a_slow_ledger_claims_too_late_is_split(
     assert len(parts) == 2
     deliver_all(aws, sent, bodies)
     assert arrived(sandbox) == ids(sent)
+
+
+@pytest.mark.parametrize("reason", ["expired", "superseded"])
+def test_a_mail_that_becomes_outdated_while_its_batch_is_checked_is_left_out(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    sent, delivery, call, passed = messages(10, age=1), deliver.delivery, deliver.aws.call, [0.0]
+    checks = Counter[str]()
+    if reason == "expired":
+        sent[0] = replace(sent[0], expires_at=time.time() + 5)
+    newer = replace(code("999999", to=sent[0].to, identity="newer"), replaces_after=0.001)
+
+    def slow(service: str, operation: str, payload: Any, **options: Any) -> Any:
+        answer = call(service, operation, payload, **options)
+        checks[operation] += 1
+        if checks[operation] == len(sent):  # the oldest is checked last
+            passed[0] = 8.0
+            if reason == "superseded":
+                Process(aws).receive(Parcel.of(newer))
+        return answer
+
+    delivery.clock = delivery.dispatch.clock = lambda: time.time() + passed[0]
+    monkeypatch.setattr(delivery.ledger.recipients, "_aws", type("Calls", (), {"call": staticmethod(slow)}))
+    deliver.receive(next(split(map(Parcel.of, sent))).to_json())
+    deliver.seconds += passed[0]  # of the next invocation
+    for body in take(aws):
+        deliver.receive(body)
+    assert deliver.row(sent[0])["reason"] == reason
+    assert [name for name in arrived(sandbox) if name != newer.id] == ids(sent[1:])
 
 
 def test_an_unreadable_record_stays_on_the_queue_when_a_burst_pulls_it(

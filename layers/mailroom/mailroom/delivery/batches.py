@@ -218,6 +218,7 @@ class Batcher:
             else:
                 others.append(parcel)
         leaving: list[tuple[Parcel, Ready]] = []
+        checked_at = delivery.clock()
         for parcel, ready in reversed(ours):  # the newest first: it may replace an older one beside it
             check = delivery.last_check(delivery.with_lifetime(parcel).message)
             if check.reason:
@@ -232,7 +233,8 @@ class Batcher:
             self._postpone(batch, late, 0)
         if not leaving:
             return
-        if delivery.clock() > latest:
+        messages = [delivery.with_lifetime(parcel).message for parcel, _ in leaving]
+        if delivery.outdated(messages, checked_at) or delivery.clock() > latest:
             parcels = [parcel for parcel, _ in leaving]
             self._postpone(batch, parcels, 0)
             return self._set_free(parcels, token, Outcome(Status.ACCEPTED, "no_time_left"))

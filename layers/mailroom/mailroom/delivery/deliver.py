@@ -7,7 +7,7 @@ before a byte leaves. All that takes time comes before the claim, all that can b
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,8 @@ from mailroom.settings import SHARED_TEST_SENDER, Settings
 
 __all__ = ["Delivery", "Ready"]
 
-RECHECK_SECONDS = 1.0  # a claim that took longer, because DynamoDB is slow, may come after a newer code
+RECHECK_SECONDS = 1.0  # what took longer since a check, because DynamoDB is slow, may come after a newer code
+MAX_RECHECKS = 3  # in a row that take longer: then a slow ledger holds up no code
 RECORD_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)  # between attempts to record an outcome
 DAY_LIMIT_NEAR, DAY_LIMIT_REACHED = "day_limit_near", "day_limit_reached"  # warnings
 RECORD_SECONDS = 5.0  # one attempt, where DynamoDB does not answer
@@ -280,7 +281,7 @@ class Delivery:
             nonlocal recorded
             if account == recorded:  # by the claim
                 recorded = ""
-                return self.outdated(message) if self.clock() - checked_at > RECHECK_SECONDS else ""
+                return self.outdated((message,), checked_at)
             return self._permit(message, token, offered)
 
         outcome, doubts = self.dispatch.send(parcel, ready.email, chain, deadline, permit)
@@ -298,18 +299,25 @@ class Delivery:
 
     def _permit(self, message: Message, token: str, offered: tuple[str, ...]) -> str:
         """Record that one more account is about to be asked; return why the mail must not leave, if so."""
-        if reason := self.outdated(message):
+        checked_at = self.clock()
+        if reason := self.outdated((message,)):
             return reason
         if not self.ledger.renew(message.id, token, offered, self.clock()):
             raise ClaimedElsewhere(LEASE_SECONDS)
-        return ""
+        return self.outdated((message,), checked_at)
 
-    def outdated(self, message: Message) -> str:
-        """Return why a message must not leave that was checked a while ago: it expired, or was replaced since."""
-        if message.expires_at <= self.clock():
-            return "expired"
-        standing = self.ledger.recipients.standing(message, self.settings.address_key())
-        return "" if standing is Standing.CURRENT else standing
+    def outdated(self, messages: Sequence[Message], checked_at: float = 0.0) -> str:
+        """Return why one of these messages must not leave, if so: it expired, or was replaced since its last check.
+
+        `checked_at` is when that check began. It holds for a second; one that takes longer itself is repeated.
+        """
+        for _ in range(MAX_RECHECKS):
+            if self.clock() - checked_at <= RECHECK_SECONDS:
+                break
+            checked_at = self.clock()
+            if self.ledger.superseded(messages, self.settings.address_key()):
+                return Standing.SUPERSEDED
+        return "expired" if min(message.expires_at for message in messages) <= self.clock() else ""
 
     def _conclude(self, parcel: Parcel, token: str, outcome: Outcome, *, is_claimed: bool) -> Progress | None:
         """Take the claim for an outcome that needed no request: only then is it certain whose word counts."""

@@ -92,15 +92,19 @@ def _rescue(
     token, claims = secrets.token_hex(8), list[Attempt]()
 
     def permit(account: str, offered: tuple[str, ...]) -> str:
-        if reason := delivery.outdated(message):
+        checked_at = delivery.clock()
+        if reason := delivery.outdated((message,)):
             return reason
         if not delivery.ledger.claim_rescue(message.id, handover.token, token, account, record.status):
             return RESCUED  # by another process; or it was delivered meanwhile
         claims.append(Attempt(delivery.clock(), account, "rescue", cause))
-        return ""
+        return delivery.outdated((message,), checked_at)
 
     outcome, _ = delivery.dispatch.send(doubtful, ready.email, chain, deadline, permit)
     if not claims:
+        return None
+    if not outcome.tries:  # it became outdated after the claim
+        delivery.ledger.end_rescue(message.id, token, (), (), is_open=True)
         return None
     tries = (claims[0], *outcome.tries)
     if outcome.status is Status.SENT:

@@ -24,7 +24,7 @@ from mailroom.model.kinds import Lane
 from mailroom.model.limits import WINDOW_SECONDS, Limits, client_network, limited_address
 from mailroom.model.message import Message
 
-__all__ = ["Recipients", "Standing", "recipient_row"]
+__all__ = ["Recipients", "Standing", "is_superseded", "recipient_row"]
 
 RETENTION_SECONDS = 30 * 24 * 3600
 NO_LIMITS = Limits(0, 0, 0)
@@ -106,14 +106,6 @@ class Recipients:
         standing, before = self._write(row, now, first, lambda row: _decide(row, message, kind, latest, now, limits))
         return Mark(standing, _replaced(before.get(kind, {}), message) if standing is Standing.CURRENT else "")
 
-    def standing(self, message: Message, key: str) -> Standing:
-        """Return whether a newer code has replaced a message since `mark_latest`."""
-        if not message.identity or not message.supersedes:
-            return Standing.CURRENT
-        pk = {"pk": {"S": recipient_row(message.tenant, message.to.lower(), key)}}
-        answer = self._aws.call("dynamodb", "GetItem", {"TableName": self._table, "Key": pk, "ConsistentRead": True})
-        return _standing_by(decode_item(answer.get("Item", {})).get(message.kind), message)
-
     def count(self, message: Message, key: str, now: float, limits: Limits) -> Standing:
         """Count a code that is not sent for another reason, so that nobody learns by a limit which ones are not."""
         if message.lane is not Lane.CODES or not limits.applies_to_recipients:
@@ -178,6 +170,11 @@ class Recipients:
 def recipient_row(tenant: str, address: str, key: str) -> str:
     """Return the key of a recipient's row. Limits count in the row of the `limited_address`."""
     return f"recipient#{keyed_hash(key, json.dumps([tenant, address]))}"
+
+
+def is_superseded(row: Row, message: Message) -> bool:
+    """Return whether the row of a message's recipient has a newer code that replaces it."""
+    return _standing_by(row.get(message.kind), message) is Standing.SUPERSEDED
 
 
 def _newest(message: Message, kind: str, latest: Mapping[str, Any]) -> Write:

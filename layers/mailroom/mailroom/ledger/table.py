@@ -33,7 +33,7 @@ from mailroom.errors import TemporaryFailure
 from mailroom.ledger.daily import DailyCounts
 from mailroom.ledger.habits import Habits
 from mailroom.ledger.hashes import keyed_hash
-from mailroom.ledger.recipients import Recipients
+from mailroom.ledger.recipients import Recipients, is_superseded, recipient_row
 from mailroom.ledger.tally import Tally
 from mailroom.model.event import Event, EventEffect, EventType
 from mailroom.model.kinds import Lane
@@ -260,6 +260,10 @@ class Ledger:
         """Return up to a hundred rows by their keys, in as few requests as DynamoDB answers them."""
         keys = [{"pk": {"S": name}} for name in [*dict.fromkeys(names)][:KEYS_PER_READ]]
         rows: dict[str, dict[str, Any]] = {}
+        if len(keys) == 1:  # by the call that each function may make
+            query = {"TableName": self._table, "Key": keys[0], "ConsistentRead": is_consistent}
+            item = self._aws.call("dynamodb", "GetItem", query).get("Item")
+            return {item["pk"]["S"]: decode_item(item)} if item else {}
         while keys:
             query = {"RequestItems": {self._table: {"Keys": keys, "ConsistentRead": is_consistent}}}
             answer = self._aws.call("dynamodb", "BatchGetItem", query)
@@ -285,6 +289,20 @@ class Ledger:
             parcel.message.id
             for parcel, name in zip(parcels, names, strict=True)
             if _is_in_force(rows.get(name, {}), parcel.lane, now)
+        }
+
+    def superseded(self, messages: Sequence[Message], address_key: str) -> set[str]:
+        """Return the ids of those of up to a hundred messages that newer codes have replaced, in one request."""
+        rows_of = {
+            message.id: recipient_row(message.tenant, message.to.lower(), address_key)
+            for message in messages
+            if message.identity and message.supersedes
+        }
+        rows = self._read_rows(rows_of.values(), is_consistent=True)
+        return {
+            message.id
+            for message in messages
+            if message.id in rows_of and is_superseded(rows.get(rows_of[message.id], {}), message)
         }
 
     def finish(
