@@ -117,6 +117,77 @@ def test_while_ssm_fails_a_name_that_did_not_exist_still_does_not(
     assert not store.any_exists(SENDER)
 
 
+# ---- what is derived from values ----
+
+
+def length_of(store: ParameterStore, name: str) -> int:
+    """Return the length of a value, by a derivation that the store caches."""
+    return store.derived(name, (name,), lambda: len(store.values(name).get(name, "")))
+
+
+def test_a_value_is_parsed_once_while_it_is_cached(store: ParameterStore, ssm: Ssm, clock: Clock) -> None:
+    ssm.set(BRAND, "12345")
+    texts: list[str] = []
+    for _ in range(3):
+        assert store.derived("brand", (BRAND,), lambda: texts.append(store.values(BRAND)[BRAND])) is None
+        clock.now += CACHE_TTL_SECONDS / 2 - 1
+    ssm.set(BRAND, "123")
+    clock.now += 3
+    store.derived("brand", (BRAND,), lambda: texts.append(store.values(BRAND)[BRAND]))
+    assert texts == ["12345", "123"]
+
+
+def test_what_is_derived_is_valid_as_long_as_its_oldest_value(store: ParameterStore, ssm: Ssm, clock: Clock) -> None:
+    ssm.set(SENDER, "1")
+    store.values(SENDER)
+    clock.now += CACHE_TTL_SECONDS - 1
+    names = (SENDER, BRAND)
+    assert store.derived("both", names, lambda: dict(store.values(*names))) == {SENDER: "1"}
+    ssm.set(SENDER, "2")
+    clock.now += 2
+    assert store.derived("both", names, lambda: dict(store.values(*names))) == {SENDER: "2"}
+
+
+def test_an_error_is_not_kept_as_what_was_derived(store: ParameterStore, ssm: Ssm) -> None:
+    ssm.set(BRAND, "five!")
+    with pytest.raises(ValueError, match="five!"):
+        store.derived("brand", (BRAND,), lambda: int(store.values(BRAND)[BRAND]))
+    assert store.derived("brand", (BRAND,), lambda: 5) == 5
+
+
+def test_a_rejected_key_is_derived_again(store: ParameterStore, ssm: Ssm) -> None:
+    ssm.set(KEY, "re_old")
+    assert length_of(store, KEY) == 6
+    ssm.set(KEY, "re_newer")
+    store.refresh()
+    assert length_of(store, KEY) == 8
+
+
+def test_a_new_tenant_is_not_served_with_what_was_derived_before(store: ParameterStore, ssm: Ssm, clock: Clock) -> None:
+    store.any_exists(BRAND)
+    assert length_of(store, BRAND) == 0
+    ssm.set(BRAND, "{}")
+    clock.now += ABSENCE_TTL_SECONDS + 1
+    assert store.any_exists(BRAND)
+    assert length_of(store, BRAND) == 2
+
+
+def test_a_tree_that_is_read_renews_what_was_derived(store: ParameterStore, ssm: Ssm) -> None:
+    ssm.set("brands/a", "1")
+    assert length_of(store, "brands/a") == 1
+    ssm.set("brands/a", "123")
+    store.tree("brands")
+    assert length_of(store, "brands/a") == 3
+
+
+def test_a_parameter_that_a_tree_no_longer_has_is_not_derived_from(store: ParameterStore, ssm: Ssm) -> None:
+    ssm.set("brands/a", "1")
+    assert length_of(store, "brands/a") == 1
+    ssm.remove("brands/a")
+    store.tree("brands")
+    assert length_of(store, "brands/a") == 0
+
+
 # ---- while SSM fails ----
 
 

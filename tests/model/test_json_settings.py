@@ -41,5 +41,5 @@ def test_a_setting_that_is_no_json_object_contributes_nothing() -> None:
 
 
 def test_the_default_tenant_inherits_from_nobody_twice() -> None:
-    assert sender_names("default", "auth") == ["senders/default/auth"]
-    assert brand_names("default") == ["brands/default"]
+    assert sender_names("default", "auth") == ("senders/default/auth",)
+    assert brand_names("default") == ("brands/default",)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from mailroom.network.http import NoAnswer, Unreachable
@@ -42,27 +43,29 @@ class Network:
 
     def post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """Make one request; raise Unreachable or NoAnswer where no answer comes."""
+        payload = json.loads(body.decode())  # of bytes, json would first guess the encoding
         if service != "ssm":
-            return self._post(service, operation, body)
-        payload = json.loads(body)
+            return self._post(service, operation, payload, body)
         names = frozenset(payload.get("Names") or [payload.get("Path") or payload.get("Name")])
         start, answered = self._scheduler.now, False
         try:
-            status, answer = self._post(service, operation, body)
+            status, answer = self._post(service, operation, payload, body)
             answered = status == 200
         finally:
             self.ssm_calls.append((current_process(), start, self._scheduler.now, names, answered))
         return status, answer
 
-    def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def _post(
+        self, service: str, operation: str, payload: Mapping[str, Any], body: bytes
+    ) -> tuple[int, dict[str, Any]]:
         name = f"{service} {operation}"
         low, high = LATENCY[service]
         latency = low + (high - low) * self._scheduler.random.random()
         fault = self._faults.meet(service, operation, body)
-        request = self._services[service]
+        effect = partial(self._services[service], operation, payload)
         if fault is None:
-            return self._scheduler.call(name, lambda: request(operation, json.loads(body)), latency / 2, latency / 2)  # type: ignore[no-any-return]
-        return self._go_wrong(fault, name, service, lambda: request(operation, json.loads(body)), latency)
+            return self._scheduler.call(name, effect, latency / 2, latency / 2)  # type: ignore[no-any-return]
+        return self._go_wrong(fault, name, service, effect, latency)
 
     def _go_wrong(
         self, fault: Fault, name: str, service: str, effect: Callable[[], Any], latency: float

@@ -2,6 +2,7 @@
 
 import marshal
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from tests.simulation.expressions import Invalid, Item, condition, update
@@ -85,10 +86,9 @@ class Table:
         """Return which item a write is about, what it makes of it, and whether its condition holds."""
         names = write.get("ExpressionAttributeNames", {})
         values = write.get("ExpressionAttributeValues", {})
-        expressions = f"{write.get('ConditionExpression', '')} {write.get('UpdateExpression', '')}"
-        for placeholder in (*names, *values):
-            if placeholder not in expressions:
-                raise Invalid(f"Value provided in the expression attributes unused in expressions: {placeholder}")
+        expressions = write.get("ConditionExpression", ""), write.get("UpdateExpression", "")
+        if unused := _unused((*names, *values), expressions):
+            raise Invalid(f"Value provided in the expression attributes unused in expressions: {unused}")
         pk = self._key({self.key: write["Item"].get(self.key, {})} if kind == "Put" else write["Key"])
         old = self.items.get(pk)
         if text := write.get("ConditionExpression"):
@@ -199,3 +199,9 @@ class Table:
 
 def _error(code: str, message: str) -> Answer:
     return 400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
+
+
+@cache
+def _unused(placeholders: tuple[str, ...], expressions: tuple[str, str]) -> str:
+    text = " ".join(expressions)
+    return next((placeholder for placeholder in placeholders if placeholder not in text), "")

@@ -82,6 +82,7 @@ class Scheduler:
         self.interrupted: list[float] = []
         self._events: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._sequence = 0
+        self._end = START
         self._hub = getcurrent()
         self._waiting = dict(enumerate(interruptions))
         self._left = {number: interruption.count for number, interruption in self._waiting.items()}
@@ -97,16 +98,14 @@ class Scheduler:
     def at(self, moment: float, action: Callable[..., Any], *arguments: Any) -> None:
         self.after(max(0.0, moment - self.now), action, *arguments)
 
-    def run(self, seconds: float, idle: Callable[[], bool] = lambda: False) -> None:
-        """Run until nothing is left to do, `idle` returns True, or `seconds` of virtual time have passed."""
-        end = START + seconds
+    def run(self, seconds: float) -> None:
+        """Run until nothing is left to do, or `seconds` of virtual time have passed."""
+        end = self._end = START + seconds
         self._hub = getcurrent()
         while self._events and self._events[0][0] <= end:
             moment, _, action, arguments = heapq.heappop(self._events)
             self.now = max(self.now, moment)
             action(*arguments)
-            if idle():
-                return
 
     def start(self, process: Process, function: Callable[[], Any]) -> Task:
         """Start a thread of a process, now."""
@@ -121,11 +120,16 @@ class Scheduler:
         task = getcurrent()
         if not isinstance(task, Task):
             raise RuntimeError("only a simulated process can sleep")
-        if task.process.is_dead:
+        process = task.process
+        if process.is_dead:
             raise Killed
+        moment = self.now + max(0.0, seconds)
+        if moment < self._next() and process.frozen_until <= moment:
+            self.now = moment  # nothing else happens until then: there is no need to leave the task
+            return
         self.after(max(0.0, seconds), self._resume, task)
         self._hub.switch()
-        if task.process.is_dead:
+        if process.is_dead:
             raise Killed
 
     def wait(self) -> None:
@@ -145,14 +149,16 @@ class Scheduler:
         An effect that raises is an effect that did not happen: its error is the answer.
         """
         process: Process = getcurrent().process
-        self._interrupt(process, name, "before")
+        if self._waiting:
+            self._interrupt(process, name, "before")
         self.sleep(before)
         answer, error = None, None
         try:
             answer = effect()
         except Exception as failure:  # noqa: BLE001 - it travels back as the answer, after the same time
             error = failure
-        self._interrupt(process, name, "after")
+        if self._waiting:
+            self._interrupt(process, name, "after")
         self.sleep(after)
         if error:
             raise error
@@ -167,6 +173,10 @@ class Scheduler:
         for task in process.tasks:
             if task.is_suspended:
                 task.throw(Killed)
+
+    def _next(self) -> float:
+        """Return when the next event happens, or when the run ends."""
+        return min(self._events[0][0], self._end) if self._events else self._end
 
     def _resume(self, task: Task) -> None:
         if task.dead:

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,12 @@ class Settings(ParameterStore):
 
         An organization's own sender has priority; its providers are those of the tenant.
         """
-        settings = self._merged(sender_names(tenant, purpose))
+        names = sender_names(tenant, purpose)
+        key = ("sender", tenant, purpose, organization)
+        return self.derived(key, names, lambda: self._sender(names, organization))
+
+    def _sender(self, names: tuple[str, ...], organization: str) -> Sender:
+        settings = self._merged(names)
         try:
             chain = provider_chain(settings, self.chain)
             lifetime = 60 * settings.minutes("code_lifetime_minutes", MAX_CODE_LIFETIME_MINUTES)
@@ -93,7 +98,11 @@ class Settings(ParameterStore):
 
         What an organization of the tenant has set has priority.
         """
-        merged = self._merged(brand_names(tenant))
+        names = brand_names(tenant)
+        return self.derived(("brand", tenant, organization), names, lambda: self._brand(names, organization))
+
+    def _brand(self, names: tuple[str, ...], organization: str) -> Mapping[str, str]:
+        merged = self._merged(names)
         brand = merged.of_organization(organization).all_texts()
         if organization and any(brand.get(key) != merged.values.get(key) for key in ("logo_url", "dark_logo_url")):
             brand.pop("inline_logo", None)  # it has a logo of its own, and the tenant's files contain the tenant's
@@ -133,8 +142,9 @@ class Settings(ParameterStore):
 
         No mail waits because a limit is malformed.
         """
+        names = limit_names(tenant)
         try:
-            return Limits.of(self._merged(limit_names(tenant)))
+            return self.derived(("limits", tenant), names, lambda: Limits.of(self._merged(names)))
         except InvalidSetting as error:
             self.report(self.malformed(error.name, str(error)))
         except ConfigurationError as error:
@@ -144,6 +154,9 @@ class Settings(ParameterStore):
     def callback(self, tenant: str) -> "Callback | None":
         """Return the endpoint that gets the tenant's outcome events; None where it has none."""
         name = callback_name(tenant)
+        return self.derived(("callback", tenant), (name,), lambda: self._callback(name))
+
+    def _callback(self, name: str) -> "Callback | None":
         if not (values := self.json(name)):
             return None
         from mailroom.model.callback import Callback  # most tenants have none
@@ -159,19 +172,21 @@ class Settings(ParameterStore):
         exists = tenant == DEFAULT_TENANT or bool(self.values(auth_sender, brand))
         return exists or self.any_exists(auth_sender, brand, other_sender)
 
-    def provider(self, name: str) -> dict[str, str]:
+    def provider(self, name: str) -> Mapping[str, str]:
         """Return the settings of a provider account."""
-        values = self.values(*_provider_names(name))
-        return {full_name.rpartition("/")[2]: value for full_name, value in values.items()}
+        names = _provider_names(name)
+        return self.derived(("provider", name), names, lambda: _last_parts(self.values(*names)))
 
     def prefetch(self, tenant: str, purpose: str) -> None:
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
-        names = [*sender_names(tenant, purpose), *brand_names(tenant), *limit_names(tenant), ADDRESS_KEY]
-        names.append(callback_name(tenant))
-        self.values(*names, *(name for provider in self.chain for name in _provider_names(provider)))
+        names = _names_of_mail(tenant, purpose, self.chain)
+        self.derived(names, names, lambda: self.values(*names))
 
     def address_key(self) -> str:
         """Return the key that this environment hashes addresses with; create it when it is first needed."""
+        return self.derived(ADDRESS_KEY, (ADDRESS_KEY,), self._read_address_key)
+
+    def _read_address_key(self) -> str:
         return self.values(ADDRESS_KEY).get(ADDRESS_KEY) or self.create(ADDRESS_KEY, secrets.token_hex(32))
 
     def missing(self, name: str) -> ConfigurationError:
@@ -191,7 +206,7 @@ class Settings(ParameterStore):
             return SHARED_TEST_SENDER
         raise self.missing("senders/default/auth")
 
-    def _merged(self, names: list[str]) -> MergedSettings:
+    def _merged(self, names: Sequence[str]) -> MergedSettings:
         settings = merge(names, self.values(*names))
         for name in settings.malformed:
             raise self.malformed(name, "it must be a JSON object")
@@ -201,3 +216,13 @@ class Settings(ParameterStore):
 @lru_cache(256)  # each mail needs those of its chain
 def _provider_names(name: str) -> tuple[str, ...]:
     return tuple(f"providers/{name}/{key}" for key in spec_of(name).settings)
+
+
+@lru_cache(1024)
+def _names_of_mail(tenant: str, purpose: str, chain: tuple[str, ...]) -> tuple[str, ...]:
+    owned = (*sender_names(tenant, purpose), *brand_names(tenant), *limit_names(tenant), callback_name(tenant))
+    return (*owned, ADDRESS_KEY, *(name for provider in chain for name in _provider_names(provider)))
+
+
+def _last_parts(values: Mapping[str, str]) -> dict[str, str]:
+    return {name.rpartition("/")[2]: value for name, value in values.items()}

@@ -3,14 +3,14 @@
 A cached value is used for CACHE_TTL_SECONDS, unless the store is given another time, and then read again. A failed
 call, of whatever kind, leaves the old value in use and SSM alone for RETRY_SECONDS: a store that hangs costs one short
 wait in that time, and not one for each mail. Where there is no old value, callers get the remembered error for
-UNCACHED_RETRY_SECONDS.
+UNCACHED_RETRY_SECONDS. What callers derive from values is cached as long as these (`derived`).
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from mailroom.aws.client import Aws, AwsError
 from mailroom.errors import DeliveryError, TemporaryFailure
@@ -38,6 +38,8 @@ PAGES_PER_REQUEST = 5  # of a tree: no request waits for more
 MAX_UNKNOWN_LOOKUPS = 10  # of names that do not exist, for each tree, while a value is cached
 NEVER = float("-inf")
 ALL = ""  # the area of a failure that concerns every parameter
+
+Derived = TypeVar("Derived")
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class ParameterStore:
         self._cache_ttl = cache_ttl
         self._lock = RLock()  # while one thread waits for SSM, the others wait for its answer
         self._values: dict[str, str | None] = {}  # None: the parameter does not exist
+        self._derived: dict[Hashable, tuple[float, Any]] = {}  # until when it is valid, and the derived object
         self._read_at: dict[str, float] = {}  # of names, and of trees that were read to their end
         self._listings: dict[str, Listing] = {}  # of trees that are being read
         self._listed: set[str] = set()  # trees that were read to their end at least once
@@ -84,6 +87,7 @@ class ParameterStore:
         with self._lock:
             for key in [key for key in self._read_at if not prefixes or key.startswith(prefixes)]:
                 del self._read_at[key]
+            self._derived.clear()
 
     def refresh(self) -> None:
         """Forget what a provider may have rejected, no more often than REFRESH_INTERVAL_SECONDS."""
@@ -99,6 +103,20 @@ class ParameterStore:
             for start in range(0, len(stale), NAMES_PER_CALL):
                 self._read_names(stale[start : start + NAMES_PER_CALL])
             return {name: value for name in names if (value := self._values.get(name))}
+
+    def derived(self, key: Hashable, names: Sequence[str], derive: Callable[[], Derived]) -> Derived:
+        """Return `derive()`, which reads `names` and no other value; once, as long as their values are cached.
+
+        `key` identifies it. An error that `derive` raises is not cached.
+        """
+        valid_until, derived = self._derived.get(key, (NEVER, None))
+        if self._clock() <= valid_until:
+            return cast(Derived, derived)
+        with self._lock:
+            derived = derive()
+            valid_until = min(self._read_at.get(name, NEVER) for name in names) + self._cache_ttl
+            self._derived[key] = valid_until, derived
+            return derived
 
     def any_exists(self, *names: str) -> bool:
         """Return whether one of `names` is set; that none is set is remembered for ABSENCE_TTL_SECONDS only."""
@@ -177,6 +195,7 @@ class ParameterStore:
         answer = self._call("GetParameters", query, set(map(_area, names)), has_fallback=has_fallback)
         if answer is not None:
             self._values |= dict.fromkeys(names) | dict(self._pairs(answer))
+            self._derived.clear()
             self._read_at |= dict.fromkeys(names, self._clock())
 
     def _read_member(self, path: str, name: str) -> None:
@@ -208,6 +227,7 @@ class ParameterStore:
             page = dict(self._pairs(answer))
             listing.values |= page
             self._values |= page
+            self._derived.clear()
             self._read_at |= dict.fromkeys(page, self._clock())
             listing.next_token = answer.get("NextToken")
             pages += 1

@@ -1,5 +1,7 @@
 """Names in the parameter store, relative to `/mailroom/{environment}/`."""
 
+from functools import lru_cache
+
 __all__ = [
     "ADDRESS_KEY",
     "DEFAULT_TENANT",
@@ -17,20 +19,23 @@ DEFAULT_TENANT = "default"
 ADDRESS_KEY = "ledger/address_key"
 
 
-def sender_names(tenant: str, purpose: str) -> list[str]:
+@lru_cache(1024)
+def sender_names(tenant: str, purpose: str) -> tuple[str, ...]:
     """Name the settings that a sender is merged from: the default's auth sender first, the tenant's own last."""
     owners = (DEFAULT_TENANT, tenant)
-    return list(dict.fromkeys(f"senders/{owner}/{use}" for owner in owners for use in ("auth", purpose)))
+    return tuple(dict.fromkeys(f"senders/{owner}/{use}" for owner in owners for use in ("auth", purpose)))
 
 
-def brand_names(tenant: str) -> list[str]:
+@lru_cache(1024)
+def brand_names(tenant: str) -> tuple[str, ...]:
     """Name the settings that a brand is merged from, the tenant's own last."""
-    return list(dict.fromkeys(f"brands/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+    return tuple(dict.fromkeys(f"brands/{owner}" for owner in (DEFAULT_TENANT, tenant)))
 
 
-def limit_names(tenant: str) -> list[str]:
+@lru_cache(1024)
+def limit_names(tenant: str) -> tuple[str, ...]:
     """Name the settings that limits are merged from, the tenant's own last."""
-    return list(dict.fromkeys(f"limits/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+    return tuple(dict.fromkeys(f"limits/{owner}" for owner in (DEFAULT_TENANT, tenant)))
 
 
 def callback_name(tenant: str) -> str:
