@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import marshal
 import os
 import re
 import shutil
@@ -133,6 +134,13 @@ def test_every_module_of_a_layer_is_compiled_with_an_unchecked_hash(
     for module in modules:
         header = (module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc").read_bytes()[:8]
         assert header == MAGIC_OF_3_13 + struct.pack("<I", UNCHECKED_HASH), module
+
+
+@pytest.mark.parametrize("architecture", MACHINES)
+def test_the_methods_of_dataclasses_are_compiled(built: dict[str, Artifact], architecture: str) -> None:
+    package = built[architecture].folder / "MailroomLayer" / "python" / "mailroom"
+    compiled = marshal.loads((package / "__pycache__" / "dataclass_methods.cpython-313.bin").read_bytes())  # noqa: S302 - of our own build
+    assert len(compiled) > 60
 
 
 def test_bytecode_has_the_path_of_the_deployed_file(here: Artifact) -> None:
