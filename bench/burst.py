@@ -1,8 +1,8 @@
 """A burst of sign-ups behind a provider's rate limit: the time until the last mail is sent, and its parts.
 
-deliver runs as in the local stack: under AWS's runtime client, fed from the codes queue. Queue and ledger
-are bench/cloud.py, which has the latency of AWS; moto takes 40 ms of CPU for a mail's calls (2026-11), and minutes
-for a burst. `python -m bench.burst` prints a table with the time that deliver waits for each of them.
+All of them are on the codes queue when deliver starts, which runs as in the local stack: under AWS's runtime client.
+Queue and ledger are bench/cloud.py, which has the latency of AWS; moto takes 40 ms of CPU for a mail's calls (2026-11),
+and minutes for a burst. `python -m bench.burst` prints a table with the time that deliver waits for each of them.
 """
 
 import argparse
@@ -92,7 +92,6 @@ class Stage:
         self._queue = source.queue_url
         source = replace(source, batch_size=batch, concurrency=processes)
         self.poller = Poller(source, self._sqs, lambda _, event: self.function.invoke(event), self.logs)
-        self.poller.start()
 
     def feed(self, messages: Sequence[Message]) -> None:
         """Put messages on the queue."""
@@ -102,7 +101,8 @@ class Stage:
             self._sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
 
     def drain(self) -> None:
-        """Wait until the queue is empty, or no mail arrives for too long."""
+        """Let deliver work until the queue is empty, or no mail arrives for too long."""
+        self.poller.start()
         moved, seen = time.monotonic(), -1
         while self._waiting() and time.monotonic() - moved < MAX_SILENCE_SECONDS:
             if len(self.arrived) != seen:
@@ -141,8 +141,8 @@ def burst(mails: int, *, batch: int, processes: int) -> Result:
     with sandboxed as sandbox, cloud() as (endpoint, pid), closing(children):
         stage = Stage(children, endpoint, sandbox, batch, processes)
         messages = sign_ups(mails)
-        before = cpu_of(pid)
         stage.feed(messages)
+        before = cpu_of(pid)
         stage.drain()
         cloud_cpu = cpu_of(pid) - before
         stage.poller.stop()
