@@ -101,7 +101,7 @@ class Stage:
             self._sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
 
     def drain(self) -> None:
-        """Let deliver work until the queue is empty, or no mail arrives for too long."""
+        """Start deliver, and wait until the queue is empty, or no mail arrives for too long."""
         self.poller.start()
         moved, seen = time.monotonic(), -1
         while self._waiting() and time.monotonic() - moved < MAX_SILENCE_SECONDS:

@@ -1,10 +1,11 @@
 """Bursts: what arrives together leaves in few requests, and still once each."""
 
 import json
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from mailroom.aws.client import Aws
 from mailroom.delivery import consumer
 from mailroom.delivery.batches import Batch, split
+from mailroom.delivery.parallel import MAX_THREADS
+from mailroom.errors import TemporaryFailure
 from mailroom.feedback.suppression import Cause, Suppressions
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.model.kinds import Lane
@@ -22,6 +25,8 @@ from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put, waiting
 from tests.delivery.process import Process, end_leases, parts_of, take
 from tests.factories import code
+
+PATIENCE_SECONDS = 20.0  # of one thread for another, on a busy machine: no test waits for its end
 
 
 class Killed(BaseException):
@@ -51,15 +56,18 @@ def burst(deliver: Process, sent: list[Message]) -> list[str]:
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, deliver: Process, operation: str, number: int, *, after: bool) -> None:
-    """Kill the process before or after its `number`-th call of an operation."""
-    call, calls = deliver.aws.call, Counter[str]()
+    """Kill the process before or after its `number`-th call of an operation: none of its threads makes another call."""
+    call, calls, killed = deliver.aws.call, count(1), threading.Event()
 
     def counted(service: str, name: str, payload: Any, **options: Any) -> Any:
-        calls[name] += 1
-        if name == operation and calls[name] == number and not after:
+        is_last = name == operation and next(calls) == number
+        if is_last and not after:
+            killed.set()
+        if killed.is_set():
             raise Killed
         answer = call(service, name, payload, **options)
-        if name == operation and calls[name] == number:
+        if is_last:
+            killed.set()
             raise Killed
         return answer
 
@@ -192,6 +200,47 @@ def test_a_batch_survives_a_crash_at_each_step_without_a_copy(
     deliver_all(aws, sent, [*bodies, *[Parcel.of(message).to_json() for message in sent[10:]]])
     assert arrived(sandbox) == ids(sent)
     assert {deliver.row(message)["status"] for message in sent} == {"sent"}
+
+
+def watch_ledger(monkeypatch: pytest.MonkeyPatch, deliver: Process, before: Callable[[str, Any], None]) -> None:
+    """Have a function look at each call of the ledger, before it is made."""
+    call = deliver.aws.call
+
+    def watched(service: str, operation: str, payload: Any, **options: Any) -> Any:
+        before(operation, payload)
+        return call(service, operation, payload, **options)
+
+    monkeypatch.setattr(deliver.delivery.ledger, "_aws", type("Calls", (), {"call": staticmethod(watched)}))
+
+
+def test_the_messages_of_a_batch_are_claimed_and_recorded_at_the_same_time(
+    deliver: Process, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, together = messages(10), threading.Barrier(MAX_THREADS)
+
+    def meet(operation: str, payload: Any) -> None:
+        if operation == "UpdateItem":
+            together.wait(PATIENCE_SECONDS)  # else this ends in an error
+
+    watch_ledger(monkeypatch, deliver, meet)
+    assert burst(deliver, sent) == []
+    assert arrived(sandbox) == ids(sent)
+
+
+def test_mails_recorded_before_the_ledger_fails_have_their_log_lines(
+    deliver: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, ends = messages(10), count(1)
+
+    def fail_later(operation: str, payload: Any) -> None:
+        if "#ended" in payload.get("ExpressionAttributeNames", {}) and next(ends) > 7:
+            raise TemporaryFailure("dynamodb", "throttled")
+
+    watch_ledger(monkeypatch, deliver, fail_later)
+    burst(deliver, sent)
+    recorded = [message.id for message in sent if deliver.row(message)["status"] == "sent"]
+    assert len(recorded) == 7
+    assert sorted(line["message_id"] for line in deliver.logged("Email sent successfully")) == sorted(recorded)
 
 
 def test_records_leave_the_queue_only_when_the_copy_of_their_batch_is_on_it(
@@ -362,15 +411,14 @@ def test_a_mail_that_becomes_outdated_while_its_batch_is_checked_is_left_out(
     deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     sent, delivery, call, passed = messages(10, age=1), deliver.delivery, deliver.aws.call, [0.0]
-    checks = Counter[str]()
+    checks = count(1)
     if reason == "expired":
         sent[0] = replace(sent[0], expires_at=time.time() + 5)
     newer = replace(code("999999", to=sent[0].to, identity="newer"), replaces_after=0.001)
 
     def slow(service: str, operation: str, payload: Any, **options: Any) -> Any:
         answer = call(service, operation, payload, **options)
-        checks[operation] += 1
-        if checks[operation] == len(sent):  # the oldest is checked last
+        if operation == "UpdateItem" and next(checks) == len(sent):
             passed[0] = 8.0
             if reason == "superseded":
                 Process(aws).receive(Parcel.of(newer))

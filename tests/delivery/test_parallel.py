@@ -3,13 +3,13 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.delivery.parallel import MAX_THREADS, Job, run_parallel
+from mailroom.delivery.parallel import MAX_THREADS, Job, run_parallel, run_shares
 from mailroom.errors import UnknownOutcome
 from mailroom.ledger.tally import EVERYONE
 from mailroom.model.email import Email
@@ -143,6 +143,16 @@ def test_a_single_job_needs_no_thread() -> None:
     (thread,) = run_parallel([Job("a", lambda: iter([threading.current_thread()]))], lambda group: 5)
 
     assert thread is threading.current_thread()
+
+
+def test_many_items_are_dealt_out_to_a_few_threads() -> None:
+    def work(share: Sequence[int]) -> Iterator[tuple[threading.Thread, list[int]]]:
+        yield threading.current_thread(), list(share)
+
+    shares = list(run_shares(work, range(23)))
+
+    assert sorted(item for _, share in shares for item in share) == list(range(23))
+    assert len({thread for thread, _ in shares}) == len(shares) == MAX_THREADS
 
 
 # ---- the mails ----

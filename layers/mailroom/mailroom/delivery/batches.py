@@ -20,8 +20,9 @@ from typing import Any
 
 from mailroom.delivery import asked_again
 from mailroom.delivery.chain import in_order
-from mailroom.delivery.deliver import Delivery, Ready
+from mailroom.delivery.deliver import Check, Delivery, Ready
 from mailroom.delivery.dispatch import MAX_GATE_WAIT_SECONDS, MAX_REQUEST_SECONDS
+from mailroom.delivery.parallel import run_shares
 from mailroom.delivery.retry import postponement
 from mailroom.delivery.seal import is_authentic, seal
 from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure, UnknownOutcome
@@ -29,6 +30,7 @@ from mailroom.ledger.table import LEASE_SECONDS, NOBODY
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
+from mailroom.providers import Receipt
 
 __all__ = ["COPY_DELAY_SECONDS", "MAX_CHARACTERS", "Batch", "Batcher", "split"]
 
@@ -208,19 +210,26 @@ class Batcher:
         token, started, key = secrets.token_hex(8), delivery.clock(), delivery.settings.address_key()
         request = f"{batch.id} {account} {token}"
         latest = min(deadline, started + LEASE_SECONDS) - MAX_REQUEST_SECONDS
-        ours: list[tuple[Parcel, Ready]] = []
-        late: list[Parcel] = []
-        for parcel, ready in mails:
-            if delivery.clock() > latest:
-                late.append(parcel)
-            elif delivery.ledger.claim_for_batch(parcel, key, request, token, delivery.clock(), account):
-                ours.append((parcel, ready))
-            else:
-                others.append(parcel)
-        leaving: list[tuple[Parcel, Ready]] = []
+
+        def claim(share: Sequence[Parcel]) -> Iterator[dict[str, bool]]:
+            claims: dict[str, bool] = {}
+            for parcel in share:
+                if (now := delivery.clock()) <= latest:
+                    is_ours = delivery.ledger.claim_for_batch(parcel, key, request, token, now, account)
+                    claims[parcel.message.id] = is_ours
+            yield claims
+
+        claims: dict[str, bool] = {}
+        for claimed in run_shares(claim, parcels):
+            claims |= claimed
+        late = [parcel for parcel in parcels if parcel.message.id not in claims]
+        others += [parcel for parcel in parcels if not claims.get(parcel.message.id, True)]
+        ours = [mail for mail in mails if claims.get(mail[0].message.id)]
         checked_at = delivery.clock()
-        for parcel, ready in reversed(ours):  # the newest first: it may replace an older one beside it
-            check = delivery.last_check(delivery.with_lifetime(parcel).message)
+        checks = self._last_checks([parcel for parcel, _ in ours])
+        leaving: list[tuple[Parcel, Ready]] = []
+        for parcel, ready in ours:
+            check = checks[parcel.message.id]
             if check.reason:
                 outcome = Outcome(Status.SKIPPED, check.reason, warnings=check.warnings)
                 delivery.finish(parcel.message, token, outcome)
@@ -228,7 +237,7 @@ class Batcher:
             elif behind := asked_again.account_of(delivery.ledger, check.replaced, ready.chain):
                 yield self._set_apart(batch, parcel, token, ready.chain, behind)
             else:
-                leaving.insert(0, (parcel, replace(ready, notes=check.warnings)))
+                leaving.append((parcel, replace(ready, notes=check.warnings)))
         if late:
             self._postpone(batch, late, 0)
         if not leaving:
@@ -241,6 +250,24 @@ class Batcher:
         yield from self._request(
             batch, request, token, leaving, {parcel.message.id for parcel, _ in leaving}, in_doubt=False
         )
+
+    def _last_checks(self, parcels: Sequence[Parcel]) -> dict[str, Check]:
+        """Return the last check of each message, by its id; those of different recipients are made at the same time.
+
+        Of one recipient the newest message is checked first: it may replace an older one beside it.
+        """
+        by_recipient: dict[tuple[str, str], list[Parcel]] = {}
+        for parcel in reversed(parcels):
+            by_recipient.setdefault((parcel.tenant, parcel.message.to.lower()), []).append(parcel)
+
+        def check(share: Sequence[Sequence[Parcel]]) -> Iterator[dict[str, Check]]:
+            due = (self.delivery.with_lifetime(parcel).message for group in share for parcel in group)
+            yield {message.id: self.delivery.last_check(message) for message in due}
+
+        checks: dict[str, Check] = {}
+        for checked in run_shares(check, list(by_recipient.values())):
+            checks |= checked
+        return checks
 
     def _repeat(
         self, batch: Batch, request: str, parcels: Sequence[Parcel], unfinished: set[str], deadline: float
@@ -288,15 +315,28 @@ class Batcher:
         except DeliveryError as error:
             yield from self._refused(batch, request, token, mails, unfinished, error, in_doubt=in_doubt)
             return
-        for (parcel, ready), receipt in zip(mails, receipts, strict=True):
-            if parcel.message.id not in unfinished:
-                continue
+
+        def finish(parcel: Parcel, ready: Ready, receipt: Receipt) -> Result:
             tries = (Attempt(delivery.clock(), account, "accepted"),)
             outcome = Outcome(Status.SENT, "", account, receipt.id, tries, None, ready.warnings, ready.problems)
             delivery.finish(parcel.message, token, outcome)
             if not in_doubt:
                 delivery.watch(parcel.next_attempt(ready.email), token, outcome)
-            yield parcel.message, outcome
+            return parcel.message, outcome
+
+        def finish_share(share: Sequence[tuple[Parcel, Ready, Receipt]]) -> Iterator[list[Result]]:
+            finished: list[Result] = []
+            try:
+                for mail in share:
+                    finished.append(finish(*mail))
+            except DeliveryError:
+                yield finished  # these have their log lines, also where another fails
+                raise
+            yield finished
+
+        accepted = [(*mail, receipt) for mail, receipt in zip(mails, receipts, strict=True)]
+        for finished in run_shares(finish_share, [mail for mail in accepted if mail[0].message.id in unfinished]):
+            yield from finished
 
     def _refused(
         self,

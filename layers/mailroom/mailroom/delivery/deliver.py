@@ -35,7 +35,7 @@ from mailroom.providers import is_configured, warm_up
 from mailroom.rendering.renderer import Renderer
 from mailroom.settings import SHARED_TEST_SENDER, Settings
 
-__all__ = ["Delivery", "Ready"]
+__all__ = ["Check", "Delivery", "Ready"]
 
 RECHECK_SECONDS = 1.0  # what took longer since a check, because DynamoDB is slow, may come after a newer code
 MAX_RECHECKS = 3  # in a row that take longer: then a slow ledger holds up no code

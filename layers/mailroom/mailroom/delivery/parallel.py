@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
 
-__all__ = ["MAX_THREADS", "Job", "run_parallel"]
+__all__ = ["MAX_THREADS", "Job", "run_parallel", "run_shares"]
 
 MAX_THREADS = 5
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -55,6 +57,17 @@ def run_parallel(jobs: Sequence[Job[Result]], limit: Callable[[str], int]) -> Ge
                 _end(result, running, errors)
     if errors:
         raise errors[0]
+
+
+def run_shares(
+    work: Callable[[Sequence[Item]], Iterable[Result]], items: Sequence[Item]
+) -> Generator[Result, None, None]:
+    """Deal many items out to threads, a share to each, and yield the results of `work` on each share as they come.
+
+    A result costs a thread half as much CPU as a call to AWS: what the caller needs only at the end had better be one.
+    """
+    shares = [items[number::MAX_THREADS] for number in range(min(MAX_THREADS, len(items)))]
+    return run_parallel([Job("", partial(work, share)) for share in shares], lambda _: MAX_THREADS)
 
 
 def _startable(waiting: list[Job[Result]], running: Counter[str], limit: Callable[[str], int]) -> Iterator[Job[Result]]:
