@@ -102,10 +102,8 @@ def a_code_that_does_not_arrive_is_rescued_once(findings: Findings) -> Iterator[
         due = min(first.at + wait if is_missed else NEVER, trouble)
         end = min([case.expires_at, *_reported(case, first, "delivered", "bounced", "complained")])
         end = min(end, dead_at[case.mail.number])
-        certain, possible = (
-            min([end, *(at for at in _suppressions(findings, case, is_certain=is_certain) if at > first.at)])
-            for is_certain in (True, False)
-        )
+        certain = min([end, *(at for at in _suppressions(findings, case, is_certain=True) if at > first.at)])
+        possible = min([end, *_suppressions(findings, case, is_certain=False)])  # also while the mail was on its way
         if len(others) > 1 or any(copy.at < due for copy in others) or (others and certain + REPORT_PROCESSED < due):
             when = f"one was due at {due - START:.1f}" if due < NEVER else "none was due"
             yield violation_of("needless rescue", f"{len(others)} copies more; {when}", case)
