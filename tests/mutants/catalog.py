@@ -546,8 +546,8 @@ MUTANTS = (
     Mutant(
         "a call is repeated although its invocation must end",
         f"{PACKAGE}/aws/client.py",
-        "if time.time() > self.retry_until:",
-        "if time.time() < 0:",
+        "if is_last or time.time() > self.retry_until:",
+        "if is_last:",
         (
             "tests/aws/test_client.py::test_a_call_is_not_repeated_when_its_invocation_must_end",
             _scenario("half_of_the_ledgers_answers_are_late_and_no_invocation_runs_out_of_time"),

@@ -248,7 +248,6 @@ REASONS: Mapping[str, Explanation] = {
     "no_credentials": Explanation(
         "The function has no AWS credentials.", "Deploy the stack again: its execution role is incomplete."
     ),
-    "not_tried": Explanation("There was no time left to call AWS.", RETRIED),
 }
 
 # The same word has another meaning where the message, or its attempt, has this status.

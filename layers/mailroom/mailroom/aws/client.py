@@ -90,25 +90,23 @@ class Aws:
         Up to `attempts` are made where SSM, SQS or DynamoDB is slow, throttled or away.
         """
         body = json.dumps(payload).encode()
-        failure: DeliveryError = TemporaryFailure(service, "not_tried")
-        for attempt in range(attempts):
-            if attempt:
-                if time.time() > self.retry_until:
-                    break
-                time.sleep(PAUSES_SECONDS[attempt - 1])
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 status, answer = self._post(service, operation, body)
             except (Unreachable, NoAnswer, ValueError) as error:
-                failure = TemporaryFailure(service, type(error.__cause__ or error).__name__)
-                continue
+                failure: DeliveryError = TemporaryFailure(service, type(error.__cause__ or error).__name__)
             except CredentialsMissing as error:
                 raise ConfigurationError(service, "no_credentials", str(error)) from error
-            if status == 200:
-                return answer
-            failure = _failure(service, status, answer)
-            if not isinstance(failure, TemporaryFailure):
-                break
-        raise failure
+            else:
+                if status == 200:
+                    return answer
+                failure = _failure(service, status, answer)
+            is_last = attempt == attempts or not isinstance(failure, TemporaryFailure)
+            if is_last or time.time() > self.retry_until:
+                raise failure
+            time.sleep(PAUSES_SECONDS[attempt - 1])
 
     def close(self) -> None:
         self._connections.close()
