@@ -1,6 +1,6 @@
 """The same mail through django-anymail's backends; for SMTP, which it leaves to Django, through Django's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from anymail.message import AnymailMessage  # type: ignore[import-untyped]
@@ -14,15 +14,16 @@ __all__ = ["NONE", "anymail"]
 NONE = ("aliyun", "http")  # it has no backend for these
 
 
-def anymail(name: str, settings: Mapping[str, str], email: Email) -> Callable[[int], object]:
-    """Return a function that sends the mail, over one connection."""
+def anymail(name: str, settings: Mapping[str, str], emails: Sequence[Email]) -> Callable[[int], object]:
+    """Return a function that sends the n-th mail, over one connection."""
     if not django_settings.configured:
         django_settings.configure()
     django_settings.ANYMAIL = _settings(name, settings)
     connection = _relay(settings) if name == "smtp" else get_connection(f"anymail.backends.{BACKENDS[name]}")
     connection.open()
 
-    def send(_: int) -> object:
+    def send(number: int) -> object:
+        email = emails[number]
         message = _plain(email) if name == "smtp" else _tagged(email)
         message.attach_alternative(email.html, "text/html")
         return connection.send_messages([message])

@@ -19,13 +19,17 @@ __all__ = ["bare"]
 OF_THE_CLIENT = {"host", "content-length", "connection", "user-agent", "accept", "accept-encoding"}
 
 
-def bare(name: str, settings: Mapping[str, str], email: Email, keys: Sequence[str]) -> Callable[[int], object]:
-    """Return a function that sends the mail with the n-th key, over one connection."""
-    return _smtplib(settings, email, keys) if name == "smtp" else _httpx(name, settings, email, keys)
+def bare(
+    name: str, settings: Mapping[str, str], emails: Sequence[Email], keys: Sequence[str]
+) -> Callable[[int], object]:
+    """Return a function that sends the n-th mail with the n-th key, over one connection."""
+    return _smtplib(settings, emails, keys) if name == "smtp" else _httpx(name, settings, emails, keys)
 
 
-def _httpx(name: str, settings: Mapping[str, str], email: Email, keys: Sequence[str]) -> Callable[[int], object]:
-    ready = _written(name, settings, email, keys)
+def _httpx(
+    name: str, settings: Mapping[str, str], emails: Sequence[Email], keys: Sequence[str]
+) -> Callable[[int], object]:
+    ready = _written(name, settings, emails, keys)
     client = httpx.Client()
 
     def send(number: int) -> object:
@@ -38,12 +42,12 @@ def _httpx(name: str, settings: Mapping[str, str], email: Email, keys: Sequence[
 
 
 def _written(
-    name: str, settings: Mapping[str, str], email: Email, keys: Sequence[str]
+    name: str, settings: Mapping[str, str], emails: Sequence[Email], keys: Sequence[str]
 ) -> list[tuple[str, dict[str, str], bytes]]:
     recorder = _Recorder()
     with patch.object(_client, "shared", lambda _: recorder):
         provider = load(name, settings)
-    for key in keys:
+    for email, key in zip(emails, keys, strict=True):
         with suppress(DeliveryError):
             provider.send(email, key)
     return recorder.requests
@@ -61,13 +65,13 @@ class _Recorder:
         raise Unreachable("only recorded")
 
 
-def _smtplib(settings: Mapping[str, str], email: Email, keys: Sequence[str]) -> Callable[[int], object]:
-    letters = [compose(email, key, {}) for key in keys]
+def _smtplib(settings: Mapping[str, str], emails: Sequence[Email], keys: Sequence[str]) -> Callable[[int], object]:
+    letters = [compose(email, key, {}) for email, key in zip(emails, keys, strict=True)]
     relay = smtplib.SMTP(settings["host"], int(settings["port"]))
     relay.login(settings["username"], settings["password"])
 
     def send(number: int) -> object:
-        refused: dict[str, Any] = relay.sendmail(email.from_.address, [email.to], letters[number])
+        refused: dict[str, Any] = relay.sendmail(emails[number].from_.address, [emails[number].to], letters[number])
         return refused
 
     return send

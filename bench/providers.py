@@ -1,10 +1,11 @@
 """The cost of sending through each provider: CPU and mails a second, compared to a bare loop and django-anymail.
 
-All four ways keep one connection to one sandbox and take turns, round after round, so that a busy machine slows down
-all alike. A cell is the median of the rounds, a ratio the median of the rounds' ratios.
-`python -m bench.providers` prints the table.
+All four ways keep one connection to one sandbox and take turns, a few mails each, so that a busy machine slows down all
+alike. They send the same mails: sign-in codes as we render them, in several languages, to different people. A cell is
+the median of the rounds, a ratio the median of the rounds' ratios. `python -m bench.providers` prints the table.
 """
 
+import random
 import statistics
 import time
 import warnings
@@ -14,28 +15,24 @@ from dataclasses import dataclass
 from bench.anymail import NONE, anymail
 from bench.bare import bare
 from bench.goals import is_quick, judge
+from bench.rendering import TEMPLATES
 from bench.sandboxes import DOMAIN, sandboxes
 from mailroom.delivery.dispatch import Dispatch
 from mailroom.model.email import Email
 from mailroom.model.mailbox import Mailbox
 from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Status
+from mailroom.model.sender import Sender
 from mailroom.providers import NAMES, load
+from mailroom.rendering.renderer import Renderer
 from mailroom.settings import Settings
 
-ROUNDS = 10
-MAILS = 40  # a round
-QUICK_ROUNDS = 3
-EMAIL = Email(
-    from_=Mailbox(f"no-reply@{DOMAIN}", "Acme"),
-    to="ada@example.org",
-    subject="Your code is 000000",
-    html="<p>Your code is <b>000000</b></p>" * 60,
-    text="Your code is 000000\n" * 20,
-    reply_to=Mailbox(f"help@{DOMAIN}", "Help"),
-    headers={"X-Entity-Ref-ID": "123", "Auto-Submitted": "auto-generated"},
-    tags={"message_id": "0123456789ab", "tenant": "default", "kind": "sign-in-code"},
-)
+ROUNDS = 60
+MAILS = 10  # a round
+QUICK_ROUNDS = 15
+SENDER = Sender(Mailbox(f"no-reply@{DOMAIN}", "Acme"), Mailbox(f"help@{DOMAIN}", "Help"))
+BRAND = {"name": "Acme", "color": "#0b7a5c", "company": "Acme GmbH\nHauptstraße 1, 10115 Berlin"}
+LOCALES = ("en", "de", "fr", "ru", "ja", "ar")
 
 Send = Callable[[int], object]
 
@@ -56,41 +53,61 @@ class Way:
         self.wall.append((time.perf_counter() - wall) / len(numbers))
 
 
-def dispatched(name: str, settings: Settings, keys: Sequence[str]) -> Send:
-    """Return a function that sends like `deliver`: along a chain, within the rate limit, with an outcome."""
-    dispatch = Dispatch(settings)
+def messages(number: int) -> list[Message]:
+    """Return requests for sign-in codes, of different people in several languages."""
     now = time.time()
-    parcels = [
-        Parcel.of(Message(key, "default", "sign-in-code", EMAIL.to, {}, now, now + 600, "logto")) for key in keys
+    return [
+        Message(
+            new_id(),
+            "default",
+            "sign-in-code",
+            f"reader{n}@example.org",
+            {"code": f"{n * 7919 % 1_000_000:06}", "application": {"name": "Acme"}},
+            now,
+            now + 600,
+            "logto",
+            (LOCALES[n % len(LOCALES)],),
+        )
+        for n in range(number)
     ]
 
+
+def dispatched(name: str, settings: Settings, emails: Sequence[Email], sent: Sequence[Message]) -> Send:
+    """Return a function that sends like `deliver`: along a chain, within the rate limit, with an outcome."""
+    dispatch = Dispatch(settings)
+    parcels = [Parcel.of(message) for message in sent]
+
     def send(number: int) -> None:
-        outcome, _ = dispatch.send(parcels[number], EMAIL, (name,), now + 600)
+        outcome, _ = dispatch.send(parcels[number], emails[number], (name,), parcels[number].message.expires_at)
         if outcome.status is not Status.SENT:
             raise SystemExit(f"{name} did not accept it: {outcome.reason}")
 
     return send
 
 
-def adapter(name: str, settings: Mapping[str, str], keys: Sequence[str]) -> Send:
+def adapter(name: str, settings: Mapping[str, str], emails: Sequence[Email], keys: Sequence[str]) -> Send:
     provider = load(name, settings)
-    return lambda number: provider.send(EMAIL, keys[number])
+    return lambda number: provider.send(emails[number], keys[number])
 
 
 def race(name: str, settings: Settings, rounds: int) -> dict[str, Way]:
     """Measure all ways to send through one provider, in turn."""
     values, total = settings.provider(name), (rounds + 1) * MAILS
-    keys = [[new_id() for _ in range(total)] for _ in range(3)]
+    sent = messages(total)
+    renderer = Renderer(TEMPLATES)
+    emails = [renderer.render(message, SENDER, BRAND) for message in sent]
     sends = {
-        "bare": bare(name, values, EMAIL, keys[0]),
-        "adapter": adapter(name, values, keys[1]),
-        "deliver": dispatched(name, settings, keys[2]),
+        "bare": bare(name, values, emails, [new_id() for _ in sent]),
+        "adapter": adapter(name, values, emails, [new_id() for _ in sent]),
+        "deliver": dispatched(name, settings, emails, sent),
     }
     if name not in NONE:
-        sends["anymail"] = anymail(name, values, EMAIL)
+        sends["anymail"] = anymail(name, values, emails)
     ways = {way: Way(send, [], []) for way, send in sends.items()}
+    order = list(ways.values())
     for start in range(0, total, MAILS):
-        for way in ways.values():
+        random.shuffle(order)  # or each would always follow the same other one
+        for way in order:
             way.run(range(start, start + MAILS))
     for way in ways.values():
         del way.cpu[0], way.wall[0]  # the first round warms up
