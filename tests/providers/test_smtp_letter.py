@@ -73,6 +73,7 @@ languages = st.sampled_from(
     [
         *("Ihr Code für Böx", "Votre code à l’été", "Ваш код подтверждения", "رمز التحقق الخاص بك"),
         *("您的验证码是", "確認コード", "Código", "🔑 ✓", "รหัสของคุณ"),
+        "<title>Código = 1</title>\n</head>\n<body>",  # of HTML, the head is encoded once
     ]
 )
 
@@ -82,7 +83,7 @@ languages = st.sampled_from(
     subject=st.lists(languages | lines, max_size=30).map(" ".join),
     name=lines,
     text=st.lists(languages | bodies, min_size=1, max_size=8).map("\n".join),
-    html=bodies,
+    html=st.lists(languages | bodies, min_size=1, max_size=8).map("\n".join),
     value=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=1200),
     tag=languages | lines,
 )

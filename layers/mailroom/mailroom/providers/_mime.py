@@ -20,6 +20,7 @@ MAX_LINE_BYTES = 76  # RFC 2047, 2: of a header with encoded words; one without 
 MAX_TOKEN_LENGTH = 900  # a longer text without a space is encoded: no line may have more than 998 bytes
 MAX_WORD_BYTES = 39  # of text in one encoded word: with its `=?utf-8?b?…?=` 64, which fits beside `Subject:`
 BASE64_LINE_LENGTH = 76
+MAX_CACHED_HEAD_BYTES = 10_000
 MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 MAX_TIME = 4102444800.0  # the year 2100: a later time is not a time
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -33,32 +34,47 @@ def compose(email: Email, key: str, extra: Mapping[str, str]) -> bytes:
     quoted-printable or base64 also where a relay offers 8BITMIME: the next relay may not, and what it recodes on the
     way breaks a DKIM signature.
     """
-    name = hashlib.sha256(f"{key}\n{email.to}".encode()).hexdigest()[:32]
-    headers = {
-        "MIME-Version": "1.0",
-        "Content-Type": f'multipart/alternative; boundary="=_{name}"',
-        "From": format_mailbox(email.from_),
-        "To": email.to,
-        **({"Reply-To": format_mailbox(email.reply_to)} if email.reply_to else {}),
-        "Subject": encode_header(email.subject),
-        "Date": _date(_time_of(key)),
-        "Message-ID": f"<{name}@{email.from_.address.rpartition('@')[2]}>",
-        "Content-Language": email.locale,
-        **{header: encode_header(value) for header, value in email.headers.items()},
-        **{
-            f"X-Mailroom-{tag.replace('_', '-').title()}": encode_header(value)
-            for tag, value in email.tags.items()
-            if tag != "tenant"  # its internal name is not for readers
-        },
-        **extra,
-    }
-    lines = "".join(_header(header, value) for header, value in headers.items())
+    name, seconds = _name_of(key, email.to), int(_time_of(key))
+    message_id = f"<{name}@{email.from_.address.rpartition('@')[2]}>"
+    head = (
+        f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="=_{name}"\r\n'
+        f"{_sender_headers(email.from_, email.reply_to)}{_header('To', email.to)}"
+        f"{_header('Subject', encode_header(email.subject))}"
+        f"Date: {_date(seconds // 86400)} {_clock(seconds % 86400)} +0000\r\n"
+        f"{_header('Message-ID', message_id)}Content-Language: {email.locale}\r\n"
+        f"{_other_headers(email.headers, email.tags, extra)}"
+    )
     text = _part(name, "plain", email.text) if email.text else b""
     if email.images:
         parts = text + _html_with_images(name, email)
     else:
         parts = text + (_part(name, "html", email.html) if email.html else b"")
-    return b"%s\r\n%s--=_%s--\r\n" % (lines.encode(), parts, name.encode())
+    return b"%s\r\n%s--=_%s--\r\n" % (head.encode(), parts, name.encode())
+
+
+def _name_of(key: str, to: str) -> str:
+    """Return the name in Message-ID and boundaries: the message id, or a hash of any other key; no retry changes it."""
+    return key if MESSAGE_ID.fullmatch(key) else hashlib.sha256(f"{key}\n{to}".encode()).hexdigest()[:32]
+
+
+@lru_cache(256)
+def _sender_headers(from_: Mailbox, reply_to: Mailbox | None) -> str:
+    return _header("From", format_mailbox(from_)) + (_header("Reply-To", format_mailbox(reply_to)) if reply_to else "")
+
+
+def _other_headers(own: Mapping[str, str], tags: Mapping[str, str], extra: Mapping[str, str]) -> str:
+    ids = {_tag_header(tag): value for tag, value in tags.items() if tag != "tenant"}  # whose name is not for readers
+    lines = []
+    for name, value in {**own, **ids, **extra}.items():
+        line = f"{name}: {value}\r\n"
+        is_short = len(line) <= MAX_LINE_BYTES
+        lines.append(line if is_short and _is_plain(value) else _header(name, encode_header(value)))
+    return "".join(lines)
+
+
+@lru_cache(16)
+def _tag_header(tag: str) -> str:
+    return f"X-Mailroom-{tag.replace('_', '-').title()}"
 
 
 @lru_cache(256)
@@ -68,26 +84,23 @@ def format_mailbox(mailbox: Mailbox) -> str:
     return str(mailbox) if name == mailbox.name else f"{name} <{mailbox.address}>"
 
 
-@lru_cache(256)  # of ten headers, eight are the same in the next mail
 def encode_header(text: str) -> str:
     """Return `text` as a header value: encoded words (RFC 2047) if it is not plain, or looks like such a word."""
-    if text.isascii() and text.isprintable() and "=?" not in text and _has_plain_spaces(text):
+    if _is_plain(text) and (len(text) <= MAX_TOKEN_LENGTH or max(map(len, text.split(" "))) <= MAX_TOKEN_LENGTH):
         return text
-    words, word = [], b""
-    for char in " ".join(text.splitlines()):
-        encoded = char.encode(errors="replace")
-        if len(word) + len(encoded) > MAX_WORD_BYTES:
-            words.append(word)
-            word = b""
-        word += encoded
-    return " ".join(f"=?utf-8?b?{b2a_base64(part, newline=False).decode()}?=" for part in (*words, word) if part)
+    content, words, start = " ".join(text.splitlines()).encode(errors="replace"), [], 0
+    while start < len(content):
+        end = start + MAX_WORD_BYTES
+        while end < len(content) and content[end] & 0xC0 == 0x80:  # inside a character
+            end -= 1
+        words.append(f"=?utf-8?b?{b2a_base64(content[start:end], newline=False).decode()}?=")
+        start = end
+    return " ".join(words)
 
 
-def _has_plain_spaces(text: str) -> bool:
-    """Return whether folding keeps a text: no space at its ends, and no longer word than a line takes."""
-    if text.startswith(" ") or text.endswith(" "):
-        return False
-    return len(text) <= MAX_TOKEN_LENGTH or max(map(len, text.split(" "))) <= MAX_TOKEN_LENGTH
+def _is_plain(text: str) -> bool:
+    """Return whether a text needs no encoding: folding keeps it, and no reader takes it for an encoded word."""
+    return text.isascii() and text.isprintable() and "=?" not in text and text[:1] != " " and text[-1:] != " "
 
 
 def _header(name: str, value: str) -> str:
@@ -104,14 +117,25 @@ def _header(name: str, value: str) -> str:
 
 
 def _part(name: str, subtype: str, text: str) -> bytes:
-    content = text.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    content = text.encode(errors="replace")
     if len(content) < 1.5 * len(text):
-        # It breaks long lines as the first line of the content ends, so all of them end alike until here.
-        encoding, body = b"quoted-printable", b2a_qp(content).replace(b"\n", b"\r\n")
+        body_start = content.find(b"\n</head>\n", 0, MAX_CACHED_HEAD_BYTES) + 1
+        encoding = b"quoted-printable"
+        body = _quoted_head(content[:body_start]) + _quoted(content[body_start:])
     else:
         encoding, body = b"base64", _base64(content.replace(b"\n", b"\r\n"))
     head = b'--=_%s\r\nContent-Type: text/%s; charset="utf-8"\r\nContent-Transfer-Encoding: %s\r\n\r\n'
     return head % (name.encode(), subtype.encode(), encoding) + body + b"\r\n"
+
+
+def _quoted(content: bytes) -> bytes:
+    # It breaks long lines as the first line of the content ends, so all of them end alike until here.
+    return b2a_qp(content).replace(b"\n", b"\r\n")
+
+
+_quoted_head = lru_cache(64)(_quoted)  # of HTML: half of it, and the same in each mail of a kind, language and brand
 
 
 def _html_with_images(name: str, email: Email) -> bytes:
@@ -142,11 +166,15 @@ def _in_lines(text: bytes) -> bytes:
     return b"\r\n".join(text[start : start + BASE64_LINE_LENGTH] for start in range(0, len(text), BASE64_LINE_LENGTH))
 
 
-def _date(seconds: float) -> str:
-    """Return a time as in RFC 5322, in English whatever the locale of the process is."""
-    at = time.gmtime(seconds)
-    clock = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
-    return f"{DAYS[at.tm_wday]}, {at.tm_mday:02} {MONTHS[at.tm_mon - 1]} {at.tm_year} {clock} +0000"
+@lru_cache(16)
+def _date(day: int) -> str:
+    """Return a day since 1970 as in RFC 5322, in English whatever the locale of the process is."""
+    at = time.gmtime(day * 86400)
+    return f"{DAYS[at.tm_wday]}, {at.tm_mday:02} {MONTHS[at.tm_mon - 1]} {at.tm_year}"
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _time_of(key: str) -> float:
