@@ -20,16 +20,20 @@ LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
 def is_address(text: str) -> bool:
     """Test whether `text` is exactly one address, as a person would type it, and nothing more."""
     # The length comes first: normalizing 30,000 combining marks takes a second.
-    if len(text) > ADDRESS_LENGTH_BYTES or len(text.encode(errors="replace")) > ADDRESS_LENGTH_BYTES:
+    if len(text) > ADDRESS_LENGTH_BYTES or text.count("@") != 1:
         return False
-    # A full-width comma or at-sign becomes a real one where a provider normalizes: check both forms.
-    normal = unicodedata.normalize("NFKC", text)
-    if not text.count("@") == normal.count("@") == 1:
-        return False
-    if ASCII_SPECIALS.search(text) if text.isascii() else not all(map(_is_plain, text + normal)):
+    if ASCII_SPECIALS.search(text) if text.isascii() else not _is_plain_text(text):
         return False
     local, domain = text.split("@")
     return _is_local_part(local) and _is_domain(domain)
+
+
+def _is_plain_text(text: str) -> bool:
+    if len(text.encode(errors="replace")) > ADDRESS_LENGTH_BYTES:
+        return False
+    # A full-width comma or at-sign becomes a real one where a provider normalizes: check both forms.
+    normal = unicodedata.normalize("NFKC", text)
+    return normal.count("@") == 1 and all(map(_is_plain, text + normal))
 
 
 def _is_plain(char: str) -> bool:
