@@ -71,10 +71,10 @@ HEAVY = {
     "mailroom.network.sigv4a",
 }
 FORBIDDEN = {
-    "webhook": HEAVY | {"cryptography", "email", "idna", "minijinja", "pydantic", "smtplib"},
+    "webhook": HEAVY | {"calendar", "cryptography", "email", "html", "idna", "minijinja", "pydantic", "smtplib"},
     "rendered": HEAVY | {"httpx", "idna", "minijinja", "smtplib"},
-    "send": HEAVY | {"mailroom.api.openapi", "pydantic", "pydantic_core"},
-    "deliver": HEAVY | {"pydantic", "pydantic_core"},
+    "send": HEAVY | {"html", "mailroom.api.openapi", "pydantic", "pydantic_core"},
+    "deliver": HEAVY | {"html", "pydantic", "pydantic_core"},
     "feedback": HEAVY | {"idna", "minijinja", "smtplib"},
     "link": HEAVY | {"idna", "pydantic", "smtplib"},
     "notify": HEAVY | {"cryptography", "idna", "minijinja", "pydantic", "smtplib"},
@@ -124,6 +124,21 @@ def test_hosts_and_addresses_in_ascii_load_no_unicode_tables() -> None:
         f"from mailroom.model.mailbox import is_address; from mailroom.untrusted import link; {check}"
     )
     assert not {name for name in loaded if name.startswith(("idna", "encodings.idna", "stringprep"))}
+
+
+def test_a_connection_over_tls_loads_no_unicode_tables() -> None:
+    loaded = modules_after("""
+import socket, ssl, threading
+from contextlib import suppress
+from mailroom.network.http import Connections, Limits, Unreachable, Url
+server = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=lambda: server.accept()[0].close()).start()
+with suppress(Unreachable):
+    limits = Limits(connect=5, read=5, total=5, idle=5, size=100)
+    url = Url.parse(f"https://localhost:{server.getsockname()[1]}/")
+    Connections(lambda: limits, ssl.create_default_context).request("GET", url, {})
+pass""")
+    assert not {"encodings.idna", "stringprep"} & loaded
 
 
 def modules_after(statement: str) -> set[str]:

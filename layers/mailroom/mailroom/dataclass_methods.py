@@ -19,7 +19,7 @@ def install(package: str) -> None:
     """Make `dataclasses` use the bytecode in a package's folder, where there is some."""
     try:
         with open(f"{package}/{FILE}", "rb") as file:
-            compiled: dict[str, bytes] = marshal.load(file)  # noqa: S302 - bytecode, like the modules beside it
+            compiled: dict[str, bytes] = marshal.loads(file.read())  # noqa: S302 - bytecode, as in the files beside it
     except FileNotFoundError:
         return
 

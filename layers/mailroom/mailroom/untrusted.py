@@ -65,6 +65,7 @@ DOTS = ".\u2024-\u2026\u2488-\u249b\u3002\u33c2\u33c7\u33d8\ufe12\ufe19\ufe30\uf
 COLONS = ":\u2a74\ufe13\ufe55\uff1a"
 SLASHES = r"/\\\ufe68\uff0f\uff3c"
 ATS = "@\ufe6b\uff20"
+ASCII_SEPARATORS = frozenset(".:/\\@")
 PUNCTUATION = ".,;:!?()<>\"'“”„«»"
 
 FORBIDDEN_IN_LINK = re.compile(r'[\x00-\x20\\<>"`\x7f]')
@@ -164,6 +165,8 @@ def _plain(char: str) -> str:
 
 
 def _without_links(text: str) -> str:
+    if text.isascii() and ASCII_SEPARATORS.isdisjoint(text):
+        return text
     return _separator().sub(_separated, text)
 
 

@@ -14,7 +14,7 @@ LOCAL_PART_LENGTH_BYTES = 64
 DISPLAY_NAME_LENGTH = 78
 SPECIALS = frozenset(' ,;:<>()[]"\\')
 ASCII_SPECIALS = re.compile(r'[\x00-\x20\x7f,;:<>()\[\]"\\]')  # the same and the controls, six times faster
-LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
+LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
 
 def is_address(text: str) -> bool:

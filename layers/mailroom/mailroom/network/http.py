@@ -137,12 +137,12 @@ class Connections:
         limits: Callable[[], Limits],
         tls: Callable[[], ssl.SSLContext],
         proxy: Proxy | None = None,
-        connect: Callable[[tuple[str, int], float], socket.socket] = socket.create_connection,
+        connect: Callable[[tuple[str, int], float], socket.socket] | None = None,
     ) -> None:
         self._limits = limits
         self._tls = tls
         self._proxy = proxy
-        self._connect_to = connect
+        self._connect_to = connect or _open_socket
         self._idle: dict[tuple[str, str, int], deque[_Connection]] = {}
 
     def request(self, method: str, url: Url, headers: Mapping[str, str], content: bytes = b"") -> Answer:
@@ -200,11 +200,17 @@ class Connections:
             if proxy:
                 _lead_through(sock, proxy, url, limits)
             if url.scheme == "https":
-                sock = self._tls().wrap_socket(sock, server_hostname=url.host)
+                sock = self._tls().wrap_socket(sock, server_hostname=url.host.encode())
         except (OSError, ValueError, NoAnswer) as error:
             sock.close()
             raise Unreachable(type(error).__name__) from error
         return _Connection(sock)
+
+
+def _open_socket(address: tuple[str, int], timeout: float) -> socket.socket:
+    # A host in bytes, here and for TLS: for a text Python loads its IDNA codec, with tables, although hosts are ASCII.
+    host, port = address
+    return socket.create_connection((host.encode(), port), timeout)  # type: ignore[arg-type] # as getaddrinfo
 
 
 def _written(method: str, url: Url, headers: Mapping[str, str], content: bytes) -> bytes:

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import os
 import time
-from calendar import timegm
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -75,6 +74,8 @@ class RoleCredentials:
             raise CredentialsMissing("neither AWS_ACCESS_KEY_ID nor AWS_CONTAINER_CREDENTIALS_FULL_URI is set")
         headers = {"Authorization": env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")}
         answer = self._transport.request("GET", Url.parse(url), headers)
+        from calendar import timegm  # with SnapStart only; it loads `locale`
+
         values = answer.json()
         try:
             expires_at = timegm(time.strptime(values["Expiration"][:19], "%Y-%m-%dT%H:%M:%S"))

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from html import unescape
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,7 @@ __all__ = ["Rendered", "Renderer"]
 BLANK_LINES = re.compile(r"\n{3,}")
 TAGS = re.compile(r"<[^<>]*>")
 EMPTY_LINES = re.compile(r"\n\s*\n")
-TEMPLATE_PLACE = re.compile(r"^.*\(in ([a-z0-9/.-]+):(\d+)\)$", re.MULTILINE)
+TEMPLATE_PLACE = r"(?m)^.*\(in ([a-z0-9/.-]+):(\d+)\)$"
 TEMPLATE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?\.(html|txt)")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 MAX_CACHED_TENANTS = 16
@@ -203,7 +202,7 @@ class Renderer:
             return self._engine.render_template(built_in, **context)
         except TemplateError as error:
             # Not the error's text, which could quote the mail. The innermost file comes last, after those including it.
-            places = TEMPLATE_PLACE.findall(str(error)) or [(error.name or built_in, error.line)]
+            places = re.findall(TEMPLATE_PLACE, str(error)) or [(error.name or built_in, error.line)]
             place = "{}, line {}: cannot be rendered".format(*places[-1])
             raise ConfigurationError("templates", "malformed", place) from error
 
@@ -264,6 +263,8 @@ def _tags(message: Message) -> dict[str, str]:
 
 def _check_body(name: str, body: str, context: Mapping[str, Any]) -> None:
     """Raise RenderingError for a body of no use: too long to be shown, or without its code or link."""
+    from html import unescape  # its tables are for tenants' own templates only
+
     if len(body) > MAX_HTML_LENGTH:
         raise RenderingError(f"{name}: makes a mail longer than {MAX_HTML_LENGTH} characters")
     shown = unescape(TAGS.sub("", body)) if name.endswith(".html") else body
