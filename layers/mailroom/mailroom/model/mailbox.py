@@ -92,6 +92,7 @@ class Mailbox:
         return f'"{quoted}" <{self.address}>'
 
 
+@lru_cache(maxsize=256)
 def clean_name(name: str) -> str:
     """Return a stranger's text as a display name: one line, no control characters, nothing that imitates an address."""
     printable = "".join(" " if c.isspace() else c for c in name if c.isspace() or unicodedata.category(c)[0] != "C")

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailroom.network.http import Transport, Url
 
@@ -102,10 +103,16 @@ def sign(
     to_sign = {**headers, **date_headers(credentials, now)}
     scope = f"{to_sign['x-amz-date'][:8]}/{region}/{service}/aws4_request"
     text = string_to_sign(ALGORITHM, to_sign, body, scope, path)
-    key = f"AWS4{credentials.secret}".encode()
-    for part in (*scope.split("/"), text):
+    signature = hmac.digest(_signing_key(credentials.secret, scope), text.encode(), "sha256")
+    return authorized(ALGORITHM, to_sign, scope, credentials, signature.hex())
+
+
+@lru_cache(maxsize=8)  # valid for a day, a region and a service
+def _signing_key(secret: str, scope: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return authorized(ALGORITHM, to_sign, scope, credentials, key.hex())
+    return key
 
 
 def date_headers(credentials: Credentials, now: float) -> dict[str, str]:

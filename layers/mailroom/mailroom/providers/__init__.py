@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Protocol, runtime_checkable
 
@@ -93,6 +94,11 @@ def spec_of(account: str) -> ProviderSpec:
     name = kind_of(account)
     if name not in NAMES:
         raise ConfigurationError("settings", "unknown_provider", f"unknown provider {name!r}: use {', '.join(NAMES)}")
+    return _declaration(name)
+
+
+@cache  # import_module takes a lock and 10 µs, several times a mail
+def _declaration(name: str) -> ProviderSpec:
     spec: ProviderSpec = import_module(f"{__name__}.{name}").PROVIDER
     return spec
 

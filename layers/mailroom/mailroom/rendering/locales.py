@@ -1,6 +1,7 @@
 """The choice of a mail's language: from the recipient's tags and the available languages."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 
 __all__ = ["negotiate"]
 
@@ -31,12 +32,17 @@ SIBLINGS: Mapping[str, str] = {"fa": "fa-ir", "pl": "pl-pl", "pt": "pt-br", "tr"
 
 def negotiate(preferred: Iterable[str], available: Collection[str], default: str = "en") -> str:
     """Return the first available language: for each tag itself, then its base, then another region of the base."""
-    tags = {tag.lower(): tag for tag in available}
+    tags = _by_lower_case(frozenset(available))
     for tag in (*preferred, default):
         for candidate in _candidates(tag, tags):
             if candidate in tags:
                 return tags[candidate]
     return "en"
+
+
+@lru_cache(maxsize=64)  # each mail chooses from the same few sets
+def _by_lower_case(available: frozenset[str]) -> Mapping[str, str]:
+    return {tag.lower(): tag for tag in available}
 
 
 def _candidates(tag: str, available: Iterable[str]) -> Iterator[str]:

@@ -110,11 +110,16 @@ class Renderer:
 
     def has_templates(self, tenant: str) -> bool:
         """Return whether a tenant has templates or texts of its own."""
-        return TENANT_NAME.fullmatch(tenant) is not None and self._tenant_folder(tenant).is_dir()
+        return tenant in self._tenant_folders
 
     def own_kinds(self, tenant: str, overrides: Mapping[str, str] | None = None) -> frozenset[str]:
         """Return the kinds for which a tenant has a template or texts of its own."""
         return self._tenant(tenant, overrides)[0].kinds
+
+    @cached_property
+    def _tenant_folders(self) -> frozenset[str]:
+        folders = (path for path in self._folder.glob("tenants/*") if path.is_dir())
+        return frozenset(path.name for path in folders if TENANT_NAME.fullmatch(path.name))
 
     @cached_property
     def locales(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def fill(sentence: str, values: Mapping[str, str]) -> str:
             after = ""
         return before + value + after
 
-    return SPACED_PLACEHOLDER.sub(replacement, sentence)
+    return SPACED_PLACEHOLDER.sub(replacement, sentence) if "{" in sentence else sentence
 
 
 def _is_han(char: str) -> bool:
