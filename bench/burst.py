@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ from mailroom_ops.local.children import Children
 from mailroom_ops.local.functions import Function
 from mailroom_ops.local.logs import Logs
 from mailroom_ops.local.poller import Poller
+from mailroom_ops.sandbox.faults import Fault
 from mailroom_ops.sandbox.inbox import Captured
-from mailroom_ops.sandbox.provider import RateLimit, Reply
-from mailroom_ops.sandbox.resend import Resend
+from mailroom_ops.sandbox.provider import ProviderStub, Reply, Request
 from mailroom_ops.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -43,14 +44,17 @@ MARK = '{"bench": '
 MAX_SILENCE_SECONDS = 90.0  # without a mail; then the missing ones count as lost
 
 
-class CountingResend(Resend):
-    """The stub of Resend, with a count of the requests over its rate limit."""
+class LimitedProviders(Sandbox):
+    """The sandbox, with a rate limit for each provider and a count of the requests that exceeded it."""
 
-    refused = 0
+    def __init__(self, providers: Sequence[str]) -> None:
+        super().__init__(rates=dict.fromkeys(providers, RATE))
+        self.refused: Counter[str] = Counter()
 
-    def throttled(self, rate: RateLimit) -> Reply:
-        self.refused += 1
-        return super().throttled(rate)
+    def answer(self, stub: ProviderStub, request: Request, fault: Fault | None) -> Reply:
+        reply = super().answer(stub, request, fault)
+        self.refused[stub.name] += reply.status == HTTPStatus.TOO_MANY_REQUESTS
+        return reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,9 @@ class Result:
     """The result of one burst."""
 
     mails: int
-    requests: int
-    refused: int
+    sent: Mapping[str, int]  # by provider, in the order of the chain, as the next two
+    requests: Mapping[str, int]
+    refused: Mapping[str, int]
     copies: int
     lost: int
     seconds: float  # from the first mail at the provider to the last
@@ -70,16 +75,28 @@ class Result:
 class Stage:
     """The environment of one burst, with deliver ready for it."""
 
-    def __init__(self, children: Children, endpoint: str, sandbox: Sandbox, batch: int, processes: int) -> None:
+    def __init__(
+        self,
+        children: Children,
+        endpoint: str,
+        sandbox: Sandbox,
+        providers: Sequence[str],
+        batch: int,
+        processes: int,
+    ) -> None:
         self.logs = Logs(None)
-        self.arrived: list[tuple[float, str]] = []
+        self.arrived: list[tuple[float, Captured]] = []
         sandbox.inbox.subscribe(self._note)
         self._sqs = client("sqs", endpoint)
-        values = {f"providers/resend/{key}": value for key, value in sandbox.settings("resend").items()}
+        values = {
+            f"providers/{provider}/{key}": value
+            for provider in providers
+            for key, value in sandbox.settings(provider).items()
+        }
         values |= {"senders/default/auth": json.dumps({"from": "Acme <no-reply@example.com>"})}
         for name, value in values.items():
             client("ssm", endpoint).put_parameter(Name=f"/mailroom/development/{name}", Value=value, Type="String")
-        blueprint = Blueprint(ROOT, REGION, {"Providers": "resend"}, {})
+        blueprint = Blueprint(ROOT, REGION, {"Providers": ",".join(providers)}, {})
         blueprint.locate_queues(endpoint)
         spec = blueprint.specs(endpoint, {})["deliver"]
         path = {"PYTHONPATH": f"{spec.environment['PYTHONPATH']}:{ROOT}", "_HANDLER": HANDLER}
@@ -114,7 +131,7 @@ class Stage:
         return sum(int(count) for name, count in counts.items() if name.startswith("ApproximateNumberOfMessages"))
 
     def _note(self, mail: Captured) -> None:
-        self.arrived.append((time.monotonic(), mail.message_id))
+        self.arrived.append((time.monotonic(), mail))
 
     def spent(self) -> Counter[str]:
         """Return the seconds that all invocations together waited, by cause."""
@@ -134,12 +151,11 @@ def sign_ups(number: int) -> list[Message]:
     ]  # fmt: skip
 
 
-def burst(mails: int, *, batch: int, processes: int) -> Result:
+def burst(mails: int, *, providers: Sequence[str], batch: int, processes: int) -> Result:
     """Send the codes of people who sign up at the same time."""
-    resend, children = CountingResend(), Children()
-    sandboxed = Sandbox(rates={"resend": RATE}, providers=[resend])
-    with sandboxed as sandbox, cloud() as (endpoint, pid), closing(children):
-        stage = Stage(children, endpoint, sandbox, batch, processes)
+    children = Children()
+    with LimitedProviders(providers) as sandbox, cloud() as (endpoint, pid), closing(children):
+        stage = Stage(children, endpoint, sandbox, providers, batch, processes)
         messages = sign_ups(mails)
         stage.feed(messages)
         before = cpu_of(pid)
@@ -147,12 +163,13 @@ def burst(mails: int, *, batch: int, processes: int) -> Result:
         cloud_cpu = cpu_of(pid) - before
         stage.poller.stop()
         stage.function.stop()
-        times, ids = [at for at, _ in stage.arrived], Counter(id_ for _, id_ in stage.arrived)
+        times, ids = [at for at, _ in stage.arrived], Counter(mail.message_id for _, mail in stage.arrived)
         lost = {message.id for message in messages} - set(ids)
         return Result(
             mails,
-            sandbox.requests["resend"],
-            resend.refused,
+            of_each(providers, Counter(mail.provider for _, mail in stage.arrived)),
+            of_each(providers, sandbox.requests),
+            of_each(providers, sandbox.refused),
             ids.total() - len(ids),
             len(lost),
             max(times) - min(times),
@@ -191,32 +208,36 @@ def main() -> None:
     parser.add_argument("--mails", type=int, help="number of simultaneous sign-ups (default: 5000)")
     parser.add_argument("--singly", type=int, help="the same for sending one by one (default: 100)")
     parser.add_argument("--processes", type=int, default=20, help="deliver's, as CodesConcurrency (default: 20)")
+    providers = "the chain, each provider behind the same limit: `resend,postmark` (default: resend)"
+    parser.add_argument("--providers", type=lambda text: text.split(","), default=["resend"], help=providers)
     args = parser.parse_args()
     mails, few = args.mails or (500 if args.quick else GOAL_MAILS), args.singly or (25 if args.quick else 100)
-    packed = burst(mails, batch=10, processes=args.processes)
-    singly = burst(few, batch=1, processes=args.processes)
+    packed = burst(mails, providers=args.providers, batch=10, processes=args.processes)
+    singly = burst(few, providers=args.providers, batch=1, processes=args.processes)
     print(
-        f"{args.processes} processes of deliver, {RATE} requests a second, {LATENCY * 1000:.0f} ms for a call to AWS\n"
+        f"{args.processes} processes of deliver, {RATE} requests a second by {' and by '.join(args.providers)}, "
+        f"{LATENCY * 1000:.0f} ms for a call to AWS\n"
     )
-    print(f"{'':34}{'in batches':>12}{'one by one':>12}")
+    print(f"{'':34}{'in batches':>16}{'one by one':>12}")
     for label, cell in ROWS.items():
-        print(f"{label:34}{cell(packed):>12}{cell(singly):>12}")
+        print(f"{label:34}{cell(packed):>16}{cell(singly):>12}")
     print(f"\nOne by one, {mails} mails would take {mails / RATE:.0f} s at this limit (computed, not run).")
     print("CPU is this machine's, shared by all processes and the sandbox; waiting for AWS includes waiting for CPU.\n")
     figures = {"burst, copies and lost mails": float(packed.copies + packed.lost + singly.copies + singly.lost)}
-    if mails == GOAL_MAILS:
+    if mails == GOAL_MAILS and args.providers == ["resend"]:
         figures["burst of 5,000, first to last mail, s"] = packed.seconds
     raise SystemExit(judge(figures))
 
 
 ROWS: Mapping[str, Callable[[Result], str]] = {
     "mails": lambda result: str(result.mails),
-    "requests at the provider": lambda result: str(result.requests),
-    "of these refused with a 429": lambda result: str(result.refused),
+    "sent, by provider": lambda result: sum_of(result.sent),
+    "requests": lambda result: sum_of(result.requests),
+    "of these refused with a 429": lambda result: sum_of(result.refused),
     "copies": lambda result: str(result.copies),
     "lost": lambda result: str(result.lost),
     "first to last mail, s": lambda result: f"{result.seconds:.1f}",
-    "least that the limit allows, s": lambda result: f"{(result.requests - result.refused) / RATE:.1f}",
+    "least that the limits allow, s": lambda result: f"{least_seconds(result):.1f}",
     "deliver's CPU, all processes, s": lambda result: f"{result.spent['cpu']:.1f}",
     "  a mail, ms": lambda result: f"{result.spent['cpu'] / result.mails * 1000:.1f}",
     "CPU of the stub of AWS, s": lambda result: f"{result.cloud_cpu:.1f}",
@@ -224,6 +245,19 @@ ROWS: Mapping[str, Callable[[Result], str]] = {
     "share of waiting for the provider": lambda result: share(result, "provider"),
     "share of holding back": lambda result: share(result, "held back"),
 }
+
+
+def of_each(providers: Sequence[str], counts: Counter[str]) -> dict[str, int]:
+    return {provider: counts[provider] for provider in providers}
+
+
+def sum_of(counts: Mapping[str, int]) -> str:
+    return " + ".join(map(str, counts.values()))
+
+
+def least_seconds(result: Result) -> float:
+    """Return the time in which the providers can accept the accepted requests."""
+    return max(result.requests[name] - result.refused[name] for name in result.sent) / RATE
 
 
 def share(result: Result, part: str) -> str:
