@@ -29,7 +29,7 @@ from tests.simulation.world import World
 
 PROCESSOR_SHARE = 0.29  # of 512 MB: a whole one has 1,769
 ENVIRONMENT_SECONDS = 0.15  # for AWS to create one and fetch the code: not measured, an assumption
-INIT_SECONDS = {"webhook": 0.11, "deliver": 0.14}  # CPU, of bench/cold_start.py: with that of the first mail
+INIT_SECONDS = {"webhook": 0.09, "deliver": 0.115}  # CPU, of bench/cold_start.py: with that of the first mail
 ECHO_INIT_SECONDS = 0.035  # the same of a handler that does nothing, under AWS's runtime client
 TLS_SECONDS = 0.001  # CPU of a handshake: client's side, TLS 1.3, certificate verified (2026-11)
 TLS_ROUND_TRIPS = 2  # and TCP's
