@@ -73,8 +73,8 @@ HEAVY = {
 FORBIDDEN = {
     "webhook": HEAVY | {"calendar", "cryptography", "email", "html", "idna", "minijinja", "pydantic", "smtplib"},
     "rendered": HEAVY | {"httpx", "idna", "minijinja", "smtplib"},
-    "send": HEAVY | {"html", "mailroom.api.openapi", "pydantic", "pydantic_core"},
-    "deliver": HEAVY | {"html", "pydantic", "pydantic_core"},
+    "send": HEAVY | {"mailroom.api.openapi", "pydantic", "pydantic_core"},
+    "deliver": HEAVY | {"pydantic", "pydantic_core"},
     "feedback": HEAVY | {"idna", "minijinja", "smtplib"},
     "link": HEAVY | {"idna", "pydantic", "smtplib"},
     "notify": HEAVY | {"cryptography", "idna", "minijinja", "pydantic", "smtplib"},

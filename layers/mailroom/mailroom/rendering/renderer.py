@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import unescape
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -268,8 +269,6 @@ def _tags(message: Message) -> dict[str, str]:
 
 def _check_body(name: str, body: str, context: Mapping[str, Any]) -> None:
     """Raise RenderingError for a body of no use: too long to be shown, or without its code or link."""
-    from html import unescape  # its tables are for tenants' own templates only
-
     if len(body) > MAX_HTML_LENGTH:
         raise RenderingError(f"{name}: makes a mail longer than {MAX_HTML_LENGTH} characters")
     shown = unescape(TAGS.sub("", body)) if name.endswith(".html") else body
