@@ -12,7 +12,7 @@ from mailroom.errors import UnknownOutcome
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import Suppressions
 from mailroom.ledger.table import Ledger
-from mailroom.model.event import Event, EventEffect, EventType, Reason, Report
+from mailroom.model.event import Event, EventEffect, EventType, Report
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
@@ -28,19 +28,16 @@ def intake(aws: Aws, ledger: Ledger) -> Intake:
     return Intake(settings, ledger, Suppressions(aws, "ledger"), Outbox(settings, None))
 
 
-def bounce(mail: Message, account: str) -> Event:
-    reason = Reason.NO_MAILBOX
-    return Event(
-        EventType.BOUNCED, account, "e1", time.time(), mail.id, recipient=mail.to, permanent=True, reason=reason
-    )
+def complaint(mail: Message, account: str) -> Event:
+    return Event(EventType.COMPLAINED, account, "e1", time.time(), mail.id, recipient=mail.to)
 
 
 def is_believed(intake: Intake, mail: Message, account: str) -> bool:
-    """Report a bounce as this account; return whether it changed the status and suppressed the recipient."""
-    ((_, effect, _),) = intake.process(Report([bounce(mail, account)]))
+    """Report a complaint as this account; return whether it changed the status and suppressed the recipient."""
+    ((_, effect, _),) = intake.process(Report([complaint(mail, account)]))
     record = intake.ledger.read(mail.id)
     assert record
-    changed = record.status == "bounced"
+    changed = record.status == "complained"
     assert changed is any(entry.event for entry in record.timeline)
     assert changed is intake.ledger.is_suppressed(mail, Lane.NOTICES, KEY, time.time())
     assert (effect is EventEffect.NEW) is changed

@@ -19,7 +19,7 @@ from mailroom.model.event import Event, EventEffect, EventType, Reason, Report
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message
-from mailroom.model.outcome import Status
+from mailroom.model.outcome import Attempt, Status
 from mailroom.settings import Settings
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import LedgerQueries
@@ -40,6 +40,14 @@ def intake(aws: Aws, ledger: Ledger) -> Intake:
 @pytest.fixture
 def operator(ledger: Ledger, cloud: str) -> LedgerQueries:
     return LedgerQueries(boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=cloud), "ledger", 16, KEY)
+
+
+def rescued(ledger: Ledger, **fields: Any) -> Message:
+    """Return a mail that Resend accepted, and then SES."""
+    mail = sent(ledger, message(**fields))
+    assert ledger.claim_rescue(mail.id, "token", "rescue", "ses", Status.SENT)
+    ledger.end_rescue(mail.id, "rescue", (Attempt(time.time(), "ses", "accepted"),), ("ses",))
+    return mail
 
 
 def report_on(mail: Message, type_: EventType = EventType.BOUNCED, **fields: Any) -> Event:
@@ -93,11 +101,25 @@ def test_only_some_events_suppress_their_recipient(
 def test_the_bounce_of_one_copy_suppresses_no_codes_where_another_has_arrived(
     intake: Intake, ledger: Ledger, type_: EventType
 ) -> None:
-    mail = sent(ledger, message())
-    assert ledger.claim_rescue(mail.id, "token", "rescue", "ses", Status.SENT)
+    mail = rescued(ledger)
     process(intake, report_on(mail, type_, provider="ses"))
     process(intake, report_on(mail, EventType.BOUNCED, reason=Reason.NO_MAILBOX))
     assert Lane.CODES not in suppressed_lanes(ledger, mail)
+
+
+@pytest.mark.parametrize("first", ["resend", "ses"])
+def test_the_bounce_of_one_copy_suppresses_nobody_before_the_other_has_bounced_too(
+    intake: Intake, ledger: Ledger, first: str
+) -> None:
+    delivered, bounced = rescued(ledger), rescued(ledger, to="nobody@example.com")
+    second = "ses" if first == "resend" else "resend"
+    for mail in (delivered, bounced):
+        process(intake, report_on(mail, EventType.BOUNCED, reason=Reason.NO_MAILBOX, provider=first))
+        assert suppressed_lanes(ledger, mail) == []
+    process(intake, report_on(delivered, EventType.DELIVERED, provider=second))
+    process(intake, report_on(bounced, EventType.BOUNCED, reason=Reason.NO_MAILBOX, provider=second))
+    assert suppressed_lanes(ledger, delivered) == []
+    assert suppressed_lanes(ledger, bounced) == list(BOTH)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from mailroom.model.domain_groups import group_of
+from tests.simulation import wiring
 from tests.simulation.accounts import Copy
 from tests.simulation.findings import (
     Case,
@@ -162,6 +163,25 @@ def nothing_leaves_that_is_known_to_be_delivered(findings: Findings) -> Iterator
                     yield violation_of("sent though delivered", f"left {late:.1f} s after the report", case)
 
 
+def a_bounce_beside_a_delivery_suppresses_nobody(findings: Findings) -> Iterator[Violation]:
+    """Without faults, the recipient of a mail whose one copy was delivered is not suppressed for the other's bounce."""
+    if not findings.world.history.is_healthy:
+        return
+    for case in findings.cases.values():
+        mail, others = case.mail, [other for other in findings.cases.values() if other is not case]
+        accounts = defaultdict[str, set[str]](set)
+        for report in case.reports:
+            accounts[report.event].add(report.copy.offer.account)
+        beside = [report for other in others if other.mail.recipient == mail.recipient for report in other.reports]
+        is_possible = mail.is_suppressed or any(report.event == "bounced" for report in beside)
+        if len(case.copies) == 2 and accounts["delivered"] - accounts["soft"] and not is_possible:
+            key, _ = wiring.suppress(mail.tenant, mail.recipient, START)
+            entry = {name: value.get("S", "") for name, value in findings.world.table.items.get(key, {}).items()}
+            source, is_bounce = entry.get("source"), entry.get("cause") == "bounce"
+            if is_bounce and source in accounts["bounced"] - accounts["delivered"]:
+                yield violation_of("wrongly suppressed", f"{source} has bounced, and another copy arrived", case)
+
+
 def each_copy_is_the_same_mail(findings: Findings) -> Iterator[Violation]:
     """All accounts that are offered a message get the same text."""
     for case in findings.cases.values():
@@ -178,6 +198,7 @@ ARRIVAL_RULES: tuple[Rule, ...] = (
     a_code_that_does_not_arrive_is_rescued_once,
     every_rescue_has_a_cause,
     nothing_leaves_that_is_known_to_be_delivered,
+    a_bounce_beside_a_delivery_suppresses_nobody,
     each_copy_is_the_same_mail,
 )
 
@@ -201,16 +222,15 @@ def _reports_in_time(history: History, account: str, address: str, seconds: floa
 def _suppressions(findings: Findings, case: Case, *, is_certain: bool) -> list[float]:
     """Return when the recipient of a mail became suppressed, because one of the mails to it had bounced.
 
-    It is not certain where the delivery of that mail's other copy was reported at the same time, or before.
+    It is certain only where no other copy of that mail may have arrived.
     """
     mail, moments = case.mail, []
     for other in findings.cases.values():
         if (other.mail.tenant, other.mail.recipient) != (mail.tenant, mail.recipient):
             continue
         for report in other.reports:
-            delivered = [r.at for r in other.reports if r.event == "delivered" and r.copy is not report.copy]
-            is_first = report.accepted_at < min(delivered, default=NEVER)
-            if report.event == "bounced" and (is_first or not is_certain):
+            ended = [r.copy for r in other.reports if r.event in ("bounced", "soft") and r.at <= report.at]
+            if report.event == "bounced" and (not is_certain or all(copy in ended for copy in other.copies)):
                 moments.append(report.accepted_at)
     return moments
 

@@ -25,6 +25,9 @@ __all__ = ["Intake"]
 MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 MAX_PARALLEL_WRITES = 8  # SendGrid posts up to some two thousand events, and waits
 
+# Reports that a copy of a mail will not arrive: of a soft bounce, too, its provider has given up.
+ENDED = (EventType.BOUNCED, EventType.REJECTED, EventType.FAILED, EventType.SUPPRESSED)
+
 Processed = tuple[Event, EventEffect, Record | None]
 
 
@@ -90,10 +93,8 @@ class Intake:
     def _suppress(self, event: Event, record: Record, now: float) -> None:
         """Suppress the recipient of a message where an event demands it, and mark its row when that is done."""
         cause = cause_of(event)
-        if cause is None or (
-            event.type is EventType.BOUNCED and record.status in (Status.DELIVERED, Status.COMPLAINED)
-        ):
-            return  # one copy of a rescued mail bounces, the other has arrived
+        if cause is None or (event.type is EventType.BOUNCED and _arrives_otherwise(event, record)):
+            return
         # A server may report the address to which it forwarded a mail: the one that we wrote to is suppressed.
         is_recipient = is_address(event.recipient) and record.recipient == keyed_hash(
             self.settings.address_key(), canonical(event.recipient)
@@ -103,3 +104,12 @@ class Intake:
         at = min(event.at, now)
         self.suppressions.add(record.tenant, record.recipient, address, cause, days, event.provider, at)
         self.ledger.mark_suppressed(record.message_id, event)
+
+
+def _arrives_otherwise(event: Event, record: Record) -> bool:
+    """Return whether another copy of a mail that bounces has arrived, or still may: its address is good, then."""
+    if record.status in (Status.DELIVERED, Status.COMPLAINED):
+        return True
+    others = [entry for entry in record.timeline if not event.can_be_about_mail_of(entry.provider)]
+    is_undecided = any(entry.answer == "accepted" for entry in others)
+    return is_undecided and not any(entry.event in ENDED for entry in others)
