@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 
@@ -170,6 +171,15 @@ def test_a_suppressed_recipient_gets_nothing_and_is_answered_like_any_other(
     ordinary, suppressed = (list(map(shape, ask(client, f"{name}@reader.example"))) for name in ("other", "suppressed"))
     assert suppressed == ordinary
     assert {mail.to for mail in client.mails()} <= {"other@reader.example"}
+
+
+def test_no_id_in_an_answer_shows_that_its_mail_was_not_sent(client: Client) -> None:
+    suppress(client, "suppressed@reader.example")
+    for to in ("other@reader.example", "suppressed@reader.example"):
+        answer = client.send(**code(to=to)).body
+        provider_id = UUID(answer["provider_id"])
+        assert (provider_id.version, provider_id.variant) == (4, RFC_4122), "as Resend's"
+        assert provider_id.hex != answer["message_id"]
 
 
 def shape(answer: Response) -> tuple[int, dict[str, str], set[str]]:

@@ -189,7 +189,8 @@ class SendService:
     def _reply_as_if_sent(self, message: Message) -> Reply:
         """Return the reply that the message would get if its recipient were not suppressed and the provider took it.
 
-        The provider's id is made from the message's, so that a repeated request gets the same reply.
+        The provider's id is made from the message's, so that a repeated request gets the same reply, by a key that no
+        caller has: a UUID, as Resend's and Postmark's ids are.
         """
         settings = self.delivery.settings
         try:
@@ -199,8 +200,10 @@ class SendService:
             return Reply.of(message, Status.FAILED, error.code)
         if not account:
             return Reply.of(message, Status.SKIPPED, "email_not_configured")
-        parts = (message.id[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
-        return Reply.of(message, Status.SENT, "", account, "-".join(parts))
+        digits = keyed_hash(settings.address_key(), message.id)
+        variant = "89ab"[int(digits[16], 16) % 4]
+        provider_id = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+        return Reply.of(message, Status.SENT, "", account, provider_id)
 
 
 def _is_concealed(status: str, reason: str) -> bool:
