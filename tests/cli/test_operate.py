@@ -317,6 +317,16 @@ def test_addresses_can_be_suppressed_before_the_first_mail(run: Run, fresh: Stor
     assert {entry["address"] for entry in listed} == {"a@example.com", "b@example.com"}
 
 
+def test_an_imported_cause_without_dates_has_the_period_of_its_policy(run: Run, fresh: Stored, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("email,cause\na@example.com,complaint\nb@example.com,bounce\nc@example.com,\n")
+    assert run("suppressions", "import", str(path), "--env", "staging", "--yes").code == 0
+    listed = json.loads(run("suppressions", "list", "--env", "staging", "--json").out)
+    complaint, bounce, manual = sorted(listed, key=lambda entry: entry["address"])
+    assert complaint["codes_until"] is None, "codes are still sent after a complaint"
+    assert bounce["codes_until"] < bounce["notices_until"] < manual["codes_until"]
+
+
 def test_an_import_shows_its_plan_first(run: Run, fresh: Stored, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     command = ("suppressions", "import", str(path), "--env", "staging")

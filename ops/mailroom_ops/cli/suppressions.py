@@ -148,8 +148,9 @@ def remove(
 def import_(environment: Environment, file: TextIO, tenant: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Import a CSV FILE with a column `address` or `email`.
 
-    Optional columns: `tenant`, `cause`, `codes_until` and `notices_until`, as written by `export`. A file with any
-    fault changes nothing. An environment that has sent no mail yet takes a list too.
+    Optional columns: `tenant`, `cause`, `codes_until` and `notices_until`, as written by `export`. Without dates, a
+    cause has the period of the tenant's policy, and a line without a cause five years. A file with any fault changes
+    nothing. An environment that has sent no mail yet takes a list too.
     """
     from dataclasses import asdict
 
@@ -158,7 +159,7 @@ def import_(environment: Environment, file: TextIO, tenant: str, dry_run: bool, 
     from mailroom_ops.ledger.queries import LedgerQueries
 
     try:
-        entries = suppressions.read_csv(file, tenant)
+        entries = suppressions.with_policy(environment, suppressions.read_csv(file, tenant))
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file.name} is not UTF-8 text.") from error
     plan = suppressions.plan_import(LedgerQueries.of(environment), entries)

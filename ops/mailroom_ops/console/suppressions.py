@@ -261,7 +261,7 @@ EMPTY_IMPORT = {
 def _import(context: PageContext, form: Form) -> Response:
     tenant, text = last_value(form, "tenant") or "default", last_value(form, "csv")
     try:
-        entries = suppressions.read_csv(io.StringIO(text), tenant)
+        entries = suppressions.with_policy(context.environment, suppressions.read_csv(io.StringIO(text), tenant))
         if not 0 < len(entries) <= MAX_IMPORT_LINES:
             todo = f"Up to {MAX_IMPORT_LINES:,} fit here; `mailroom suppressions import FILE` has no limit."
             raise InvalidInput(f"The list has {len(entries):,} addresses.", todo)

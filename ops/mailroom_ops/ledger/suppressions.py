@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
@@ -57,6 +57,7 @@ __all__ = [
     "read_csv",
     "read_page",
     "remove",
+    "with_policy",
     "writable_list",
     "write_csv",
 ]
@@ -246,6 +247,22 @@ def _read_csv(reader: "csv.DictReader[str]", tenant: str) -> list[Entry]:
     return read
 
 
+def with_policy(environment: "Environment", imported: Iterable[Entry]) -> list[Entry]:
+    """Return entries of a file: one with a cause and no dates gets the period of its tenant's policy, from now on."""
+    policies: dict[tuple[str, str], Mapping[Lane, float]] = {}
+    completed, now = [], datetime.now(UTC)
+    for item in imported:
+        if item.has_ended:  # no date was given
+            policy = (item.tenant, item.cause)
+            if policy not in policies:
+                policies[policy] = period_days(environment, item.tenant, Cause(item.cause))
+            ends = {lane: now + timedelta(days=days) if days else None for lane, days in policies[policy].items()}
+            completed.append(replace(item, codes_until=ends[Lane.CODES], notices_until=ends[Lane.NOTICES]))
+        else:
+            completed.append(item)
+    return completed
+
+
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
     """The number of addresses by the effect that their import has."""
@@ -367,7 +384,7 @@ def _entry(values: Mapping[str, str], address: str, tenant: str) -> Entry:
     if cause not in list(Cause):
         raise ValueError(f"the cause is not one of {', '.join(Cause)}")
     codes, notices = (_end(values.get(f"{lane}_until", "")) for lane in Lane)
-    if not codes and not notices:
+    if not codes and not notices and cause == Cause.MANUAL:
         codes = notices = datetime.now(UTC) + DEFAULT_IMPORT_PERIOD
     return Entry(tenant, address, cause, codes, notices)
 
