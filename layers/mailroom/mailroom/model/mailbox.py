@@ -44,6 +44,7 @@ def _is_local_part(local: str) -> bool:
     return 0 < len(local.encode()) <= LOCAL_PART_LENGTH_BYTES and all(local.split("."))
 
 
+@lru_cache(256)  # many readers share a domain
 def _is_domain(domain: str) -> bool:
     try:
         labels = to_ascii(domain).split(".")

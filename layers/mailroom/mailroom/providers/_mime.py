@@ -34,7 +34,10 @@ def compose(email: Email, key: str, extra: Mapping[str, str]) -> bytes:
     quoted-printable or base64 also where a relay offers 8BITMIME: the next relay may not, and what it recodes on the
     way breaks a DKIM signature.
     """
-    name, seconds = _name_of(key, email.to), int(_time_of(key))
+    if MESSAGE_ID.fullmatch(key):
+        name, seconds = key, _time_of(key)
+    else:
+        name, seconds = hashlib.sha256(f"{key}\n{email.to}".encode()).hexdigest()[:32], int(time.time())
     message_id = f"<{name}@{email.from_.address.rpartition('@')[2]}>"
     head = (
         f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="=_{name}"\r\n'
@@ -50,11 +53,6 @@ def compose(email: Email, key: str, extra: Mapping[str, str]) -> bytes:
     else:
         parts = text + (_part(name, "html", email.html) if email.html else b"")
     return b"%s\r\n%s--=_%s--\r\n" % (head.encode(), parts, name.encode())
-
-
-def _name_of(key: str, to: str) -> str:
-    """Return the name in Message-ID and boundaries: the message id, or a hash of any other key; no retry changes it."""
-    return key if MESSAGE_ID.fullmatch(key) else hashlib.sha256(f"{key}\n{to}".encode()).hexdigest()[:32]
 
 
 @lru_cache(256)
@@ -177,7 +175,7 @@ def _clock(seconds: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def _time_of(key: str) -> float:
-    """Return the time in a message id, so that a retry has the same Date; the present time for any other key."""
-    seconds = int(key[:12], 16) / 1000 if MESSAGE_ID.fullmatch(key) else 0.0
-    return seconds if 0 < seconds < MAX_TIME else time.time()
+def _time_of(message_id: str) -> int:
+    """Return the time in a message id, so that a retry has the same Date; the present time where it is not one."""
+    seconds = int(message_id[:12], 16) / 1000
+    return int(seconds if 0 < seconds < MAX_TIME else time.time())

@@ -68,12 +68,12 @@ ERRORS = (
     Case(message=r"^4", error=TemporaryFailure, code="try_later"),
 )
 RETRY_AFTER = re.compile(r"\b(?:in|after|for) (\d{1,5}) ?(s|m|h)(?:ec|in|our|\b)", re.IGNORECASE)
-ENHANCED_SUCCESS = re.compile(r"2\.\d{1,3}\.\d{1,3} ")
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 IDS = (
     re.compile(r"\bqueued as <?([\w.+-]+)", re.IGNORECASE),  # Postfix and its many relatives
     re.compile(r"\bid=<?([\w.+-]+)", re.IGNORECASE),  # Exim
-    re.compile(r"^(?:ok|accepted|queued)?:?\s*<?([\w.+-]{8,})>?$", re.IGNORECASE),  # SES: `250 Ok 0100…`
+    # SES: `250 Ok 0100…`
+    re.compile(r"^(?:2\.\d{1,3}\.\d{1,3} )?(?:ok|accepted|queued)?:?\s*<?([\w.+-]{8,})>?$", re.IGNORECASE),
 )
 
 
@@ -96,12 +96,12 @@ def error_of_reply(stage: str, code: int, reply: bytes, email: Email) -> Deliver
 def relay_id(reply: bytes, email: Email) -> str:
     """Return the id that the relay gives the mail in its 250 reply; without one, the reply without private parts."""
     text = " ".join(reply.decode(errors="replace").split())
-    if enhanced := ENHANCED_SUCCESS.match(text):
-        text = text[enhanced.end() :]
     if "@" in text:
         text = re.sub(r"\S*@\S*", "", text).strip()
-    id_ = next((match[1] for pattern in IDS if (match := pattern.search(text))), "")
-    return id_ or remove_quotes(text, email)[:MAX_ID_TEXT_LENGTH]
+    for pattern in IDS:
+        if match := pattern.search(text):
+            return match[1]
+    return remove_quotes(re.sub(r"^2\.\d{1,3}\.\d{1,3} ", "", text).strip(), email)[:MAX_ID_TEXT_LENGTH]
 
 
 def _retry_after(text: str) -> float | None:

@@ -56,6 +56,7 @@ class Smtp:
         self._idle: list[tuple[float, smtplib.SMTP]] = []
         self._tokens = _token_source(relay.oauth) if relay.oauth else None
         self.idempotent = bool(RESEND.fullmatch(relay.host))
+        self._is_ses = bool(SES.fullmatch(relay.host))
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str], account: str = name) -> "Smtp":
@@ -164,7 +165,7 @@ class Smtp:
         if self.idempotent:
             return {"Resend-Idempotency-Key": key}
         # https://docs.aws.amazon.com/ses/latest/dg/event-publishing-send-email.html
-        if SES.fullmatch(self._relay.host):
+        if self._is_ses:
             tags = ", ".join(f"{ascii_tag(name)}={ascii_tag(value)}" for name, value in email.tags.items() if value)
             headers = {"X-SES-CONFIGURATION-SET": self._relay.configuration_set, "X-SES-MESSAGE-TAGS": tags}
             return {name: value for name, value in headers.items() if value}
