@@ -295,6 +295,13 @@ MUTANTS = (
         (f"{TEST_BATCHES}::test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost",),
     ),
     Mutant(
+        "a batch checks an older code of a recipient before the newer one beside it",
+        BATCHES,
+        "for parcel in reversed(parcels):",
+        "for parcel in parcels:",
+        (f"{TEST_BATCHES}::test_expired_and_superseded_mails_are_left_out",),
+    ),
+    Mutant(
         "the key of a batch does not name its very mails",
         BATCHES,
         'f"{account}\\n{ids}".encode()',
