@@ -64,7 +64,7 @@ def run_shares(
 ) -> Generator[Result, None, None]:
     """Deal many items out to threads, a share to each, and yield the results of `work` on each share as they come.
 
-    A result costs a thread half as much CPU as a call to AWS: what the caller needs only at the end had better be one.
+    A result takes CPU to hand over, a good part of that of a call to AWS: a share's had better be handed over together.
     """
     shares = [items[number::MAX_THREADS] for number in range(min(MAX_THREADS, len(items)))]
     return run_parallel([Job("", partial(work, share)) for share in shares], lambda _: MAX_THREADS)
