@@ -10,6 +10,7 @@ from tests.simulation import wiring
 from tests.simulation.accounts import Copy, Offer
 from tests.simulation.arrival_rules import ARRIVAL_RULES
 from tests.simulation.endpoints import CALLBACK_TENANTS
+from tests.simulation.faults import AWS_FAULTS
 from tests.simulation.findings import (
     IDEMPOTENT,
     Case,
@@ -128,7 +129,8 @@ def no_dead_code_leaves_after_its_successor(findings: Findings) -> Iterator[Viol
         if not replaces(newer, older) or not newer.copies:
             continue
         for copy in older.copies:
-            if copy.offer.started_at > newer.copies[0].at and not _is_batch_in_doubt(older, copy, newer.copies[0].at):
+            is_late = copy.offer.started_at > newer.copies[0].at
+            if is_late and not _is_batch_in_doubt(findings, older, copy, newer.copies[0].at):
                 after = copy.offer.started_at - newer.copies[0].at
                 yield violation_of("dead code sent", f"left {after:.1f} s after its successor", older, newer)
 
@@ -418,10 +420,17 @@ def _copies_of(case: Case, message_id: str) -> list[Copy]:
     return [copy for copy in case.copies if copy.offer.message_id == message_id]
 
 
-def _is_batch_in_doubt(case: Case, copy: Copy, moment: float) -> bool:
-    """Return whether the request of a copy is one for many mails that was made before `moment`, too."""
-    is_batch = copy.offer.key not in ("", copy.offer.message_id)
-    return is_batch and any(offer.key == copy.offer.key and offer.started_at < moment for offer in case.offers)
+def _is_batch_in_doubt(findings: Findings, case: Case, copy: Copy, moment: float) -> bool:
+    """Return whether the request of a copy is one for many mails that was, or may have been, made before `moment`.
+
+    The ledger knows a batch by its claims, so one whose claims were written and whose request never left is in doubt,
+    too: where an answer of the ledger was lost or late.
+    """
+    if copy.offer.key in ("", copy.offer.message_id):
+        return False
+    was_asked = any(offer.key == copy.offer.key and offer.started_at < moment for offer in case.offers)
+    faults = (fault for fault in findings.world.history.faults if fault.target == "dynamodb")
+    return was_asked or any(AWS_FAULTS[fault.kind] and START + fault.start < moment for fault in faults)
 
 
 def _must_leave(case: Case) -> bool:
