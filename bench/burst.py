@@ -222,7 +222,10 @@ def main() -> None:
     for label, cell in ROWS.items():
         print(f"{label:34}{cell(packed):>16}{cell(singly):>12}")
     print(f"\nOne by one, {mails} mails would take {mails / RATE:.0f} s at this limit (computed, not run).")
-    print("CPU is this machine's, shared by all processes and the sandbox; waiting for AWS includes waiting for CPU.\n")
+    print(
+        "CPU is this machine's, shared by all processes and the sandbox. The last three rows are beside the time of the"
+    )
+    print("invocations; up to five threads of each call AWS at a time, and wait for CPU meanwhile.\n")
     figures = {"burst, copies and lost mails": float(packed.copies + packed.lost + singly.copies + singly.lost)}
     if mails == GOAL_MAILS and args.providers == ["resend"]:
         figures["burst of 5,000, first to last mail, s"] = packed.seconds
@@ -241,9 +244,9 @@ ROWS: Mapping[str, Callable[[Result], str]] = {
     "deliver's CPU, all processes, s": lambda result: f"{result.spent['cpu']:.1f}",
     "  a mail, ms": lambda result: f"{result.spent['cpu'] / result.mails * 1000:.1f}",
     "CPU of the stub of AWS, s": lambda result: f"{result.cloud_cpu:.1f}",
-    "share of waiting for AWS": lambda result: share(result, "aws"),
-    "share of waiting for the provider": lambda result: share(result, "provider"),
-    "share of holding back": lambda result: share(result, "held back"),
+    "calls to AWS, of all threads": lambda result: share(result, "aws"),
+    "requests to the provider": lambda result: share(result, "provider"),
+    "holding back": lambda result: share(result, "held back"),
 }
 
 

@@ -29,7 +29,7 @@ GOALS: Mapping[str, Goal] = {
     "rendering one mail, CPU ms": Goal(1.0, True),
     "rendering, cold: language, templates, first mail, CPU ms": Goal(15.0, True),
     **{
-        f"{name}, CPU of a mail, of a bare loop's": Goal(1.3, name != "smtp")  # whose figure depends on the run
+        f"{name}, CPU of a mail, of a bare loop's": Goal(1.3, True)
         for name in ("resend", "ses", "smtp", "sendgrid", "mailgun", "postmark", "aliyun", "http")
     },
     **{
@@ -40,7 +40,7 @@ GOALS: Mapping[str, Goal] = {
     "time to a lone code, all cold, median, s": Goal(0.6, False),
     "time to a code of 300 by ses, cold, p99, s": Goal(2.5, True),
     "time to a code of 300 by resend, cold, p99, s": Goal(4.0, True),
-    "burst of 5,000, first to last mail, s": Goal(10.0, False),
+    "burst of 5,000, first to last mail, s": Goal(10.0, False),  # reached, but any other program makes it longer
     "burst, copies and lost mails": Goal(0.0, True),
     **{
         f"{way}: {name} beside ordinary, z of ranks": Goal(3.3, True)  # beyond it once in a thousand comparisons

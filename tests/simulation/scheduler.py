@@ -124,7 +124,8 @@ class Scheduler:
         if process.is_dead:
             raise Killed
         moment = self.now + max(0.0, seconds)
-        if moment < self._next() and process.frozen_until <= moment:
+        is_next = moment < (self._events[0][0] if self._events else self._end) and moment <= self._end
+        if is_next and process.frozen_until <= moment:
             self.now = moment  # nothing else happens until then: there is no need to leave the task
             return
         self.after(max(0.0, seconds), self._resume, task)
@@ -173,10 +174,6 @@ class Scheduler:
         for task in process.tasks:
             if task.is_suspended:
                 task.throw(Killed)
-
-    def _next(self) -> float:
-        """Return when the next event happens, or when the run ends."""
-        return min(self._events[0][0], self._end) if self._events else self._end
 
     def _resume(self, task: Task) -> None:
         if task.dead:
