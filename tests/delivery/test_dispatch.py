@@ -152,6 +152,22 @@ def test_a_bad_key_is_read_anew_and_tried_once_more() -> None:
     assert post.settings.refreshed == 1
 
 
+def test_a_key_that_is_rejected_slowly_is_read_anew_for_the_next_attempt_only() -> None:
+    clock, asked = Clock(), list[float]()
+
+    class Slow(Speaker):
+        def send(self, email: Email, key: str) -> Receipt:
+            asked.append(clock())
+            clock.now += 5.0
+            return super().send(email, key)
+
+    post = dispatch(Slow("only", bad_key, taken), clock=clock)
+    outcome, _ = post.send(parcel(), EMAIL, ["only"], FAR)
+    assert (outcome.status, outcome.reason, asked) == (Status.ACCEPTED, "bad_key", [NOW])
+    assert isinstance(post.settings, NoSettings)
+    assert post.settings.refreshed == 1
+
+
 def test_silence_from_one_that_knows_our_key_is_asked_again_before_anyone_else() -> None:
     first, second = Speaker("first", silent, idempotent=True), Speaker("second", taken)
     outcome, doubts = send(parcel(), first, second)

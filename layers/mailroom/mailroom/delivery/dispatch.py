@@ -19,6 +19,7 @@ __all__ = ["MAX_GATE_WAIT_SECONDS", "MAX_REQUEST_SECONDS", "Dispatch", "dead"]
 
 MAX_GATE_WAIT_SECONDS = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
 MAX_REQUEST_SECONDS = 10.0  # connecting, shaking hands and reading, each at its slowest
+MAX_REJECTION_SECONDS = 1.0  # after a slower one, the checks before the request are too old for another request
 QUOTA_SECONDS = 900.0  # a provider that states a longer wait has used up a quota: a notice fails over at once
 
 
@@ -185,13 +186,15 @@ class Dispatch:
             self.sleep(seconds)
 
     def _request(self, account: str, send: Callable[[Provider], list[Receipt]]) -> list[Receipt]:
-        """Make one request; with a rejected key, read the settings again and make it once more."""
+        """Make one request; with a rejected key, read the settings again, and make it once more if it was quick."""
         gate, started = self.gate(account), self.clock()
         try:
             try:
                 receipts = send(self._provider(account))
             except ConfigurationError:
                 self.settings.refresh()
+                if self.clock() - started > MAX_REJECTION_SECONDS:
+                    raise
                 receipts = send(self._provider(account))
         except (TemporaryFailure, UnknownOutcome) as error:
             gate.failed(self.clock(), error.retry_after, self.clock() - started)
