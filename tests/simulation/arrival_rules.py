@@ -171,7 +171,8 @@ def a_bounce_beside_a_delivery_suppresses_nobody(findings: Findings) -> Iterator
         mail, others = case.mail, [other for other in findings.cases.values() if other is not case]
         accounts = defaultdict[str, set[str]](set)
         for report in case.reports:
-            accounts[report.event].add(report.copy.offer.account)
+            if report.event != "bounced" or report.at > case.copies[-1].at + REPORT_PROCESSED:  # before, it is alone
+                accounts[report.event].add(report.copy.offer.account)
         beside = [report for other in others if other.mail.recipient == mail.recipient for report in other.reports]
         is_possible = mail.is_suppressed or any(report.event == "bounced" for report in beside)
         if len(case.copies) == 2 and accounts["delivered"] - accounts["soft"] and not is_possible:
@@ -230,7 +231,9 @@ def _suppressions(findings: Findings, case: Case, *, is_certain: bool) -> list[f
             continue
         for report in other.reports:
             ended = [r.copy for r in other.reports if r.event in ("bounced", "soft") and r.at <= report.at]
-            if report.event == "bounced" and (not is_certain or all(copy in ended for copy in other.copies)):
+            has_arrived = any(r.event == "delivered" for r in other.reports)
+            has_ended = not has_arrived and all(copy in ended for copy in other.copies)
+            if report.event == "bounced" and (has_ended or not is_certain):
                 moments.append(report.accepted_at)
     return moments
 
