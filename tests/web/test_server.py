@@ -116,6 +116,12 @@ def test_what_is_not_a_request_is_refused_and_ends_the_connection(echo: Echo, da
     assert echo.requests == []
 
 
+def test_a_client_that_is_still_sending_reads_the_refusal(echo: Echo) -> None:
+    answer = send_raw(echo.port, b"GET /" + b"a" * 40 * HEADER_LIMIT + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
 def test_a_body_is_never_read_as_a_second_request(echo: Echo) -> None:
     send_raw(echo.port, b"POST /1 HTTP/1.1\r\n%scontent-length : 5\r\n\r\nGET /2 HTTP/1.1\r\n%s\r\n" % (HOST, HOST))
 

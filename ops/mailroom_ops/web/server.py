@@ -20,6 +20,7 @@ __all__ = ["Request", "Response", "Server", "refusal"]
 
 BODY_LIMIT = 10 * 1024 * 1024  # API Gateway's
 DRAIN_LIMIT = 10 * BODY_LIMIT  # a client that is still sending does not read our answer
+DRAIN_SECONDS = 2.0  # between two pieces
 HEADER_LIMIT = 64 * 1024
 READ_SIZE = 64 * 1024
 IDLE_SECONDS = 75.0  # Logto reuses connections that were idle for 5 s: do not close one just then
@@ -155,6 +156,18 @@ class _Connection(BaseRequestHandler):
             status = status if status < 500 else 400
             response = refusal(status, REFUSALS.get(status, "Bad Request"))
             self._send(Response(status, response.body, (*response.headers, ("connection", "close"))))
+            self._drain()
+
+    def _drain(self) -> None:
+        """Read what the client still sends, up to a limit: to close before would take the answer from it."""
+        left = DRAIN_LIMIT
+        try:
+            self.request.settimeout(DRAIN_SECONDS)
+            self.request.shutdown(socket.SHUT_WR)
+            while left > 0 and (piece := self._read()):
+                left -= len(piece)
+        except OSError:
+            pass  # the client has left
 
     def _send(self, response: Response, *, with_body: bool = True) -> None:
         body, with_body = response.body, with_body and response.status not in BODILESS
