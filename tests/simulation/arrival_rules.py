@@ -230,7 +230,8 @@ def _suppressions(findings: Findings, case: Case, *, is_certain: bool) -> list[f
         if (other.mail.tenant, other.mail.recipient) != (mail.tenant, mail.recipient):
             continue
         for report in other.reports:
-            ended = [r.copy for r in other.reports if r.event in ("bounced", "soft") and r.at <= report.at]
+            reports = [r for r in other.reports if r.accepted_at <= report.accepted_at]
+            ended = [r.copy for r in reports if r.event in ("bounced", "soft")]
             has_arrived = any(r.event == "delivered" for r in other.reports)
             has_ended = not has_arrived and all(copy in ended for copy in other.copies)
             if report.event == "bounced" and (has_ended or not is_certain):

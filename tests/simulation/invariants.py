@@ -277,14 +277,16 @@ def values_in_hand_are_used(findings: Findings) -> Iterator[Violation]:
     world = findings.world
     known: defaultdict[str, set[str]] = defaultdict(set)
     waits: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    reported = set()
+    reported, lacking = set(), set()  # processes; those that lacked a value and were not answered
     frozen = world.scheduler.interrupted
     for process, start, end, names, answered in world.network.ssm_calls:
         if answered:
             known[process] |= names
         elif any(start <= moment <= end + FREEZE for moment in frozen):
             continue  # it was frozen before its call
-        elif names <= known[process] and process not in reported:
+        elif not names <= known[process]:
+            lacking.add(process)
+        elif process not in reported:
             waits[process] = [wait for wait in waits[process] if wait[0] > start - 15.0] + [(start, end)]
             total = sum(until - since for since, until in waits[process])
             if total > STORE_PATIENCE:
@@ -294,7 +296,7 @@ def values_in_hand_are_used(findings: Findings) -> Iterator[Violation]:
         return
     for name, function in world.functions.items():
         for _, end, process, how in function.log:
-            if how == "timed_out" and known[process]:
+            if how == "timed_out" and known[process] and process not in lacking:
                 yield Violation(
                     "values not used", f"{process} of {name} timed out at {end - START:.1f}, values in hand"
                 )
