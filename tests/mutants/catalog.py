@@ -94,13 +94,6 @@ MUTANTS = (
         (f"{TEST_CONSUMER}::test_an_expired_retry_is_skipped_also_while_its_gate_is_closed",),
     ),
     Mutant(
-        "expiry is not checked right before a request",
-        DELIVER,
-        'if message.expires_at <= now:\n            return Check("expired")\n        recipients =',
-        "recipients =",
-        (f"{TEST_CONSUMER}::test_a_code_that_expires_while_its_process_waits_for_a_gate_is_not_sent",),
-    ),
-    Mutant(
         "expiry is not checked before the next provider",
         DELIVER,
         'return "expired" if min(message.expires_at for message in messages) <= self.clock() else ""',
