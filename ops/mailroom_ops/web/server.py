@@ -127,15 +127,11 @@ class _Connection(BaseRequestHandler):
         return Request(method, target, headers, self._receive_body(), self.client_address[0])
 
     def _receive_body(self) -> bytes:
-        body, size = bytearray(), 0
+        body = bytearray()
         while isinstance(event := self._next_event(), h11.Data):
-            size += len(event.data)
-            if size > DRAIN_LIMIT:
-                break
-            if size <= BODY_LIMIT:
-                body += event.data
-        if size > BODY_LIMIT:
-            raise h11.RemoteProtocolError("the body is too large", 413)
+            body += event.data
+            if len(body) > BODY_LIMIT:
+                raise h11.RemoteProtocolError("the body is too large", 413)
         return bytes(body)
 
     def _next_event(self) -> Any:
