@@ -16,7 +16,7 @@ from mailroom.aws.queue import Queue
 from mailroom.callbacks.outbox import Outbox
 from mailroom.delivery import asked_again
 from mailroom.delivery.chain import in_order
-from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, Dispatch, dead
+from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, RECHECK_SECONDS, Dispatch, dead
 from mailroom.delivery.handover import check_of, next_check_in
 from mailroom.delivery.retry import postponement, retry_delay, time_left
 from mailroom.delivery.seal import is_authentic, seal
@@ -37,8 +37,7 @@ from mailroom.settings import SHARED_TEST_SENDER, Settings
 
 __all__ = ["Check", "Delivery", "Ready"]
 
-RECHECK_SECONDS = 1.0  # what took longer since a check, because DynamoDB is slow, may come after a newer code
-MAX_RECHECKS = 3  # in a row that take longer: then a slow ledger holds up no code
+MAX_RECHECKS = 3  # in a row that take longer than RECHECK_SECONDS: then a slow ledger holds up no code
 RECORD_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)  # between attempts to record an outcome
 DAY_LIMIT_NEAR, DAY_LIMIT_REACHED = "day_limit_near", "day_limit_reached"  # warnings
 RECORD_SECONDS = 5.0  # one attempt, where DynamoDB does not answer

@@ -15,11 +15,11 @@ from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import BatchProvider, Provider, Receipt, is_configured, load, spec_of
 from mailroom.settings import Settings
 
-__all__ = ["MAX_GATE_WAIT_SECONDS", "MAX_REQUEST_SECONDS", "Dispatch", "dead"]
+__all__ = ["MAX_GATE_WAIT_SECONDS", "MAX_REQUEST_SECONDS", "RECHECK_SECONDS", "Dispatch", "dead"]
 
 MAX_GATE_WAIT_SECONDS = 2.0  # a wait up to this long is sat out, a longer one is spent on the queue
 MAX_REQUEST_SECONDS = 10.0  # connecting, shaking hands and reading, each at its slowest
-MAX_REJECTION_SECONDS = 1.0  # after a slower one, the checks before the request are too old for another request
+RECHECK_SECONDS = 1.0  # a check before a request holds so long: after that, a newer code may have come
 QUOTA_SECONDS = 900.0  # a provider that states a longer wait has used up a quota: a notice fails over at once
 
 
@@ -193,7 +193,7 @@ class Dispatch:
                 receipts = send(self._provider(account))
             except ConfigurationError:
                 self.settings.refresh()
-                if self.clock() - started > MAX_REJECTION_SECONDS:
+                if self.clock() - started > RECHECK_SECONDS:
                     raise
                 receipts = send(self._provider(account))
         except (TemporaryFailure, UnknownOutcome) as error:
