@@ -200,10 +200,10 @@ class SendService:
             return Reply.of(message, Status.FAILED, error.code)
         if not account:
             return Reply.of(message, Status.SKIPPED, "email_not_configured")
-        digits = keyed_hash(settings.address_key(), message.id)
-        variant = "89ab"[int(digits[16], 16) % 4]
-        provider_id = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-        return Reply.of(message, Status.SENT, "", account, provider_id)
+        from uuid import UUID  # few mails are limited or suppressed
+
+        provider_id = UUID(keyed_hash(settings.address_key(), message.id), version=4)
+        return Reply.of(message, Status.SENT, "", account, str(provider_id))
 
 
 def _is_concealed(status: str, reason: str) -> bool:
