@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -26,6 +27,13 @@ from mailroom_ops.sandbox.provider import ProviderStub, RateLimit, Reply, Reques
 __all__ = ["Sandbox", "stubs"]
 
 NOT_THE_PROVIDER = Reply(200, b"<html><body>It works!</body></html>", {"content-type": "text/html"})
+FIN_SECONDS = 5.0
+UNACKNOWLEDGED = (
+    1,
+    4,
+    9,
+    11,
+)  # ESTABLISHED, FIN_WAIT1, LAST_ACK, CLOSING. https://man7.org/linux/man-pages/man7/tcp.7.html
 HANGS = (Kind.HANG, Kind.HANG_AFTER_ACCEPT)
 ENDLESS = {Kind.FLOOD: (b" " * 65536, 0.0), Kind.DRIP: (b" ", 0.02)}  # chunk, seconds between chunks
 
@@ -183,16 +191,26 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def drop_connections(self) -> None:
+        """Cut all connections, and return once each client can see it: a busy machine may deliver a FIN later."""
         for connection in list(self._open):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
+            with suppress(OSError), connection.dup() as same:  # the thread of a connection closes it at any time
+                same.shutdown(socket.SHUT_RDWR)
+                _wait_until_seen(same)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore a client that closed the connection: tests do so on purpose."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+
+def _wait_until_seen(connection: socket.socket) -> None:
+    """Wait until the client's side has acknowledged the FIN of a connection, where the system shows it."""
+    end = time.monotonic() + FIN_SECONDS
+    while sys.platform == "linux" and time.monotonic() < end:
+        state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        if state not in UNACKNOWLEDGED:
+            return
+        time.sleep(0.001)
 
 
 class _Handler(BaseHTTPRequestHandler):
