@@ -10,6 +10,7 @@ __all__ = ["Habits"]
 
 PERIOD_HOURS = 24
 HOUR_SECONDS = 3600.0
+RECENT_SECONDS = 600.0  # the reports of younger mails may still come
 CACHE_TTL_SECONDS = 1800.0
 MIN_SENT = 20  # fewer mails show no habit
 MIN_SHARE = 0.9  # of the sent mail whose delivery is reported in time: so at most one code in ten is sent twice
@@ -31,17 +32,18 @@ class Habits:
     def reports(self, account: str, group: str, seconds: float, now: float) -> bool:
         """Return whether an account normally reports a delivery to this domain group within so many seconds.
 
-        The present hour does not count, unless there is nothing else: its deliveries may be held up.
+        The present hour, and for ten minutes the one before, do not count, unless there is nothing else: their
+        deliveries may be held up.
         """
         if now - self._read_at > CACHE_TTL_SECONDS:
-            earlier = self._read([now - HOUR_SECONDS * number for number in range(1, PERIOD_HOURS + 1)])
-            self._health = earlier if earlier else self._read([now])
+            recent = now - RECENT_SECONDS
+            earlier = self._read({hour_of(recent - HOUR_SECONDS * number) for number in range(1, PERIOD_HOURS + 1)})
+            self._health = earlier if earlier else self._read({hour_of(recent), hour_of(now)})
             self._read_at = now
         health = self._health.get((account, group), Health())
         return health.sent >= MIN_SENT and health.delivered_within(seconds) >= MIN_SHARE
 
-    def _read(self, moments: list[float]) -> ByGroup:
-        hours = [hour_of(moment) for moment in moments]
+    def _read(self, hours: set[str]) -> ByGroup:
         keys = [{"pk": {"S": f"tally#{EVERYONE}#{hour}#{shard:x}"}} for hour in hours for shard in range(self._shards)]
         counters: dict[str, float] = {}
         for start in range(0, len(keys), KEYS_PER_READ):
