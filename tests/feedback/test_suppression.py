@@ -10,7 +10,7 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.callbacks.outbox import Outbox
-from mailroom.errors import ConfigurationError
+from mailroom.errors import ConfigurationError, TemporaryFailure
 from mailroom.feedback.intake import Intake
 from mailroom.feedback.suppression import DEFAULTS, Cause, Suppressions
 from mailroom.ledger.hashes import keyed_hash
@@ -23,7 +23,7 @@ from mailroom.model.outcome import Attempt, Status
 from mailroom.settings import Settings
 from mailroom_ops.ledger import suppressions
 from mailroom_ops.ledger.queries import LedgerQueries
-from tests.cloud import put
+from tests.cloud import operations, put
 from tests.factories import KEY, event, message, row, sent
 
 DAY = 24 * 3600
@@ -337,3 +337,27 @@ def test_new_events_are_counted_by_hour_for_the_tenant_and_for_all(intake: Intak
         "acme": {"bounced/resend": 1, "bounced@other/resend": 1},
         "*": {"bounced/resend": 3, "bounced@other/resend": 3, "opened/resend": 1},
     }
+
+
+def test_the_first_report_reads_settings_in_one_call(
+    aws: Aws, ledger: Ledger, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = sent(ledger, message(tenant="acme"))
+    calls = operations(aws, monkeypatch)
+    assert process(intake, report_on(mail)) == [EventEffect.NEW]
+    assert [name for name in calls if "Parameter" in name] == ["GetParameters"]
+
+
+def test_a_report_is_recorded_where_settings_cannot_be_read(
+    aws: Aws, ledger: Ledger, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(service: str, *arguments: Any, **options: Any) -> Any:
+        if service == "ssm":
+            raise TemporaryFailure("ssm", "throttled")
+        return original(service, *arguments, **options)
+
+    original = aws.call
+    monkeypatch.setattr(aws, "call", call)
+    mail = sent(ledger, message())
+    assert process(intake, report_on(mail, EventType.DELIVERED)) == [EventEffect.NEW]
+    assert row(aws, "ledger", f"message#{mail.id}")["status"] == Status.DELIVERED

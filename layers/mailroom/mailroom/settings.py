@@ -4,12 +4,13 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.client import Aws
 from mailroom.aws.parameter_store import CACHE_TTL_SECONDS, ParameterStore
-from mailroom.errors import ConfigurationError
+from mailroom.errors import ConfigurationError, DeliveryError
 from mailroom.model.json_settings import InvalidSetting, MergedSettings, merge
 from mailroom.model.limits import Limits
 from mailroom.model.mailbox import Mailbox
@@ -20,6 +21,7 @@ from mailroom.model.parameter_names import (
     callback_name,
     limit_names,
     sender_names,
+    suppression_names,
     template_name,
     tenant_names,
 )
@@ -181,6 +183,12 @@ class Settings(ParameterStore):
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
         names = _names_of_mail(tenant, purpose, self.chain)
         self.derived(names, names, lambda: self.values(*names))
+
+    def prefetch_report(self, tenant: str) -> None:
+        """Read in one round trip what a report about this tenant's mail may need; readers meet a failure themselves."""
+        names = (callback_name(tenant), ADDRESS_KEY, *suppression_names(tenant))
+        with suppress(DeliveryError):
+            self.derived(names, names, lambda: self.values(*names))
 
     def address_key(self) -> str:
         """Return the key that this environment hashes addresses with; create it when it is first needed."""

@@ -87,6 +87,7 @@ class Intake:
         """Record an event, and queue it for a tenant with a callback; also a repeated one: a process may have died."""
         effect, record = self.ledger.record(message_id, event)
         if record and effect in (EventEffect.NEW, EventEffect.REPEATED):
+            self.settings.prefetch_report(record.tenant)
             self.outbox.add_report(event, record)
         return effect, record
 

@@ -19,6 +19,7 @@ from mailroom.errors import TemporaryFailure
 from mailroom.ledger.table import RETENTION_SECONDS, suppression_of
 from mailroom.model.event import Event, EventType, Reason
 from mailroom.model.kinds import Lane
+from mailroom.model.parameter_names import suppression_names
 from mailroom.settings import Settings
 
 __all__ = [
@@ -86,7 +87,7 @@ def cause_of(event: Event) -> Cause | None:
 def policy_of(settings: Settings, tenant: str) -> Policy:
     """Return suppression periods in days: built-in defaults, overridden by the default tenant, then by this tenant."""
     policy = {cause: dict(days) for cause, days in DEFAULTS.items()}
-    for name in dict.fromkeys(("suppression/default", f"suppression/{tenant}")):
+    for name in suppression_names(tenant):
         for cause, days in settings.json(name).items():
             if cause not in DEFAULTS or not isinstance(days, dict) or not all(map(_is_sound, days.items())):
                 example = '{"bounce": {"codes": 7, "notices": 180}}'

@@ -9,6 +9,7 @@ __all__ = [
     "callback_name",
     "limit_names",
     "sender_names",
+    "suppression_names",
     "template_name",
     "tenant_names",
     "webhook_secret",
@@ -36,6 +37,12 @@ def brand_names(tenant: str) -> tuple[str, ...]:
 def limit_names(tenant: str) -> tuple[str, ...]:
     """Name the settings that limits are merged from, the tenant's own last."""
     return tuple(dict.fromkeys(f"limits/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+
+
+@lru_cache(1024)
+def suppression_names(tenant: str) -> tuple[str, ...]:
+    """Name the settings that suppression periods are merged from, the tenant's own last."""
+    return tuple(dict.fromkeys(f"suppression/{owner}" for owner in (DEFAULT_TENANT, tenant)))
 
 
 def callback_name(tenant: str) -> str:
