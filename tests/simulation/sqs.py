@@ -15,6 +15,7 @@ MAX_BODY = 1024 * 1024
 MAX_DELAY = 900
 MAX_VISIBILITY_TIMEOUT = 43_200
 MESSAGE_ID = re.compile('"message":{"id":"([0-9a-f]{32})')
+MAX_DUPLICATES = 100  # of a queue: put back again and again, the copies of an outage would fill it, as in no real one
 NOISY = 10  # a group with so many messages in flight more than the quietest waits behind the quiet ones
 
 
@@ -46,6 +47,7 @@ class Queue:
     entries: dict[str, Entry] = field(default_factory=dict)
     on_visible: Callable[[float], None] = lambda moment: None
     sent: int = 0
+    duplicated: int = 0
     empty_until: float = 0.0  # no message becomes visible before
 
     @property
@@ -93,7 +95,9 @@ class Queue:
             entry.handle = f"{entry.id}/{entry.receives}"
             entry.visible_at = now + (self.visibility_timeout if timeout is None else timeout)
             received.append(entry)
-            if self.duplicates and random.random() < self.duplicates:
+            is_chosen = self.duplicates and random.random() < self.duplicates
+            if is_chosen and self.duplicated < MAX_DUPLICATES:
+                self.duplicated += 1
                 self.scheduler.note(self.name, f"{entry.id} is handed out twice")
                 copy = Entry(entry.id, entry.body, entry.group, entry.sent_at, now + random.random(), now)
                 copy.receives, copy.first_received_at = entry.receives, entry.first_received_at
