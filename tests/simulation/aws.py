@@ -22,6 +22,8 @@ THROTTLED = {
     "ssm": "ThrottlingException",
 }
 
+_parse = json.JSONDecoder().raw_decode
+
 SsmCall = tuple[str, float, float, frozenset[str], bool]  # process, start, end, names, whether it was answered
 
 
@@ -43,7 +45,7 @@ class Network:
 
     def post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """Make one request; raise Unreachable or NoAnswer where no answer comes."""
-        payload = json.loads(body.decode())  # of bytes, json would first guess the encoding
+        payload, _ = _parse(body.decode())  # without spaces around it, and without a guess at its encoding
         if service != "ssm":
             return self._post(service, operation, payload, body)
         names = frozenset(payload.get("Names") or [payload.get("Path") or payload.get("Name")])

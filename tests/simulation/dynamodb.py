@@ -23,6 +23,12 @@ class Table:
         self.name = name
         self.key = key
         self.indexes = indexes
+        self._limits = {  # of the attributes that are keys of indexes: bytes, the fewest of several, and the index
+            attribute: (limit, name)
+            for place, limit in enumerate((MAX_PARTITION_KEY, MAX_SORT_KEY))
+            for name, attributes in indexes.items()
+            for attribute in attributes[place : place + 1]
+        }
         self.items: dict[str, Item] = {}
         self.writes = 0
 
@@ -51,7 +57,7 @@ class Table:
             return _error("ValidationException", str(error))
 
     def _key(self, key: Mapping[str, Any]) -> str:
-        if set(key) != {self.key} or set(key[self.key]) != {"S"}:
+        if list(key) != [self.key] or list(key[self.key]) != ["S"]:
             raise Invalid("The provided key element does not match the schema")
         value: str = key[self.key]["S"]
         if not value:
@@ -65,20 +71,18 @@ class Table:
 
     def _check(self, item: Item) -> None:
         self._key({self.key: item.get(self.key, {})})
-        for name, attributes in self.indexes.items():
-            for attribute, limit in zip(attributes, (MAX_PARTITION_KEY, MAX_SORT_KEY), strict=False):
-                if attribute not in item:
-                    continue
-                value = item[attribute].get("S")
-                if value is None:
-                    raise Invalid(f"Type mismatch for Index Key {attribute} Expected: S IndexName: {name}")
-                if not value:
-                    raise Invalid(
-                        "One or more parameter values are not valid. A value specified for a secondary index key is "
-                        f"not supported: empty string. IndexName: {name}, IndexKey: {attribute}"
-                    )
-                if len(value.encode()) > limit:
-                    raise Invalid(f"Size of hashkey has exceeded the maximum size limit of {limit} bytes: {attribute}")
+        for attribute in self._limits.keys() & item.keys():
+            limit, name = self._limits[attribute]
+            value = item[attribute].get("S")
+            if value is None:
+                raise Invalid(f"Type mismatch for Index Key {attribute} Expected: S IndexName: {name}")
+            if not value:
+                raise Invalid(
+                    "One or more parameter values are not valid. A value specified for a secondary index key is "
+                    f"not supported: empty string. IndexName: {name}, IndexKey: {attribute}"
+                )
+            if len(value.encode()) > limit:
+                raise Invalid(f"Size of hashkey has exceeded the maximum size limit of {limit} bytes: {attribute}")
         if len(item) > 4 and len(marshal.dumps(item)) > MAX_ITEM:  # several times as fast as JSON, about as long
             raise Invalid("Item size has exceeded the maximum allowed size")
 
@@ -92,8 +96,8 @@ class Table:
         pk = self._key({self.key: write["Item"].get(self.key, {})} if kind == "Put" else write["Key"])
         old = self.items.get(pk)
         if text := write.get("ConditionExpression"):
-            predicate = condition(text)
-            if not predicate(old or {}, names, values):
+            predicate = condition(text, tuple(names.items()))
+            if not predicate(old or {}, values):
                 return pk, old, False
         match kind:
             case "Put":
@@ -103,7 +107,7 @@ class Table:
                 base = old if old is not None else {self.key: {"S": pk}}
                 if not write.get("UpdateExpression"):
                     return pk, base, True
-                new = update(write["UpdateExpression"])(base, names, values)
+                new = update(write["UpdateExpression"], tuple(names.items()))(base, values)
                 if new.get(self.key) != {"S": pk}:
                     raise Invalid("Cannot update attribute: This attribute is part of the key")
                 self._check(new)
@@ -185,8 +189,8 @@ class Table:
     def _query(self, payload: Mapping[str, Any]) -> Answer:
         attributes = self.indexes[payload["IndexName"]] if "IndexName" in payload else (self.key,)
         names, values = payload.get("ExpressionAttributeNames", {}), payload.get("ExpressionAttributeValues", {})
-        matches = condition(payload["KeyConditionExpression"])
-        items = [item for item in self.items.values() if attributes[0] in item and matches(item, names, values)]
+        matches = condition(payload["KeyConditionExpression"], tuple(names.items()))
+        items = [item for item in self.items.values() if attributes[0] in item and matches(item, values)]
         items.sort(key=lambda item: item.get(attributes[-1], {}).get("S", ""))
         if payload.get("ScanIndexForward") is False:
             items.reverse()

@@ -10,11 +10,11 @@ __all__ = ["Invalid", "condition", "update"]
 
 Value = dict[str, Any]
 Item = dict[str, Value]
-Names = Mapping[str, str]
+Names = tuple[tuple[str, str], ...]  # placeholder and name
 Values = Mapping[str, Value]
 Path = tuple[str | int, ...]
-Operand = Callable[[Item, Names, Values], Value | None]
-Predicate = Callable[[Item, Names, Values], bool]
+Operand = Callable[[Item, Values], Value | None]
+Predicate = Callable[[Item, Values], bool]
 
 TOKEN = re.compile(r"\s*(?:([#:]\w+|[A-Za-z_]\w*)|(\d+)|(<>|<=|>=|[=<>(),.\[\]+-]))")
 ORDERED = ("S", "N", "B")
@@ -26,22 +26,23 @@ class Invalid(Exception):
 
 
 @lru_cache(4096)
-def condition(text: str) -> Predicate:
+def condition(text: str, names: Names) -> Predicate:
     """Compile a condition, filter or key condition expression."""
-    parser = _Parser(text)
+    parser = _Parser(text, names)
     predicate = parser.any_of()
     parser.end()
     return predicate
 
 
 @lru_cache(4096)
-def update(text: str) -> Callable[[Item, Names, Values], Item]:
+def update(text: str, names: Names) -> Callable[[Item, Values], Item]:
     """Compile an update expression to a function that returns the new item."""
-    return _Parser(text).update()
+    return _Parser(text, names).update()
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, names: Names) -> None:
+        self.names = dict(names)
         self.tokens: list[str] = []
         place = 0
         text = text.rstrip()
@@ -80,18 +81,18 @@ class _Parser:
         parts = [self.all_of()]
         while self.takes("OR"):
             parts.append(self.all_of())
-        return parts[0] if len(parts) == 1 else lambda i, n, v: any(part(i, n, v) for part in parts)
+        return parts[0] if len(parts) == 1 else lambda i, v: any(part(i, v) for part in parts)
 
     def all_of(self) -> Predicate:
         parts = [self.negation()]
         while self.takes("AND"):
             parts.append(self.negation())
-        return parts[0] if len(parts) == 1 else lambda i, n, v: all(part(i, n, v) for part in parts)
+        return parts[0] if len(parts) == 1 else lambda i, v: all(part(i, v) for part in parts)
 
     def negation(self) -> Predicate:
         if self.takes("NOT"):
             inner = self.negation()
-            return lambda i, n, v: not inner(i, n, v)
+            return lambda i, v: not inner(i, v)
         if self.peek() == "(":
             self.take("(")
             start = self.place
@@ -111,20 +112,18 @@ class _Parser:
             low = self.operand()
             self.take("AND")
             high = self.operand()
-            return lambda i, n, v: (
-                _less_or_equal(low(i, n, v), left(i, n, v)) and _less_or_equal(left(i, n, v), high(i, n, v))
-            )
+            return lambda i, v: _less_or_equal(low(i, v), left(i, v)) and _less_or_equal(left(i, v), high(i, v))
         if self.takes("IN"):
             self.take("(")
             options = [self.operand()]
             while self.takes(","):
                 options.append(self.operand())
             self.take(")")
-            return lambda i, n, v: any(_equal(left(i, n, v), option(i, n, v)) for option in options)
+            return lambda i, v: any(_equal(left(i, v), option(i, v)) for option in options)
         operator = self.take("=", "<>", "<", "<=", ">", ">=")
         right = self.operand()
         compare = COMPARISONS[operator]
-        return lambda i, n, v: compare(left(i, n, v), right(i, n, v))
+        return lambda i, v: compare(left(i, v), right(i, v))
 
     def function(self) -> Predicate:
         name = self.take()
@@ -133,13 +132,13 @@ class _Parser:
             path = self.path()
             self.take(")")
             exists = name == "attribute_exists"
-            return lambda i, n, v: (_get(i, _named(path, n)) is not None) is exists
+            return lambda i, v: (_get(i, path) is not None) is exists
         first = self.operand()
         self.take(",")
         second = self.operand()
         self.take(")")
         test = {"begins_with": _begins_with, "contains": _contains, "attribute_type": _is_type}[name]
-        return lambda i, n, v: test(first(i, n, v), second(i, n, v))
+        return lambda i, v: test(first(i, v), second(i, v))
 
     def operand(self) -> Operand:
         if self.peek() == "size":
@@ -147,16 +146,19 @@ class _Parser:
             self.take("(")
             path = self.path()
             self.take(")")
-            return lambda i, n, v: _size(_get(i, _named(path, n)))
+            return lambda i, v: _size(_get(i, path))
         if self.peek().startswith(":"):
             return self.value()
         path = self.path()
-        return lambda i, n, v: _get(i, _named(path, n))
+        if len(path) == 1:
+            name = str(path[0])
+            return lambda i, v: i.get(name)
+        return lambda i, v: _get(i, path)
 
     def value(self) -> Operand:
         name = self.take()
 
-        def read(item: Item, names: Names, values: Values) -> Value:
+        def read(item: Item, values: Values) -> Value:
             if name not in values:
                 raise Invalid(f"An expression attribute value used in expression is not defined: {name}")
             return values[name]
@@ -167,18 +169,23 @@ class _Parser:
         token = self.take()
         if not re.fullmatch(r"#\w+|[A-Za-z_]\w*", token):
             raise Invalid(f"Syntax error near {token!r}")
-        parts: list[str | int] = [token]
+        parts: list[str | int] = [self.named(token)]
         while self.peek() in (".", "["):
             if self.take() == ".":
-                parts.append(self.take())
+                parts.append(self.named(self.take()))
             else:
                 parts.append(int(self.take()))
                 self.take("]")
         return tuple(parts)
 
+    def named(self, token: str) -> str:
+        if token[0] == "#" and token not in self.names:
+            raise Invalid(f"An expression attribute name used in the document path is not defined: {token}")
+        return self.names.get(token, token)
+
     # updates
 
-    def update(self) -> Callable[[Item, Names, Values], Item]:
+    def update(self) -> Callable[[Item, Values], Item]:
         steps: list[tuple[str, Path, Operand | None]] = []
         seen = set()
         while self.peek():
@@ -198,20 +205,22 @@ class _Parser:
                 if not self.takes(","):
                     break
 
-        def apply(item: Item, names: Names, values: Values) -> Item:
-            # Every operand is read from the item as it was before.
-            results = [
-                (clause, _named(path, names), operand and operand(item, names, values))
-                for clause, path, operand in steps
-            ]
-            paths = [path for _, path, _ in results]
-            if len({path[0] for path in paths}) < len(paths) and _do_overlap(paths):
-                raise Invalid("Two document paths overlap with each other")
+        paths = [path for _, path, _ in steps]
+        if len({path[0] for path in paths}) < len(paths) and _do_overlap(paths):
+            raise Invalid("Two document paths overlap with each other")
+
+        def apply(item: Item, values: Values) -> Item:
             changed = dict(item)
-            for clause, path, value in results:
-                if clause == "SET" and value is None:
+            for clause, path, operand in steps:
+                value = operand and operand(item, values)  # from the item as it was before
+                if clause != "SET":
+                    _change(changed, clause, path, value)
+                elif value is None:
                     raise Invalid("The provided expression refers to an attribute that does not exist in the item")
-                _change(changed, clause, path, value)
+                elif len(path) == 1:
+                    changed[str(path[0])] = value
+                else:
+                    _change(changed, clause, path, value)
             return changed
 
         return apply
@@ -221,7 +230,7 @@ class _Parser:
         if self.peek() in ("+", "-"):
             sign = 1 if self.take() == "+" else -1
             right = self.term()
-            return lambda i, n, v: _sum(left(i, n, v), right(i, n, v), sign)
+            return lambda i, v: _sum(left(i, v), right(i, v), sign)
         return left
 
     def term(self) -> Operand:
@@ -233,9 +242,9 @@ class _Parser:
             other = self.term()
             self.take(")")
 
-            def read(item: Item, names: Names, values: Values) -> Value | None:
-                found = _get(item, _named(path, names))
-                return other(item, names, values) if found is None else found
+            def read(item: Item, values: Values) -> Value | None:
+                found = _get(item, path)
+                return other(item, values) if found is None else found
 
             return read
         if self.peek() == "list_append":
@@ -245,7 +254,7 @@ class _Parser:
             self.take(",")
             second = self.term()
             self.take(")")
-            return lambda i, n, v: _append(first(i, n, v), second(i, n, v))
+            return lambda i, v: _append(first(i, v), second(i, v))
         return self.operand()
 
 
@@ -255,17 +264,6 @@ def _do_overlap(paths: list[Path]) -> bool:
         for number, path in enumerate(paths)
         for other in paths[number + 1 :]
     )
-
-
-def _named(path: Path, names: Names) -> Path:
-    if len(path) == 1 and path[0] in names:
-        return (names[str(path[0])],)
-    if not any(isinstance(part, str) and part[0] == "#" for part in path):
-        return path
-    try:
-        return tuple(names[part] if isinstance(part, str) and part[0] == "#" else part for part in path)
-    except KeyError as error:
-        raise Invalid(f"An expression attribute name used in the document path is not defined: {error}") from error
 
 
 def _get(item: Item, path: Path) -> Value | None:
