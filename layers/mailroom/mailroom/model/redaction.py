@@ -68,7 +68,11 @@ def _private(text: str) -> Iterator[Span]:
 def _quotes(text: str, emails: tuple[Email, ...]) -> Iterator[Span]:
     """Yield runs of words that a mail contains as well, unless all of these words are common."""
     words = list(WORD.finditer(text))
-    mail = " ".join(["", *(word for email in emails for word in _words(email)), ""]) if words else ""
+    rare = {word[0].casefold() for word in words} - COMMON_WORDS
+    parts = [part.casefold() for email in emails for part in _parts(email)] if rare else []
+    if not any(word in part for part in parts for word in rare):
+        return  # the usual case: only words of the provider
+    mail = " ".join(["", *(word for part in parts for word in WORD.findall(part)), ""])
     for number, first in enumerate(words):
         run, secret = "", ""
         for word in words[number:]:
@@ -84,12 +88,11 @@ def _quotes(text: str, emails: tuple[Email, ...]) -> Iterator[Span]:
             yield first.span()  # a part of a longer word
 
 
-def _words(email: Email) -> Iterator[str]:
+def _parts(email: Email) -> Iterator[str]:
     import html  # its table of entities is not for the cold start of a function that sends nothing
 
     names = [email.reply_to.name, email.reply_to.address] if email.reply_to else []
-    for part in (email.to, email.subject, email.text, html.unescape(email.html), *email.headers.values(), *names):
-        yield from WORD.findall(part.casefold())
+    yield from (email.to, email.subject, email.text, html.unescape(email.html), *email.headers.values(), *names)
 
 
 def _without(text: str, spans: list[Span], emails: tuple[Email, ...]) -> str:
