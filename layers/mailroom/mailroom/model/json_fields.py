@@ -1,5 +1,6 @@
 """Dataclasses as JSON objects, for `json.dumps(…, default=fields_of)`."""
 
+from functools import cache
 from typing import Any
 
 __all__ = ["ADDED_LATER", "fields_of"]
@@ -12,9 +13,16 @@ def fields_of(value: Any) -> dict[str, Any]:
 
     A field that was ADDED_LATER is left out while it has its default: so both versions read it, and seal it alike.
     """
-    fields = value.__dataclass_fields__.items()
-    values = {name: getattr(value, name) for name, _ in fields}
-    for name, field in fields:
-        if field.metadata and values[name] == field.default:
+    names, added_later = _fields(value.__class__)
+    values = {name: getattr(value, name) for name in names}
+    for name, default in added_later:
+        if values[name] == default:
             del values[name]
     return values
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]:
+    """Return the names of a dataclass's fields, and of those that were ADDED_LATER the default."""
+    fields = kind.__dataclass_fields__
+    return tuple(fields), tuple((name, field.default) for name, field in fields.items() if field.metadata)
