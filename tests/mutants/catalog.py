@@ -21,7 +21,7 @@ HANKO = f"{PACKAGE}/sources/hanko.py"
 
 TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/test_consumer.py"
 TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
-TEST_RESCUE = "tests/delivery/test_rescue.py"
+TEST_RESCUE, TEST_HABITS = "tests/delivery/test_rescue.py", "tests/ledger/test_habits.py"
 TEST_ASKED_AGAIN = "tests/delivery/test_asked_again.py"
 TEST_RECIPIENTS = "tests/ledger/test_recipients.py"
 TEST_PARALLEL = "tests/delivery/test_parallel.py"
@@ -169,6 +169,13 @@ MUTANTS = (
         "health.sent >= MIN_SENT and health.delivered_within(seconds) >= MIN_SHARE",
         "health.sent >= MIN_SENT",
         (f"{TEST_RESCUE}::test_a_provider_that_does_not_normally_report_causes_no_copy",),
+    ),
+    Mutant(
+        "mail that is held up since a moment ago takes its provider's habit away",
+        f"{PACKAGE}/ledger/habits.py",
+        "recent = now - RECENT_SECONDS",
+        "recent = now",
+        (f"{TEST_HABITS}::test_mail_that_is_held_up_for_seconds_takes_no_habit_away",),
     ),
     Mutant(
         "a replaced code is rescued",
