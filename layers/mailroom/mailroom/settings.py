@@ -181,14 +181,15 @@ class Settings(ParameterStore):
 
     def prefetch(self, tenant: str, purpose: str) -> None:
         """Read in one round trip what one mail of this tenant needs, so that a cold start pays for one."""
-        names = _names_of_mail(tenant, purpose, self.chain)
-        self.derived(names, names, lambda: self.values(*names))
+        self._prefetch(_names_of_mail(tenant, purpose, self.chain))
 
     def prefetch_report(self, tenant: str) -> None:
         """Read in one round trip what a report about this tenant's mail may need; readers meet a failure themselves."""
-        names = (callback_name(tenant), ADDRESS_KEY, *suppression_names(tenant))
         with suppress(DeliveryError):
-            self.derived(names, names, lambda: self.values(*names))
+            self._prefetch((callback_name(tenant), ADDRESS_KEY, *suppression_names(tenant)))
+
+    def _prefetch(self, names: tuple[str, ...]) -> None:
+        self.derived(names, names, lambda: self.values(*names))
 
     def address_key(self) -> str:
         """Return the key that this environment hashes addresses with; create it when it is first needed."""

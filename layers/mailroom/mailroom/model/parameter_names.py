@@ -27,22 +27,19 @@ def sender_names(tenant: str, purpose: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"senders/{owner}/{use}" for owner in owners for use in ("auth", purpose)))
 
 
-@lru_cache(1024)
 def brand_names(tenant: str) -> tuple[str, ...]:
     """Name the settings that a brand is merged from, the tenant's own last."""
-    return tuple(dict.fromkeys(f"brands/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+    return _inherited("brands", tenant)
 
 
-@lru_cache(1024)
 def limit_names(tenant: str) -> tuple[str, ...]:
     """Name the settings that limits are merged from, the tenant's own last."""
-    return tuple(dict.fromkeys(f"limits/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+    return _inherited("limits", tenant)
 
 
-@lru_cache(1024)
 def suppression_names(tenant: str) -> tuple[str, ...]:
     """Name the settings that suppression periods are merged from, the tenant's own last."""
-    return tuple(dict.fromkeys(f"suppression/{owner}" for owner in (DEFAULT_TENANT, tenant)))
+    return _inherited("suppression", tenant)
 
 
 def callback_name(tenant: str) -> str:
@@ -68,3 +65,8 @@ def webhook_secret(tenant: str) -> str:
 def webhook_setting(source: str, tenant: str, name: str) -> str:
     """Name a setting of a source: what authenticates a tenant's auth server."""
     return f"webhooks/{source}/{name}" if tenant == DEFAULT_TENANT else f"webhooks/{source}/{tenant}/{name}"
+
+
+@lru_cache(1024)
+def _inherited(area: str, tenant: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{area}/{owner}" for owner in (DEFAULT_TENANT, tenant)))
