@@ -213,14 +213,9 @@ class _Parser:
             changed = dict(item)
             for clause, path, operand in steps:
                 value = operand and operand(item, values)  # from the item as it was before
-                if clause != "SET":
-                    _change(changed, clause, path, value)
-                elif value is None:
+                if clause == "SET" and value is None:
                     raise Invalid("The provided expression refers to an attribute that does not exist in the item")
-                elif len(path) == 1:
-                    changed[str(path[0])] = value
-                else:
-                    _change(changed, clause, path, value)
+                _change(changed, clause, path, value)
             return changed
 
         return apply
