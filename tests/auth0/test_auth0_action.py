@@ -35,7 +35,7 @@ KINDS = {
     "welcome_email": "notification",
 }
 
-pytestmark = pytest.mark.skipif(which("node") is None, reason="needs node")
+pytestmark = pytest.mark.skipif(which("node") is None, reason="needs node: apt-get install nodejs")
 
 
 class Endpoint:

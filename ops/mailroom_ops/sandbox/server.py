@@ -27,13 +27,9 @@ from mailroom_ops.sandbox.provider import ProviderStub, RateLimit, Reply, Reques
 __all__ = ["Sandbox", "stubs"]
 
 NOT_THE_PROVIDER = Reply(200, b"<html><body>It works!</body></html>", {"content-type": "text/html"})
-FIN_SECONDS = 5.0
-UNACKNOWLEDGED = (
-    1,
-    4,
-    9,
-    11,
-)  # ESTABLISHED, FIN_WAIT1, LAST_ACK, CLOSING. https://man7.org/linux/man-pages/man7/tcp.7.html
+FIN_SECONDS = 5.0  # at most, until a client acknowledges the end of its connection
+# ESTABLISHED, FIN_WAIT1, LAST_ACK and CLOSING, as TCP_INFO numbers them: https://man7.org/linux/man-pages/man7/tcp.7.html
+UNACKNOWLEDGED = (1, 4, 9, 11)
 HANGS = (Kind.HANG, Kind.HANG_AFTER_ACCEPT)
 ENDLESS = {Kind.FLOOD: (b" " * 65536, 0.0), Kind.DRIP: (b" ", 0.02)}  # chunk, seconds between chunks
 

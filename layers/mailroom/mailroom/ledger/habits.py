@@ -38,7 +38,7 @@ class Habits:
         if now - self._read_at > CACHE_TTL_SECONDS:
             recent = now - RECENT_SECONDS
             earlier = self._read({hour_of(recent - HOUR_SECONDS * number) for number in range(1, PERIOD_HOURS + 1)})
-            self._health = earlier if earlier else self._read({hour_of(recent), hour_of(now)})
+            self._health = earlier or self._read({hour_of(recent), hour_of(now)})
             self._read_at = now
         health = self._health.get((account, group), Health())
         return health.sent >= MIN_SENT and health.delivered_within(seconds) >= MIN_SHARE

@@ -88,11 +88,11 @@ def _quotes(text: str, emails: tuple[Email, ...]) -> Iterator[Span]:
             yield first.span()  # a part of a longer word
 
 
-def _parts(email: Email) -> Iterator[str]:
+def _parts(email: Email) -> tuple[str, ...]:
     import html  # its table of entities is not for the cold start of a function that sends nothing
 
     names = [email.reply_to.name, email.reply_to.address] if email.reply_to else []
-    yield from (email.to, email.subject, email.text, html.unescape(email.html), *email.headers.values(), *names)
+    return (email.to, email.subject, email.text, html.unescape(email.html), *email.headers.values(), *names)
 
 
 def _without(text: str, spans: list[Span], emails: tuple[Email, ...]) -> str:
