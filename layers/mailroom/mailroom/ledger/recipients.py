@@ -87,8 +87,9 @@ class Recipients:
         `key` is the key that addresses are hashed with. A message that exceeds the limits changes nothing. To count it
         again is to count it once.
         """
-        own = recipient_row(message.tenant, message.to.lower(), key)
-        shared = recipient_row(message.tenant, limited_address(message.to), key)
+        address, shared_address = message.to.lower(), limited_address(message.to)
+        own = recipient_row(message.tenant, address, key)
+        shared = own if shared_address == address else recipient_row(message.tenant, shared_address, key)
         limits = limits if message.lane is Lane.CODES else NO_LIMITS
         if limits.applies_to_recipients and (own != shared or not message.supersedes):
             if self._count(shared, message, now, limits) is Standing.LIMITED:

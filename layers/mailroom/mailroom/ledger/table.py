@@ -62,6 +62,7 @@ MAX_TIMELINE_ENTRIES = 60  # a provider that retries for days reports each time,
 MAX_WRITES = 10  # of one event, where other processes change its row in between
 NOBODY = ""  # `claim` and `batch` of a message that no process works on
 KEYS_PER_READ = 100  # the most that BatchGetItem takes
+PLACEHOLDER = re.compile(r"#(\w+)")  # of an attribute, in an expression
 
 
 # An event moves a message's status forward, never back. A skipped message stays skipped.
@@ -532,7 +533,7 @@ class Ledger:
         sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in if_absent]
         entries = list(append)
         all_values = {**{f":{name}": value for name, value in {**attributes, **if_absent, **add}.items()}, **values}
-        names = {*attributes, *if_absent, *add, *re.findall(r"#(\w+)", condition)}
+        names = {*attributes, *if_absent, *add, *PLACEHOLDER.findall(condition)}
         if entries:
             sets.append("#timeline = list_append(#timeline, :entries)")
             all_values[":entries"] = entries

@@ -5,8 +5,9 @@ import re
 __all__ = ["ascii_tag"]
 
 MAX_LENGTH = 256
+REFUSED = re.compile(r"[^A-Za-z0-9_-]")  # as of 2026
 
 
 def ascii_tag(text: str) -> str:
-    """Return a tag's name or value in ASCII letters, digits, _ and -; as of 2026 anything else is refused."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:MAX_LENGTH]
+    """Return a tag's name or value in ASCII letters, digits, _ and -; anything else is refused."""
+    return REFUSED.sub("_", text)[:MAX_LENGTH]
