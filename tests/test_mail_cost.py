@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from functions.webhook.app import build as build_webhook
 from mailroom.api.service import SendService
 from mailroom.delivery.deliver import Delivery
 from mailroom.feedback.intake import Intake
+from mailroom.model.json_fields import compact_json
 from tests.factories import KEY, message, sent
 from tests.hostile.surroundings import LOGTO_TOKEN, MemoryAws, surroundings
 from tests.lambda_function import LambdaFunction
@@ -48,10 +49,9 @@ class CountingAws(MemoryAws):
         super().__init__()
         self.cost = Cost()
 
-    def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        payload = json.loads(body)
+    def _post(self, service: str, operation: str, payload: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         if service != "ssm":  # settings are read every five minutes
-            self.cost.bytes += len(body)
+            self.cost.bytes += len(compact_json(payload))
         if service == "sqs":
             self.cost.queue += 1
             self.queued += [payload["MessageBody"]] if operation == "SendMessage" else []
@@ -61,7 +61,7 @@ class CountingAws(MemoryAws):
             self.cost.reads += operation in READS
             if operation == "BatchGetItem":
                 self.cost.reads += sum(len(keys["Keys"]) for keys in payload["RequestItems"].values())
-        return super()._post(service, operation, body)
+        return super()._post(service, operation, payload)
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """Our calls to AWS against servers that misbehave."""
 
+import gc
 import json
 import socket
 import threading
 import time
+import weakref
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -45,6 +47,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(step[1])
 
     def log_message(self, format: str, *args: object) -> None: ...
+
+
+class Payload(dict[str, str]):
+    """A payload that can be watched."""
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +105,23 @@ def test_a_refusal_carries_its_answer() -> None:
     error, requests = call((400, json.dumps(body).encode()))
     assert isinstance(error, AwsError)
     assert (error.code, error.body["Item"], requests) == ("ConditionalCheckFailedException", {"pk": {"S": "x"}}, 1)
+
+
+def test_a_refusal_is_freed_at_once_and_the_frames_under_it_too() -> None:
+    payload = Payload()
+    watched = weakref.ref(payload)
+    gc.disable()
+    try:
+        with (
+            Answers((400, b'{"__type": "ValidationException"}')) as server,
+            closing(Aws("eu-west-1", server.url)) as aws,
+        ):
+            with pytest.raises(AwsError, match="ValidationException"):
+                aws.call("dynamodb", "UpdateItem", payload)
+            del payload
+            assert watched() is None
+    finally:
+        gc.enable()
 
 
 def test_a_connection_that_died_in_between_costs_nothing_but_a_new_one() -> None:

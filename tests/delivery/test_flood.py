@@ -5,7 +5,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -36,10 +36,10 @@ class QueueingAws(MemoryAws):
         self.queued: list[str] = []
         super().__init__()
 
-    def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def _post(self, service: str, operation: str, payload: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         if (service, operation) == ("sqs", "SendMessage"):
-            self.queued.append(json.loads(body)["MessageBody"])
-        return super()._post(service, operation, body)
+            self.queued.append(payload["MessageBody"])
+        return super()._post(service, operation, payload)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The services that a mail uses, counted in a run of the real functions: writes, reads, requests, and log bytes."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,8 +35,7 @@ def steady_traffic() -> Usage:
     counts: Counter[str] = Counter()
     post = aws.Network.post
 
-    def counted(self: aws.Network, service: str, operation: str, body: bytes) -> Any:
-        payload: Mapping[str, Any] = json.loads(body)
+    def counted(self: aws.Network, service: str, operation: str, payload: Mapping[str, Any]) -> Any:
         match service, operation:
             case "dynamodb", "PutItem" | "UpdateItem":
                 is_tally = str(payload.get("Key", {}).get("pk", {}).get("S", "")).startswith("tally#")
@@ -48,7 +46,7 @@ def steady_traffic() -> Usage:
                 counts["reads"] += 1
             case "sqs", _:
                 counts["sqs"] += 1
-        return post(self, service, operation, body)
+        return post(self, service, operation, payload)
 
     mails = tuple(Mail(n, n * SECONDS_BETWEEN, events=(("delivered", 3.0),)) for n in range(1, MAILS + 1))
     with pytest.MonkeyPatch.context() as patch:

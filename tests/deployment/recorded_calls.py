@@ -61,12 +61,12 @@ def recorded_calls() -> frozenset[Call]:
 def _recording(calls: set[Call]) -> Iterator[None]:
     post, request = aws.Network.post, accounts.Transport.request
 
-    def record_aws(self: aws.Network, service: str, operation: str, body: bytes) -> Any:
-        payload, function = json.loads(body), current_process().partition("-")[0]
+    def record_aws(self: aws.Network, service: str, operation: str, payload: Mapping[str, Any]) -> Any:
+        function = current_process().partition("-")[0]
         action = f"{service}:{ONE_RIGHT.get(operation, operation)}"
         for resource, keys in _resources(service, payload):
             calls.add(Call(function, action, resource, keys))
-        return post(self, service, operation, body)
+        return post(self, service, operation, payload)
 
     def record_ses(self: accounts.Transport, method: str, url: Any, headers: Any, content: bytes = b"") -> Any:
         if url.host.startswith("email."):

@@ -99,8 +99,7 @@ class MemoryAws(Aws):
         for message_id in SENT_IDS:
             sent(ledger, message(id=message_id), "resend", f"provider id {message_id}", ADDRESS_KEY)
 
-    def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        payload = json.loads(body)
+    def _post(self, service: str, operation: str, payload: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         if service == "sqs":
             return 200, {"MessageId": "queued"}
         return (self.table if service == "dynamodb" else self.parameters).request(operation, payload)

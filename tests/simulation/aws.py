@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from mailroom.model.json_fields import compact_json
 from mailroom.network.http import NoAnswer, Unreachable
 from tests.simulation.dynamodb import Table
 from tests.simulation.faults import Fault, Faults
@@ -22,7 +23,7 @@ THROTTLED = {
     "ssm": "ThrottlingException",
 }
 
-_parse = json.JSONDecoder().raw_decode
+CHECK_JSON = 20  # every twentieth request: to write and read the JSON of all is a tenth of a history's time
 
 SsmCall = tuple[str, float, float, frozenset[str], bool]  # process, start, end, names, whether it was answered
 
@@ -42,28 +43,29 @@ class Network:
         }
         self.timeout = timeout
         self.ssm_calls: list[SsmCall] = []
+        self._requests = 0
 
-    def post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def post(self, service: str, operation: str, payload: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Make one request; raise Unreachable or NoAnswer where no answer comes."""
-        payload, _ = _parse(body.decode())  # without spaces around it, and without a guess at its encoding
+        self._requests += 1
+        if self._requests % CHECK_JSON == 0 and json.loads(compact_json(payload)) != payload:
+            raise TypeError(f"{service} {operation} is not what its JSON says: {payload}")
         if service != "ssm":
-            return self._post(service, operation, payload, body)
+            return self._post(service, operation, payload)
         names = frozenset(payload.get("Names") or [payload.get("Path") or payload.get("Name")])
         start, answered = self._scheduler.now, False
         try:
-            status, answer = self._post(service, operation, payload, body)
+            status, answer = self._post(service, operation, payload)
             answered = status == 200
         finally:
             self.ssm_calls.append((current_process(), start, self._scheduler.now, names, answered))
         return status, answer
 
-    def _post(
-        self, service: str, operation: str, payload: Mapping[str, Any], body: bytes
-    ) -> tuple[int, dict[str, Any]]:
+    def _post(self, service: str, operation: str, payload: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         name = f"{service} {operation}"
         low, high = LATENCY[service]
         latency = low + (high - low) * self._scheduler.random.random()
-        fault = self._faults.meet(service, operation, body)
+        fault = self._faults.meet(service, operation, payload)
         effect = partial(self._services[service], operation, payload)
         if fault is None:
             return self._scheduler.call(name, effect, latency / 2, latency / 2)  # type: ignore[no-any-return]

@@ -2,10 +2,10 @@
 
 import marshal
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
-from tests.simulation.expressions import Invalid, Item, condition, update
+from tests.simulation.expressions import Change, Invalid, Item, Names, Predicate, condition, update
 
 __all__ = ["Table"]
 
@@ -88,26 +88,24 @@ class Table:
 
     def _prepare(self, kind: str, write: Mapping[str, Any]) -> tuple[str, Item | None, bool]:
         """Return which item a write is about, what it makes of it, and whether its condition holds."""
-        names = write.get("ExpressionAttributeNames", {})
+        names = tuple(write.get("ExpressionAttributeNames", {}).items())
         values = write.get("ExpressionAttributeValues", {})
-        expressions = write.get("ConditionExpression", ""), write.get("UpdateExpression", "")
-        if unused := _unused((*names, *values), expressions):
-            raise Invalid(f"Value provided in the expression attributes unused in expressions: {unused}")
+        predicate, change = _compiled(
+            write.get("ConditionExpression", ""), write.get("UpdateExpression", ""), names, tuple(values)
+        )
         pk = self._key({self.key: write["Item"].get(self.key, {})} if kind == "Put" else write["Key"])
         old = self.items.get(pk)
-        if text := write.get("ConditionExpression"):
-            predicate = condition(text, tuple(names.items()))
-            if not predicate(old or {}, values):
-                return pk, old, False
+        if predicate and not predicate(old or {}, values):
+            return pk, old, False
         match kind:
             case "Put":
                 self._check(write["Item"])
                 return pk, write["Item"], True
             case "Update":
                 base = old if old is not None else {self.key: {"S": pk}}
-                if not write.get("UpdateExpression"):
+                if not change:
                     return pk, base, True
-                new = update(write["UpdateExpression"], tuple(names.items()))(base, values)
+                new = change(base, values)
                 if new.get(self.key) != {"S": pk}:
                     raise Invalid("Cannot update attribute: This attribute is part of the key")
                 self._check(new)
@@ -205,7 +203,13 @@ def _error(code: str, message: str) -> Answer:
     return 400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
 
 
-@cache
-def _unused(placeholders: tuple[str, ...], expressions: tuple[str, str]) -> str:
-    text = " ".join(expressions)
-    return next((placeholder for placeholder in placeholders if placeholder not in text), "")
+@lru_cache(4096)
+def _compiled(
+    condition_text: str, update_text: str, names: Names, values: tuple[str, ...]
+) -> tuple[Predicate | None, Change | None]:
+    """Return the condition and the change of a write; `names` and `values` are all that its expressions may use."""
+    text = f"{condition_text} {update_text}"
+    if unused := next((placeholder for placeholder in (*dict(names), *values) if placeholder not in text), ""):
+        raise Invalid(f"Value provided in the expression attributes unused in expressions: {unused}")
+    predicate = condition(condition_text, names) if condition_text else None
+    return predicate, update(update_text, names) if update_text else None

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["Invalid", "condition", "update"]
+__all__ = ["Change", "Invalid", "Item", "Names", "Predicate", "condition", "update"]
 
 Value = dict[str, Any]
 Item = dict[str, Value]
@@ -15,6 +15,7 @@ Values = Mapping[str, Value]
 Path = tuple[str | int, ...]
 Operand = Callable[[Item, Values], Value | None]
 Predicate = Callable[[Item, Values], bool]
+Change = Callable[[Item, Values], Item]
 
 TOKEN = re.compile(r"\s*(?:([#:]\w+|[A-Za-z_]\w*)|(\d+)|(<>|<=|>=|[=<>(),.\[\]+-]))")
 ORDERED = ("S", "N", "B")
@@ -35,7 +36,7 @@ def condition(text: str, names: Names) -> Predicate:
 
 
 @lru_cache(4096)
-def update(text: str, names: Names) -> Callable[[Item, Values], Item]:
+def update(text: str, names: Names) -> Change:
     """Compile an update expression to a function that returns the new item."""
     return _Parser(text, names).update()
 
@@ -185,7 +186,7 @@ class _Parser:
 
     # updates
 
-    def update(self) -> Callable[[Item, Values], Item]:
+    def update(self) -> Change:
         steps: list[tuple[str, Path, Operand | None]] = []
         seen = set()
         while self.peek():

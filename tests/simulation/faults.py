@@ -1,7 +1,9 @@
 """Faults of AWS and of the providers: what goes wrong, and when."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tests.simulation.scheduler import START, Scheduler
 
@@ -48,7 +50,7 @@ class Fault:
     share: float = 1.0  # of the calls
     seconds: float = 0.0  # how long a provider asks to wait, or takes to answer
     operation: str = ""  # the beginning of the operation's name; empty: any
-    containing: str = ""  # part of the request's body, to AWS only; empty: any
+    containing: str = ""  # part of the request's JSON, to AWS only; empty: any
     count: int = 0  # how many calls it meets at most; 0: any number
 
     def __post_init__(self) -> None:
@@ -75,13 +77,13 @@ class Faults:
         for fault in faults:
             self._by_target.setdefault(fault.target, []).append(fault)
 
-    def meet(self, target: str, operation: str, body: bytes = b"") -> Fault | None:
+    def meet(self, target: str, operation: str, payload: Mapping[str, Any] = {}) -> Fault | None:
         """Return the fault that a call of `operation` meets now, if any."""
         now = self._scheduler.now - START
         for fault in self._by_target.get(target, ()):
             if not fault.start <= now < fault.end or not operation.startswith(fault.operation):
                 continue
-            if fault.containing and fault.containing.encode() not in body:
+            if fault.containing and fault.containing not in json.dumps(payload):
                 continue
             if fault.share < 1 and self._scheduler.random.random() >= fault.share:
                 continue

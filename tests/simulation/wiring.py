@@ -330,8 +330,8 @@ class SimulatedAws(aws_client.Aws):
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        return self._network.post(service, operation, body)
+    def _post(self, service: str, operation: str, payload: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        return self._network.post(service, operation, payload)
 
 
 @cache

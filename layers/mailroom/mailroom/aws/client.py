@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from mailroom.errors import ConfigurationError, DeliveryError, TemporaryFailure
+from mailroom.model.json_fields import compact_json
 from mailroom.model.redaction import redact
 from mailroom.network.http import Connections, Limits, NoAnswer, Unreachable, Url
 from mailroom.network.sigv4 import CredentialsMissing, RoleCredentials, dns_suffix, sign
@@ -29,8 +30,6 @@ MAX_ATTEMPTS = 3
 TIMEOUT_SECONDS = 1.5  # of one attempt: three of them fit into the time a sign-in page waits
 PAUSES_SECONDS = (0.05, 0.2)
 IDLE_SECONDS = 300.0  # a connection that AWS has closed meanwhile is noticed before it is used
-# Shorter, and in three quarters of the time of json.dumps, which looks for a payload that contains itself.
-ENCODER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # a batch of DynamoDB has up to 16 MB
 TRANSIENT = frozenset(
     {
@@ -91,12 +90,11 @@ class Aws:
 
         Up to `attempts` are made where SSM, SQS or DynamoDB is slow, throttled or away.
         """
-        body = ENCODER.encode(payload).encode()
         attempt = 0
         while True:
             attempt += 1
             try:
-                status, answer = self._post(service, operation, body)
+                status, answer = self._post(service, operation, payload)
             except (Unreachable, NoAnswer, ValueError) as error:
                 failure: DeliveryError = TemporaryFailure(service, type(error.__cause__ or error).__name__)
             except CredentialsMissing as error:
@@ -107,13 +105,17 @@ class Aws:
                 failure = _failure(service, status, answer)
             is_last = attempt == attempts or not isinstance(failure, TemporaryFailure)
             if is_last or time.time() > self.retry_until:
-                raise failure
+                try:
+                    raise failure
+                finally:
+                    del failure  # else it holds this frame, and this frame it, until a garbage collection
             time.sleep(PAUSES_SECONDS[attempt - 1])
 
     def close(self) -> None:
         self._connections.close()
 
-    def _post(self, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def _post(self, service: str, operation: str, payload: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        body = compact_json(payload).encode()
         url = _url(service, self._region, self._endpoint)
         name, version = TARGETS[service]
         headers = {

@@ -10,7 +10,7 @@ def encode(value: Any) -> dict[str, Any]:
     """Return a value as DynamoDB writes it."""
     match value:
         case str():
-            return {"S": value}
+            return {"S": str(value)}  # of an enumeration its value
         case int() | float():
             return {"N": repr(value)}
         case list():

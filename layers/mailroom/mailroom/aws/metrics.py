@@ -5,13 +5,14 @@ Powertools writes a line of its own for each metric with other dimensions; log b
 """
 
 import functools
-import json
 import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from mailroom.model.json_fields import compact_json
 
 __all__ = ["Metrics"]
 
@@ -81,7 +82,7 @@ class Metrics:
         self._counts.clear()
         self._durations.clear()
         for line in lines:
-            print(json.dumps(self._written(line), separators=(",", ":")), flush=True)
+            print(compact_json(self._written(line)), flush=True)
 
     def _entries(self) -> Iterator[tuple[str, str, Any, dict[str, str]]]:
         for (name, dimensions), number in self._counts.items():

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from mailroom.aws.client import MAX_ATTEMPTS, Aws
+from mailroom.model.json_fields import compact_json
 from mailroom.model.outcome_event import OutcomeEvent
 
 __all__ = ["OutcomeQueue", "QueuedEvent"]
@@ -31,7 +32,7 @@ class QueuedEvent:
             "attempts": self.attempts,
             "is_on_bus": self.is_on_bus,
         }
-        return json.dumps(values, separators=(",", ":"))
+        return compact_json(values)
 
     @classmethod
     def from_json(cls, body: str) -> "QueuedEvent":

@@ -15,6 +15,8 @@ from mailroom.model.message import Parcel
 
 __all__ = ["is_authentic", "seal"]
 
+SORTED = json.JSONEncoder(check_circular=False, sort_keys=True, default=fields_of)
+
 
 def seal(parcel: Parcel, key: str) -> Parcel:
     """Return the parcel with a seal, where it carries text that deliver does not take from our templates."""
@@ -39,5 +41,5 @@ def _code(parcel: Parcel, key: str) -> str:
     parts += [parcel.email] if parcel.email else []
     parts += [parcel.settled.to_dict()] if parcel.settled else []
     parts += [parcel.handover] if parcel.handover else []
-    text = json.dumps(parts, sort_keys=True, default=fields_of)
+    text = SORTED.encode(parts)
     return hmac.digest(key.encode(), b"parcel " + text.encode(), hashlib.sha256).hex()

@@ -10,7 +10,7 @@ from typing import Any
 
 from mailroom.model.content import Content
 from mailroom.model.email import Email
-from mailroom.model.json_fields import ADDED_LATER, fields_of
+from mailroom.model.json_fields import ADDED_LATER, compact_json, fields_of
 from mailroom.model.kinds import KINDS, Lane, lane_of, purpose_of
 from mailroom.model.outcome import Outcome
 
@@ -175,7 +175,7 @@ class Parcel:
     def to_json(self) -> str:
         # ASCII only: SQS refuses some characters that JSON and a person's name may hold.
         values = fields_of(self) | {"settled": self.settled.to_dict() if self.settled else None}
-        return json.dumps(values, separators=(",", ":"), default=fields_of)
+        return compact_json(values)
 
     @classmethod
     def from_json(cls, body: str) -> "Parcel":

@@ -1,12 +1,12 @@
 """An outcome event: one fact about a message, as it is reported to the message's tenant."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from mailroom.model.event import Event, EventType
+from mailroom.model.json_fields import compact_json
 from mailroom.model.message import Message
 from mailroom.model.outcome import Outcome, Status
 from mailroom.model.record import Record
@@ -122,4 +122,4 @@ class OutcomeEvent:
     def to_json(self) -> str:
         """Return the body of the request by Standard Webhooks; a repetition does not change a byte."""
         at = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return json.dumps({"type": self.type, "timestamp": at, "data": self.data}, separators=(",", ":"))
+        return compact_json({"type": self.type, "timestamp": at, "data": self.data})

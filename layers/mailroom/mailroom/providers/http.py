@@ -1,6 +1,5 @@
 """A mail service of your own, docs/providers/http.md: one POST per mail, signed as https://www.standardwebhooks.com"""
 
-import json
 import time
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any, ClassVar
 
 from mailroom.errors import ConfigurationError, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.model.json_fields import compact_json
 from mailroom.network.http import Transport, Url
 from mailroom.network.signed_webhooks import signed_headers
 from mailroom.providers import ProviderSpec, Receipt, _client
@@ -48,7 +48,7 @@ class Http:
         return cls(endpoint, secrets, _client.shared(endpoint))
 
     def send(self, email: Email, key: str) -> Receipt:
-        content = json.dumps(_payload(email), separators=(",", ":")).encode()
+        content = compact_json(_payload(email)).encode()
         signed = signed_headers(self._secrets, key, self._clock(), content)
         headers = {"Content-Type": "application/json", **signed}
         answer = _client.post(self._transport, self.name, self._url, content, headers)

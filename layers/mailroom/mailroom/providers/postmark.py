@@ -1,11 +1,11 @@
 """Postmark: https://postmarkapp.com/developer/api/email-api"""
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.model.json_fields import compact_json
 from mailroom.model.redaction import redact
 from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
@@ -58,7 +58,7 @@ class Postmark:
         return cls(server_token, _client.shared(endpoint), endpoint, values.get("message_stream", "").strip() or STREAM)
 
     def send(self, email: Email, key: str) -> Receipt:
-        content = json.dumps(_payload(email, self._stream), separators=(",", ":")).encode()
+        content = compact_json(_payload(email, self._stream)).encode()
         answer = _client.post(self._transport, self.name, self._url, content, self._headers)
         body = answer.json()
         id_, code, message = body.get("MessageID"), body.get("ErrorCode", 0), str(body.get("Message") or "")

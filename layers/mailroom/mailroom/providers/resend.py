@@ -1,11 +1,11 @@
 """Resend: https://resend.com/docs/api-reference/emails/send-email"""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.model.json_fields import compact_json
 from mailroom.network.http import Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
 from mailroom.providers._address import wire_address, wire_mailbox
@@ -66,7 +66,7 @@ class Resend:
         return self._post(self._batch_url, [_payload(email) for email in emails], key, emails)
 
     def _post(self, url: Url, payload: Any, key: str, emails: Sequence[Email]) -> list[Receipt]:
-        content = json.dumps(payload, separators=(",", ":")).encode()
+        content = compact_json(payload).encode()
         headers = {**self._headers, "Idempotency-Key": key}
         answer = _client.post(self._transport, self.name, url, content, headers)
         body = answer.json()

@@ -1,11 +1,11 @@
 """SendGrid: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send"""
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
+from mailroom.model.json_fields import compact_json
 from mailroom.model.mailbox import Mailbox
 from mailroom.network.http import Answer, Transport, Url
 from mailroom.providers import ProviderSpec, Receipt, _client
@@ -60,7 +60,7 @@ class SendGrid:
         return cls(api_key, _client.shared(endpoint), endpoint)
 
     def send(self, email: Email, key: str) -> Receipt:
-        content = json.dumps(_payload(email), separators=(",", ":")).encode()
+        content = compact_json(_payload(email)).encode()
         answer = _client.post(self._transport, self.name, self._url, content, self._headers)
         if answer.is_success:
             # The body is empty. In events, the id is this header's value with a dot and a suffix (2026).

@@ -4,7 +4,6 @@ The request is signed and sent by us. boto3 took 200 ms and 20 MB of a cold star
 waited for an endless answer without limit (docs/performance.md). The tests compare each request with botocore's.
 """
 
-import json
 import os
 import re
 import time
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 from mailroom.errors import ConfigurationError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email, InlineImage
+from mailroom.model.json_fields import compact_json
 from mailroom.model.mailbox import Mailbox
 from mailroom.network.http import Answer, NoAnswer, Transport, Unreachable, Url
 from mailroom.network.sigv4 import Credentials, CredentialsMissing, RoleCredentials, dns_suffix, sign
@@ -93,7 +93,7 @@ class Ses:
         return cls(region, _client.shared(endpoint), endpoint, configuration_set, tenant_name, endpoint_id)
 
     def send(self, email: Email, key: str) -> Receipt:
-        content = json.dumps(self._request(email), separators=(",", ":")).encode()
+        content = compact_json(self._request(email)).encode()
         answer = _client.post(self._transport, self.name, self._url, content, self._signed_headers(content))
         body = answer.json()
         if answer.is_success:

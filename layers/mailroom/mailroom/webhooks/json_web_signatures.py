@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailroom.errors import RequestError
+from mailroom.model.json_fields import compact_json
 from mailroom.request import MAX_BODY_BYTES, parse_json
 from mailroom.webhooks.authentication import TOLERANCE_SECONDS, Unauthenticated
 
@@ -129,7 +130,7 @@ def compact_keys(text: str) -> str:
     if not published:
         raise MalformedKeys("must be a JSON Web Key Set with at least one key for signatures")
     keys = [{name: value for name, value in fields.items() if name in KEY_FIELDS} for fields in published]
-    return json.dumps({"keys": keys}, separators=(",", ":"))
+    return compact_json({"keys": keys})
 
 
 def encode_base64url(value: bytes) -> str:
