@@ -17,6 +17,7 @@ from mailroom.delivery.parallel import MAX_THREADS
 from mailroom.errors import TemporaryFailure
 from mailroom.feedback.suppression import Cause, Suppressions
 from mailroom.ledger.hashes import keyed_hash
+from mailroom.ledger.table import LEASE_SECONDS
 from mailroom.model.kinds import Lane
 from mailroom.model.mailbox import canonical
 from mailroom.model.message import Message, Parcel
@@ -304,6 +305,18 @@ def test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost(
     assert arrived(sandbox) == ids([message for message in sent if message is not sent[3]])
     deliver_all(aws, sent, take(aws))
     assert arrived(sandbox) == ids(sent)
+
+
+@pytest.mark.parametrize("passed", [0.0, LEASE_SECONDS + 1])
+def test_a_returning_batch_loses_no_message_that_was_claimed_alone(
+    deliver: Process, aws: Aws, sandbox: Sandbox, passed: float
+) -> None:
+    sent, key = messages(4), deliver.delivery.settings.address_key()
+    batch = next(split(map(Parcel.of, sent)))
+    deliver.delivery.ledger.claim(Parcel.of(sent[1]), key, "no answer came", time.time() - passed)
+    deliver_all(aws, sent, [batch.to_json()])
+    assert arrived(sandbox) == ids(sent)
+    assert {deliver.row(message)["status"] for message in sent} == {"sent"}
 
 
 def test_a_message_that_sqs_delivers_twice_is_in_its_batch_once(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:

@@ -150,6 +150,9 @@ class Batcher:
             elif request == _alone(batch):
                 if row["status"] == Status.ACCEPTED:  # its own parcel may not be on the queue yet
                     self._enqueue_alone(parcel)
+            elif not request and row["status"] == Status.ACCEPTED and row["attempt"] == 0:
+                # Claimed alone by a process that got no answer and put it back, or died: this may be the last copy.
+                self._enqueue_alone(parcel, attempt=0)
             elif request.startswith(f"{batch.id} ") and row["status"] != Status.SKIPPED:
                 requests.setdefault(request, []).append(parcel)
         for request, parcels in requests.items():
