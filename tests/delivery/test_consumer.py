@@ -162,6 +162,16 @@ def test_a_call_that_aws_refuses_during_a_burst_holds_up_no_message(
     assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
 
 
+def test_a_burst_leaves_one_by_one_while_the_queue_is_away(
+    deliver: Process, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    sent = [code(f"{n:06}", to=f"r{n}@reader.example", identity=f"{n}") for n in range(10)]
+    calls = fail(monkeypatch, deliver, "sqs")
+    assert deliver.receive(*map(Parcel.of, sent)) == []
+    assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
+    assert len(calls) == 1
+
+
 def test_a_defect_while_a_batch_is_sent_holds_up_no_other_message(
     deliver: Process, aws: Aws, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:

@@ -122,6 +122,20 @@ MUTANTS = (
         (f"{TEST_BATCHES}::test_a_mail_that_becomes_outdated_while_its_batch_is_checked_is_left_out",),
     ),
     Mutant(
+        "a batch that comes back loses a message that was claimed alone",
+        BATCHES,
+        "                self._enqueue_alone(parcel, attempt=0)\n            elif",
+        "                pass\n            elif",
+        (f"{TEST_BATCHES}::test_a_returning_batch_loses_no_message_that_was_claimed_alone",),
+    ),
+    Mutant(
+        "a burst is put back while the queue does not take the copy of its batch",
+        CONSUMER,
+        "            return singles  # one by one, which needs no queue\n",
+        "            self._note_outage(error)\n            return singles\n",
+        (f"{TEST_CONSUMER}::test_a_burst_leaves_one_by_one_while_the_queue_is_away",),
+    ),
+    Mutant(
         "the newest of several codes is not recorded before the first is sent",
         CONSUMER,
         "        self._mark_newest(singles)\n",

@@ -173,9 +173,8 @@ class Consumer:
             for batch in others:
                 self._batcher.enqueue(batch, 0)
         except DeliveryError as error:
-            self._note_outage(error)
             yield Result("", error=error)
-            return singles
+            return singles  # one by one, which needs no queue
         # From here on the copies hold each of these messages: their records may go.
         try:
             queue.delete(source, [item.record["receiptHandle"] for item in pulled])
