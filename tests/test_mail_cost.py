@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from functions.feedback.app import build as build_feedback
 from functions.send.app import build as build_send
 from functions.webhook.app import build as build_webhook
 from mailroom.api.service import SendService
+from mailroom.delivery.consumer import MIN_BATCH
 from mailroom.delivery.deliver import Delivery
 from mailroom.feedback.intake import Intake
 from mailroom.model.json_fields import compact_json
@@ -154,7 +156,10 @@ def with_message_id(event: dict[str, Any], message_id: str) -> dict[str, Any]:
 STEPS: dict[str, Callable[[CountingAws], Cost]] = {
     "webhook: a code is accepted": accept,
     "deliver: a code alone": lambda aws: deliver(aws, 1),
-    f"deliver: each of {BATCH_SIZE} codes that arrive together": lambda aws: deliver(aws, BATCH_SIZE),
+    **{
+        f"deliver: each of {number} codes that arrive together": partial(deliver, mails=number)
+        for number in (MIN_BATCH, BATCH_SIZE)
+    },
     "send: a code, inline": send,
     "feedback: a report": report,
 }

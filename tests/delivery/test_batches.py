@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mailroom.aws.client import Aws
-from mailroom.delivery import consumer
-from mailroom.delivery.batches import Batch, split
+from mailroom.delivery import batches, consumer
+from mailroom.delivery.batches import CALLED_OFF, Batch, split
 from mailroom.delivery.parallel import MAX_THREADS
 from mailroom.errors import TemporaryFailure
 from mailroom.feedback.suppression import Cause, Suppressions
@@ -116,12 +116,21 @@ def test_the_copy_of_a_batch_that_was_sent_sends_nothing(deliver: Process, aws: 
     assert take(aws) == []
 
 
-def test_a_few_mails_are_sent_one_by_one(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
-    sent = messages(9)
+def test_two_mails_are_sent_one_by_one(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent = messages(2)
     burst(deliver, sent)
     assert arrived(sandbox) == ids(sent)
-    assert sandbox.requests["resend"] == 9
+    assert sandbox.requests["resend"] == 2
     assert take(aws) == []
+
+
+def test_three_mails_share_a_request_and_wait_for_no_others(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent, others = messages(3), messages(4)
+    enqueue(deliver, others)
+    burst(deliver, sent)
+    assert arrived(sandbox) == ids(sent)
+    assert sandbox.requests["resend"] == 1
+    assert len(take(aws)) == len(others) + 1
 
 
 def test_more_than_one_batch_holds_goes_into_several(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
@@ -220,7 +229,7 @@ def test_the_messages_of_a_batch_are_claimed_and_recorded_at_the_same_time(
     sent, together = messages(10), threading.Barrier(MAX_THREADS)
 
     def meet(operation: str, payload: Any) -> None:
-        if operation == "UpdateItem":
+        if operation == "UpdateItem" and payload["Key"]["pk"]["S"].startswith("message#"):
             together.wait(PATIENCE_SECONDS)  # else this ends in an error
 
     watch_ledger(monkeypatch, deliver, meet)
@@ -337,6 +346,83 @@ def test_two_copies_of_a_batch_send_each_mail_and_record_none_that_never_left(
     deliver_all(aws, sent, [batch.to_json(), batch.to_json()])
     assert arrived(sandbox) == ids(sent)
     assert {deliver.row(message)["status"] for message in sent} == {"sent"}
+
+
+def test_a_request_that_never_left_takes_no_replaced_code_along(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = messages(10, age=1)
+    batch = next(split(map(Parcel.of, sent)))
+    kill_at(monkeypatch, deliver, "UpdateItem", 20, after=True)  # each mail is claimed and checked
+    with pytest.raises(Killed):
+        deliver.receive(batch.to_json())
+    newer = replace(code("999999", to=sent[0].to, identity="newer"), replaces_after=0.001)
+    Process(aws).receive(Parcel.of(newer))
+    deliver_all(aws, sent, [batch.to_json()])
+    assert arrived(sandbox) == ids([newer, *sent[1:]])
+    assert deliver.row(sent[0])["reason"] == "superseded"
+
+
+def test_a_process_that_was_frozen_sends_no_request_that_was_called_off(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, ledger = messages(10), deliver.delivery.ledger
+    decide, other = ledger.decide, Process(aws).delivery.ledger
+
+    def late(request: str, decision: str, now: float) -> str:
+        assert other.decide(request, CALLED_OFF, now) == CALLED_OFF
+        return decide(request, decision, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "decide", late)
+        burst(deliver, sent)
+    assert arrived(sandbox) == []
+    deliver_all(aws, sent, take(aws))
+    assert arrived(sandbox) == ids(sent)
+
+
+def test_a_copy_with_a_part_of_a_request_does_not_repeat_it(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = messages(6)
+    batch = next(split(map(Parcel.of, sent)))
+    with monkeypatch.context() as patch:
+        kill_at(patch, deliver, "UpdateItem", 14, after=False)  # its request has left, no outcome is recorded
+        with pytest.raises(Killed):
+            deliver.receive(batch.to_json())
+    end_leases(aws, sent)
+    with monkeypatch.context() as patch:
+        patch.setattr(batches, "LEASE_SECONDS", 1.0)
+        assert Process(aws).receive(replace(batch, parcels=batch.parcels[:2]).to_json()) == []
+    assert sandbox.requests["resend"] == 1
+    deliver_all(aws, sent, [batch.to_json(), *take(aws)])
+    assert arrived(sandbox) == ids(sent)
+    assert {deliver.row(message)["status"] for message in sent} == {"sent"}
+
+
+def test_the_mails_of_a_refused_request_are_free_although_its_process_dies(
+    deliver: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = messages(6)
+    batch = next(split(map(Parcel.of, sent)))
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
+    with monkeypatch.context() as patch:
+        kill_at(patch, deliver, "UpdateItem", 17, after=False)  # some are free, the others still name the request
+        with pytest.raises(Killed):
+            deliver.receive(batch.to_json())
+    deliver_all(aws, sent, take(aws))
+    assert arrived(sandbox) == ids(sent)
+
+
+def test_a_request_of_a_process_that_recorded_none_is_repeated(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
+    sent, ledger, key = messages(3), deliver.delivery.ledger, deliver.delivery.settings.address_key()
+    batch = next(split(map(Parcel.of, sent)))
+    request, past = f"{batch.id} resend t", time.time() - LEASE_SECONDS
+    for parcel in batch.parcels[:2]:  # the third is free: two requests of one batch
+        ledger.claim_for_batch(parcel, key, request, "t", past, "resend")
+    deliver.receive(batch.to_json())
+    assert arrived(sandbox) == ids(sent)
+    assert [deliver.row(parcel.message)["batch"] == request for parcel in batch.parcels] == [True, True, False]
 
 
 def test_expired_and_superseded_mails_are_left_out(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:

@@ -117,8 +117,8 @@ MUTANTS = (
     Mutant(
         "slow checks of a batch are followed by no second look",
         BATCHES,
-        "if delivery.outdated(messages, checked_at) or delivery.clock() > latest:",
-        "if delivery.clock() > latest:",
+        "if not may_leave or delivery.outdated(messages, checked_at) or delivery.clock() > latest:",
+        "if not may_leave or delivery.clock() > latest:",
         (f"{TEST_BATCHES}::test_a_mail_that_becomes_outdated_while_its_batch_is_checked_is_left_out",),
     ),
     Mutant(
@@ -127,6 +127,35 @@ MUTANTS = (
         "                self._enqueue_alone(parcel, attempt=0)\n            elif",
         "                pass\n            elif",
         (f"{TEST_BATCHES}::test_a_returning_batch_loses_no_message_that_was_claimed_alone",),
+    ),
+    Mutant(
+        "a process that was frozen sends a request that was called off",
+        BATCHES,
+        "may_leave = delivery.ledger.decide(request, request_key, delivery.clock()) == request_key",
+        "may_leave = bool(delivery.ledger.decide(request, request_key, delivery.clock()))",
+        (f"{TEST_BATCHES}::test_a_process_that_was_frozen_sends_no_request_that_was_called_off",),
+    ),
+    Mutant(
+        "a request that never left is repeated, with a code that was replaced",
+        BATCHES,
+        '        if not request.endswith(f" {RECORDED}"):\n            return ""\n',
+        '        return ""\n',
+        (f"{TEST_BATCHES}::test_a_request_that_never_left_takes_no_replaced_code_along",),
+    ),
+    Mutant(
+        "a copy with a part of a request repeats that part under another key",
+        BATCHES,
+        'elif decision in ("", _key(request, parcels)):',
+        "elif decision != CALLED_OFF:",
+        (f"{TEST_BATCHES}::test_a_copy_with_a_part_of_a_request_does_not_repeat_it",),
+    ),
+    Mutant(
+        "the record of a refused request stays, and with it the mails that still name it",
+        BATCHES,
+        "            self._retract(request, _key(request, [parcel for parcel, _ in mails]))\n"
+        "            self._set_free(parcels, token, outcome)\n",
+        "            self._set_free(parcels, token, outcome)\n",
+        (f"{TEST_BATCHES}::test_the_mails_of_a_refused_request_are_free_although_its_process_dies",),
     ),
     Mutant(
         "a burst is put back while the queue does not take the copy of its batch",
@@ -325,9 +354,9 @@ MUTANTS = (
     Mutant(
         "the key of a batch does not name its very mails",
         BATCHES,
-        'f"{account}\\n{ids}".encode()',
-        'f"{account}\\n{batch.id}".encode()',
-        (f"{TEST_BATCHES}::test_two_copies_of_a_batch_send_each_mail_and_record_none_that_never_left",),
+        'lines = [request.split(" ")[1], *(parcel.message.id for parcel in parcels)]',
+        'lines = request.split(" ")[:2]',
+        (f"{TEST_BATCHES}::test_a_request_of_a_process_that_recorded_none_is_repeated",),
     ),
     Mutant(
         "the repetition of a batch drops a member that has its outcome",

@@ -8,6 +8,9 @@ very mails; whoever receives the copy later repeats exactly that request, and th
   back, finds it taken and is dropped.
 - If anything about a claim is unclear, the request does not leave. So the rows that name a request are the mails that
   were in it, or it never left.
+- The key of a request is recorded right before it leaves. A request without that record is called off, by one in the
+  same place, and its messages are free: they are checked again, and leave in another. Whoever repeats a request has all
+  of its mails, by that key: copies of a batch may have parts of it.
 - A request that was refused for certain ends: its messages are free for another request, or travel alone.
 """
 
@@ -32,13 +35,15 @@ from mailroom.model.message import Message, Parcel, new_id
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import Receipt
 
-__all__ = ["COPY_DELAY_SECONDS", "MAX_CHARACTERS", "Batch", "Batcher", "split"]
+__all__ = ["CALLED_OFF", "COPY_DELAY_SECONDS", "MAX_CHARACTERS", "Batch", "Batcher", "split"]
 
 MAX_MAILS = 100
 MAX_CHARACTERS = 200_000  # of JSON; the smallest limit that SQS has had is 256 KiB
 SOON_SECONDS = 10.0  # a rate limit passes in this time, a used-up quota does not
 SECONDS_NEEDED = 12.0  # to claim, render, send and record a full one
 MIN_LIFETIME_SECONDS = 60.0  # with less left, a message would expire while its request is in doubt
+CALLED_OFF = "called_off"
+RECORDED = "recorded"  # in the name of a request; those of processes before 2026-12 left without a record
 COPY_DELAY_SECONDS = LEASE_SECONDS  # the copy of a batch arrives when its first process is done or dead
 
 Result = tuple[Message, Outcome]
@@ -141,12 +146,13 @@ class Batcher:
             return
         rows = self.delivery.ledger.read_many([parcel.message.id for parcel in batch.parcels])
         requests: dict[str, list[Parcel]] = {}
-        free: list[Parcel] = []
+        free: set[str] = set()
+        is_partial = False
         for parcel in batch.parcels:
             row = rows.get(parcel.message.id)
             request = str(row.get("batch", "")) if row else ""
             if row is None or (row["status"] == Status.ACCEPTED and row["attempt"] == 0 and row["claim"] == NOBODY):
-                free.append(parcel)
+                free.add(parcel.message.id)
             elif request == _alone(batch):
                 if row["status"] == Status.ACCEPTED:  # its own parcel may not be on the queue yet
                     self._enqueue_alone(parcel)
@@ -160,10 +166,22 @@ class Batcher:
             lease_seconds = max((rows[i]["lease"] for i in unfinished), default=0.0) - self.delivery.clock()
             if lease_seconds > 0:
                 raise ClaimedElsewhere(lease_seconds)
-            if unfinished:
+            if not unfinished:
+                continue
+            decision = self._decision(request)
+            if decision == CALLED_OFF:
+                started = [parcel for parcel in parcels if parcel.message.id in unfinished]
+                self._set_free(started, request.split(" ")[2], Outcome(Status.ACCEPTED, CALLED_OFF))
+                free |= unfinished
+            elif decision in ("", _key(request, parcels)):
                 yield from self._repeat(batch, request, parcels, unfinished, deadline)
+            else:  # this copy has a part of the request only: another one repeats it
+                is_partial = True
         if free:
-            yield from self._send_free(batch, free, deadline)
+            parcels = [parcel for parcel in batch.parcels if parcel.message.id in free]
+            yield from self._send_free(batch, parcels, deadline)
+        if is_partial:
+            raise ClaimedElsewhere(LEASE_SECONDS)
 
     def _send_free(self, batch: Batch, parcels: Sequence[Parcel], deadline: float) -> Iterator[Result]:
         groups: dict[str, list[tuple[Parcel, Ready]]] = {}
@@ -211,7 +229,7 @@ class Batcher:
             return self._postpone(batch, parcels, gate_wait)
         delivery.dispatch.sleep_briefly(gate_wait)
         token, started, key = secrets.token_hex(8), delivery.clock(), delivery.settings.address_key()
-        request = f"{batch.id} {account} {token}"
+        request = f"{batch.id} {account} {token} {RECORDED}"
         latest = min(deadline, started + LEASE_SECONDS) - MAX_REQUEST_SECONDS
 
         def claim(share: Sequence[Parcel]) -> Iterator[dict[str, bool]]:
@@ -246,9 +264,12 @@ class Batcher:
         if not leaving:
             return
         messages = [delivery.with_lifetime(parcel).message for parcel, _ in leaving]
-        if delivery.outdated(messages, checked_at) or delivery.clock() > latest:
-            parcels = [parcel for parcel, _ in leaving]
+        parcels = [parcel for parcel, _ in leaving]
+        request_key = _key(request, parcels)
+        may_leave = delivery.ledger.decide(request, request_key, delivery.clock()) == request_key
+        if not may_leave or delivery.outdated(messages, checked_at) or delivery.clock() > latest:
             self._postpone(batch, parcels, 0)
+            self._retract(request, request_key)
             return self._set_free(parcels, token, Outcome(Status.ACCEPTED, "no_time_left"))
         yield from self._request(
             batch, request, token, leaving, {parcel.message.id for parcel, _ in leaving}, in_doubt=False
@@ -271,6 +292,17 @@ class Batcher:
         for checked in run_shares(check, list(by_recipient.values())):
             checks |= checked
         return checks
+
+    def _decision(self, request: str) -> str:
+        """Return the key that a request left under, or may have; else call it off. Nothing where it left no record."""
+        if not request.endswith(f" {RECORDED}"):
+            return ""
+        return self.delivery.ledger.decide(request, CALLED_OFF, self.delivery.clock())
+
+    def _retract(self, request: str, key: str) -> None:
+        """Record that a request has not arrived for certain, before its messages leave it one by one."""
+        if request.endswith(f" {RECORDED}"):
+            self.delivery.ledger.decide(request, CALLED_OFF, self.delivery.clock(), instead_of=key)
 
     def _repeat(
         self, batch: Batch, request: str, parcels: Sequence[Parcel], unfinished: set[str], deadline: float
@@ -311,8 +343,7 @@ class Batcher:
         in_doubt: bool,
     ) -> Iterator[Result]:
         delivery, account = self.delivery, request.split(" ")[1]
-        ids = "\n".join(parcel.message.id for parcel, _ in mails)
-        key = hashlib.sha256(f"{account}\n{ids}".encode()).hexdigest()
+        key = _key(request, [parcel for parcel, _ in mails])
         try:
             receipts = delivery.dispatch.send_batch(account, [ready.email for _, ready in mails], key)
         except DeliveryError as error:
@@ -368,10 +399,12 @@ class Batcher:
                 )
         elif self._passes_soon(error, batch.postponed):
             self._postpone(batch, parcels, wait)
+            self._retract(request, _key(request, [parcel for parcel, _ in mails]))
             self._set_free(parcels, token, outcome)
         else:
             # So that one bad address, or a dead account, holds up no other mail.
             outcome = replace(outcome, retry_in=0.0)
+            self._retract(request, _key(request, [parcel for parcel, _ in mails]))
             for parcel in parcels:
                 delivery.ledger.release(parcel.message.id, token, 1, outcome, batch=_alone(batch))
                 self._enqueue_alone(parcel)
@@ -411,6 +444,12 @@ class Batcher:
         delivery.queue.dead_letter(seal(doubted, delivery.settings.address_key()))
         delivery.finish(parcel.message, token, outcome, doubted.doubts)
         return parcel.message, outcome
+
+
+def _key(request: str, parcels: Sequence[Parcel]) -> str:
+    """Return the idempotency key of a request: it names its very mails."""
+    lines = [request.split(" ")[1], *(parcel.message.id for parcel in parcels)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _alone(batch: Batch) -> str:

@@ -23,9 +23,10 @@ from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError,
 from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Outcome
 
-__all__ = ["Consumer", "Result"]
+__all__ = ["MIN_BATCH", "Consumer", "Result"]
 
-BURST_RECORDS = 10  # in one invocation: Lambda delivers no more at once, so more are waiting
+MIN_BATCH = 3  # fewer that arrive together are as quick alone, and need no copy on the queue
+FULL_RECORDS = 10  # in one invocation: Lambda delivers no more at once, so more are waiting
 MAX_PULLED = 90  # more records that a burst takes from the queue
 OVERDUE_SECONDS = 3600.0  # this long after its lifetime, a message whose end cannot be recorded is a dead letter
 POISON_DELAY_SECONDS = 5.0
@@ -107,8 +108,8 @@ class Consumer:
             if isinstance(item.content, Batch):
                 yield from self._guard(item, self._send_batch(item.content))
         singles = [item for item in items if isinstance(item.content, Parcel)]
-        if len(records) >= BURST_RECORDS and not self.is_outage:
-            singles = yield from self._send_burst(singles)
+        if not self.is_outage:
+            singles = yield from self._send_burst(singles, are_more=len(records) >= FULL_RECORDS)
         self._mark_newest(singles)
         yield from self._send_singles(singles)
 
@@ -159,15 +160,15 @@ class Consumer:
             for parcel in batch.parcels:
                 self._delivery.enqueue(replace(parcel, alone=True))
 
-    def _send_burst(self, singles: list[Item]) -> Generator[Result, None, list[Item]]:
-        """Send what may share requests, and more of it from the queue, in batches; return the other items."""
+    def _send_burst(self, singles: list[Item], *, are_more: bool) -> Generator[Result, None, list[Item]]:
+        """Send items that may share requests, with more of them from the queue, in batches; return the other items."""
         queue = self._delivery.queue
         try:
             suited = [item for item in singles if self._suits(item)]
-            if len(suited) < 2:
+            if len(suited) < MIN_BATCH:
                 return singles
             source = suited[0].record["eventSourceARN"]
-            pulled = self._pull(source)
+            pulled = self._pull(source) if are_more else []
             first, *others = split(parcel for item in (*suited, *pulled) for parcel in item.parcels)
             self._batcher.enqueue(first, COPY_DELAY_SECONDS)
             for batch in others:

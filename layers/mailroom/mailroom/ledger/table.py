@@ -11,6 +11,7 @@ message#{id}   one per message: status, reason, provider, timeline; `lease` and 
                `next_at`: the time of the next attempt, for operators
 asked#{hash}   one per request to `send`, by its idempotency key or content: the message it became
 token#{hash}   one per token that a provider signs with: the body it was for
+request#{name} one per request of a batch: the key that it leaves under, or that it was called off
 
 recipient#…    see recipients.py
 suppressed#…   see feedback/suppression.py
@@ -195,6 +196,19 @@ class Ledger:
             _old_item(error)
             return False
         return True
+
+    def decide(self, request: str, decision: str, now: float, *, instead_of: str = "") -> str:
+        """Record a decision about a request of a batch, unless there is another one; return the one that counts."""
+        try:
+            self._update(
+                f"request#{request}",
+                {"decision": decision, "ttl": int(now + RETENTION_SECONDS)},
+                condition="attribute_not_exists(pk) OR #decision IN (:decision, :instead_of)",
+                values={":instead_of": instead_of},
+            )
+        except AwsError as refusal:
+            return str(_old_item(refusal)["decision"])
+        return decision
 
     def renew(self, message_id: str, token: str, offered: Sequence[str], now: float) -> bool:
         """Renew our lease, and record who may hold the mail after the next request; False if the lease is not ours."""
