@@ -70,6 +70,10 @@ REASONS: Mapping[str, Explanation] = {
         "The function had too little time left to wait for a provider's answer.",
         "Nothing to do: it is tried again at once.",
     ),
+    "called_off": Explanation(
+        "The process that had it ended before its request left, which it shares with other mails.",
+        "Nothing to do: it is tried again at once.",
+    ),
     "not_sealed": Explanation(
         "Somebody who can write to the queue changed its text, or put it there.",
         "Inspect it with `mailroom dlq list`, and find out who has access to the queues. Do not replay it.",
