@@ -312,7 +312,9 @@ def test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost(
     deliver.delivery.ledger.claim(Parcel.of(sent[3]), key, "a process that dies", time.time())
     burst(deliver, sent)
     assert arrived(sandbox) == ids([message for message in sent if message is not sent[3]])
-    deliver_all(aws, sent, take(aws))
+    bodies = take(aws)
+    assert [json.loads(body)["message"]["id"] for body in bodies if not Batch.from_json(body)] == [sent[3].id]
+    deliver_all(aws, sent, bodies)
     assert arrived(sandbox) == ids(sent)
 
 
