@@ -162,6 +162,23 @@ def test_a_call_that_aws_refuses_during_a_burst_holds_up_no_message(
     assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
 
 
+def test_a_message_that_the_ledger_refuses_holds_up_no_other(
+    deliver: Process, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    monkeypatch.setattr(parallel, "MAX_THREADS", 1)
+    refused, other = code("111111", age=1), code("222222", to="other@reader.example", identity="other")
+    claim = deliver.delivery.ledger.claim
+
+    def refuse(parcel: Parcel, *rest: Any) -> Any:
+        if parcel.message.id == refused.id:
+            raise AwsError("dynamodb", "ValidationException", {})
+        return claim(parcel, *rest)
+
+    monkeypatch.setattr(deliver.delivery.ledger, "claim", refuse)
+    assert deliver.receive(Parcel.of(refused), Parcel.of(other)) == ["0"]
+    assert [mail.message_id for mail in sandbox.inbox.all()] == [other.id]
+
+
 def test_a_burst_leaves_one_by_one_while_the_queue_is_away(
     deliver: Process, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:

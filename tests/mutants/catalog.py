@@ -629,7 +629,7 @@ MUTANTS = (
         CONSUMER,
         "if is_service_away and error.party",
         "if error.party",
-        (f"{TEST_CONSUMER}::test_a_call_that_aws_refuses_during_a_burst_holds_up_no_message",),
+        (f"{TEST_CONSUMER}::test_a_message_that_the_ledger_refuses_holds_up_no_other",),
     ),
     # ---- what a caller states about earlier codes ----
     Mutant(
