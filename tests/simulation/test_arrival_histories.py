@@ -20,6 +20,11 @@ def test_every_rule_holds_in_short_histories_about_arrival(chunk: int) -> None:
         assert not broken, "\n".join([*map(str, broken[:5]), described(history), repeat])
 
 
+def test_the_checks_of_a_code_do_not_multiply_while_sqs_does_not_answer() -> None:
+    history = arrival.generate(5504955)  # SQS takes every message and answers none, for a minute
+    assert not violations(run(history)), described(history)
+
+
 def test_the_short_histories_contain_what_they_are_about() -> None:
     seen = set()
     for seed in range(SEEDS_PER_TEST):
