@@ -76,6 +76,16 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, deliver: Process, operation: str, n
         monkeypatch.setattr(part, "_aws", type("Calls", (), {"call": staticmethod(counted)}))
 
 
+def die_at_write(
+    monkeypatch: pytest.MonkeyPatch, deliver: Process, batch: Batch, number: int, *, after: bool = False
+) -> None:
+    """Have a process receive a batch, and die before or after its `number`-th write."""
+    with monkeypatch.context() as patch:
+        kill_at(patch, deliver, "UpdateItem", number, after=after)
+        with pytest.raises(Killed):
+            deliver.receive(batch.to_json())
+
+
 def deliver_all(aws: Aws, sent: list[Message], bodies: list[str]) -> None:
     """Receive these in other processes, and everything that they queue."""
     for _ in range(10):
@@ -342,9 +352,7 @@ def test_two_copies_of_a_batch_send_each_mail_and_record_none_that_never_left(
 ) -> None:
     sent = messages(10)
     batch = next(split(map(Parcel.of, sent)))
-    kill_at(monkeypatch, deliver, "UpdateItem", 6, after=False)  # half of its mails are claimed
-    with pytest.raises(Killed):
-        deliver.receive(batch.to_json())
+    die_at_write(monkeypatch, deliver, batch, 6)  # half of its mails are claimed
     deliver_all(aws, sent, [batch.to_json(), batch.to_json()])
     assert arrived(sandbox) == ids(sent)
     assert {deliver.row(message)["status"] for message in sent} == {"sent"}
@@ -355,9 +363,7 @@ def test_a_request_that_never_left_takes_no_replaced_code_along(
 ) -> None:
     sent = messages(10, age=1)
     batch = next(split(map(Parcel.of, sent)))
-    kill_at(monkeypatch, deliver, "UpdateItem", 20, after=True)  # each mail is claimed and checked
-    with pytest.raises(Killed):
-        deliver.receive(batch.to_json())
+    die_at_write(monkeypatch, deliver, batch, 20, after=True)  # each mail is claimed and checked
     newer = replace(code("999999", to=sent[0].to, identity="newer"), replaces_after=0.001)
     Process(aws).receive(Parcel.of(newer))
     deliver_all(aws, sent, [batch.to_json()])
@@ -371,9 +377,9 @@ def test_a_process_that_was_frozen_sends_no_request_that_was_called_off(
     sent, ledger = messages(10), deliver.delivery.ledger
     decide, other = ledger.decide, Process(aws).delivery.ledger
 
-    def late(request: str, decision: str, now: float) -> str:
+    def late(request: str, decision: str, now: float, **options: str) -> str:
         assert other.decide(request, CALLED_OFF, now) == CALLED_OFF
-        return decide(request, decision, now)
+        return decide(request, decision, now, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "decide", late)
@@ -388,10 +394,7 @@ def test_a_copy_with_a_part_of_a_request_does_not_repeat_it(
 ) -> None:
     sent = messages(6)
     batch = next(split(map(Parcel.of, sent)))
-    with monkeypatch.context() as patch:
-        kill_at(patch, deliver, "UpdateItem", 14, after=False)  # its request has left, no outcome is recorded
-        with pytest.raises(Killed):
-            deliver.receive(batch.to_json())
+    die_at_write(monkeypatch, deliver, batch, 14)  # its request has left, no outcome is recorded
     end_leases(aws, sent)
     with monkeypatch.context() as patch:
         patch.setattr(batches, "LEASE_SECONDS", 1.0)
@@ -408,10 +411,7 @@ def test_the_mails_of_a_refused_request_are_free_although_its_process_dies(
     sent = messages(6)
     batch = next(split(map(Parcel.of, sent)))
     sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
-    with monkeypatch.context() as patch:
-        kill_at(patch, deliver, "UpdateItem", 17, after=False)  # some are free, the others still name the request
-        with pytest.raises(Killed):
-            deliver.receive(batch.to_json())
+    die_at_write(monkeypatch, deliver, batch, 17)  # some are free, the others still name the request
     deliver_all(aws, sent, take(aws))
     assert arrived(sandbox) == ids(sent)
 

@@ -131,15 +131,15 @@ MUTANTS = (
     Mutant(
         "a process that was frozen sends a request that was called off",
         BATCHES,
-        "may_leave = delivery.ledger.decide(request, request_key, delivery.clock()) == request_key",
-        "may_leave = bool(delivery.ledger.decide(request, request_key, delivery.clock()))",
+        "may_leave = self._decide(request, request_key) == request_key",
+        "may_leave = bool(self._decide(request, request_key))",
         (f"{TEST_BATCHES}::test_a_process_that_was_frozen_sends_no_request_that_was_called_off",),
     ),
     Mutant(
         "a request that never left is repeated, with a code that was replaced",
         BATCHES,
-        '        if not request.endswith(f" {RECORDED}"):\n            return ""\n',
-        '        return ""\n',
+        "decision = self._decide(request, CALLED_OFF)",
+        'decision = ""',
         (f"{TEST_BATCHES}::test_a_request_that_never_left_takes_no_replaced_code_along",),
     ),
     Mutant(
@@ -152,7 +152,7 @@ MUTANTS = (
     Mutant(
         "the record of a refused request stays, and with it the mails that still name it",
         BATCHES,
-        "            self._retract(request, _key(request, [parcel for parcel, _ in mails]))\n"
+        "            self._decide(request, CALLED_OFF, instead_of=_key(request, members))\n"
         "            self._set_free(parcels, token, outcome)\n",
         "            self._set_free(parcels, token, outcome)\n",
         (f"{TEST_BATCHES}::test_the_mails_of_a_refused_request_are_free_although_its_process_dies",),

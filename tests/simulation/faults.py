@@ -1,10 +1,10 @@
 """Faults of AWS and of the providers: what goes wrong, and when."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mailroom.model.json_fields import compact_json
 from tests.simulation.scheduler import START, Scheduler
 
 __all__ = ["AWS_FAULTS", "PROVIDER_FAULTS", "Fault", "Faults"]
@@ -83,7 +83,7 @@ class Faults:
         for fault in self._by_target.get(target, ()):
             if not fault.start <= now < fault.end or not operation.startswith(fault.operation):
                 continue
-            if fault.containing and fault.containing not in json.dumps(payload):
+            if fault.containing and fault.containing not in compact_json(payload):
                 continue
             if fault.share < 1 and self._scheduler.random.random() >= fault.share:
                 continue

@@ -168,7 +168,7 @@ class Batcher:
                 raise ClaimedElsewhere(lease_seconds)
             if not unfinished:
                 continue
-            decision = self._decision(request)
+            decision = self._decide(request, CALLED_OFF)
             if decision == CALLED_OFF:
                 started = [parcel for parcel in parcels if parcel.message.id in unfinished]
                 self._set_free(started, request.split(" ")[2], Outcome(Status.ACCEPTED, CALLED_OFF))
@@ -266,10 +266,10 @@ class Batcher:
         messages = [delivery.with_lifetime(parcel).message for parcel, _ in leaving]
         parcels = [parcel for parcel, _ in leaving]
         request_key = _key(request, parcels)
-        may_leave = delivery.ledger.decide(request, request_key, delivery.clock()) == request_key
+        may_leave = self._decide(request, request_key) == request_key
         if not may_leave or delivery.outdated(messages, checked_at) or delivery.clock() > latest:
             self._postpone(batch, parcels, 0)
-            self._retract(request, request_key)
+            self._decide(request, CALLED_OFF, instead_of=request_key)
             return self._set_free(parcels, token, Outcome(Status.ACCEPTED, "no_time_left"))
         yield from self._request(
             batch, request, token, leaving, {parcel.message.id for parcel, _ in leaving}, in_doubt=False
@@ -293,16 +293,15 @@ class Batcher:
             checks |= checked
         return checks
 
-    def _decision(self, request: str) -> str:
-        """Return the key that a request left under, or may have; else call it off. Nothing where it left no record."""
+    def _decide(self, request: str, decision: str, *, instead_of: str = "") -> str:
+        """Record under which key a request leaves, or that it is called off; return the decision that counts.
+
+        A decision is final, but for `instead_of` by a process that knows that its request has not arrived. Nothing is
+        recorded, or returned, for a request that is not RECORDED.
+        """
         if not request.endswith(f" {RECORDED}"):
             return ""
-        return self.delivery.ledger.decide(request, CALLED_OFF, self.delivery.clock())
-
-    def _retract(self, request: str, key: str) -> None:
-        """Record that a request has not arrived for certain, before its messages leave it one by one."""
-        if request.endswith(f" {RECORDED}"):
-            self.delivery.ledger.decide(request, CALLED_OFF, self.delivery.clock(), instead_of=key)
+        return self.delivery.ledger.decide(request, decision, self.delivery.clock(), instead_of=instead_of)
 
     def _repeat(
         self, batch: Batch, request: str, parcels: Sequence[Parcel], unfinished: set[str], deadline: float
@@ -384,7 +383,8 @@ class Batcher:
         in_doubt: bool,
     ) -> Iterator[Result]:
         delivery, account = self.delivery, request.split(" ")[1]
-        parcels = [parcel for parcel, _ in mails if parcel.message.id in unfinished]
+        members = [parcel for parcel, _ in mails]
+        parcels = [parcel for parcel in members if parcel.message.id in unfinished]
         wait = postponement(batch.postponed, batch.lane, error.retry_after or 0.0)
         tries = (Attempt.of(error, delivery.clock(), account),)
         outcome = Outcome(Status.ACCEPTED, error.code, tries=tries, retry_in=wait)
@@ -392,19 +392,19 @@ class Batcher:
             delivery.ledger.tally.count_attempts(parcel.message.tenant, tries)
         if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
             # Also those that have an outcome, since a request is repeated with all of its mails.
-            self._postpone(batch, [parcel for parcel, _ in mails], wait)
+            self._postpone(batch, members, wait)
             for parcel in parcels:
                 delivery.ledger.release(
                     parcel.message.id, token, 0, outcome, (account,), batch=request, keep_claim=True
                 )
         elif self._passes_soon(error, batch.postponed):
             self._postpone(batch, parcels, wait)
-            self._retract(request, _key(request, [parcel for parcel, _ in mails]))
+            self._decide(request, CALLED_OFF, instead_of=_key(request, members))
             self._set_free(parcels, token, outcome)
         else:
             # So that one bad address, or a dead account, holds up no other mail.
             outcome = replace(outcome, retry_in=0.0)
-            self._retract(request, _key(request, [parcel for parcel, _ in mails]))
+            self._decide(request, CALLED_OFF, instead_of=_key(request, members))
             for parcel in parcels:
                 delivery.ledger.release(parcel.message.id, token, 1, outcome, batch=_alone(batch))
                 self._enqueue_alone(parcel)

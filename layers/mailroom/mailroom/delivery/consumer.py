@@ -108,7 +108,7 @@ class Consumer:
             if isinstance(item.content, Batch):
                 yield from self._guard(item, self._send_batch(item.content))
         singles = [item for item in items if isinstance(item.content, Parcel)]
-        if not self.is_outage:
+        if len(singles) >= MIN_BATCH and not self.is_outage:
             singles = yield from self._send_burst(singles, are_more=len(records) >= FULL_RECORDS)
         self._mark_newest(singles)
         yield from self._send_singles(singles)

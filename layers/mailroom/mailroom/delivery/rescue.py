@@ -19,7 +19,7 @@ from mailroom.delivery.chain import in_order
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.handover import next_check_in
 from mailroom.delivery.retry import LAST_MOMENT_SECONDS, retry_delay
-from mailroom.delivery.seal import is_authentic, seal
+from mailroom.delivery.seal import is_authentic
 from mailroom.errors import ConfigurationError, PermanentFailure, UnknownOutcome
 from mailroom.ledger.domain_health import count_sent
 from mailroom.model.domain_groups import group_of
@@ -132,4 +132,4 @@ def _is_refused(tries: Sequence[Attempt]) -> bool:
 def _enqueue(delivery: Delivery, parcel: Parcel, delay: float) -> None:
     """Enqueue the next check, unless the code expires before it. One attempt: else the record is put back."""
     if delivery.clock() + delay < parcel.message.expires_at - LAST_MOMENT_SECONDS:
-        delivery.queue.put_back(seal(parcel, delivery.settings.address_key()), delay)
+        delivery.queue.put_back(parcel, delay)  # its seal is still that of its message, email and handover
