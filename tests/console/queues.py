@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from mailroom.delivery.batches import Batch
+from mailroom.delivery.batch import Batch
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Parcel
 from mailroom.model.outcome import Status

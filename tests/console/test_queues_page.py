@@ -13,7 +13,7 @@ import boto3
 import pytest
 from playwright.sync_api import expect
 
-from mailroom.delivery.batches import Batch
+from mailroom.delivery.batch import Batch
 from mailroom.model.kinds import Lane
 from mailroom.model.message import new_id
 from mailroom.model.outcome import Status

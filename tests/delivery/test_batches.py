@@ -12,7 +12,8 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.delivery import batches, consumer
-from mailroom.delivery.batches import CALLED_OFF, Batch, split
+from mailroom.delivery.batch import Batch, split
+from mailroom.delivery.batch_requests import CALLED_OFF
 from mailroom.delivery.parallel import MAX_THREADS
 from mailroom.errors import TemporaryFailure
 from mailroom.feedback.suppression import Cause, Suppressions

@@ -10,7 +10,7 @@ import pytest
 
 from mailroom.aws.client import Aws, AwsError
 from mailroom.delivery import consumer, parallel
-from mailroom.delivery.batches import Batch, split
+from mailroom.delivery.batch import Batch, split
 from mailroom.delivery.dispatch import Dispatch
 from mailroom.delivery.seal import seal
 from mailroom.errors import TemporaryFailure, UnknownOutcome

@@ -8,7 +8,7 @@ import pytest
 
 from mailroom.aws.client import Aws
 from mailroom.delivery import consumer
-from mailroom.delivery.batches import split
+from mailroom.delivery.batch import split
 from mailroom.delivery.seal import is_authentic, seal
 from mailroom.model.content import Content
 from mailroom.model.kinds import Lane

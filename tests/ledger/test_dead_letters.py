@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailroom.aws.dynamodb import encode
-from mailroom.delivery.batches import Batch
+from mailroom.delivery.batch import Batch
 from mailroom.delivery.seal import seal
 from mailroom.ledger.hashes import keyed_hash
 from mailroom.model.email import Email

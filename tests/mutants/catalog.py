@@ -7,7 +7,8 @@ __all__ = ["MUTANTS", "Mutant", "StaleMutant"]
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "layers/mailroom/mailroom"
-BATCHES, CONSUMER = f"{PACKAGE}/delivery/batches.py", f"{PACKAGE}/delivery/consumer.py"
+BATCH, BATCHES = f"{PACKAGE}/delivery/batch.py", f"{PACKAGE}/delivery/batches.py"
+BATCH_REQUESTS, CONSUMER = f"{PACKAGE}/delivery/batch_requests.py", f"{PACKAGE}/delivery/consumer.py"
 DELIVER, DISPATCH = f"{PACKAGE}/delivery/deliver.py", f"{PACKAGE}/delivery/dispatch.py"
 GATE, RETRY, SEAL = f"{PACKAGE}/delivery/gate.py", f"{PACKAGE}/delivery/retry.py", f"{PACKAGE}/delivery/seal.py"
 TABLE, QUEUE = f"{PACKAGE}/ledger/table.py", f"{PACKAGE}/aws/queue.py"
@@ -116,7 +117,7 @@ MUTANTS = (
     ),
     Mutant(
         "slow checks of a batch are followed by no second look",
-        BATCHES,
+        BATCH_REQUESTS,
         "if not may_leave or delivery.outdated(messages, checked_at) or delivery.clock() > latest:",
         "if not may_leave or delivery.clock() > latest:",
         (f"{TEST_BATCHES}::test_a_mail_that_becomes_outdated_while_its_batch_is_checked_is_left_out",),
@@ -124,37 +125,37 @@ MUTANTS = (
     Mutant(
         "a batch that comes back loses a message that was claimed alone",
         BATCHES,
-        "                self._enqueue_alone(parcel, attempt=0)\n            elif",
+        "                sender.enqueue_alone(parcel, attempt=0)\n            elif",
         "                pass\n            elif",
         (f"{TEST_BATCHES}::test_a_returning_batch_loses_no_message_that_was_claimed_alone",),
     ),
     Mutant(
         "a process that was frozen sends a request that was called off",
-        BATCHES,
-        "may_leave = self._decide(request, request_key) == request_key",
-        "may_leave = bool(self._decide(request, request_key))",
+        BATCH_REQUESTS,
+        "may_leave = self.decide(request, key) == key",
+        "may_leave = bool(self.decide(request, key))",
         (f"{TEST_BATCHES}::test_a_process_that_was_frozen_sends_no_request_that_was_called_off",),
     ),
     Mutant(
         "a request that never left is repeated, with a code that was replaced",
         BATCHES,
-        "decision = self._decide(request, CALLED_OFF)",
+        "decision = sender.decide(request, CALLED_OFF)",
         'decision = ""',
         (f"{TEST_BATCHES}::test_a_request_that_never_left_takes_no_replaced_code_along",),
     ),
     Mutant(
         "a copy with a part of a request repeats that part under another key",
         BATCHES,
-        'elif decision in ("", _key(request, parcels)):',
+        'elif decision in ("", request.key(parcels)):',
         "elif decision != CALLED_OFF:",
         (f"{TEST_BATCHES}::test_a_copy_with_a_part_of_a_request_does_not_repeat_it",),
     ),
     Mutant(
         "the record of a refused request stays, and with it the mails that still name it",
-        BATCHES,
-        "            self._decide(request, CALLED_OFF, instead_of=_key(request, members))\n"
-        "            self._set_free(parcels, token, outcome)\n",
-        "            self._set_free(parcels, token, outcome)\n",
+        BATCH_REQUESTS,
+        "            self.decide(request, CALLED_OFF, instead_of=request.key(members))\n"
+        "            self.set_free(parcels, token, outcome)\n",
+        "            self.set_free(parcels, token, outcome)\n",
         (f"{TEST_BATCHES}::test_the_mails_of_a_refused_request_are_free_although_its_process_dies",),
     ),
     Mutant(
@@ -279,7 +280,7 @@ MUTANTS = (
     ),
     Mutant(
         "the copy of a batch comes while its process works",
-        BATCHES,
+        BATCH,
         "COPY_DELAY_SECONDS = LEASE_SECONDS",
         "COPY_DELAY_SECONDS = 0.0",
         (f"{TEST_CONSUMER}::test_the_copy_of_a_batch_is_hidden_while_its_process_works",),
@@ -339,42 +340,42 @@ MUTANTS = (
     ),
     Mutant(
         "a batch sends what it could not claim",
-        BATCHES,
+        BATCH_REQUESTS,
         "ours = [mail for mail in mails if claims.get(mail[0].message.id)]",
         "ours = [mail for mail in mails if mail[0].message.id in claims]",
         (f"{TEST_BATCHES}::test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost",),
     ),
     Mutant(
         "a batch checks an older code of a recipient before the newer one beside it",
-        BATCHES,
+        BATCH_REQUESTS,
         "for parcel in reversed(parcels):",
         "for parcel in parcels:",
         (f"{TEST_BATCHES}::test_expired_and_superseded_mails_are_left_out",),
     ),
     Mutant(
         "the key of a batch does not name its very mails",
-        BATCHES,
-        'lines = [request.split(" ")[1], *(parcel.message.id for parcel in parcels)]',
-        'lines = request.split(" ")[:2]',
+        BATCH,
+        "lines = [self.account, *(parcel.message.id for parcel in parcels)]",
+        "lines = [self.batch_id, self.account]",
         (f"{TEST_BATCHES}::test_a_request_of_a_process_that_recorded_none_is_repeated",),
     ),
     Mutant(
         "the repetition of a batch drops a member that has its outcome",
-        BATCHES,
+        BATCH_REQUESTS,
         "mails = [(parcel, delivery.render(parcel)) for parcel in parcels]",
         "mails = [(parcel, delivery.render(parcel)) for parcel in parcels if parcel.message.id in unfinished]",
         (f"{TEST_BATCHES}::test_a_batch_survives_a_crash_at_each_step_without_a_copy",),
     ),
     Mutant(
         "a batch in doubt frees its messages",
-        BATCHES,
-        "batch=request, keep_claim=True",
-        "batch=request",
+        BATCH_REQUESTS,
+        "batch=request.name, keep_claim=True",
+        "batch=request.name",
         (f"{TEST_BATCHES}::test_a_mail_of_a_batch_in_doubt_is_not_sent_alone",),
     ),
     Mutant(
         "a message that SQS delivers twice is in a batch twice",
-        BATCHES,
+        BATCH,
         "{parcel.message.id: parcel for parcel in parcels}",
         "{str(id(parcel)): parcel for parcel in parcels}",
         (f"{TEST_BATCHES}::test_a_message_that_sqs_delivers_twice_is_in_its_batch_once",),
@@ -396,7 +397,7 @@ MUTANTS = (
     ),
     Mutant(
         "a batch in doubt ends as skipped",
-        BATCHES,
+        BATCH_REQUESTS,
         'outcome = Outcome(Status.UNKNOWN, "expired"',
         'outcome = Outcome(Status.SKIPPED, "expired"',
         (f"{TEST_BATCHES}::test_a_batch_in_doubt_whose_mails_expire_ends_as_unknown_not_as_skipped",),
@@ -454,14 +455,14 @@ MUTANTS = (
     Mutant(
         "a mail that fails to render takes its batch along",
         BATCHES,
-        "                self._enqueue_alone(parcel, attempt=0)\n                continue\n",
+        "                sender.enqueue_alone(parcel, attempt=0)\n                continue\n",
         "                raise\n",
         (f"{TEST_BATCHES}::test_a_mail_that_fails_to_render_takes_no_other_along",),
     ),
     Mutant(
         "one message that another process has stops its whole batch",
         BATCHES,
-        "            return self._enqueue_alone(parcel, error.retry_after or LEASE_SECONDS, attempt=0)\n",
+        "            return sender.enqueue_alone(parcel, error.retry_after or LEASE_SECONDS, attempt=0)\n",
         "            raise error\n",
         (f"{TEST_BATCHES}::test_a_mail_that_another_process_has_leaves_its_batch_and_is_not_lost",),
     ),
@@ -612,7 +613,7 @@ MUTANTS = (
     ),
     Mutant(
         "a batch claims on when its time is up",
-        BATCHES,
+        BATCH_REQUESTS,
         "if (now := delivery.clock()) <= latest:",
         "if now := delivery.clock():",
         (f"{TEST_BATCHES}::test_a_batch_that_a_slow_ledger_claims_too_late_is_split",),

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mailroom.aws.dynamodb import decode_item, encode
-from mailroom.delivery.batches import MAX_CHARACTERS, Batch
+from mailroom.delivery.batch import MAX_CHARACTERS, Batch
 from mailroom.ledger.table import NOBODY
 from mailroom.ledger.tally import EVERYONE, RETENTION_SECONDS, hour_of, outcome_counter
 from mailroom.model.kinds import Lane

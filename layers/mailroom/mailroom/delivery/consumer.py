@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from mailroom.delivery import rescue
-from mailroom.delivery.batches import COPY_DELAY_SECONDS, Batch, Batcher, split
+from mailroom.delivery.batch import COPY_DELAY_SECONDS, Batch, split
+from mailroom.delivery.batches import Batcher
 from mailroom.delivery.deliver import Delivery
 from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
 from mailroom.delivery.parallel import Job, run_parallel

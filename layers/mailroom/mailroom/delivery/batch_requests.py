@@ -1,0 +1,274 @@
+"""The requests of a batch: claim their mails, check them a last time, send them at once, and record what they became.
+
+- A message belongs to a request from before the request leaves until its outcome. Its own queued copy, should it come
+  back, finds it taken and is dropped.
+- If anything about a claim is unclear, the request does not leave. So the rows that name a request are the mails that
+  were in it, or it never left.
+- The key of a request is recorded right before it leaves. A request without that record is called off, by one in the
+  same place, and its messages are free: they are checked again, and leave in another. Whoever repeats a request has all
+  of its mails, by that key: copies of a batch may have parts of it.
+- A request that was refused for certain ends: its messages are free for another request, or travel alone.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from mailroom.delivery import asked_again
+from mailroom.delivery.batch import Batch, Request
+from mailroom.delivery.chain import in_order
+from mailroom.delivery.deliver import Check, Delivery, Ready
+from mailroom.delivery.dispatch import MAX_GATE_WAIT_SECONDS, MAX_REQUEST_SECONDS
+from mailroom.delivery.parallel import run_shares
+from mailroom.delivery.retry import postponement
+from mailroom.delivery.seal import seal
+from mailroom.errors import ClaimedElsewhere, ConfigurationError, DeliveryError, TemporaryFailure, UnknownOutcome
+from mailroom.ledger.table import LEASE_SECONDS
+from mailroom.model.message import Message, Parcel
+from mailroom.model.outcome import Attempt, Outcome, Status
+from mailroom.providers import Receipt
+
+__all__ = ["CALLED_OFF", "Mail", "RequestSender", "Result"]
+
+SOON_SECONDS = 10.0  # a rate limit passes in this time, a used-up quota does not
+CALLED_OFF = "called_off"
+
+Mail = tuple[Parcel, Ready]
+Result = tuple[Message, Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSender:
+    """Sends the requests of one batch."""
+
+    delivery: Delivery
+    batch: Batch
+    deadline: float
+
+    def send(self, account: str, mails: Sequence[Mail], others: list[Parcel]) -> Iterator[Result]:
+        """Claim messages for one request and send it; those that are not free join `others`."""
+        delivery, started = self.delivery, self.delivery.clock()
+        gate_wait = delivery.dispatch.gate(account).wait(started)
+        if gate_wait > MAX_GATE_WAIT_SECONDS:
+            return self.postpone([parcel for parcel, _ in mails], gate_wait)
+        delivery.dispatch.sleep_briefly(gate_wait)
+        request, started = Request(self.batch.id, account, secrets.token_hex(8)), delivery.clock()
+        latest = min(self.deadline, started + LEASE_SECONDS) - MAX_REQUEST_SECONDS
+        ours, late = self._claim(request, mails, others, latest)
+        checked_at = delivery.clock()
+        leaving: list[Mail] = []
+        yield from self._check(request, ours, leaving)
+        if late:
+            self.postpone(late, 0)
+        if not leaving:
+            return
+        parcels = [parcel for parcel, _ in leaving]
+        messages = [delivery.with_lifetime(parcel).message for parcel in parcels]
+        key = request.key(parcels)
+        may_leave = self.decide(request, key) == key
+        if not may_leave or delivery.outdated(messages, checked_at) or delivery.clock() > latest:
+            self.postpone(parcels, 0)
+            self.decide(request, CALLED_OFF, instead_of=key)
+            return self.set_free(parcels, request.token, Outcome(Status.ACCEPTED, "no_time_left"))
+        unfinished = {parcel.message.id for parcel in parcels}
+        yield from self._send(request, request.token, leaving, unfinished, in_doubt=False)
+
+    def repeat(self, request: Request, parcels: Sequence[Parcel], unfinished: set[str]) -> Iterator[Result]:
+        """Repeat a request that may have arrived, with the very mails that were in it."""
+        delivery, token = self.delivery, secrets.token_hex(8)
+        gate_wait = delivery.dispatch.gate(request.account).wait(delivery.clock())
+        ends = [delivery.with_lifetime(parcel).message.expires_at for parcel in parcels]
+        has_expired = min(ends) <= delivery.clock()
+        if not has_expired and gate_wait > MAX_GATE_WAIT_SECONDS:
+            return self.postpone(parcels, gate_wait)
+        for parcel in parcels:
+            if parcel.message.id in unfinished and not delivery.ledger.claim_again(
+                parcel.message.id, request.name, token, delivery.clock()
+            ):
+                raise ClaimedElsewhere(LEASE_SECONDS)
+        if has_expired:
+            # Without the expired mail it would be another request, and a second copy for the rest.
+            for parcel in parcels:
+                if parcel.message.id in unfinished:
+                    yield self._give_up(parcel, token, request.account)
+            return
+        delivery.dispatch.sleep_briefly(gate_wait)
+        mails = [(parcel, delivery.render(parcel)) for parcel in parcels]
+        if delivery.clock() >= min(ends) or delivery.clock() + MAX_REQUEST_SECONDS > self.deadline:
+            return self.postpone(parcels, 0)
+        yield from self._send(request, token, mails, unfinished, in_doubt=True)
+
+    def decide(self, request: Request, decision: str, *, instead_of: str = "") -> str:
+        """Record under which key a request leaves, or that it is called off; return the decision that counts.
+
+        A decision is final, but for `instead_of` by a process that knows that its request has not arrived. Nothing is
+        recorded, or returned, for a request of a process that recorded none.
+        """
+        if not request.is_recorded:
+            return ""
+        return self.delivery.ledger.decide(request.name, decision, self.delivery.clock(), instead_of=instead_of)
+
+    def set_free(self, parcels: Iterable[Parcel], token: str, outcome: Outcome) -> None:
+        for parcel in parcels:
+            self.delivery.ledger.release(parcel.message.id, token, 0, outcome)
+
+    def postpone(self, parcels: Sequence[Parcel], wait: float) -> None:
+        """Enqueue a batch of these, to be received after `wait` seconds."""
+        self.delivery.queue.put(replace(self.batch, parcels=tuple(parcels), postponed=self.batch.postponed + 1), wait)
+
+    def enqueue_alone(self, parcel: Parcel, delay: float = 0, *, attempt: int = 1) -> None:
+        """Enqueue a member by itself; it joins no batch again."""
+        self.delivery.enqueue(replace(parcel, alone=True, attempt=attempt), delay)
+
+    def _claim(
+        self, request: Request, mails: Sequence[Mail], others: list[Parcel], latest: float
+    ) -> tuple[list[Mail], list[Parcel]]:
+        """Claim messages for a request; return the mails that are ours, and the parcels for which no time was left."""
+        delivery, key = self.delivery, self.delivery.settings.address_key()
+
+        def claim(share: Sequence[Parcel]) -> Iterator[dict[str, bool]]:
+            claims: dict[str, bool] = {}
+            for parcel in share:
+                if (now := delivery.clock()) <= latest:
+                    is_ours = delivery.ledger.claim_for_batch(
+                        parcel, key, request.name, request.token, now, request.account
+                    )
+                    claims[parcel.message.id] = is_ours
+            yield claims
+
+        claims: dict[str, bool] = {}
+        parcels = [parcel for parcel, _ in mails]
+        for claimed in run_shares(claim, parcels):
+            claims |= claimed
+        others += [parcel for parcel in parcels if not claims.get(parcel.message.id, True)]
+        ours = [mail for mail in mails if claims.get(mail[0].message.id)]
+        return ours, [parcel for parcel in parcels if parcel.message.id not in claims]
+
+    def _check(self, request: Request, mails: Sequence[Mail], leaving: list[Mail]) -> Iterator[Result]:
+        """Check claimed mails a last time; those that may leave with the request join `leaving`."""
+        delivery = self.delivery
+        checks = self._last_checks([parcel for parcel, _ in mails])
+        for parcel, ready in mails:
+            check = checks[parcel.message.id]
+            if check.reason:
+                outcome = Outcome(Status.SKIPPED, check.reason, warnings=check.warnings)
+                delivery.finish(parcel.message, request.token, outcome)
+                yield parcel.message, outcome
+            elif behind := asked_again.account_of(delivery.ledger, check.replaced, ready.chain):
+                yield self._set_apart(parcel, request.token, ready.chain, behind)
+            else:
+                leaving.append((parcel, replace(ready, notes=check.warnings)))
+
+    def _last_checks(self, parcels: Sequence[Parcel]) -> dict[str, Check]:
+        """Return the last check of each message, by its id; those of different recipients are made at the same time.
+
+        Of one recipient the newest message is checked first: it may replace an older one beside it.
+        """
+        by_recipient: dict[tuple[str, str], list[Parcel]] = {}
+        for parcel in reversed(parcels):
+            by_recipient.setdefault((parcel.tenant, parcel.message.to.lower()), []).append(parcel)
+
+        def check(share: Sequence[Sequence[Parcel]]) -> Iterator[dict[str, Check]]:
+            due = (self.delivery.with_lifetime(parcel).message for group in share for parcel in group)
+            yield {message.id: self.delivery.last_check(message) for message in due}
+
+        checks: dict[str, Check] = {}
+        for checked in run_shares(check, list(by_recipient.values())):
+            checks |= checked
+        return checks
+
+    def _send(
+        self, request: Request, token: str, mails: Sequence[Mail], unfinished: set[str], *, in_doubt: bool
+    ) -> Iterator[Result]:
+        delivery, account = self.delivery, request.account
+        key = request.key([parcel for parcel, _ in mails])
+        try:
+            receipts = delivery.dispatch.send_batch(account, [ready.email for _, ready in mails], key)
+        except DeliveryError as error:
+            yield from self._refused(request, token, mails, unfinished, error, in_doubt=in_doubt)
+            return
+
+        def finish(parcel: Parcel, ready: Ready, receipt: Receipt) -> Result:
+            tries = (Attempt(delivery.clock(), account, "accepted"),)
+            outcome = Outcome(Status.SENT, "", account, receipt.id, tries, None, ready.warnings, ready.problems)
+            delivery.finish(parcel.message, token, outcome)
+            if not in_doubt:
+                delivery.watch(parcel.next_attempt(ready.email), token, outcome)
+            return parcel.message, outcome
+
+        def finish_share(share: Sequence[tuple[Parcel, Ready, Receipt]]) -> Iterator[list[Result]]:
+            finished: list[Result] = []
+            try:
+                for mail in share:
+                    finished.append(finish(*mail))
+            except DeliveryError:
+                yield finished  # these have their log lines, also where another fails
+                raise
+            yield finished
+
+        accepted = [(*mail, receipt) for mail, receipt in zip(mails, receipts, strict=True)]
+        for finished in run_shares(finish_share, [mail for mail in accepted if mail[0].message.id in unfinished]):
+            yield from finished
+
+    def _refused(
+        self,
+        request: Request,
+        token: str,
+        mails: Sequence[Mail],
+        unfinished: set[str],
+        error: DeliveryError,
+        *,
+        in_doubt: bool,
+    ) -> Iterator[Result]:
+        delivery, account, batch = self.delivery, request.account, self.batch
+        members = [parcel for parcel, _ in mails]
+        parcels = [parcel for parcel in members if parcel.message.id in unfinished]
+        wait = postponement(batch.postponed, batch.lane, error.retry_after or 0.0)
+        tries = (Attempt.of(error, delivery.clock(), account),)
+        outcome = Outcome(Status.ACCEPTED, error.code, tries=tries, retry_in=wait)
+        for parcel in parcels:
+            delivery.ledger.tally.count_attempts(parcel.message.tenant, tries)
+        if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
+            # Also those that have an outcome, since a request is repeated with all of its mails.
+            self.postpone(members, wait)
+            for parcel in parcels:
+                delivery.ledger.release(
+                    parcel.message.id, token, 0, outcome, (account,), batch=request.name, keep_claim=True
+                )
+        elif self._passes_soon(error):
+            self.postpone(parcels, wait)
+            self.decide(request, CALLED_OFF, instead_of=request.key(members))
+            self.set_free(parcels, token, outcome)
+        else:
+            # So that one bad address, or a dead account, holds up no other mail.
+            outcome = replace(outcome, retry_in=0.0)
+            self.decide(request, CALLED_OFF, instead_of=request.key(members))
+            for parcel in parcels:
+                delivery.ledger.release(parcel.message.id, token, 1, outcome, batch=batch.alone)
+                self.enqueue_alone(parcel)
+        for parcel in parcels:
+            yield parcel.message, outcome
+
+    def _passes_soon(self, error: DeliveryError) -> bool:
+        """Return whether the same request is worth repeating: after a rate limit, and after a first failure."""
+        if error.retry_after is not None:
+            return error.retry_after <= SOON_SECONDS
+        return isinstance(error, TemporaryFailure) and self.batch.postponed == 0
+
+    def _set_apart(self, parcel: Parcel, token: str, chain: Sequence[str], behind: str) -> Result:
+        """Take a message out of its batch that another account is to be asked for first."""
+        delivery, first = self.delivery, in_order(chain, behind)[0]
+        delivery.ledger.tally.count(parcel.tenant, asked_again.ASKED_AGAIN, first)
+        outcome = asked_again.postponed(delivery.clock(), first, behind)
+        delivery.ledger.release(parcel.message.id, token, 1, outcome, batch=self.batch.alone)
+        self.enqueue_alone(replace(parcel, behind=behind))
+        return parcel.message, outcome
+
+    def _give_up(self, parcel: Parcel, token: str, account: str) -> Result:
+        delivery = self.delivery
+        doubted = replace(parcel, doubts=(account,))
+        has_expired = parcel.message.expires_at <= delivery.clock()
+        outcome = Outcome(Status.UNKNOWN, "expired" if has_expired else "no_answer", account)
+        delivery.queue.dead_letter(seal(doubted, delivery.settings.address_key()))
+        delivery.finish(parcel.message, token, outcome, doubted.doubts)
+        return parcel.message, outcome
