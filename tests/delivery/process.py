@@ -70,9 +70,9 @@ class Process:
         return [line for line in map(json.loads, self.log.getvalue().splitlines()) if line["message"] == message]
 
 
-def take(aws: Aws) -> list[str]:
-    """Take all that is on the lane, also what is delayed, off it."""
-    url = aws.call("sqs", "GetQueueUrl", {"QueueName": "codes"})["QueueUrl"]
+def take(aws: Aws, queue: str = "codes") -> list[str]:
+    """Take all that is on a lane, also what is delayed, off it."""
+    url = aws.call("sqs", "GetQueueUrl", {"QueueName": queue})["QueueUrl"]
     counts = aws.call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})["Attributes"]
     expected = int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"])
     bodies: list[str] = []

@@ -1,10 +1,11 @@
 """The order and the number of attempts along a chain, with providers that answer as a test defines."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from mailroom.delivery.dispatch import Dispatch
+from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS, Dispatch
 from mailroom.delivery.gate import CLOSED_SECONDS, FAILURES_IN_A_ROW
 from mailroom.errors import ConfigurationError, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from mailroom.model.email import Email
@@ -92,6 +93,25 @@ def test_the_first_provider_takes_it_and_the_second_is_never_asked() -> None:
 def test_an_id_that_is_too_long_for_an_index_is_cut() -> None:
     outcome, _ = send(parcel(), Speaker("first", Receipt("x" * 3000)))
     assert outcome.provider_id == "x" * 512
+
+
+def test_no_request_starts_for_which_the_ledger_has_left_no_time() -> None:
+    clock, first = Clock(), Speaker("first", taken)
+
+    def permit(account: str, offered: tuple[str, ...]) -> str:
+        clock.sleep(6.0)
+        return ""
+
+    deadline = clock() + MAX_REQUEST_SECONDS + 5.0
+    outcome, doubts = dispatch(first, clock=clock).send(parcel(), EMAIL, ["first"], deadline, permit)
+    assert (outcome.status, outcome.reason, doubts, first.asked) == (Status.ACCEPTED, "no_time_left", (), [])
+
+
+def test_an_account_that_may_have_the_mail_from_a_batch_is_not_asked_again() -> None:
+    first, second = Speaker("first", taken, idempotent=True), Speaker("second", down())
+    doubtful = replace(parcel(doubts=("first",)), batch_account="first")
+    outcome, doubts = send(doubtful, first, second)
+    assert (outcome.status, doubts, first.asked) == (Status.ACCEPTED, ("first",), [])
 
 
 def test_a_rejected_mail_is_offered_to_nobody_else() -> None:

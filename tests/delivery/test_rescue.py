@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mailroom.aws.client import Aws, AwsError
-from mailroom.delivery import consumer, handover
+from mailroom.delivery import consumer, handover, rescue
+from mailroom.delivery.dispatch import MAX_REQUEST_SECONDS
 from mailroom.delivery.seal import seal
 from mailroom.ledger.table import Ledger
 from mailroom.ledger.tally import EVERYONE, hour_of
@@ -87,6 +88,29 @@ def test_a_code_without_a_report_goes_through_the_next_provider_once(
     answers = [(entry.get("provider"), entry.get("answer"), entry.get("detail")) for entry in row["timeline"]]
     assert answers[-2:] == [("postmark", "rescue", "no_report"), ("postmark", "accepted", None)]
     assert '"reason":"rescued"' in process.log.getvalue()
+
+
+@pytest.mark.parametrize("when", ["before its claim", "after its claim"])
+def test_a_rescue_that_runs_out_of_time_is_checked_again(
+    process: Process, aws: Aws, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    message, check = send(process, aws)
+    delivery, claim = process.delivery, process.delivery.ledger.claim_rescue
+    deadline = delivery.clock() + (MAX_REQUEST_SECONDS + 5 if when == "after its claim" else 5)
+
+    def slow_claim(*arguments: Any) -> bool:
+        is_ours = claim(*arguments)
+        patch.setattr(delivery.dispatch, "clock", lambda: deadline - 5)
+        return is_ours
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery.ledger, "claim_rescue", slow_claim)
+        assert rescue.check(delivery, later(process, check), deadline) is None
+    assert copies(sandbox) == ["resend"]
+    (again,) = take(aws)
+    Process(aws).receive(again)
+    assert copies(sandbox) == CHAIN
+    assert process.row(message)["rescued"] == "postmark"
 
 
 def test_a_code_is_not_rescued_before_its_time(process: Process, aws: Aws, sandbox: Sandbox) -> None:

@@ -10,6 +10,7 @@ PACKAGE = "layers/mailroom/mailroom"
 BATCH, BATCHES = f"{PACKAGE}/delivery/batch.py", f"{PACKAGE}/delivery/batches.py"
 BATCH_REQUESTS, CONSUMER = f"{PACKAGE}/delivery/batch_requests.py", f"{PACKAGE}/delivery/consumer.py"
 DELIVER, DISPATCH = f"{PACKAGE}/delivery/deliver.py", f"{PACKAGE}/delivery/dispatch.py"
+RESCUE = f"{PACKAGE}/delivery/rescue.py"
 GATE, RETRY, SEAL = f"{PACKAGE}/delivery/gate.py", f"{PACKAGE}/delivery/retry.py", f"{PACKAGE}/delivery/seal.py"
 TABLE, QUEUE = f"{PACKAGE}/ledger/table.py", f"{PACKAGE}/aws/queue.py"
 RECIPIENTS, LIMITS = f"{PACKAGE}/ledger/recipients.py", f"{PACKAGE}/model/limits.py"
@@ -21,6 +22,7 @@ SOURCE, ENTRA = f"{PACKAGE}/sources/source.py", f"{PACKAGE}/sources/entra.py"
 HANKO = f"{PACKAGE}/sources/hanko.py"
 
 TEST_BATCHES, TEST_CONSUMER = "tests/delivery/test_batches.py", "tests/delivery/test_consumer.py"
+TEST_BATCH_REQUESTS = "tests/delivery/test_batch_requests.py"
 TEST_DELIVER, TEST_DISPATCH = "tests/delivery/test_deliver.py", "tests/delivery/test_dispatch.py"
 TEST_RESCUE, TEST_HABITS = "tests/delivery/test_rescue.py", "tests/ledger/test_habits.py"
 TEST_ASKED_AGAIN = "tests/delivery/test_asked_again.py"
@@ -154,9 +156,73 @@ MUTANTS = (
         "the record of a refused request stays, and with it the mails that still name it",
         BATCH_REQUESTS,
         "            self.decide(request, CALLED_OFF, instead_of=request.key(members))\n"
-        "            self.set_free(parcels, token, outcome)\n",
-        "            self.set_free(parcels, token, outcome)\n",
+        "            self._set_free(parcels, token, outcome)\n",
+        "            self._set_free(parcels, token, outcome)\n",
         (f"{TEST_BATCHES}::test_the_mails_of_a_refused_request_are_free_although_its_process_dies",),
+    ),
+    # ---- an account in trouble, while another is well ----
+    Mutant(
+        "a batch waits for its account, however long that is in trouble",
+        BATCH_REQUESTS,
+        "if not mails or self.batch.postponed == 0:",
+        "if True:",
+        (f"{TEST_BATCH_REQUESTS}::test_a_burst_fails_over_from_an_account_that_stays_in_trouble",),
+    ),
+    Mutant(
+        "a batch fails over at once",
+        BATCH_REQUESTS,
+        "PATIENCE_SECONDS = 10.0",
+        "PATIENCE_SECONDS = 0.0",
+        (f"{TEST_BATCH_REQUESTS}::test_young_mails_wait_for_the_account_that_takes_them_all_at_once",),
+    ),
+    Mutant(
+        "an account that may have a mail from a batch is asked for it alone",
+        DISPATCH,
+        "if account == parcel.batch_account:",
+        "if False:",
+        (f"{TEST_DISPATCH}::test_an_account_that_may_have_the_mail_from_a_batch_is_not_asked_again",),
+    ),
+    Mutant(
+        "the end of a request in doubt is not recorded, and a part of it is repeated",
+        BATCH_REQUESTS,
+        "        self.decide(request, DISSOLVED, instead_of=request.key(members))\n",
+        "",
+        (f"{TEST_BATCH_REQUESTS}::test_a_request_is_dissolved_through_a_crash_at_each_step",),
+    ),
+    Mutant(
+        "a mail whose parcel was lost in a crash forgets the request that it was in",
+        BATCHES,
+        'sender.enqueue_alone(parcel, doubts=tuple(row.get("offered", ())))',
+        "sender.enqueue_alone(parcel)",
+        (f"{TEST_BATCH_REQUESTS}::test_a_request_is_dissolved_through_a_crash_at_each_step",),
+    ),
+    Mutant(
+        "mails without another account share a request with those that have one",
+        BATCHES,
+        "(ready.chain[0], len(ready.chain) > 1)",
+        "(ready.chain[0], True)",
+        (f"{TEST_BATCH_REQUESTS}::test_mails_without_another_account_do_not_hold_up_those_with_one",),
+    ),
+    Mutant(
+        "one expired mail ends all others of its request",
+        BATCH_REQUESTS,
+        "is_dissolved = (has_expired or is_closed)",
+        "is_dissolved = is_closed",
+        (f"{TEST_BATCH_REQUESTS}::test_an_expired_mail_of_a_request_in_doubt_takes_no_other_along",),
+    ),
+    Mutant(
+        "a request starts although the ledger has left no time for it",
+        DISPATCH,
+        "                break  # the ledger took the time that was left\n",
+        "                pass\n",
+        (f"{TEST_DISPATCH}::test_no_request_starts_for_which_the_ledger_has_left_no_time",),
+    ),
+    Mutant(
+        "a rescue that runs out of time is forgotten",
+        RESCUE,
+        "            _enqueue(delivery, parcel, outcome.retry_in or 0.0)\n",
+        "            pass\n",
+        (f"{TEST_RESCUE}::test_a_rescue_that_runs_out_of_time_is_checked_again",),
     ),
     Mutant(
         "a burst is put back while the queue does not take the copy of its batch",
@@ -223,7 +289,7 @@ MUTANTS = (
     ),
     Mutant(
         "a replaced code is rescued",
-        f"{PACKAGE}/delivery/rescue.py",
+        RESCUE,
         "        if reason := delivery.outdated((message,)):\n            return reason\n",
         "",
         (f"{TEST_RESCUE}::test_an_expired_or_replaced_code_is_not_rescued",),

@@ -191,6 +191,13 @@ def generate(seed: int) -> History:
         mails = [replace(mail, tenant="stark") if mail.tenant == "default" else mail for mail in mails]
     if arrival.random() < 0.3:
         mails = [replace(mail, tenant="wayne") if mail.tenant == "globex" else mail for mail in mails]
+    failover = Random(f"failover {seed}")  # noqa: S311 - as above
+    outage: tuple[Fault, ...] = ()
+    if failover.random() < 0.12:  # a burst, and trouble at the first of its two accounts
+        at, spread = failover.uniform(0.0, LENGTH / 2), failover.choice((0.02, 0.2, 1.0))
+        for _ in range(failover.choice((3, 6, 15, 40))):
+            add(at + failover.uniform(0.0, spread), tenant="stark", kind=failover.choice((*CODES, *NOTICES)))
+        outage = (_provider_fault(failover, at + failover.uniform(-5.0, 1.0), "resend"),)
     for number, mail in enumerate(mails):
         if random.random() < 0.5:
             events = [("delivered", random.choice((0.01, 0.1, 2.0, 60.0)))]
@@ -211,9 +218,11 @@ def generate(seed: int) -> History:
     history = History(seed, tuple(mails), tuple(faults), providers=random.choice(("resend", "resend", "resend", "ses")))
     if random.random() < 0.2:
         return history
+    if outage and failover.random() < 0.5:
+        return replace(history, faults=(*faults, *outage))
     return replace(
         history,
-        faults=(*faults, *_faults(random, mails)),
+        faults=(*faults, *outage, *_faults(random, mails)),
         interruptions=tuple(
             replace(interruption, function="rendered")
             if interruption.function == "webhook" and rendering.random() < 0.5
@@ -230,6 +239,15 @@ def _moment(random: Random, mails: list[Mail]) -> float:
     if random.random() < 0.3:
         return random.uniform(0.0, LENGTH)
     return max(0.0, random.choice(mails).at + random.uniform(-1.0, 1.0))
+
+
+def _provider_fault(random: Random, start: float, target: str) -> Fault:
+    kind, length = random.choice(tuple(PROVIDER_FAULTS)), random.choice((5.0, 20.0, 60.0, 150.0, 300.0))
+    share, seconds = random.choice((1.0, 1.0, 0.5, 0.1)), 0.0
+    if kind in ("rate_limit", "slow"):
+        seconds = random.choice((1.0, 5.0, 30.0) if kind == "rate_limit" else (1.0, 4.0, 5.5))
+    start = max(0.0, start)
+    return Fault(target, kind, round(start, 1), round(start + length, 1), share, seconds)
 
 
 def _faults(random: Random, mails: list[Mail]) -> list[Fault]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import permutations
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = ["RULES", "Violation", "violations"]
 
 PROMPT = 15.0  # while all is healthy, every code leaves within so many seconds
 RECOVERED = 30.0  # after the last fault has ended
+FAILED_OVER = 30.0  # while an account of the chain is well
 FREEZE = 19.0  # the longest
 CODES_PER_KIND = 5  # for one mailbox, in ten minutes
 WINDOW = 540.0  # of them; a minute may pass between the count and the request
@@ -202,6 +203,27 @@ def every_live_code_leaves_soon_after_recovery(findings: Findings) -> Iterator[V
         if case.copies[0].at > due:
             late = case.copies[0].at - due + RECOVERED
             yield violation_of("late after recovery", f"left {late:.0f} s after everything was well", case)
+
+
+def every_code_fails_over(findings: Findings) -> Iterator[Violation]:
+    """While one account of its chain is well, a code leaves within 30 s, whatever the others do, and however many."""
+    history = findings.world.history
+    troubled = {fault.target for fault in history.faults} | ({"resend"} if history.requests_per_second else set())
+    if troubled & {"dynamodb", "sqs", "ssm"} or history.interruptions or history.duplicates:
+        return
+    for case in findings.cases.values():
+        chain = set(history.chains[case.mail.tenant])
+        if (
+            not _is_owed(case, ("superseded", "suppressed", "rate_limited"))
+            or not troubled & chain
+            or chain <= troubled
+        ):
+            continue
+        asked_at = case.accepted[0].at
+        left_at = case.copies[0].at if case.copies else float("inf")
+        if left_at > min(asked_at + FAILED_OVER, case.expires_at):
+            when = f"after {left_at - asked_at:.0f} s" if case.copies else "never"
+            yield violation_of("no failover", f"left {when}, though an account of its chain is well", case)
 
 
 def no_gate_outlives_its_cause(findings: Findings) -> Iterator[Violation]:
@@ -398,6 +420,7 @@ RULES: tuple[Rule, ...] = (
     a_retry_is_the_same_request,
     every_code_is_prompt_while_all_is_well,
     every_live_code_leaves_soon_after_recovery,
+    every_code_fails_over,
     no_gate_outlives_its_cause,
     the_ledger_is_true,
     every_outcome_is_reported,
@@ -437,10 +460,15 @@ def _is_batch_in_doubt(findings: Findings, case: Case, copy: Copy, moment: float
 
 def _must_leave(case: Case) -> bool:
     """Return whether a copy of this mail must leave: it was accepted, and nothing but our own fault keeps it back."""
+    # `suppressed`: an earlier mail to the same recipient has bounced; see a_suppressed_recipient_gets_nothing.
+    is_owed = _is_owed(case, ("superseded", "expired", "suppressed", "rate_limited"))
+    return is_owed and not any(row["status"] == "unknown" for row in case.rows.values() if row)
+
+
+def _is_owed(case: Case, excuses: Collection[str]) -> bool:
+    """Return whether a code was accepted, is for nobody who refuses it, and was not skipped for one of `excuses`."""
     mail = case.mail
     if not mail.is_code or mail.is_suppressed or mail.tenant in ("broken", "slow") or not case.accepted:
         return False
-    reasons = {(row["status"], row.get("reason")) for row in case.rows.values() if row}
-    # `suppressed`: an earlier mail to the same recipient has bounced; see a_suppressed_recipient_gets_nothing.
-    excused = reasons & {("skipped", reason) for reason in ("superseded", "expired", "suppressed", "rate_limited")}
-    return not excused and not case.was_rejected and not any(status == "unknown" for status, _ in reasons)
+    skipped = {row.get("reason") for row in case.rows.values() if row and row["status"] == "skipped"}
+    return not skipped & set(excuses) and not case.was_rejected

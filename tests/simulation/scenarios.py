@@ -129,6 +129,28 @@ SCENARIOS: Mapping[str, History] = dict(
             {"at": 0.001, "tenant": "globex", "count": 60, "apart": 0.002},
             {"at": 90.0, "tenant": "globex", "count": 3, "apart": 1.0},
         ),
+        # ---- one account of a chain is well: nobody waits for the others, alone or in a batch ----
+        *(
+            _history(
+                f"a_burst_fails_over_from_an_account_that_{name}",
+                {"at": 1.0, "tenant": "default"},
+                {"at": 10.0, "tenant": "stark", "count": 30, "apart": 0.001},
+                {"at": 60.0, "tenant": "stark", "count": 4, "apart": 0.001},
+                faults=(Fault("resend", kind, 5.0, 400.0, seconds=5.0),),
+            )
+            for name, kind in (
+                ("refuses_connections", "refused"),
+                ("cannot_be_reached", "connect_timeout"),
+                ("hangs", "hang"),
+                ("fails", "error_before"),
+                ("is_over_its_rate", "rate_limit"),
+                ("is_busy", "busy"),
+                ("refuses_its_key", "bad_key"),
+                ("is_over_its_quota", "quota"),
+                ("takes_mails_and_fails", "error_after"),
+                ("takes_mails_and_does_not_answer", "no_answer"),
+            )
+        ),
         # ---- too many copies ----
         _history(
             "a_relay_gets_at_most_two_copies_through_four_crashes",

@@ -74,6 +74,10 @@ REASONS: Mapping[str, Explanation] = {
         "The process that had it ended before its request left, which it shares with other mails.",
         "Nothing to do: it is tried again at once.",
     ),
+    "dissolved": Explanation(
+        "It shared a request with other mails that its provider did not answer, and another provider can be asked.",
+        "Nothing to do: it goes there at once.",
+    ),
     "not_sealed": Explanation(
         "Somebody who can write to the queue changed its text, or put it there.",
         "Inspect it with `mailroom dlq list`, and find out who has access to the queues. Do not replay it.",

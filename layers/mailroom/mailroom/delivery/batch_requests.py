@@ -8,6 +8,8 @@
   same place, and its messages are free: they are checked again, and leave in another. Whoever repeats a request has all
   of its mails, by that key: copies of a batch may have parts of it.
 - A request that was refused for certain ends: its messages are free for another request, or travel alone.
+- A request that has no answer is repeated, with all of its mails, until it has one. Where each of them may go to
+  another account, it is dissolved after a while: they travel alone, and its account is not asked about them again.
 """
 
 import secrets
@@ -28,10 +30,15 @@ from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import Receipt
 
-__all__ = ["CALLED_OFF", "Mail", "RequestSender", "Result"]
+__all__ = ["CALLED_OFF", "DISSOLVED", "Mail", "RequestSender", "Result"]
 
 SOON_SECONDS = 10.0  # a rate limit passes in this time, a used-up quota does not
+PATIENCE_SECONDS = 10.0  # so old may a mail get that waits for one account, while another may be asked
+SECONDS_ALONE = 0.1  # and so much older for each mail that would go there alone
+# Decisions about a request; else the key that it leaves under.
 CALLED_OFF = "called_off"
+DISSOLVED = "dissolved"
+ENDED = Outcome(Status.ACCEPTED, DISSOLVED, retry_in=0.0)
 
 Mail = tuple[Parcel, Ready]
 Result = tuple[Message, Outcome]
@@ -50,7 +57,12 @@ class RequestSender:
         delivery, started = self.delivery, self.delivery.clock()
         gate_wait = delivery.dispatch.gate(account).wait(started)
         if gate_wait > MAX_GATE_WAIT_SECONDS:
-            return self.postpone([parcel for parcel, _ in mails], gate_wait)
+            parcels = [parcel for parcel, _ in mails]
+            if self._may_fail_over(account, mails, gate_wait):
+                for parcel in parcels:
+                    self.enqueue_alone(replace(parcel, behind=account), attempt=0)
+                return
+            return self.postpone(parcels, gate_wait)
         delivery.dispatch.sleep_briefly(gate_wait)
         request, started = Request(self.batch.id, account, secrets.token_hex(8)), delivery.clock()
         latest = min(self.deadline, started + LEASE_SECONDS) - MAX_REQUEST_SECONDS
@@ -69,23 +81,25 @@ class RequestSender:
         if not may_leave or delivery.outdated(messages, checked_at) or delivery.clock() > latest:
             self.postpone(parcels, 0)
             self.decide(request, CALLED_OFF, instead_of=key)
-            return self.set_free(parcels, request.token, Outcome(Status.ACCEPTED, "no_time_left"))
+            return self._set_free(parcels, request.token, Outcome(Status.ACCEPTED, "no_time_left"))
         unfinished = {parcel.message.id for parcel in parcels}
         yield from self._send(request, request.token, leaving, unfinished, in_doubt=False)
 
     def repeat(self, request: Request, parcels: Sequence[Parcel], unfinished: set[str]) -> Iterator[Result]:
         """Repeat a request that may have arrived, with the very mails that were in it."""
-        delivery, token = self.delivery, secrets.token_hex(8)
-        gate_wait = delivery.dispatch.gate(request.account).wait(delivery.clock())
-        ends = [delivery.with_lifetime(parcel).message.expires_at for parcel in parcels]
-        has_expired = min(ends) <= delivery.clock()
-        if not has_expired and gate_wait > MAX_GATE_WAIT_SECONDS:
+        delivery, now = self.delivery, self.delivery.clock()
+        gate_wait = delivery.dispatch.gate(request.account).wait(now)
+        ends = {parcel.message.id: delivery.with_lifetime(parcel).message.expires_at for parcel in parcels}
+        mails = [(parcel, delivery.render(parcel)) for parcel in parcels]
+        has_expired, is_closed = min(ends.values()) <= now, gate_wait > MAX_GATE_WAIT_SECONDS
+        alive = [mail for mail in mails if (id_ := mail[0].message.id) in unfinished and ends[id_] > now]
+        is_dissolved = (has_expired or is_closed) and self._may_dissolve(request, alive, gate_wait)
+        if is_closed and not has_expired and not is_dissolved:
             return self.postpone(parcels, gate_wait)
-        for parcel in parcels:
-            if parcel.message.id in unfinished and not delivery.ledger.claim_again(
-                parcel.message.id, request.name, token, delivery.clock()
-            ):
-                raise ClaimedElsewhere(LEASE_SECONDS)
+        token = self._claim_again(request, parcels, unfinished)
+        if is_dissolved:
+            yield from self._dissolve(request, token, parcels, unfinished, ENDED)
+            return
         if has_expired:
             # Without the expired mail it would be another request, and a second copy for the rest.
             for parcel in parcels:
@@ -93,32 +107,52 @@ class RequestSender:
                     yield self._give_up(parcel, token, request.account)
             return
         delivery.dispatch.sleep_briefly(gate_wait)
-        mails = [(parcel, delivery.render(parcel)) for parcel in parcels]
-        if delivery.clock() >= min(ends) or delivery.clock() + MAX_REQUEST_SECONDS > self.deadline:
+        if delivery.clock() >= min(ends.values()) or delivery.clock() + MAX_REQUEST_SECONDS > self.deadline:
             return self.postpone(parcels, 0)
         yield from self._send(request, token, mails, unfinished, in_doubt=True)
 
-    def decide(self, request: Request, decision: str, *, instead_of: str = "") -> str:
-        """Record under which key a request leaves, or that it is called off; return the decision that counts.
+    def dissolve(self, request: Request, parcels: Sequence[Parcel], unfinished: set[str]) -> Iterator[Result]:
+        """Continue to dissolve a request whose process has died: `parcels` still belong to it."""
+        yield from self._dissolve(request, self._claim_again(request, parcels, unfinished), parcels, unfinished, ENDED)
 
-        A decision is final, but for `instead_of` by a process that knows that its request has not arrived. Nothing is
-        recorded, or returned, for a request of a process that recorded none.
+    def decide(self, request: Request, decision: str, *, instead_of: str = "") -> str:
+        """Record under which key a request leaves, or that it has ended; return the decision that counts.
+
+        A decision is final, but for `instead_of` by a process that knows the result of the request, or ends its
+        repetitions. Nothing is recorded, or returned, for a request of a process that recorded none.
         """
         if not request.is_recorded:
             return ""
         return self.delivery.ledger.decide(request.name, decision, self.delivery.clock(), instead_of=instead_of)
 
-    def set_free(self, parcels: Iterable[Parcel], token: str, outcome: Outcome) -> None:
-        for parcel in parcels:
-            self.delivery.ledger.release(parcel.message.id, token, 0, outcome)
+    def call_off(self, request: Request, parcels: Iterable[Parcel]) -> None:
+        """Free the messages of a request for which that was decided."""
+        self._set_free(parcels, request.token, Outcome(Status.ACCEPTED, CALLED_OFF))
 
     def postpone(self, parcels: Sequence[Parcel], wait: float) -> None:
         """Enqueue a batch of these, to be received after `wait` seconds."""
         self.delivery.queue.put(replace(self.batch, parcels=tuple(parcels), postponed=self.batch.postponed + 1), wait)
 
-    def enqueue_alone(self, parcel: Parcel, delay: float = 0, *, attempt: int = 1) -> None:
-        """Enqueue a member by itself; it joins no batch again."""
-        self.delivery.enqueue(replace(parcel, alone=True, attempt=attempt), delay)
+    def enqueue_alone(
+        self, parcel: Parcel, delay: float = 0, *, attempt: int = 1, doubts: tuple[str, ...] = ()
+    ) -> None:
+        """Enqueue a member by itself; it joins no batch again. `doubts` name the account of a dissolved request."""
+        own = replace(parcel, alone=True, attempt=attempt, doubts=doubts, batch_account="".join(doubts))
+        self.delivery.enqueue(own, delay)
+
+    def _set_free(self, parcels: Iterable[Parcel], token: str, outcome: Outcome) -> None:
+        for parcel in parcels:
+            self.delivery.ledger.release(parcel.message.id, token, 0, outcome)
+
+    def _claim_again(self, request: Request, parcels: Sequence[Parcel], unfinished: set[str]) -> str:
+        """Claim the unfinished messages of a request whose process has ended; return the token of the claims."""
+        delivery, token = self.delivery, secrets.token_hex(8)
+        for parcel in parcels:
+            if parcel.message.id in unfinished and not delivery.ledger.claim_again(
+                parcel.message.id, request.name, token, delivery.clock()
+            ):
+                raise ClaimedElsewhere(LEASE_SECONDS)
+        return token
 
     def _claim(
         self, request: Request, mails: Sequence[Mail], others: list[Parcel], latest: float
@@ -228,24 +262,27 @@ class RequestSender:
         outcome = Outcome(Status.ACCEPTED, error.code, tries=tries, retry_in=wait)
         for parcel in parcels:
             delivery.ledger.tally.count_attempts(parcel.message.tenant, tries)
+        waiting = [mail for mail in mails if mail[0].message.id in unfinished]
         if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
+            if self._may_dissolve(request, waiting, wait):
+                yield from self._dissolve(request, token, members, unfinished, replace(outcome, retry_in=0.0))
+                return
             # Also those that have an outcome, since a request is repeated with all of its mails.
             self.postpone(members, wait)
             for parcel in parcels:
                 delivery.ledger.release(
                     parcel.message.id, token, 0, outcome, (account,), batch=request.name, keep_claim=True
                 )
-        elif self._passes_soon(error):
+        elif self._passes_soon(error) and not self._may_fail_over(account, waiting, wait):
             self.postpone(parcels, wait)
             self.decide(request, CALLED_OFF, instead_of=request.key(members))
-            self.set_free(parcels, token, outcome)
+            self._set_free(parcels, token, outcome)
         else:
             # So that one bad address, or a dead account, holds up no other mail.
             outcome = replace(outcome, retry_in=0.0)
             self.decide(request, CALLED_OFF, instead_of=request.key(members))
-            for parcel in parcels:
-                delivery.ledger.release(parcel.message.id, token, 1, outcome, batch=batch.alone)
-                self.enqueue_alone(parcel)
+            behind = account if self._passes_soon(error) else ""
+            self._leave([replace(parcel, behind=behind) for parcel in parcels], token, outcome)
         for parcel in parcels:
             yield parcel.message, outcome
 
@@ -254,6 +291,63 @@ class RequestSender:
         if error.retry_after is not None:
             return error.retry_after <= SOON_SECONDS
         return isinstance(error, TemporaryFailure) and self.batch.postponed == 0
+
+    def _may_fail_over(self, account: str, mails: Sequence[Mail], wait: float, doubts: tuple[str, ...] = ()) -> bool:
+        """Return whether mails, rather than wait for an account, had better ask the others of their chains alone.
+
+        While the oldest is young, they wait: this account takes them in one request, others a hundred in ten seconds.
+        """
+        if not mails or self.batch.postponed == 0:
+            return False
+        oldest = min(parcel.message.created_at for parcel, _ in mails)
+        if self.delivery.clock() + wait - oldest <= PATIENCE_SECONDS + SECONDS_ALONE * len(mails):
+            return False
+        postponed, choose = self.batch.postponed, self.delivery.dispatch.choose
+        return all(
+            choose(replace(parcel, doubts=doubts, batch_account=account, postponed=postponed), ready.chain).account
+            for parcel, ready in mails
+        )
+
+    def _may_dissolve(self, request: Request, mails: Sequence[Mail], wait: float) -> bool:
+        """Return whether the mails of a request that may have arrived had better ask other accounts alone."""
+        return request.is_recorded and self._may_fail_over(request.account, mails, wait, (request.account,))
+
+    def _dissolve(
+        self,
+        request: Request,
+        token: str,
+        members: Sequence[Parcel],
+        unfinished: set[str],
+        outcome: Outcome,
+    ) -> Iterator[Result]:
+        """End a request that may have arrived: its mails travel alone, and its account is not asked again.
+
+        Its decision comes first: after it nobody repeats the request with a part of its mails, under another key.
+        """
+        self.decide(request, DISSOLVED, instead_of=request.key(members))
+        now, leaving = self.delivery.clock(), list[Parcel]()
+        for parcel in members:
+            if parcel.message.id not in unfinished:
+                continue
+            if self.delivery.with_lifetime(parcel).message.expires_at <= now:
+                yield self._give_up(parcel, token, request.account)
+            else:
+                leaving.append(parcel)
+        self._leave(leaving, token, outcome, (request.account,))
+        for parcel in leaving:
+            yield parcel.message, outcome
+
+    def _leave(self, parcels: Sequence[Parcel], token: str, outcome: Outcome, doubts: tuple[str, ...] = ()) -> None:
+        """Take messages out of their batch: each travels alone from now on."""
+
+        def leave(share: Sequence[Parcel]) -> tuple[()]:
+            for parcel in share:
+                self.delivery.ledger.release(parcel.message.id, token, 1, outcome, doubts, batch=self.batch.alone)
+                self.enqueue_alone(parcel, doubts=doubts)
+            return ()
+
+        for _ in run_shares(leave, parcels):
+            pass
 
     def _set_apart(self, parcel: Parcel, token: str, chain: Sequence[str], behind: str) -> Result:
         """Take a message out of its batch that another account is to be asked for first."""

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mailroom.delivery.batch import Batch, Request
-from mailroom.delivery.batch_requests import CALLED_OFF, Mail, RequestSender, Result
+from mailroom.delivery.batch_requests import CALLED_OFF, DISSOLVED, Mail, RequestSender, Result
 from mailroom.delivery.deliver import Delivery, Ready
 from mailroom.delivery.dispatch import MAX_GATE_WAIT_SECONDS, MAX_REQUEST_SECONDS
 from mailroom.delivery.seal import is_authentic
 from mailroom.errors import ClaimedElsewhere, DeliveryError
 from mailroom.ledger.table import LEASE_SECONDS, NOBODY
 from mailroom.model.message import Message, Parcel
-from mailroom.model.outcome import Outcome, Status
+from mailroom.model.outcome import Status
 
 __all__ = ["Batcher"]
 
@@ -85,7 +85,7 @@ class Batcher:
                 free.add(parcel.message.id)
             elif name == batch.alone:
                 if row["status"] == Status.ACCEPTED:  # its own parcel may not be on the queue yet
-                    sender.enqueue_alone(parcel)
+                    sender.enqueue_alone(parcel, doubts=tuple(row.get("offered", ())))
             elif not name and row["status"] == Status.ACCEPTED and row["attempt"] == 0:
                 # Claimed alone by a process that got no answer and put it back, or died: this may be the last copy.
                 sender.enqueue_alone(parcel, attempt=0)
@@ -100,9 +100,10 @@ class Batcher:
                 continue
             decision = sender.decide(request, CALLED_OFF)
             if decision == CALLED_OFF:
-                started = [parcel for parcel in parcels if parcel.message.id in unfinished]
-                sender.set_free(started, request.token, Outcome(Status.ACCEPTED, CALLED_OFF))
+                sender.call_off(request, [parcel for parcel in parcels if parcel.message.id in unfinished])
                 free |= unfinished
+            elif decision == DISSOLVED:
+                yield from sender.dissolve(request, parcels, unfinished)
             elif decision in ("", request.key(parcels)):
                 yield from sender.repeat(request, parcels, unfinished)
             else:  # this copy has a part of the request only: another one repeats it
@@ -114,7 +115,7 @@ class Batcher:
             raise ClaimedElsewhere(LEASE_SECONDS)
 
     def _send_free(self, sender: RequestSender, parcels: Sequence[Parcel]) -> Iterator[Result]:
-        groups: dict[str, list[Mail]] = {}
+        groups: dict[tuple[str, bool], list[Mail]] = {}  # by account, and whether there is another
         others: list[Parcel] = []
         key = self.delivery.settings.address_key()
         suppressed = self.delivery.ledger.suppressed(parcels, key, self.delivery.clock())
@@ -130,10 +131,10 @@ class Batcher:
                 sender.enqueue_alone(parcel, attempt=0)
                 continue
             if isinstance(ready, Ready) and self._takes(ready):
-                groups.setdefault(ready.chain[0], []).append((parcel, ready))
+                groups.setdefault((ready.chain[0], len(ready.chain) > 1), []).append((parcel, ready))
             else:
                 others.append(parcel)
-        for account, mails in groups.items():
+        for (account, _), mails in groups.items():
             yield from sender.send(account, mails, others)
         for parcel in others:
             yield from self._send_alone(sender, parcel)

@@ -53,7 +53,7 @@ class Dispatch:
         """Return the account that `send` would ask first, without asking it."""
         waits = list[float]()
         for account in self._order(chain, parcel.doubts):
-            if not self._may_ask(account, parcel.doubts, parcel.lane):
+            if not self._may_ask(account, parcel.doubts, parcel):
                 continue
             wait = self.gate(account).wait(self.clock())
             if wait <= MAX_GATE_WAIT_SECONDS:
@@ -79,7 +79,7 @@ class Dispatch:
         doubts, tries, waits = parcel.doubts, list[Attempt](), list[float]()
         for account in self._order(chain, doubts):
             knows_key = account in doubts and self._is_idempotent(account)
-            if not self._may_ask(account, doubts, parcel.lane):
+            if not self._may_ask(account, doubts, parcel):
                 continue
             if self.clock() + MAX_REQUEST_SECONDS > deadline:
                 break
@@ -93,6 +93,8 @@ class Dispatch:
             offered = doubts if knows_key else (*doubts, account)
             if reason := permit(account, offered):
                 return dead(reason, doubts, tries), doubts
+            if self.clock() + MAX_REQUEST_SECONDS > deadline:
+                break  # the ledger took the time that was left
             try:
                 receipt = self._send(account, email, parcel.message.id)
             except DeliveryError as error:
@@ -112,7 +114,7 @@ class Dispatch:
                 doubts = tuple(name for name in doubts if name != account)
                 return Outcome(Status.SENT, "", account, receipt.id, tuple(tries)), doubts
         reason = tries[-1].answer if tries else "holding_back" if waits else "no_time_left"
-        if doubts and not self._may_ask_any(chain, doubts, parcel.lane):
+        if doubts and not self._may_ask_any(chain, doubts, parcel):
             return Outcome(Status.UNKNOWN, reason, doubts[-1], tries=tuple(tries)), doubts
         delay = retry_delay(parcel, waits) if tries else min(waits, default=0.0)
         return Outcome(Status.ACCEPTED, reason, tries=tuple(tries), retry_in=delay), doubts
@@ -160,13 +162,15 @@ class Dispatch:
         """Return the chain, first those that may have the mail already and would know it by its key."""
         return sorted(chain, key=lambda account: account not in doubts or not self._is_idempotent(account))
 
-    def _may_ask(self, account: str, doubts: Sequence[str], lane: Lane) -> bool:
+    def _may_ask(self, account: str, doubts: Sequence[str], parcel: Parcel) -> bool:
+        if account == parcel.batch_account:
+            return False
         if account in doubts and self._is_idempotent(account):
             return True
-        return copies(doubts, {name for name in doubts if self._is_idempotent(name)}) < COPIES[lane]
+        return copies(doubts, {name for name in doubts if self._is_idempotent(name)}) < COPIES[parcel.lane]
 
-    def _may_ask_any(self, chain: Sequence[str], doubts: Sequence[str], lane: Lane) -> bool:
-        return any(self._may_ask(account, doubts, lane) for account in chain)
+    def _may_ask_any(self, chain: Sequence[str], doubts: Sequence[str], parcel: Parcel) -> bool:
+        return any(self._may_ask(account, doubts, parcel) for account in chain)
 
     def _is_patient(self, parcel: Parcel, wait: float) -> bool:
         """Return whether a parcel waits for this account rather than ask the next: a notice does, for some attempts."""

@@ -101,10 +101,11 @@ def _rescue(
         return delivery.outdated((message,), checked_at)
 
     outcome, _ = delivery.dispatch.send(doubtful, ready.email, chain, deadline, permit)
-    if not claims:
-        return None
-    if not outcome.tries:  # it became outdated after the claim
-        delivery.ledger.end_rescue(message.id, token, (), (), is_open=True)
+    if not outcome.tries:
+        if claims:  # it became outdated after the claim, or no time was left
+            delivery.ledger.end_rescue(message.id, token, (), (), is_open=True)
+        if outcome.status is Status.ACCEPTED:
+            _enqueue(delivery, parcel, outcome.retry_in or 0.0)
         return None
     tries = (claims[0], *outcome.tries)
     if outcome.status is Status.SENT:

@@ -11,7 +11,7 @@ message#{id}   one per message: status, reason, provider, timeline; `lease` and 
                `next_at`: the time of the next attempt, for operators
 asked#{hash}   one per request to `send`, by its idempotency key or content: the message it became
 token#{hash}   one per token that a provider signs with: the body it was for
-request#{name} one per request of a batch: the key that it leaves under, or that it was called off
+request#{name} one per request of a batch: the key that it leaves under, or how it ended
 
 recipient#…    see recipients.py
 suppressed#…   see feedback/suppression.py

@@ -143,6 +143,8 @@ class Parcel:
     seal: str = ""  # see delivery/seal.py
     # The account that comes last: it has not delivered an earlier code of this kind.
     behind: str = field(default="", metadata=ADDED_LATER)
+    # The account that may hold the mail from the request of a batch. It would not recognize the mail alone.
+    batch_account: str = field(default="", metadata=ADDED_LATER)
     # The mail was sent; this is a check of its delivery: see delivery/rescue.py.
     handover: Handover | None = field(default=None, metadata=ADDED_LATER)
 
@@ -195,5 +197,6 @@ class Parcel:
             Outcome.from_dict(values["settled"]) if values.get("settled") else None,
             values.get("seal", ""),
             values.get("behind", ""),
+            values.get("batch_account", ""),
             Handover(**values["handover"]) if values.get("handover") else None,
         )
