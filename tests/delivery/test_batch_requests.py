@@ -6,8 +6,8 @@ from itertools import chain as joined
 
 import pytest
 
+from mailroom.aws import queue
 from mailroom.aws.client import Aws
-from mailroom.delivery import consumer
 from mailroom.delivery.batch import Batch, split
 from mailroom.delivery.batch_requests import PATIENCE_SECONDS
 from mailroom.model.kinds import Lane
@@ -26,7 +26,7 @@ LOST = Fault(Kind.RESET_AFTER_ACCEPT)
 
 @pytest.fixture(autouse=True)
 def two_accounts(environment: pytest.MonkeyPatch, aws: Aws, sandbox: Sandbox) -> None:
-    environment.setattr(consumer, "COPY_DELAY_SECONDS", 0)
+    environment.setattr(queue, "MAX_DELAY_SECONDS", 0)  # what is enqueued for later is delivered at once
     environment.setenv("PROVIDERS", "resend,sendgrid")
     for name, value in sandbox.settings("sendgrid").items():
         put(aws, f"providers/sendgrid/{name}", value)
@@ -71,7 +71,7 @@ def test_young_mails_wait_for_the_account_that_takes_them_all_at_once(
     deliver.receive(batch_of(sent).to_json())
     for _ in range(times):
         (body,) = take(aws)
-        deliver.receive(body)
+        Process(aws).receive(body)
     assert statuses(deliver, sent) == {("sent", "resend"): 6}
     assert sandbox.requests["resend"] == times + 1
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from mailroom.aws import queue
 from mailroom.aws.client import Aws
-from mailroom.delivery import batches, consumer
+from mailroom.delivery import batches
 from mailroom.delivery.batch import Batch, split
 from mailroom.delivery.batch_requests import CALLED_OFF
 from mailroom.delivery.parallel import MAX_THREADS
@@ -37,8 +38,8 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deliver the copy of a batch at once, not after the lease of its first process."""
-    monkeypatch.setattr(consumer, "COPY_DELAY_SECONDS", 0)
+    """Deliver at once what is enqueued for later."""
+    monkeypatch.setattr(queue, "MAX_DELAY_SECONDS", 0)
 
 
 def messages(number: int, **changes: Any) -> list[Message]:
