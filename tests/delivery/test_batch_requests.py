@@ -9,7 +9,8 @@ import pytest
 from mailroom.aws import queue
 from mailroom.aws.client import Aws
 from mailroom.delivery.batch import Batch, split
-from mailroom.delivery.batch_requests import PATIENCE_SECONDS
+from mailroom.delivery.batch_requests import PATIENCE_SECONDS, REFUSALS
+from mailroom.delivery.gate import FAILURES_IN_A_ROW
 from mailroom.model.kinds import Lane
 from mailroom.model.message import Message, Parcel
 from mailroom_ops.sandbox.faults import Fault, Kind
@@ -32,9 +33,15 @@ def two_accounts(environment: pytest.MonkeyPatch, aws: Aws, sandbox: Sandbox) ->
         put(aws, f"providers/sendgrid/{name}", value)
 
 
-def batch_of(sent: list[Message]) -> Batch:
-    """Return a batch that has been postponed once."""
-    return replace(next(split(map(Parcel.of, sent))), postponed=1)
+def batch_of(sent: list[Message], postponed: int = REFUSALS) -> Batch:
+    """Return a batch that has been postponed some times."""
+    return replace(next(split(map(Parcel.of, sent))), postponed=postponed)
+
+
+def close_gate(deliver: Process) -> None:
+    """Close the gate before Resend, as failures in a row do."""
+    for _ in range(FAILURES_IN_A_ROW):
+        deliver.delivery.dispatch.gate("resend").failed(deliver.delivery.clock(), None)
 
 
 def statuses(deliver: Process, sent: list[Message]) -> Counter[tuple[str, str]]:
@@ -61,24 +68,35 @@ def test_a_burst_fails_over_from_an_account_that_stays_in_trouble(
 
 
 @pytest.mark.parametrize(
-    ("fault", "times"), [(LOST, 1), (Fault(Kind.RATE_LIMIT, seconds=1), 2)], ids=["unanswered", "limited"]
+    ("fault", "postponed"), [(LOST, 1), (Fault(Kind.RATE_LIMIT, seconds=1), REFUSALS)], ids=["unanswered", "limited"]
 )
 def test_young_mails_wait_for_the_account_that_takes_them_all_at_once(
-    deliver: Process, aws: Aws, sandbox: Sandbox, fault: Fault, times: int
+    deliver: Process, aws: Aws, sandbox: Sandbox, fault: Fault, postponed: int
 ) -> None:
     sent = messages(6)
-    sandbox.faults.add("resend", fault, times)
-    deliver.receive(batch_of(sent).to_json())
-    for _ in range(times):
-        (body,) = take(aws)
-        Process(aws).receive(body)
+    sandbox.faults.add("resend", fault)
+    deliver.receive(batch_of(sent, postponed).to_json())
+    (body,) = take(aws)
+    Process(aws).receive(body)
     assert statuses(deliver, sent) == {("sent", "resend"): 6}
-    assert sandbox.requests["resend"] == times + 1
+    assert sandbox.requests["resend"] == 2
+
+
+def test_old_mails_wait_for_an_account_that_limits_its_rate_and_accepts_others(
+    deliver: Process, aws: Aws, sandbox: Sandbox
+) -> None:
+    sent = messages(6, age=OLD)
+    deliver.receive(*map(Parcel.of, messages(9)[6:]))
+    take(aws)
+    sandbox.faults.add("resend", Fault(Kind.RATE_LIMIT, seconds=1))
+    deliver.receive(batch_of(sent).to_json())
+    deliver_all(aws, sent, take(aws))
+    assert statuses(deliver, sent) == {("sent", "resend"): 6}
 
 
 def test_a_burst_waits_for_no_account_whose_gate_is_closed(deliver: Process, aws: Aws, sandbox: Sandbox) -> None:
-    sent, delivery = messages(6, age=OLD), deliver.delivery
-    delivery.dispatch.gate("resend").failed(delivery.clock(), 3.0)
+    sent = messages(6, age=OLD)
+    close_gate(deliver)
     deliver.receive(batch_of(sent).to_json())
     deliver_all(aws, sent, take(aws))
     assert statuses(deliver, sent) == {("sent", "sendgrid"): 6}
@@ -88,10 +106,10 @@ def test_a_burst_waits_for_no_account_whose_gate_is_closed(deliver: Process, aws
 def test_a_request_in_doubt_waits_for_no_account_whose_gate_is_closed(
     deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
-    sent, delivery = messages(6, age=OLD), deliver.delivery
+    sent = messages(6, age=OLD)
     sandbox.faults.add("resend", LOST)
     deliver.receive(*map(Parcel.of, sent))
-    delivery.dispatch.gate("resend").failed(delivery.clock(), 3.0)
+    close_gate(deliver)
     end_leases(aws, sent)
     for body in take(aws):
         deliver.receive(body)

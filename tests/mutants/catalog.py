@@ -164,16 +164,23 @@ MUTANTS = (
     Mutant(
         "a batch waits for its account, however long that is in trouble",
         BATCH_REQUESTS,
-        "if not mails or self.batch.postponed == 0:",
-        "if True:",
+        "return now + wait - oldest <= PATIENCE_SECONDS + SECONDS_ALONE * len(mails)",
+        "return True",
         (f"{TEST_BATCH_REQUESTS}::test_a_burst_fails_over_from_an_account_that_stays_in_trouble",),
     ),
     Mutant(
         "a batch fails over at once",
         BATCH_REQUESTS,
-        "PATIENCE_SECONDS = 10.0",
-        "PATIENCE_SECONDS = 0.0",
+        "return now + wait - oldest <= PATIENCE_SECONDS + SECONDS_ALONE * len(mails)",
+        "return False",
         (f"{TEST_BATCH_REQUESTS}::test_young_mails_wait_for_the_account_that_takes_them_all_at_once",),
+    ),
+    Mutant(
+        "in a long burst, batches leave an account that accepts a request each tenth of a second",
+        BATCH_REQUESTS,
+        "gate.is_accepting(now, PATIENCE_SECONDS) or ",
+        "",
+        (f"{TEST_BATCH_REQUESTS}::test_old_mails_wait_for_an_account_that_limits_its_rate_and_accepts_others",),
     ),
     Mutant(
         "an account that may have a mail from a batch is asked for it alone",
@@ -206,8 +213,8 @@ MUTANTS = (
     Mutant(
         "one expired mail ends all others of its request",
         BATCH_REQUESTS,
-        "is_dissolved = (has_expired or is_closed)",
-        "is_dissolved = is_closed",
+        "is_hopeless = has_expired or (is_closed and",
+        "is_hopeless = (is_closed and",
         (f"{TEST_BATCH_REQUESTS}::test_an_expired_mail_of_a_request_in_doubt_takes_no_other_along",),
     ),
     Mutant(

@@ -33,8 +33,9 @@ from mailroom.providers import Receipt
 __all__ = ["CALLED_OFF", "DISSOLVED", "Mail", "RequestSender", "Result"]
 
 SOON_SECONDS = 10.0  # a rate limit passes in this time, a used-up quota does not
-PATIENCE_SECONDS = 10.0  # so old may a mail get that waits for one account, while another may be asked
-SECONDS_ALONE = 0.1  # and so much older for each mail that would go there alone
+# While another account may be asked, a mail waits until it is so old, and so much older for each that would go alone.
+PATIENCE_SECONDS, SECONDS_ALONE = 10.0, 0.1
+REFUSALS = 3  # for its rate, before an account is in trouble
 # Decisions about a request; else the key that it leaves under.
 CALLED_OFF = "called_off"
 DISSOLVED = "dissolved"
@@ -58,7 +59,7 @@ class RequestSender:
         gate_wait = delivery.dispatch.gate(account).wait(started)
         if gate_wait > MAX_GATE_WAIT_SECONDS:
             parcels = [parcel for parcel, _ in mails]
-            if self._may_fail_over(account, mails, gate_wait):
+            if not self._is_patient(account, mails, gate_wait) and self._may_ask_others(account, mails):
                 for parcel in parcels:
                     self.enqueue_alone(replace(parcel, behind=account), attempt=0)
                 return
@@ -93,7 +94,8 @@ class RequestSender:
         mails = [(parcel, delivery.render(parcel)) for parcel in parcels]
         has_expired, is_closed = min(ends.values()) <= now, gate_wait > MAX_GATE_WAIT_SECONDS
         alive = [mail for mail in mails if (id_ := mail[0].message.id) in unfinished and ends[id_] > now]
-        is_dissolved = (has_expired or is_closed) and self._may_dissolve(request, alive, gate_wait)
+        is_hopeless = has_expired or (is_closed and not self._is_patient(request.account, alive, gate_wait))
+        is_dissolved = is_hopeless and self._may_dissolve(request, alive)
         if is_closed and not has_expired and not is_dissolved:
             return self.postpone(parcels, gate_wait)
         token = self._claim_again(request, parcels, unfinished)
@@ -264,7 +266,7 @@ class RequestSender:
             delivery.ledger.tally.count_attempts(parcel.message.tenant, tries)
         waiting = [mail for mail in mails if mail[0].message.id in unfinished]
         if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
-            if self._may_dissolve(request, waiting, wait):
+            if not self._is_patient(account, waiting, wait) and self._may_dissolve(request, waiting):
                 yield from self._dissolve(request, token, members, unfinished, replace(outcome, retry_in=0.0))
                 return
             # Also those that have an outcome, since a request is repeated with all of its mails.
@@ -273,7 +275,9 @@ class RequestSender:
                 delivery.ledger.release(
                     parcel.message.id, token, 0, outcome, (account,), batch=request.name, keep_claim=True
                 )
-        elif self._passes_soon(error) and not self._may_fail_over(account, waiting, wait):
+        elif self._passes_soon(error) and (
+            self._is_patient(account, waiting, wait) or not self._may_ask_others(account, waiting)
+        ):
             self.postpone(parcels, wait)
             self.decide(request, CALLED_OFF, instead_of=request.key(members))
             self._set_free(parcels, token, outcome)
@@ -292,25 +296,29 @@ class RequestSender:
             return error.retry_after <= SOON_SECONDS
         return isinstance(error, TemporaryFailure) and self.batch.postponed == 0
 
-    def _may_fail_over(self, account: str, mails: Sequence[Mail], wait: float, doubts: tuple[str, ...] = ()) -> bool:
-        """Return whether mails, rather than wait for an account, had better ask the others of their chains alone.
+    def _is_patient(self, account: str, mails: Sequence[Mail], wait: float) -> bool:
+        """Return whether mails had better wait for an account, which takes them all in one request.
 
-        While the oldest is young, they wait: this account takes them in one request, others a hundred in ten seconds.
+        They do while it accepts others, and while the oldest is young: alone, a hundred take ten seconds elsewhere.
         """
-        if not mails or self.batch.postponed == 0:
-            return False
+        gate, now = self.delivery.dispatch.gate(account), self.delivery.clock()
+        is_limited = gate.refused_at > gate.failed_at
+        if gate.is_accepting(now, PATIENCE_SECONDS) or self.batch.postponed < (REFUSALS if is_limited else 1):
+            return True
         oldest = min(parcel.message.created_at for parcel, _ in mails)
-        if self.delivery.clock() + wait - oldest <= PATIENCE_SECONDS + SECONDS_ALONE * len(mails):
-            return False
+        return now + wait - oldest <= PATIENCE_SECONDS + SECONDS_ALONE * len(mails)
+
+    def _may_ask_others(self, account: str, mails: Sequence[Mail], doubts: tuple[str, ...] = ()) -> bool:
+        """Return whether another account may be asked now for each of these mails. `doubts` may hold them already."""
         postponed, choose = self.batch.postponed, self.delivery.dispatch.choose
         return all(
             choose(replace(parcel, doubts=doubts, batch_account=account, postponed=postponed), ready.chain).account
             for parcel, ready in mails
         )
 
-    def _may_dissolve(self, request: Request, mails: Sequence[Mail], wait: float) -> bool:
-        """Return whether the mails of a request that may have arrived had better ask other accounts alone."""
-        return request.is_recorded and self._may_fail_over(request.account, mails, wait, (request.account,))
+    def _may_dissolve(self, request: Request, mails: Sequence[Mail]) -> bool:
+        """Return whether other accounts may be asked now for the mails of a request that may have arrived."""
+        return request.is_recorded and bool(mails) and self._may_ask_others(request.account, mails, (request.account,))
 
     def _dissolve(
         self,

@@ -37,7 +37,9 @@ class Gate:
     failures: int = 0
     hangs: int = 0
     hung_at: float = float("-inf")
-    refused_at: float = float("-inf")
+    accepted_at: float = float("-inf")
+    refused_at: float = float("-inf")  # for its rate
+    failed_at: float = float("-inf")
     spread: float = 0.0
     chance: Callable[[], float] = _by_chance
 
@@ -55,9 +57,14 @@ class Gate:
         """Whether it has failed, hung or refused for its rate a short time ago."""
         return self.is_troubled or self.spread >= CALM_SPREAD_SECONDS
 
+    def is_accepting(self, now: float, seconds: float) -> bool:
+        """Return whether a request was accepted in the last `seconds`, and none has failed since."""
+        return self.accepted_at > max(self.failed_at, now - seconds)
+
     def succeeded(self, now: float, wait: float) -> None:
         """Record an accepted request, and the seconds that the provider wants to be left alone after it."""
         self.failures = self.hangs = 0
+        self.accepted_at = now
         self.spread /= 2
         self._close(now, wait, self.chance() * self.spread if wait else 0.0)
 
@@ -73,7 +80,9 @@ class Gate:
                 self.spread = min(MAX_SPREAD_SECONDS, max(wait, 2 * self.spread))
             self.refused_at = now
             self._close(now, wait, self.chance() * self.spread)
-        elif took >= HANG_SECONDS:
+            return
+        self.failed_at = now
+        if took >= HANG_SECONDS:
             self.hangs += started >= self.hung_at
             self.hung_at = now
             self._close(now, min(took * self.hangs, MAX_HANG_SECONDS))
