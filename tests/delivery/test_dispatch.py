@@ -172,6 +172,12 @@ def test_a_bad_key_is_read_anew_and_tried_once_more() -> None:
     assert post.settings.refreshed == 1
 
 
+def test_a_mail_that_may_not_leave_any_more_is_not_offered_again_after_a_bad_key() -> None:
+    only, reasons = Speaker("only", bad_key, taken), ["", "superseded"]
+    outcome, _ = dispatch(only).send(parcel(), EMAIL, ["only"], FAR, lambda account, offered: reasons.pop(0))
+    assert (outcome.status, outcome.reason, only.asked) == (Status.SKIPPED, "superseded", ["id-1"])
+
+
 def test_a_key_that_is_rejected_slowly_is_read_anew_for_the_next_attempt_only() -> None:
     clock, asked = Clock(), list[float]()
 

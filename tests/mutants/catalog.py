@@ -218,6 +218,13 @@ MUTANTS = (
         (f"{TEST_BATCH_REQUESTS}::test_an_expired_mail_of_a_request_in_doubt_takes_no_other_along",),
     ),
     Mutant(
+        "after a bad key a mail leaves without another check",
+        DISPATCH,
+        "if reason := permit(account, offered):",
+        "if account not in refreshed and (reason := permit(account, offered)):",
+        (f"{TEST_DISPATCH}::test_a_mail_that_may_not_leave_any_more_is_not_offered_again_after_a_bad_key",),
+    ),
+    Mutant(
         "a request starts although the ledger has left no time for it",
         DISPATCH,
         "                break  # the ledger took the time that was left\n",

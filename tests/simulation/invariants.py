@@ -206,18 +206,20 @@ def every_live_code_leaves_soon_after_recovery(findings: Findings) -> Iterator[V
 
 
 def every_code_fails_over(findings: Findings) -> Iterator[Violation]:
-    """While one account of its chain is well, a code leaves within 30 s, whatever the others do, and however many."""
+    """While one account of its chain is well, a code leaves within 30 s, whatever the others do, and however many.
+
+    Unless two others may have it: no policy allows a third copy.
+    """
     history = findings.world.history
     troubled = {fault.target for fault in history.faults} | ({"resend"} if history.requests_per_second else set())
     if troubled & {"dynamodb", "sqs", "ssm"} or history.interruptions or history.duplicates:
         return
     for case in findings.cases.values():
         chain = set(history.chains[case.mail.tenant])
-        if (
-            not _is_owed(case, ("superseded", "suppressed", "rate_limited"))
-            or not troubled & chain
-            or chain <= troubled
-        ):
+        in_doubt = {offer.account for offer in case.offers if offer.result == "unknown"}
+        if not troubled & chain or chain <= troubled or len(in_doubt) > 1:
+            continue
+        if not _is_owed(case, ("superseded", "suppressed", "rate_limited")):
             continue
         asked_at = case.accepted[0].at
         left_at = case.copies[0].at if case.copies else float("inf")

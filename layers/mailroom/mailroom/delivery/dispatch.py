@@ -1,6 +1,7 @@
 """Sends one Email through the accounts of a chain, and decides what follows when one of them does not accept it."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -77,7 +78,9 @@ class Dispatch:
         been asked. It records them; where the mail must not leave any more, it returns the reason.
         """
         doubts, tries, waits = parcel.doubts, list[Attempt](), list[float]()
-        for account in self._order(chain, doubts):
+        accounts, refreshed = deque(self._order(chain, doubts)), set[str]()
+        while accounts:
+            account = accounts.popleft()
             knows_key = account in doubts and self._is_idempotent(account)
             if not self._may_ask(account, doubts, parcel):
                 continue
@@ -95,9 +98,16 @@ class Dispatch:
                 return dead(reason, doubts, tries), doubts
             if self.clock() + MAX_REQUEST_SECONDS > deadline:
                 break  # the ledger took the time that was left
+            started = self.clock()
             try:
                 receipt = self._send(account, email, parcel.message.id)
             except DeliveryError as error:
+                if isinstance(error, ConfigurationError) and account not in refreshed:
+                    refreshed.add(account)
+                    self.settings.refresh()
+                    if self.clock() - started <= RECHECK_SECONDS:
+                        accounts.appendleft(account)  # once more, with the key as it is now
+                        continue
                 tries.append(Attempt.of(error, self.clock(), account))
                 waits.append(error.retry_after or 0.0)
                 if isinstance(error, UnknownOutcome):
@@ -134,7 +144,14 @@ class Dispatch:
             # A repeated request has the mails of the first one, which had no pictures: see Batcher._takes.
             return provider.send_batch([email.with_remote_images for email in emails], key)
 
-        return self._request(account, send)
+        started = self.clock()
+        try:
+            return self._request(account, send)
+        except ConfigurationError:
+            self.settings.refresh()
+            if self.clock() - started > RECHECK_SECONDS:
+                raise
+            return self._request(account, send)  # with the key as it is now
 
     def takes_batches(self, account: str) -> bool:
         """Return whether an account is configured, takes many mails in one request, and knows a request by its key."""
@@ -190,16 +207,10 @@ class Dispatch:
             self.sleep(seconds)
 
     def _request(self, account: str, send: Callable[[Provider], list[Receipt]]) -> list[Receipt]:
-        """Make one request; with a rejected key, read the settings again, and make it once more if it was quick."""
+        """Make one request, and record at the gate how it went."""
         gate, started = self.gate(account), self.clock()
         try:
-            try:
-                receipts = send(self._provider(account))
-            except ConfigurationError:
-                self.settings.refresh()
-                if self.clock() - started > RECHECK_SECONDS:
-                    raise
-                receipts = send(self._provider(account))
+            receipts = send(self._provider(account))
         except (TemporaryFailure, UnknownOutcome) as error:
             gate.failed(self.clock(), error.retry_after, self.clock() - started)
             raise
