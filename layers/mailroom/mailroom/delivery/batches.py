@@ -5,8 +5,9 @@ each message to one request of the batch. Whoever receives the copy later repeat
 recognizes it: see batch_requests.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mailroom.delivery.batch import Batch, Request
 from mailroom.delivery.batch_requests import CALLED_OFF, DISSOLVED, Mail, RequestSender, Result
@@ -75,22 +76,8 @@ class Batcher:
             return
         sender = RequestSender(self.delivery, batch, deadline)
         rows = self.delivery.ledger.read_many([parcel.message.id for parcel in batch.parcels])
-        requests: dict[Request, list[Parcel]] = {}
-        free: set[str] = set()
+        free, requests = self._sort(sender, rows)
         is_partial = False
-        for parcel in batch.parcels:
-            row = rows.get(parcel.message.id)
-            name = str(row.get("batch", "")) if row else ""
-            if row is None or (row["status"] == Status.ACCEPTED and row["attempt"] == 0 and row["claim"] == NOBODY):
-                free.add(parcel.message.id)
-            elif name == batch.alone:
-                if row["status"] == Status.ACCEPTED:  # its own parcel may not be on the queue yet
-                    sender.enqueue_alone(parcel, doubts=tuple(row.get("offered", ())))
-            elif not name and row["status"] == Status.ACCEPTED and row["attempt"] == 0:
-                # Claimed alone by a process that got no answer and put it back, or died: this may be the last copy.
-                sender.enqueue_alone(parcel, attempt=0)
-            elif (request := batch.request_named(name)) and row["status"] != Status.SKIPPED:
-                requests.setdefault(request, []).append(parcel)
         for request, parcels in requests.items():
             unfinished = {p.message.id for p in parcels if rows[p.message.id]["status"] == Status.ACCEPTED}
             lease_seconds = max((rows[i]["lease"] for i in unfinished), default=0.0) - self.delivery.clock()
@@ -113,6 +100,31 @@ class Batcher:
             yield from self._send_free(sender, parcels)
         if is_partial:
             raise ClaimedElsewhere(LEASE_SECONDS)
+
+    def _sort(
+        self, sender: RequestSender, rows: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[set[str], dict[Request, list[Parcel]]]:
+        """Return the ids of the members that are free, and the members of each request.
+
+        Others have left the batch, or never were in it. Their parcels are enqueued where this copy may be the last one.
+        """
+        batch, free, requests = sender.batch, set[str](), dict[Request, list[Parcel]]()
+        for parcel in batch.parcels:
+            row = rows.get(parcel.message.id)
+            if row is None:
+                free.add(parcel.message.id)
+                continue
+            name, is_open = str(row.get("batch", "")), row["status"] == Status.ACCEPTED
+            is_first = is_open and row["attempt"] == 0
+            if is_first and row["claim"] == NOBODY:
+                free.add(parcel.message.id)
+            elif name == batch.alone and is_open:  # its own parcel may not be on the queue yet
+                sender.enqueue_alone(parcel, doubts=tuple(row.get("offered", ())))
+            elif not name and is_first:  # claimed alone by a process that got no answer and put it back, or died
+                sender.enqueue_alone(parcel, attempt=0)
+            elif (request := batch.request_named(name)) and row["status"] != Status.SKIPPED:
+                requests.setdefault(request, []).append(parcel)
+        return free, requests
 
     def _send_free(self, sender: RequestSender, parcels: Sequence[Parcel]) -> Iterator[Result]:
         groups: dict[tuple[str, bool], list[Mail]] = {}  # by account, and whether there is another
