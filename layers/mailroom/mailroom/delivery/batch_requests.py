@@ -30,7 +30,7 @@ from mailroom.model.message import Message, Parcel
 from mailroom.model.outcome import Attempt, Outcome, Status
 from mailroom.providers import Receipt
 
-__all__ = ["CALLED_OFF", "DISSOLVED", "Mail", "RequestSender", "Result"]
+__all__ = ["CALLED_OFF", "DISSOLVED", "PATIENCE_SECONDS", "REFUSALS", "Mail", "RequestSender", "Result"]
 
 SOON_SECONDS = 10.0  # a rate limit passes in this time, a used-up quota does not
 # While another account may be asked, a mail waits until it is so old, and so much older for each that would go alone.
