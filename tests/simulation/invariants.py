@@ -208,16 +208,17 @@ def every_live_code_leaves_soon_after_recovery(findings: Findings) -> Iterator[V
 def every_code_fails_over(findings: Findings) -> Iterator[Violation]:
     """While one account of its chain is well, a code leaves within 30 s, whatever the others do, and however many.
 
-    Unless two others may have it: no policy allows a third copy.
+    Unless two others may have it: no policy allows a third copy. An account that accepts slowly is not left.
     """
     history = findings.world.history
     troubled = {fault.target for fault in history.faults} | ({"resend"} if history.requests_per_second else set())
+    slow = {fault.target for fault in history.faults if fault.kind == "slow"}
     if troubled & {"dynamodb", "sqs", "ssm"} or history.interruptions or history.duplicates:
         return
     for case in findings.cases.values():
         chain = set(history.chains[case.mail.tenant])
         in_doubt = {offer.account for offer in case.offers if offer.result == "unknown"}
-        if not troubled & chain or chain <= troubled or len(in_doubt) > 1:
+        if not troubled & chain or chain <= troubled or chain & slow or len(in_doubt) > 1:
             continue
         if not _is_owed(case, ("superseded", "suppressed", "rate_limited")):
             continue
