@@ -1,6 +1,7 @@
 """The order and the number of attempts along a chain, with providers that answer as a test defines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -190,6 +191,24 @@ def test_a_key_that_is_rejected_slowly_is_read_anew_for_the_next_attempt_only() 
     post = dispatch(Slow("only", bad_key, taken), clock=clock)
     outcome, _ = post.send(parcel(), EMAIL, ["only"], FAR)
     assert (outcome.status, outcome.reason, asked) == (Status.ACCEPTED, "bad_key", [NOW])
+    assert isinstance(post.settings, NoSettings)
+    assert post.settings.refreshed == 1
+
+
+@pytest.mark.parametrize(("seconds", "is_repeated"), [(0.5, True), (5.0, False)], ids=["quickly", "slowly"])
+def test_a_batch_whose_key_is_rejected_slowly_is_not_repeated_at_once(seconds: float, *, is_repeated: bool) -> None:
+    clock = Clock()
+
+    class Batches(Speaker):
+        def send_batch(self, emails: Sequence[Email], key: str) -> list[Receipt]:
+            clock.now += seconds
+            return [self.send(email, key) for email in emails]
+
+    only = Batches("only", bad_key, taken)
+    post = dispatch(only, clock=clock)
+    with nullcontext() if is_repeated else pytest.raises(ConfigurationError):
+        post.send_batch("only", [EMAIL, EMAIL], "key")
+    assert len(only.asked) == (3 if is_repeated else 1)
     assert isinstance(post.settings, NoSettings)
     assert post.settings.refreshed == 1
 
