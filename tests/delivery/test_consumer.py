@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mailroom.aws.client import Aws, AwsError
+from mailroom.aws.queue import Queue
 from mailroom.delivery import consumer, parallel
 from mailroom.delivery.batch import Batch, split
 from mailroom.delivery.dispatch import Dispatch
@@ -187,6 +188,30 @@ def test_a_burst_leaves_one_by_one_while_the_queue_is_away(
     assert deliver.receive(*map(Parcel.of, sent)) == []
     assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
     assert len(calls) == 1
+
+
+def test_a_burst_that_meets_an_outage_is_repeated_soon(
+    deliver: Process, aws: Aws, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    sent, delays, put_back = (
+        [code(f"{n:06}", to=f"r{n}@reader.example") for n in range(3)],
+        list[float](),
+        Queue.put_back,
+    )
+
+    def recorded(queue: Queue, queued: Any, delay: float) -> None:
+        delays.append(delay)
+        put_back(queue, queued, 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Queue, "put_back", recorded)
+        fail(patch, deliver, "dynamodb")
+        assert deliver.receive(*map(Parcel.of, sent)) == []
+    assert delays == [1.0]
+    for body in take(aws):
+        Process(aws).receive(body)
+    assert sorted(mail.message_id for mail in sandbox.inbox.all()) == sorted(message.id for message in sent)
+    assert sandbox.requests["resend"] == 1
 
 
 def test_a_defect_while_a_batch_is_sent_holds_up_no_other_message(

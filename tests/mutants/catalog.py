@@ -253,6 +253,13 @@ MUTANTS = (
         (f"{TEST_CONSUMER}::test_a_burst_leaves_one_by_one_while_the_queue_is_away",),
     ),
     Mutant(
+        "a burst that meets an outage waits for the leases of its batch",
+        CONSUMER,
+        "            yield from self._repeat_soon(first)\n",
+        "",
+        (f"{TEST_CONSUMER}::test_a_burst_that_meets_an_outage_is_repeated_soon",),
+    ),
+    Mutant(
         "the newest of several codes is not recorded before the first is sent",
         CONSUMER,
         "        self._mark_newest(singles)\n",

@@ -185,10 +185,19 @@ class Consumer:
         except DeliveryError as error:
             self._note_outage(error)
             yield Result("", error=error)
+            yield from self._repeat_soon(first)
         except Exception as error:  # noqa: BLE001 - the copies come back and are counted; other records are still to do
             yield Result("", error=error)
         packed = {item.record["messageId"] for item in suited}
         return [item for item in singles if item.record["messageId"] not in packed]
+
+    def _repeat_soon(self, batch: Batch) -> Iterator[Result]:
+        """Enqueue one more copy of a batch that met an outage: its first one comes when the leases have ended."""
+        try:
+            self._delivery.queue.put_back(replace(batch, postponed=1), postponement(0, batch.lane))
+        except DeliveryError as error:
+            self._is_queue_away = True
+            yield Result("", error=error)
 
     def _pull(self, source: str) -> list[Item]:
         """Receive more records while they suit a batch. What does not goes back as a new message."""
