@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailroom.aws import queue
 from mailroom.aws.client import Aws
 from mailroom_ops.sandbox.server import Sandbox
 from tests.cloud import put
@@ -14,3 +15,9 @@ def deliver(aws: Aws, environment: pytest.MonkeyPatch, sandbox: Sandbox) -> Proc
         put(aws, f"providers/resend/{name}", value)
     put(aws, "senders/default/auth", '{"from": "Mailroom <no-reply@example.com>"}')
     return Process(aws)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliver at once what is enqueued for later."""
+    monkeypatch.setattr(queue, "MAX_DELAY_SECONDS", 0)

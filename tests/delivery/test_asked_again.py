@@ -153,6 +153,7 @@ def test_the_ledger_and_the_statistics_say_that_a_code_was_requested_again(
     assert {item["asked_again/postmark"]["N"] for item in tallies if "asked_again/postmark" in item} == {"1"}
 
 
+@pytest.mark.usefixtures("soon")
 def test_in_a_burst_a_code_that_is_requested_again_leaves_its_batch(
     process: Process, aws: Aws, sandbox: Sandbox
 ) -> None:

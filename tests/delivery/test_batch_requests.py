@@ -6,7 +6,6 @@ from itertools import chain as joined
 
 import pytest
 
-from mailroom.aws import queue
 from mailroom.aws.client import Aws
 from mailroom.delivery.batch import Batch, split
 from mailroom.delivery.batch_requests import PATIENCE_SECONDS, REFUSALS
@@ -19,6 +18,8 @@ from tests.cloud import put, waiting
 from tests.delivery.process import Process, end_leases, take
 from tests.delivery.test_batches import Killed, deliver_all, ids, kill_at, messages
 
+pytestmark = pytest.mark.usefixtures("soon")
+
 OLD = PATIENCE_SECONDS + 2
 ALWAYS = 1000
 UNAVAILABLE = Fault(Kind.STATUS, 503)
@@ -27,7 +28,6 @@ LOST = Fault(Kind.RESET_AFTER_ACCEPT)
 
 @pytest.fixture(autouse=True)
 def two_accounts(environment: pytest.MonkeyPatch, aws: Aws, sandbox: Sandbox) -> None:
-    environment.setattr(queue, "MAX_DELAY_SECONDS", 0)  # what is enqueued for later is delivered at once
     environment.setenv("PROVIDERS", "resend,sendgrid")
     for name, value in sandbox.settings("sendgrid").items():
         put(aws, f"providers/sendgrid/{name}", value)

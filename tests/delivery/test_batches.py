@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from mailroom.aws import queue
 from mailroom.aws.client import Aws
 from mailroom.delivery import batches
 from mailroom.delivery.batch import Batch, split
@@ -29,17 +28,13 @@ from tests.cloud import put, waiting
 from tests.delivery.process import Process, end_leases, parts_of, take
 from tests.factories import code
 
+pytestmark = pytest.mark.usefixtures("soon")
+
 PATIENCE_SECONDS = 20.0  # of one thread for another, on a busy machine: no test waits for its end
 
 
 class Killed(BaseException):
     """The process ends here."""
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deliver at once what is enqueued for later."""
-    monkeypatch.setattr(queue, "MAX_DELAY_SECONDS", 0)
 
 
 def messages(number: int, **changes: Any) -> list[Message]:

@@ -190,6 +190,7 @@ def test_a_burst_leaves_one_by_one_while_the_queue_is_away(
     assert len(calls) == 1
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_burst_that_meets_an_outage_is_repeated_soon(
     deliver: Process, aws: Aws, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:

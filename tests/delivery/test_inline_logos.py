@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 
+import pytest
+
 from mailroom.aws.client import Aws
 from mailroom.model.message import Message, Parcel
 from mailroom.model.stored_files import pack
@@ -39,6 +41,7 @@ def test_a_burst_of_mails_with_a_logo_inside_is_sent_one_by_one(deliver: Process
     assert sandbox.requests["resend"] == 10
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_batch_queued_before_the_logo_was_switched_on_is_sent_one_by_one(
     deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
@@ -57,6 +60,7 @@ def test_a_batch_queued_before_the_logo_was_switched_on_is_sent_one_by_one(
     assert all(mail.images for mail in sandbox.inbox.all())
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_batch_in_doubt_is_repeated_without_the_logo_that_was_switched_on_since(
     deliver: Process, aws: Aws, sandbox: Sandbox
 ) -> None:
