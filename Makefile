@@ -2,7 +2,7 @@
 PYTHON       ?= $(eval PYTHON := $(shell .ci/find-python 3.11))$(PYTHON)
 ENVIRONMENT  ?= development
 ARCHITECTURE ?= arm64
-WORKERS      ?= 4
+WORKERS      ?= 5
 PARAMS       ?=
 TO           ?= simulator
 ARGS         ?=

@@ -217,7 +217,8 @@ def every_code_fails_over(findings: Findings) -> Iterator[Violation]:
         return
     for case in findings.cases.values():
         chain = set(history.chains[case.mail.tenant])
-        in_doubt = {offer.account for offer in case.offers if offer.result == "unknown"}
+        entries = [entry for row in case.rows.values() if row for entry in row["timeline"]]
+        in_doubt = {entry["provider"] for entry in entries if entry.get("error") == "ambiguous"}
         if not troubled & chain or chain <= troubled or chain & slow or len(in_doubt) > 1:
             continue
         if not _is_owed(case, ("superseded", "suppressed", "rate_limited")):
