@@ -1,4 +1,4 @@
-"""The requests of a batch: claim their mails, check them a last time, send them at once, and record what they became.
+"""The requests of a batch: claim their mails, check them a last time, send them at once, and record their outcomes.
 
 - A message belongs to a request from before the request leaves until its outcome. Its own queued copy, should it come
   back, finds it taken and is dropped.
@@ -33,9 +33,9 @@ from mailroom.providers import Receipt
 __all__ = ["CALLED_OFF", "DISSOLVED", "PATIENCE_SECONDS", "REFUSALS", "Mail", "RequestSender", "Result"]
 
 SOON_SECONDS = 10.0  # a rate limit passes in this time, a used-up quota does not
-# While another account may be asked, a mail waits until it is so old, and so much older for each that would go alone.
+# While another account may be asked, mails wait for this one up to such an age, and so much longer for each of them.
 PATIENCE_SECONDS, SECONDS_ALONE = 10.0, 0.1
-REFUSALS = 3  # for its rate, before an account is in trouble
+REFUSALS = 3  # times in a row that an account refuses a batch for its rate, before it counts as in trouble
 # Decisions about a request; else the key that it leaves under.
 CALLED_OFF = "called_off"
 DISSOLVED = "dissolved"
@@ -128,7 +128,7 @@ class RequestSender:
         return self.delivery.ledger.decide(request.name, decision, self.delivery.clock(), instead_of=instead_of)
 
     def call_off(self, request: Request, parcels: Iterable[Parcel]) -> None:
-        """Free the messages of a request for which that was decided."""
+        """Free the messages of a request that was called off."""
         self._set_free(parcels, request.token, Outcome(Status.ACCEPTED, CALLED_OFF))
 
     def postpone(self, parcels: Sequence[Parcel], wait: float) -> None:
