@@ -78,15 +78,15 @@ MUTANTS = (
     Mutant(
         "a request is repeated with another key although its checks are old",
         DISPATCH,
-        "if self.clock() - started <= RECHECK_SECONDS:",
-        "if self.clock() >= started:",
+        "return self.clock() - started <= RECHECK_SECONDS",
+        "return self.clock() >= started",
         (f"{TEST_DISPATCH}::test_a_key_that_is_rejected_slowly_is_read_anew_for_the_next_attempt_only",),
     ),
     Mutant(
         "a batch is repeated with another key although its checks are old",
         DISPATCH,
-        "if self.clock() - started > RECHECK_SECONDS:",
-        "if self.clock() < started:",
+        "            if not self._may_repeat(started):\n                raise\n",
+        "            self._may_repeat(started)\n",
         (f"{TEST_DISPATCH}::test_a_batch_whose_key_is_rejected_slowly_is_not_repeated_at_once",),
     ),
     Mutant(

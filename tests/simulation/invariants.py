@@ -22,6 +22,7 @@ from tests.simulation.findings import (
     successors,
     violation_of,
 )
+from tests.simulation.history import History
 from tests.simulation.scheduler import START
 from tests.simulation.world import World
 
@@ -177,13 +178,11 @@ def a_retry_is_the_same_request(findings: Findings) -> Iterator[Violation]:
 def every_code_is_prompt_while_all_is_well(findings: Findings) -> Iterator[Violation]:
     """Neither a burst, nor a poisonous message, nor a provider in trouble of one tenant delays another's code."""
     history = findings.world.history
-    targets = {fault.target for fault in history.faults}
-    if targets & {"dynamodb", "sqs", "ssm"} or history.interruptions or history.duplicates:
+    troubled = _accounts_in_trouble(history)
+    if troubled is None:
         return
-    if history.requests_per_second:
-        targets.add("resend")
     for case in findings.cases.values():
-        if not _must_leave(case) or targets & set(history.chains[case.mail.tenant]):
+        if not _must_leave(case) or troubled & set(history.chains[case.mail.tenant]):
             continue
         asked_at = case.accepted[0].at
         left_at = case.copies[0].at if case.copies else float("inf")
@@ -211,10 +210,10 @@ def every_code_fails_over(findings: Findings) -> Iterator[Violation]:
     Unless two others may have it: no policy allows a third copy. An account that accepts slowly is not left.
     """
     history = findings.world.history
-    troubled = {fault.target for fault in history.faults} | ({"resend"} if history.requests_per_second else set())
-    slow = {fault.target for fault in history.faults if fault.kind == "slow"}
-    if troubled & {"dynamodb", "sqs", "ssm"} or history.interruptions or history.duplicates:
+    troubled = _accounts_in_trouble(history)
+    if troubled is None:
         return
+    slow = {fault.target for fault in history.faults if fault.kind == "slow"}
     for case in findings.cases.values():
         chain = set(history.chains[case.mail.tenant])
         entries = [entry for row in case.rows.values() if row for entry in row["timeline"]]
@@ -460,6 +459,14 @@ def _is_batch_in_doubt(findings: Findings, case: Case, copy: Copy, moment: float
     was_asked = any(offer.key == copy.offer.key and offer.started_at < moment for offer in case.offers)
     faults = (fault for fault in findings.world.history.faults if fault.target == "dynamodb")
     return was_asked or any(AWS_FAULTS[fault.kind] and START + fault.start < moment for fault in faults)
+
+
+def _accounts_in_trouble(history: History) -> set[str] | None:
+    """Return the accounts that fail in a history, or limit their rate; None where more than accounts fails."""
+    targets = {fault.target for fault in history.faults}
+    if targets & {"dynamodb", "sqs", "ssm"} or history.interruptions or history.duplicates:
+        return None
+    return targets | ({"resend"} if history.requests_per_second else set())
 
 
 def _must_leave(case: Case) -> bool:

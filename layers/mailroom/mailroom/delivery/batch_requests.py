@@ -55,18 +55,18 @@ class RequestSender:
 
     def send(self, account: str, mails: Sequence[Mail], others: list[Parcel]) -> Iterator[Result]:
         """Claim messages for one request and send it; those that are not free join `others`."""
-        delivery, started = self.delivery, self.delivery.clock()
-        gate_wait = delivery.dispatch.gate(account).wait(started)
+        delivery = self.delivery
+        gate_wait = delivery.dispatch.gate(account).wait(delivery.clock())
         if gate_wait > MAX_GATE_WAIT_SECONDS:
             parcels = [parcel for parcel, _ in mails]
-            if not self._is_patient(account, mails, gate_wait) and self._may_ask_others(account, mails):
+            if self._fails_over(account, mails, gate_wait):
                 for parcel in parcels:
                     self.enqueue_alone(replace(parcel, behind=account), attempt=0)
                 return
             return self.postpone(parcels, gate_wait)
         delivery.dispatch.sleep_briefly(gate_wait)
-        request, started = Request(self.batch.id, account, secrets.token_hex(8)), delivery.clock()
-        latest = min(self.deadline, started + LEASE_SECONDS) - MAX_REQUEST_SECONDS
+        request = Request(self.batch.id, account, secrets.token_hex(8))
+        latest = min(self.deadline, delivery.clock() + LEASE_SECONDS) - MAX_REQUEST_SECONDS
         ours, late = self._claim(request, mails, others, latest)
         checked_at = delivery.clock()
         leaving: list[Mail] = []
@@ -138,8 +138,9 @@ class RequestSender:
     def enqueue_alone(
         self, parcel: Parcel, delay: float = 0, *, attempt: int = 1, doubts: tuple[str, ...] = ()
     ) -> None:
-        """Enqueue a member by itself; it joins no batch again. `doubts` name the account of a dissolved request."""
-        own = replace(parcel, alone=True, attempt=attempt, doubts=doubts, batch_account="".join(doubts))
+        """Enqueue a member as a parcel of its own, for good; `doubts` contains the account of a dissolved request."""
+        batch_account = next(iter(doubts), "")
+        own = replace(parcel, alone=True, attempt=attempt, doubts=doubts, batch_account=batch_account)
         self.delivery.enqueue(own, delay)
 
     def _set_free(self, parcels: Iterable[Parcel], token: str, outcome: Outcome) -> None:
@@ -264,7 +265,7 @@ class RequestSender:
         outcome = Outcome(Status.ACCEPTED, error.code, tries=tries, retry_in=wait)
         for parcel in parcels:
             delivery.ledger.tally.count_attempts(parcel.message.tenant, tries)
-        waiting = [mail for mail in mails if mail[0].message.id in unfinished]
+        waiting, passes_soon = [mail for mail in mails if mail[0].message.id in unfinished], self._passes_soon(error)
         if isinstance(error, UnknownOutcome) or (in_doubt and isinstance(error, TemporaryFailure | ConfigurationError)):
             if not self._is_patient(account, waiting, wait) and self._may_dissolve(request, waiting):
                 yield from self._dissolve(request, token, members, unfinished, replace(outcome, retry_in=0.0))
@@ -275,9 +276,7 @@ class RequestSender:
                 delivery.ledger.release(
                     parcel.message.id, token, 0, outcome, (account,), batch=request.name, keep_claim=True
                 )
-        elif self._passes_soon(error) and (
-            self._is_patient(account, waiting, wait) or not self._may_ask_others(account, waiting)
-        ):
+        elif passes_soon and not self._fails_over(account, waiting, wait):
             self.postpone(parcels, wait)
             self.decide(request, CALLED_OFF, instead_of=request.key(members))
             self._set_free(parcels, token, outcome)
@@ -285,7 +284,7 @@ class RequestSender:
             # So that one bad address, or a dead account, holds up no other mail.
             outcome = replace(outcome, retry_in=0.0)
             self.decide(request, CALLED_OFF, instead_of=request.key(members))
-            behind = account if self._passes_soon(error) else ""
+            behind = account if passes_soon else ""
             self._leave([replace(parcel, behind=behind) for parcel in parcels], token, outcome)
         for parcel in parcels:
             yield parcel.message, outcome
@@ -307,6 +306,10 @@ class RequestSender:
             return True
         oldest = min(parcel.message.created_at for parcel, _ in mails)
         return now + wait - oldest <= PATIENCE_SECONDS + SECONDS_ALONE * len(mails)
+
+    def _fails_over(self, account: str, mails: Sequence[Mail], wait: float) -> bool:
+        """Return whether mails that their account certainly has not are to go to other accounts alone."""
+        return not self._is_patient(account, mails, wait) and self._may_ask_others(account, mails)
 
     def _may_ask_others(self, account: str, mails: Sequence[Mail], doubts: tuple[str, ...] = ()) -> bool:
         """Return whether another account may be asked now for each of these mails. `doubts` may hold them already."""

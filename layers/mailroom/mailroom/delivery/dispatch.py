@@ -104,8 +104,7 @@ class Dispatch:
             except DeliveryError as error:
                 if isinstance(error, ConfigurationError) and account not in refreshed:
                     refreshed.add(account)
-                    self.settings.refresh()
-                    if self.clock() - started <= RECHECK_SECONDS:
+                    if self._may_repeat(started):
                         accounts.appendleft(account)  # once more, with the key as it is now
                         continue
                 tries.append(Attempt.of(error, self.clock(), account))
@@ -148,8 +147,7 @@ class Dispatch:
         try:
             return self._request(account, send)
         except ConfigurationError:
-            self.settings.refresh()
-            if self.clock() - started > RECHECK_SECONDS:
+            if not self._may_repeat(started):
                 raise
             return self._request(account, send)  # with the key as it is now
 
@@ -205,6 +203,11 @@ class Dispatch:
         """Sit out a wait that is shorter than a trip through the queue."""
         if seconds:
             self.sleep(seconds)
+
+    def _may_repeat(self, started: float) -> bool:
+        """Read the settings again after a rejected key; return whether the checks of its request still hold."""
+        self.settings.refresh()
+        return self.clock() - started <= RECHECK_SECONDS
 
     def _request(self, account: str, send: Callable[[Provider], list[Receipt]]) -> list[Receipt]:
         """Make one request, and record at the gate how it went."""
